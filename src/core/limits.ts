@@ -1,0 +1,40 @@
+/**
+ * Every named limit: how much of something Millrace takes before it refuses. Units are in the names.
+ * A config may change them under `limits`; the code reads them from here or from what is passed in, never as a bare number.
+ */
+export const LIMITS = {
+  /** Largest HTTP request body. */
+  bodyBytesMax: 32 * 1024 * 1024,
+  /** Rows in one prediction request. */
+  requestRowsMax: 100_000,
+  /** Nesting of a JSON request. */
+  jsonDepthMax: 32,
+  /** Requests waiting in one model's batch queue before 429. */
+  batchQueueRowsMax: 200_000,
+  /** Rows scored in one batch. */
+  batchRowsMax: 8_192,
+  /** Models held ready for serving, over all names. */
+  modelCacheBytesMax: 512 * 1024 * 1024,
+  /** One log segment before the next is begun. */
+  logSegmentBytesMax: 64 * 1024 * 1024,
+  /** One record of the log. */
+  logRecordBytesMax: 1024 * 1024,
+  /** Memory of the child process that reads a user's files. */
+  importMemoryMb: 1536,
+  /** Time the child process that reads a user's files may take without progress. */
+  importStallMs: 120_000,
+  /** Distinct values a category feature keeps; the rest share one code. */
+  categoriesMax: 1024,
+  /** Members trained in one family. */
+  membersMax: 10_000,
+  /** Events in one answer of the journal. */
+  journalPageMax: 500,
+  /** DuckDB queries at once; each holds a thread of libuv's pool. */
+  queriesMax: 4,
+  /** Times a failed job is tried again. */
+  jobTriesMax: 3,
+  /** How long a job's lease lasts without a heartbeat. */
+  leaseMs: 15_000,
+} as const
+
+export type Limits = { -readonly [K in keyof typeof LIMITS]: number }

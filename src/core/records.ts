@@ -1,0 +1,304 @@
+/**
+ * The records of the spine: everything Millrace remembers is one of these, as plain JSON with a `kind`.
+ *
+ * Records live as objects (immutable, named by digest), are pointed at by refs, and each move of a ref is an event in
+ * the journal. Nothing here does I/O. Times are milliseconds since the epoch (`…At`) unless the unit is in the name.
+ */
+import type { Json } from './canonical.ts'
+
+/** Name of immutable bytes: `sha256:` and 64 lower-case hex digits. */
+export type Digest = `sha256:${string}`
+
+// ---------------------------------------------------------------- data
+
+/** Column types a dataset can have. `time` is a UTC instant with microseconds at most, without zone. */
+export type ColumnType = 'bool' | 'int' | 'float' | 'string' | 'time' | 'date' | 'json'
+
+export interface Column {
+  name: string
+  type: ColumnType
+  nullable: boolean
+}
+
+export interface Schema {
+  columns: Column[]
+}
+
+/** What one part knows of one column, computed in the import scan. Mergeable over parts except `distinctApprox`. */
+export interface ColumnStats {
+  nulls: number
+  /** Numbers as numbers, times as epoch milliseconds, strings cut at 64 characters; absent when all values are null. */
+  min?: number | string
+  max?: number | string
+  mean?: number
+  std?: number
+  distinctApprox: number
+  /** Equal-width or category histogram over the reference bins of the dataset, for profile strips and drift. */
+  histogram?: Histogram
+}
+
+/** Counts over half-open bins `[edges[i], edges[i+1])` (last bin closed), or over named categories with the rest in `other`. */
+export type Histogram =
+  | { kind: 'numeric'; edges: number[]; counts: number[]; nulls: number }
+  | { kind: 'category'; categories: string[]; counts: number[]; other: number; nulls: number }
+
+/** A Parquet object holding some rows of a version. Parts of one version never share a row. */
+export interface Part {
+  digest: Digest
+  rows: number
+  bytes: number
+  /** Bucket the part covers, e.g. `2001-01` when split by month; sorts in key order. */
+  key: string
+  keyRange: { min: string; max: string }
+  stats: Record<string, ColumnStats>
+}
+
+export interface DatasetVersion {
+  kind: 'DatasetVersion'
+  dataset: string
+  parents: Digest[]
+  schema: Schema
+  parts: Part[]
+  /** Rows that failed a check with `quarantine`: same columns and `_reasons` (list of check names). */
+  quarantine: Part[]
+  rows: number
+  rowsQuarantined: number
+  findings: Finding[]
+  /** Half-open window of the dataset's time column that the version covers, when it has one. */
+  window?: TimeWindow
+  source: string
+  createdAt: number
+  message: string
+}
+
+/** Half-open `[fromAt, toAt)` in epoch milliseconds. */
+export interface TimeWindow {
+  fromAt: number
+  toAt: number
+}
+
+// ---------------------------------------------------------------- runs
+
+/**
+ * What is to be done, completely: same digest, same work, so it is never done twice.
+ * `inputs` name objects; `params` is everything else that could change the outcome. No clock, no host, no thread count.
+ */
+export interface RunSpec {
+  kind: 'RunSpec'
+  /** Registered handler that does it, e.g. `data.import`, `train.matrix`, `train.model`. */
+  task: string
+  /** Version of the handler's algorithm; raised when its outputs would change. */
+  code: string
+  inputs: Record<string, Digest>
+  params: Json
+  seed: number
+}
+
+export interface RunRecord {
+  kind: 'RunRecord'
+  spec: Digest
+  outputs: Record<string, Digest>
+  outcome: 'done' | 'failed'
+  error?: { code: string; message: string }
+  startedAt: number
+  endedAt: number
+  /** CPU milliseconds of the worker while it ran, when known. */
+  cpuMs?: number
+}
+
+// ---------------------------------------------------------------- models
+
+/** One input of a model as a client sends it: a raw column of the dataset. */
+export interface SignatureField {
+  name: string
+  type: ColumnType
+  nullable: boolean
+}
+
+export interface Signature {
+  inputs: SignatureField[]
+  outputs: { name: string; type: 'float' | 'int' | 'string' | 'bool'; description: string }[]
+}
+
+export type ModelTask = 'binary' | 'regression'
+
+/** One feature after its expression is evaluated, in the order the scorer takes them. */
+export interface FeatureInfo {
+  name: string
+  type: 'number' | 'category'
+  /** Bin edges and counts over the training rows: the reference of drift. */
+  reference: Histogram
+}
+
+export interface ModelVersion {
+  kind: 'ModelVersion'
+  /** `late`, or `late/ATL` for a member of a family. */
+  model: string
+  task: ModelTask
+  /** Object with the scorer (`model/format.ts`): trees or linear as JSON, or ONNX bytes. */
+  graph: Digest
+  format: 'trees' | 'linear' | 'onnx'
+  /** Object with the fitted feature pipeline (`expr/features.ts`): expressions and their learned state. */
+  features: Digest
+  featureInfo: FeatureInfo[]
+  signature: Signature
+  trainedOn: { dataset: string; version: Digest; window?: TimeWindow; rows: number }
+  run: Digest
+  card: ModelCard
+  createdAt: number
+}
+
+export interface ModelCard {
+  /** Metric name → value with interval on the test split; `n` rows. */
+  metrics: Record<string, Measured>
+  /** Same metrics of the baseline (constant or previous) on the same rows. */
+  baseline: Record<string, Measured>
+  /** Mean absolute contribution by feature, descending. */
+  importance: { feature: string; meanAbs: number }[]
+  /** Score histogram on the test split: the reference of prediction drift. */
+  scores: Histogram
+  calibration: { meanPredicted: number; meanActual: number; n: number }[]
+  /** Mean outcome over the training rows. */
+  baseRate: number
+  bytes: number
+  notes: string[]
+}
+
+export interface Measured {
+  value: number
+  interval?: [number, number]
+  n: number
+}
+
+/** A model or a family as it is released: one parent and members by key. A model without `each` has no members. */
+export interface ModelBundle {
+  kind: 'ModelBundle'
+  model: string
+  /** Digest of the parent's ModelVersion. */
+  parent: Digest
+  /** Column the family is split by. */
+  each?: string
+  /** Key → ModelVersion. Keys that are absent are answered by the parent. */
+  members: Record<string, Digest>
+  /** Members that were trained but are not used, and why. */
+  held: Record<string, string>
+  version: number
+  createdAt: number
+  reason: string
+}
+
+// ---------------------------------------------------------------- verdicts
+
+/** Only `pass` opens a gate. Too few rows is `inconclusive`; a check that crashed is `error`. */
+export type Verdict = 'pass' | 'fail' | 'inconclusive' | 'error'
+
+/** The one shape of a data check, a gate, a canary test and a drift monitor. */
+export interface Finding {
+  kind: 'Finding'
+  check: string
+  /** What it is about: `datasets/flights`, `models/late/ATL`. */
+  subject: string
+  slice?: string
+  value: number | null
+  interval?: [number, number]
+  /** The bound in words and numbers: `>= 0.6`. */
+  limit: string
+  n: number
+  verdict: Verdict
+  /** One sentence a person can read. */
+  message: string
+  at: number
+}
+
+// ---------------------------------------------------------------- release
+
+/**
+ * A release moves `shadow → canary → live`, or ends `rolled-back`, or waits `paused`.
+ * Routes are what serving reads: the weights of all routes that answer sum to 1; a shadow has weight 0.
+ */
+export type ReleaseState = 'shadow' | 'canary' | 'live' | 'paused' | 'rolled-back' | 'superseded'
+
+export interface Route {
+  bundle: Digest
+  /** Version number of the bundle, as people name it (`late@v3`). */
+  version: number
+  role: 'live' | 'canary' | 'shadow'
+  weight: number
+}
+
+export interface Release {
+  kind: 'Release'
+  model: string
+  state: ReleaseState
+  routes: Route[]
+  /** Index into the canary's steps; -1 before the first. */
+  step: number
+  steps: number[]
+  /** Salt of the sticky split, so that each release divides users anew. */
+  salt: string
+  /** Release that was live before; what `rollback` goes back to. */
+  previous?: Digest
+  findings: Finding[]
+  reason: string
+  at: number
+}
+
+// ---------------------------------------------------------------- watching
+
+export interface Alert {
+  kind: 'Alert'
+  id: string
+  finding: Finding
+  owner: string
+  /** Page under docs/operating that says what to do. */
+  runbook: string
+  /** Alerts with the same key are one story. */
+  dedupeKey: string
+  state: 'raised' | 'acknowledged' | 'resolved'
+  raisedAt: number
+  /** What the loop did about it, in words. */
+  action?: string
+  /** Members and columns that share this cause. */
+  affected: string[]
+}
+
+/** One answered prediction, as it is logged. */
+export interface Observation {
+  id: string
+  model: string
+  /** Member key, or '' when the parent answered. */
+  member: string
+  version: number
+  /** Digest of the ModelVersion that answered. */
+  modelVersion: Digest
+  route: 'live' | 'canary' | 'shadow'
+  /** Raw inputs as the client sent them. */
+  inputs: Record<string, Json>
+  /** Calibrated probability, or the predicted value. */
+  output: number
+  at: number
+}
+
+/** What really happened, joined to an observation by id. */
+export interface Outcome {
+  id: string
+  model: string
+  value: number
+  at: number
+}
+
+/** One event of the journal. `hash` chains over `previous`, so that history cannot be edited unseen. */
+export interface JournalEvent {
+  seq: number
+  at: number
+  /** `data.imported`, `train.finished`, `release.canary`, `release.rolled-back`, `alert.raised`, … */
+  type: string
+  /** What moved: `datasets/flights`, `models/late`. */
+  subject: string
+  actor: string
+  /** Why, in words. */
+  reason: string
+  data: Json
+  previous: string
+  hash: string
+}

@@ -1,0 +1,144 @@
+/**
+ * What a config is once its functions have run: plain JSON, so that it can be digested, printed by `millrace plan`, and sent to a worker.
+ * The typed functions of this folder only build these; nothing here does work.
+ */
+import type { ExprNode } from '../expr/ast.ts'
+
+export interface ProjectDef {
+  kind: 'ProjectDef'
+  name: string
+  datasets: DatasetDef[]
+  models: ModelDef[]
+  serve: ServeDef
+  limits: Record<string, number>
+}
+
+export interface ServeDef {
+  host: string
+  port: number
+}
+
+export interface DatasetDef {
+  kind: 'DatasetDef'
+  name: string
+  /** Files or globs, relative to the config's folder. */
+  source: string[]
+  /** Column that orders events; versions and splits go by it. */
+  time?: string
+  /** Columns that identify a row, when there are any. */
+  key: string[]
+  checks: CheckDef[]
+  /** Columns that name persons or must not become features. */
+  exclude: string[]
+  /** How to read files whose dialect is not obvious. */
+  read: { format?: 'parquet' | 'csv' | 'json'; delimiter?: string; missing: string[] }
+  /** How rows are divided into parts: by calendar month of `time`, or by row count. */
+  parts: { by: 'month' | 'day' | 'rows'; rowsMax: number }
+}
+
+/** One declared check. A row rule says for each row whether it holds; a table rule says one number of all rows. */
+export interface CheckDef {
+  name: string
+  rule:
+    | { kind: 'row'; holds: ExprNode }
+    /** No two rows equal in these columns (all columns when empty). */
+    | { kind: 'unique'; columns: string[] }
+    /** Row count of the version or of the new rows. */
+    | { kind: 'rowCount'; min?: number; max?: number }
+    /** Age of the newest row at import. */
+    | { kind: 'fresh'; column: string; ageMsMax: number }
+    /** Rows outside the import's window of time: stray rows of another period. */
+    | { kind: 'inWindow'; column: string }
+  /** Share of rows that must hold, 1 by default. */
+  atLeast: number
+  /** `quarantine` puts failing rows aside and goes on; `stop` refuses the version when the share is missed; `warn` only reports. */
+  onFail: 'quarantine' | 'stop' | 'warn'
+  owner?: string
+}
+
+export interface FeatureDef {
+  name: string
+  expr: ExprNode
+  /** A stated type, else inferred from the expression. */
+  type?: 'number' | 'category'
+}
+
+export interface ModelDef {
+  kind: 'ModelDef'
+  name: string
+  from: string
+  /** Boolean expression → binary classification; number → regression. */
+  target: ExprNode
+  task: 'auto' | 'binary' | 'regression'
+  features: FeatureDef[]
+  /** Column by which the family is divided. */
+  each?: EachDef
+  trainer: TrainerDef
+  split: SplitDef
+  objectives: ObjectiveDef[]
+  gates: GateDef[]
+  release: ReleaseDef
+  watch: WatchDef
+  seed: number
+  description: string
+}
+
+export interface EachDef {
+  column: string
+  /** Rows a member needs in its training window; thinner ones share the parent. */
+  rowsMin: number
+  membersMax: number
+}
+
+export type TrainerDef =
+  | { kind: 'gbdt'; trees: number; leaves: number; learningRate: number; minRowsInLeaf: number; bins: number; l2: number; earlyStoppingRounds: number; memberTrees: number }
+  | { kind: 'linear'; l2: number }
+
+/** `time`: the newest rows are tested on, those before them validate. `random`: by a stable hash of the row number. */
+export type SplitDef =
+  | { by: 'time'; validateMs: number; testMs: number }
+  | { by: 'random'; validateShare: number; testShare: number }
+
+export interface ObjectiveDef {
+  name: string
+  metric: string
+  goal: 'maximize' | 'minimize' | 'under' | 'over'
+  limit?: number
+  owner: string
+}
+
+export type GateDef =
+  /** Must beat the constant prediction by more than noise. */
+  | { kind: 'beatsBaseline'; metric: string }
+  /** Paired with the live model on the same rows: not worse beyond `tolerance`, by the interval's near end. */
+  | { kind: 'noWorseThanLive'; metric: string; tolerance: number }
+  | { kind: 'metric'; metric: string; min?: number; max?: number }
+  | { kind: 'calibration'; max: number }
+  | { kind: 'slices'; column: string; metric: string; floor: number; rowsMin: number }
+  | { kind: 'size'; bytesMax: number }
+  | { kind: 'latency'; msMax: number }
+  | { kind: 'noLeak'; aucMax: number }
+
+export interface ReleaseDef {
+  /** Shares of traffic, ascending, before all of it. Empty: straight to live when the gates pass. */
+  steps: number[]
+  /** Answers with outcomes that each step needs at least. */
+  rowsMin: number
+  /** Loss difference that counts as worse. */
+  tolerance: number
+  /** Chance of a wrong verdict over the whole release, however often it is looked at. */
+  alpha: number
+}
+
+export interface WatchDef {
+  window: 'day' | 'week' | 'month'
+  /** Time after which the outcomes of a window are taken to be complete. */
+  outcomeDelayMs: number
+  retrain: ('drift' | 'quality' | 'daily' | 'weekly' | 'monthly')[]
+  owner: string
+  /** False alarms allowed: rate of false discoveries over all columns, members and windows. */
+  alpha: number
+  /** Months (or all) of history that a retrain uses. */
+  history: 'all' | number
+}
+

@@ -1,0 +1,73 @@
+/** Ports of the engines: questions over relations, work on workers, and scoring. Adapters load lazily in `open.ts`. */
+import type { Json } from '../core/canonical.ts'
+import type { Digest, RunRecord, RunSpec } from '../core/records.ts'
+import type { Sql } from '../expr/sql.ts'
+import type { Store } from '../store/ports.ts'
+
+export type { Sql, SqlValue } from '../expr/sql.ts'
+
+/** A column of a result, as compact as its type allows. NaN stands for a missing number; code -1 for a missing category. */
+export type ResultColumn =
+  | { kind: 'number'; values: Float64Array }
+  | { kind: 'category'; codes: Int32Array; categories: string[] }
+  | { kind: 'string'; values: (string | null)[] }
+  /** Epoch milliseconds; NaN when missing. */
+  | { kind: 'time'; values: Float64Array }
+  | { kind: 'bool'; values: Int8Array }
+
+export interface Columns {
+  nRows: number
+  columns: Record<string, ResultColumn>
+}
+
+/** Questions over relations. One instance owns its memory and threads; cancel by signal. */
+export interface Query {
+  /** Small results as plain rows: numbers as number (bigint beyond 2^53), times as epoch milliseconds, missing as null. */
+  rows<R extends Record<string, unknown> = Record<string, unknown>>(sql: Sql, signal?: AbortSignal): Promise<R[]>
+  /** Large results streamed into typed arrays. Strings come as `string` unless named in `categories`, then as codes. */
+  columns(sql: Sql, options?: { categories?: string[]; signal?: AbortSignal }): Promise<Columns>
+  /** Statements without a result (COPY, CREATE VIEW). */
+  exec(sql: Sql, signal?: AbortSignal): Promise<void>
+  close(): Promise<void>
+}
+
+/** What a task sees while it runs. */
+export interface TaskContext {
+  store: Store
+  spec: RunSpec
+  /** A Query of this worker's own; memory and threads are bounded. */
+  query(): Promise<Query>
+  progress(done: number, note: string): void
+  signal: AbortSignal
+}
+
+/** A kind of work that a RunSpec can name: pure apart from its ports, and deterministic in its spec. */
+export interface Task {
+  name: string
+  /** Raised when outputs would change; part of every spec. */
+  code: string
+  run(context: TaskContext): Promise<{ outputs: Record<string, Digest>; note?: Json }>
+}
+
+export interface RunProgress {
+  spec: Digest
+  task: string
+  done: number
+  note: string
+}
+
+export interface RunOutcome {
+  spec: Digest
+  record: RunRecord
+  /** True when the record existed before: the work was not done again. */
+  cached: boolean
+}
+
+/** Work on RunSpecs: each spec is done at most once, whoever asks and however often; the record is kept under `runs/<digest>`. */
+export interface Jobs {
+  /** Runs specs (or finds their records) and yields outcomes as they end. Throws the first failure after the others ended. */
+  run(specs: RunSpec[], options?: { signal?: AbortSignal; onProgress?: (p: RunProgress) => void; priority?: number }): Promise<RunOutcome[]>
+  /** Workers that live now and what they do. */
+  workers(): { name: string; task?: string; since?: number }[]
+  close(): Promise<void>
+}

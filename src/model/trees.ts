@@ -1,0 +1,51 @@
+/**
+ * The one form of a tree ensemble: what the trainer writes, importers fill, the scorer walks, explanations read and the edge runtime ships.
+ *
+ * All trees lie in flat arrays, one entry a node, children behind their parent. Node `i` is a leaf when `left[i] === -1`; then `value[i]` is
+ * its contribution to the raw score. A split sends a row left when `x <= threshold[i]` (`compare: 'le'`, doubles) or `x < threshold[i]`
+ * (`'lt-f32'`, both rounded to float32 first, as XGBoost does); NaN goes the way `missingLeft[i]` says. A categorical split
+ * (`categorySet[i] >= 0`) sends a row left when its code is in that bit set; unseen and missing codes go as `missingLeft[i]` says.
+ */
+export interface TreeEnsemble {
+  kind: 'TreeEnsemble'
+  nFeatures: number
+  /** Node index of each tree's root; a tree's nodes are `[roots[t], roots[t + 1])`, the last ends at `feature.length`. */
+  roots: Int32Array
+  /** Feature tested; 0 in leaves. */
+  feature: Int32Array
+  threshold: Float64Array
+  /** Index of the left child, -1 in leaves. */
+  left: Int32Array
+  right: Int32Array
+  missingLeft: Uint8Array
+  value: Float64Array
+  /** Training rows (or weight) that passed the node: what path-dependent explanations weigh by. */
+  cover: Float64Array
+  /** Index into `categorySets`, -1 for numeric splits and leaves. */
+  categorySet: Int32Array
+  /** Bit sets over category codes, 32 codes a word. */
+  categorySets: Uint32Array[]
+  compare: 'le' | 'lt-f32'
+  /** Added to the sum of leaves. */
+  baseScore: number
+  /** From raw score to output: `sigmoid`, `exp`, or as it is. */
+  link: 'identity' | 'sigmoid' | 'exp'
+}
+
+/** A generalised linear model: `link(intercept + weights · x)`, where NaN counts as `missing[j]`. */
+export interface LinearModel {
+  kind: 'LinearModel'
+  nFeatures: number
+  weights: Float64Array
+  intercept: number
+  /** What a missing value of each feature is replaced by (the training mean). */
+  missing: Float64Array
+  link: 'identity' | 'sigmoid' | 'exp'
+}
+
+/** Piece-wise linear map from a model's output to a calibrated probability; monotone; flat beyond its ends. */
+export interface Calibration {
+  kind: 'isotonic' | 'none'
+  x: number[]
+  y: number[]
+}

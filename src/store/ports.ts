@@ -1,0 +1,156 @@
+/**
+ * The three kinds of storage and the log, as ports. Adapters are chosen by URL in `open.ts` and each passes the contract suite in
+ * `test/contract/`. Every method is safe to call from several processes at once.
+ */
+import type { Json } from '../core/canonical.ts'
+import type { Digest, JournalEvent } from '../core/records.ts'
+
+/** Immutable bytes by digest. A digest never gets other bytes; a write is whole or absent, also after `kill -9`. */
+export interface Objects {
+  /** Stores bytes and resolves when they are durable. Idempotent. The caller keeps its buffer. */
+  put(bytes: Uint8Array): Promise<Digest>
+  /** Stores many at once with one wait for the disk; digests in the order given. */
+  putAll(items: Uint8Array[]): Promise<Digest[]>
+  /** Takes over a finished local file (moves it if it can) and resolves when durable. The file is gone afterwards, also on a duplicate. */
+  putFile(path: string): Promise<{ digest: Digest; bytes: number }>
+  /** Bytes, verified against the digest. Throws MR_OBJECT_MISSING or MR_OBJECT_CORRUPT (which names the file). */
+  get(digest: Digest): Promise<Uint8Array>
+  /** A local path to read from (engines map it); throws MR_OBJECT_MISSING. The file must not be written. */
+  path(digest: Digest): Promise<string>
+  has(digest: Digest): Promise<boolean>
+  /** All digests with their sizes, in no order. */
+  list(): AsyncIterable<{ digest: Digest; bytes: number }>
+  /** Rehashes one object. `missing` and `corrupt` are values, not errors. */
+  verify(digest: Digest): Promise<'ok' | 'missing' | 'corrupt'>
+  /** Removes an object; absent is fine. Only garbage collection and erasure call it. */
+  remove(digest: Digest): Promise<void>
+}
+
+/** A named pointer to a digest. */
+export interface Ref {
+  name: string
+  digest: Digest
+  /** Sequence number of the journal event that moved it here. */
+  seq: number
+  movedAt: number
+}
+
+export interface RefMove {
+  name: string
+  /** What the ref must hold now; `null` for "does not exist"; `undefined` for whatever it holds. */
+  from?: Digest | null
+  /** `null` deletes the ref. Its history stays. */
+  to: Digest | null
+}
+
+export interface NewEvent {
+  type: string
+  subject: string
+  actor: string
+  reason: string
+  data: Json
+}
+
+export type CommitResult = { ok: true; event: JournalEvent } | { ok: false; conflict: { name: string; holds: Digest | null } }
+
+/** Refs and journal: one transaction moves refs and says why. */
+export interface Meta {
+  ref(name: string): Promise<Ref | undefined>
+  /** Refs whose name starts with `prefix`, by name. */
+  refs(prefix: string): Promise<Ref[]>
+  /** Where a ref has pointed, newest first, at most `limit`. */
+  history(name: string, limit?: number): Promise<{ digest: Digest | null; seq: number; movedAt: number }[]>
+  /** Moves all refs and appends one event, or does nothing. A lost compare-and-set is a value. Durable when it resolves. */
+  commit(change: { moves?: RefMove[]; event: NewEvent }): Promise<CommitResult>
+  /** Events after `after` (default 0), oldest first unless `newest`; at most `limit` (default and cap: limits.journalPageMax). */
+  events(query?: {
+    after?: number
+    before?: number
+    subject?: string
+    subjectPrefix?: string
+    types?: string[]
+    newest?: boolean
+    limit?: number
+  }): Promise<JournalEvent[]>
+  /** Recomputes the hash chain; the first broken `seq`, or undefined when whole. */
+  verifyJournal(): Promise<number | undefined>
+  jobs: JobTable
+  close(): Promise<void>
+}
+
+export type JobState = 'queued' | 'leased' | 'done' | 'failed' | 'cancelled'
+
+export interface Job {
+  /** Digest of the RunSpec: a spec is queued at most once. */
+  id: Digest
+  task: string
+  state: JobState
+  /** Job ids that must be done first. */
+  needs: Digest[]
+  priority: number
+  tries: number
+  worker?: string
+  leaseUntil?: number
+  /** Grows with each lease; a worker that lost its lease cannot complete. */
+  fence: number
+  error?: string
+  /** 0 to 1 and a short text, from the last heartbeat. */
+  progress?: { done: number; note: string }
+  queuedAt: number
+  endedAt?: number
+}
+
+/** Leased work on the metadata database. All times are passed in: no clock inside. */
+export interface JobTable {
+  /** Adds jobs that are not there yet (or requeues failed and cancelled ones); returns how many were added. */
+  enqueue(jobs: { id: Digest; task: string; needs?: Digest[]; priority?: number }[], now: number): Promise<number>
+  /** Leases the most urgent job whose needs are done, or one whose lease has expired. */
+  claim(worker: string, now: number, leaseMs: number): Promise<Job | undefined>
+  /** Extends the lease; false when it was lost. */
+  heartbeat(id: Digest, fence: number, now: number, leaseMs: number, progress?: { done: number; note: string }): Promise<boolean>
+  /** Ends a job; false when the lease was lost and someone else has it. `failed` below `triesMax` is queued again. */
+  finish(id: Digest, fence: number, outcome: { state: 'done' | 'failed' | 'cancelled'; error?: string }, now: number, triesMax: number): Promise<boolean>
+  get(ids: Digest[]): Promise<Job[]>
+  list(query?: { state?: JobState; limit?: number }): Promise<Job[]>
+  /** Cancels queued jobs and asks for leased ones to stop (their next heartbeat returns false). */
+  cancel(ids: Digest[], now: number): Promise<void>
+}
+
+/** Where a record of the log stands: segment number and byte offset in it. Compare as a pair. */
+export interface LogPosition {
+  segment: number
+  offset: number
+}
+
+/**
+ * High-rate observations: streams of JSON records in append-only segments. Appends of one moment share one wait for the disk.
+ * Torn tails (a crash in the middle of a write) are cut at the next open; nothing acknowledged is in them.
+ */
+export interface Log {
+  /** Appends and resolves when durable. Records are JSON texts without newlines, as `JSON.stringify` prints them. */
+  append(stream: string, records: string[]): Promise<LogPosition>
+  /** Records after a position, in order, in batches; ends at the tail as it was when called. */
+  read(stream: string, after?: LogPosition): AsyncIterable<{ records: string[]; next: LogPosition }>
+  /** Closes the current segment, so that it can be compacted; returns the closed segments that exist. */
+  seal(stream: string): Promise<{ segment: number; path: string; bytes: number; records: number }[]>
+  /** Closed segments as newline-delimited JSON files for engines to read. */
+  segments(stream: string): Promise<{ segment: number; path: string; bytes: number; records: number; sealed: boolean }[]>
+  /** Drops a closed segment after it was compacted. */
+  drop(stream: string, segment: number): Promise<void>
+  close(): Promise<void>
+}
+
+/** What `openStore` gives. */
+export interface Store {
+  objects: Objects
+  meta: Meta
+  log: Log
+  /** Puts a record as canonical JSON. */
+  putRecord(record: object): Promise<Digest>
+  putRecords(records: object[]): Promise<Digest[]>
+  /** Reads a record; throws MR_RECORD_KIND when its `kind` is another. Recently read records are cached. */
+  getRecord<R extends { kind: string }>(digest: Digest, kind: R['kind']): Promise<R>
+  /** Folder for scratch files on the same file system as the objects, emptied at open when no other process lives. */
+  scratch: string
+  close(): Promise<void>
+}
