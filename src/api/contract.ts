@@ -1,0 +1,327 @@
+/**
+ * What the console and scripts get from `/api`: plain JSON, one type an answer. Times are epoch milliseconds, shares are 0 to 1.
+ * The console imports these types and nothing else of `src/`.
+ *
+ * | method and path | answer |
+ * |---|---|
+ * | GET /api/fleet | Fleet |
+ * | GET /api/models/:model (URL-encoded, e.g. `late%2FATL`) | ModelPage |
+ * | GET /api/models/:model/members?search&sort&limit&offset | MemberList |
+ * | GET /api/models/:model/playground | Playground |
+ * | GET /api/bundles/:digest and /api/versions/:digest | BundleDetail, VersionDetail |
+ * | GET /api/datasets | DatasetRow[] |
+ * | GET /api/datasets/:dataset | DatasetPage |
+ * | GET /api/datasets/:dataset/versions/:digest | DatasetVersionPage |
+ * | GET /api/datasets/:dataset/versions/:digest/quarantine?limit | QuarantineRows |
+ * | GET /api/datasets/:dataset/diff?from=<digest>&to=<digest> | DatasetDiff |
+ * | GET /api/alerts | Alert[] (newest first) |
+ * | POST /api/alerts/:id/acknowledge | Alert |
+ * | GET /api/runs?limit | RunRow[] |
+ * | GET /api/events?before&subjectPrefix&limit | JournalEvent[] (newest first) |
+ * | GET /api/predictions/:id | Why |
+ * | GET /api/backtest/:model | Backtest or null |
+ * | POST /api/models/:model/rollback {dryRun?, reason?} | ActionResult |
+ * | POST /api/models/:model/promote {dryRun?, reason?} | ActionResult |
+ * | GET /api/status | Status |
+ * | GET /api/stream | server-sent events: `event: journal` (JournalEvent), `event: pulse` (Pulse, once a second), `event: progress` (StoryProgress) |
+ *
+ * Errors are RFC 9457 problem details with `code`, `detail` (what) and `fix`.
+ */
+import type {
+  Alert,
+  Column,
+  ColumnStats,
+  Digest,
+  Finding,
+  Histogram,
+  JournalEvent,
+  Measured,
+  ModelCard,
+  ModelTask,
+  Release,
+  Signature,
+} from '../core/records.ts'
+
+export type { Alert, Finding, JournalEvent }
+
+export interface Fleet {
+  project: string
+  /** The state of everything in one sentence. */
+  sentence: string
+  /** Whether a person is needed now. */
+  health: 'good' | 'watch' | 'act'
+  attention: Alert[]
+  models: FleetRow[]
+  events: JournalEvent[]
+  datasets: DatasetRow[]
+}
+
+export interface FleetRow {
+  model: string
+  task: ModelTask
+  description: string
+  /** Members that answer for themselves; 0 for a single model. */
+  members: number
+  membersHeld: number
+  liveVersion: number | null
+  release: Release | null
+  owner: string
+  /** Quality metric by window, oldest first, with the band expected from the training reference. */
+  quality: QualityPoint[]
+  qualityMetric: string
+  expected: { value: number; low: number; high: number } | null
+  requestsPerSecond: number
+  predictions: number
+  latencyMsP99: number | null
+  /** When the newest row that the live version was trained on happened. */
+  freshAt: number | null
+  trainedAt: number | null
+  alerts: number
+}
+
+export interface QualityPoint {
+  fromAt: number
+  toAt: number
+  value: number | null
+  interval?: [number, number]
+  n: number
+  verdict: Finding['verdict']
+  version?: number
+}
+
+export interface ModelPage {
+  model: string
+  task: ModelTask
+  description: string
+  owner: string
+  sentence: string
+  parent: string | null
+  release: Release | null
+  releases: { release: Release; digest: Digest; at: number }[]
+  versions: VersionRow[]
+  /** Findings of the newest gate run, worst first. */
+  gates: Finding[]
+  quality: { metrics: { name: string; points: QualityPoint[]; expected: { value: number; low: number; high: number } | null; higherIsBetter: boolean }[] }
+  drift: DriftColumn[]
+  importance: { feature: string; meanAbs: number }[]
+  calibration: { meanPredicted: number; meanActual: number; n: number }[]
+  signature: Signature
+  speed: { latencyMs: { p50: number; p90: number; p99: number } | null; requestsPerSecond: number; modelBytes: number }
+  alerts: Alert[]
+  events: JournalEvent[]
+  /** The same actions as commands. */
+  commands: { rollback: string; promote: string; train: string }
+}
+
+export interface VersionRow {
+  version: number
+  bundle: Digest
+  createdAt: number
+  reason: string
+  members: number
+  held: number
+  metrics: Record<string, Measured>
+  trainedOn: { dataset: string; version: Digest; fromAt: number | null; toAt: number | null; rows: number }
+  state: 'live' | 'canary' | 'shadow' | 'past' | 'refused'
+}
+
+export interface DriftColumn {
+  column: string
+  /** Population stability index against the training reference, newest window. */
+  psi: number
+  pAdjusted: number
+  verdict: Finding['verdict']
+  n: number
+  reference: Histogram
+  current: Histogram
+  /** Effect by window, oldest first. */
+  history: { fromAt: number; psi: number; verdict: Finding['verdict'] }[]
+}
+
+export interface MemberList {
+  total: number
+  members: MemberRow[]
+}
+
+export interface MemberRow {
+  key: string
+  model: string
+  answers: 'self' | 'parent'
+  heldReason: string | null
+  rows: number
+  metric: Measured | null
+  liveMetric: Measured | null
+  predictions: number
+  drift: number | null
+  alerts: number
+}
+
+export interface BundleDetail {
+  digest: Digest
+  model: string
+  version: number
+  parent: Digest
+  each: string | null
+  members: number
+  held: Record<string, string>
+  findings: Finding[]
+}
+
+export interface VersionDetail {
+  digest: Digest
+  model: string
+  card: ModelCard
+  signature: Signature
+  features: { name: string; expression: string; reference: Histogram }[]
+  trainedOn: VersionRow['trainedOn']
+  run: { digest: Digest; task: string; startedAt: number; endedAt: number; inputs: Record<string, string> } | null
+}
+
+export interface Playground {
+  model: string
+  signature: Signature
+  /** Real rows of the newest data, as a client would send them. */
+  examples: Record<string, unknown>[]
+  /** Known values of category inputs, most frequent first, at most 500 each. */
+  choices: Record<string, string[]>
+  predictPath: string
+  explainPath: string
+  feedbackPath: string
+  curl: string
+}
+
+export interface DatasetRow {
+  dataset: string
+  rows: number
+  rowsQuarantined: number
+  version: Digest | null
+  versions: number
+  importedAt: number | null
+  window: { fromAt: number; toAt: number } | null
+  bytes: number
+  findings: { pass: number; fail: number; inconclusive: number; error: number }
+}
+
+export interface DatasetPage extends DatasetRow {
+  source: string
+  log: { digest: Digest; at: number; rows: number; rowsAdded: number; rowsQuarantined: number; message: string; partsNew: number; parts: number }[]
+}
+
+export interface DatasetVersionPage {
+  digest: Digest
+  dataset: string
+  columns: (Column & { profile: ColumnStats; parent?: { psi: number | null } })[]
+  rows: number
+  rowsQuarantined: number
+  parts: { digest: Digest; key: string; rows: number; bytes: number; isNew: boolean }[]
+  findings: Finding[]
+  createdAt: number
+  parents: Digest[]
+}
+
+export interface QuarantineRows {
+  columns: string[]
+  rows: { values: (string | number | boolean | null)[]; reasons: string[] }[]
+  total: number
+  byReason: Record<string, number>
+}
+
+export interface DatasetDiff {
+  from: Digest
+  to: Digest
+  rowsAdded: number
+  rowsRemoved: number
+  partsAdded: string[]
+  partsRemoved: string[]
+  partsSame: number
+  schema: { added: string[]; removed: string[]; changed: string[] }
+  columns: { column: string; psi: number | null; meanFrom: number | null; meanTo: number | null; nullsFrom: number; nullsTo: number }[]
+}
+
+export interface RunRow {
+  spec: Digest
+  task: string
+  title: string
+  state: 'queued' | 'leased' | 'done' | 'failed' | 'cancelled'
+  startedAt: number | null
+  endedAt: number | null
+  cpuMs: number | null
+  progress: { done: number; note: string } | null
+  error: string | null
+}
+
+export interface Why {
+  id: string
+  model: string
+  member: string
+  version: number
+  modelVersion: Digest
+  route: string
+  at: number
+  inputs: Record<string, unknown>
+  features: Record<string, number | null>
+  output: number
+  /** On the raw scale: base + sum of contributions = raw; output = calibrated link(raw). */
+  explanation: { base: number; contributions: { feature: string; value: number | null; contribution: number }[]; raw: number; residual: number; scale: string }
+  outcome: { value: number; at: number } | null
+  trainedOn: VersionRow['trainedOn']
+  run: Digest
+  gates: Finding[]
+  command: string
+}
+
+export interface Backtest {
+  model: string
+  testWindow: { fromAt: number; toAt: number }
+  rows: {
+    label: string
+    fromAt: number
+    toAt: number
+    ageMonths: number | null
+    rowsTrained: number
+    auc: Measured
+    logLoss: Measured
+    meanPredicted: number
+    meanActual: number
+  }[]
+  lesson: string
+}
+
+export interface ActionResult {
+  done: boolean
+  dryRun: boolean
+  command: string
+  /** What it does or did, in sentences. */
+  effects: string[]
+}
+
+export interface Status {
+  project: string
+  version: string
+  startedAt: number
+  storeBytes: number
+  rssBytes: number
+  workers: { name: string; task: string | null; since: number | null }[]
+  engines: Record<string, string>
+  address: string
+}
+
+export interface Pulse {
+  at: number
+  requestsPerSecond: number
+  predictionsPerSecond: number
+  latencyMsP50: number | null
+  latencyMsP99: number | null
+  /** Share of traffic by version of each model. */
+  routes: Record<string, { version: number; role: string; weight: number }[]>
+}
+
+/** Where the running story (or a plain `millrace run`) stands. */
+export interface StoryProgress {
+  step: number
+  steps: number
+  title: string
+  note: string
+  done: number
+  etaMs: number | null
+}
