@@ -138,6 +138,8 @@ export interface ModelVersion {
   /** Object with the scorer (`model/format.ts`): trees or linear as JSON, or ONNX bytes. */
   graph: Digest
   format: 'trees' | 'linear' | 'onnx'
+  /** Graph whose raw score this one adds to: a member of a family is its parent plus its own trees. */
+  base?: Digest
   /** Object with the fitted feature pipeline (`expr/features.ts`): expressions and their learned state. */
   features: Digest
   featureInfo: FeatureInfo[]

@@ -8,6 +8,13 @@ export const core = {
     retryable: false,
     status: 413,
   },
+  MR_NAME: {
+    what: (d: { what: string; name: string }) =>
+      `${d.what} must begin with a letter or digit and hold letters, digits, ".", "_", "-" or spaces (100 characters at most), got ${JSON.stringify(d.name.slice(0, 64))}`,
+    fix: (d: { what: string; name: string }) => `rename the ${d.what}`,
+    retryable: false,
+    status: 400,
+  },
   MR_CANCELLED: {
     what: (d: { what: string }) => `${d.what} was cancelled`,
     fix: (_: { what: string }) => 'run the same command again; finished work is kept',
@@ -23,13 +30,15 @@ export const core = {
   },
   MR_NO_SPACE: {
     what: (d: { path: string }) => `the disk that holds ${d.path} is full`,
-    fix: (_: { path: string }) => 'free some space and run the same command again; nothing that was acknowledged is lost',
+    fix: (_: { path: string }) =>
+      'free some space and run the same command again; nothing that was acknowledged is lost',
     retryable: true,
     status: 507,
   },
   MR_NO_PERMISSION: {
     what: (d: { path: string; act: string }) => `no permission to ${d.act} ${d.path}`,
-    fix: (d: { path: string; act: string }) => `make ${d.path} writable for this user, or use --state <folder>`,
+    fix: (d: { path: string; act: string }) =>
+      `make ${d.path} writable for this user, or use --state <folder>`,
     retryable: false,
     status: 500,
   },

@@ -1,0 +1,39 @@
+/** Names of refs: one place that knows how they are spelt. */
+import { MillraceError } from './errors.ts'
+
+export const refs = {
+  /** DatasetVersion that readers use. */
+  dataset: (dataset: string) => `datasets/${dataset}@main`,
+  /** Newest ModelBundle that was trained, whether or not it was released. */
+  latest: (model: string) => `models/${model}@latest`,
+  /** Release record that serving follows. */
+  live: (model: string) => `models/${model}@live`,
+  /** WatchState of a model. */
+  watch: (model: string) => `models/${model}@watch`,
+  /** Gate report of a bundle. */
+  gates: (model: string, version: number) => `models/${model}@gates/v${version}`,
+  /** Backtest report of a model. */
+  backtest: (model: string) => `models/${model}@backtest`,
+  /** RunRecord of a RunSpec. */
+  run: (spec: string) => `runs/${spec.slice('sha256:'.length)}`,
+  alert: (id: string) => `alerts/${id}`,
+} as const
+
+/** Subject of events and findings about a dataset or a model. */
+export const subjects = {
+  dataset: (dataset: string) => `datasets/${dataset}`,
+  model: (model: string) => `models/${model}`,
+} as const
+
+const NAME = /^[\p{L}\p{N}][\p{L}\p{N}._ -]{0,99}$/u
+
+/** Names of datasets, models and members become parts of refs and URLs: letters, digits, `.`, `_`, `-`, space; at most 100 characters. */
+export function checkName(what: string, name: string): string {
+  if (!NAME.test(name)) throw new MillraceError('MR_NAME', { what, name })
+  return name
+}
+
+/** Whether a value of the family's column can be the key of a member. */
+export function isMemberKey(key: string): boolean {
+  return NAME.test(key)
+}
