@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest'
+import type { OutcomeBlock, PredictionBlock } from '../../src/core/log-blocks.ts'
+import { LogJoin } from '../../src/core/log-join.ts'
+
+const predictions = (at: number, ids: string[], over: Partial<PredictionBlock> = {}): PredictionBlock => ({
+  kind: 'predictions',
+  model: 'late',
+  at,
+  ids,
+  members: ids.map(() => ''),
+  versions: ids.map(() => 1),
+  modelVersions: [],
+  modelVersion: ids.map(() => 0),
+  routes: ids.map(() => 'live'),
+  inputs: {},
+  outputs: ids.map((_, i) => i / 10),
+  ...over,
+})
+const outcomes = (at: number, ids: string[], values: number[]): OutcomeBlock => ({ kind: 'outcomes', model: 'late', at, ids, values })
+
+test('joins an outcome that comes after its prediction', () => {
+  const join = new LogJoin('late', 1000)
+  join.addPredictions(predictions(0, ['a', 'b']))
+  const rows = join.addOutcomes(outcomes(5, ['b', 'a'], [1, 0]))
+  expect(rows.map((r) => [r.id, r.output, r.outcome])).toEqual([
+    ['b', 0.1, 1],
+    ['a', 0, 0],
+  ])
+})
+
+test('joins an outcome that comes before its prediction', () => {
+  const join = new LogJoin('late', 1000)
+  expect(join.addOutcomes(outcomes(0, ['a'], [1]))).toEqual([])
+  expect(join.addPredictions(predictions(1, ['a'])).map((r) => r.outcome)).toEqual([1])
+})
+
+test('a pair is joined once, however often the outcome is sent', () => {
+  const join = new LogJoin('late', 1000)
+  join.addPredictions(predictions(0, ['a']))
+  join.addOutcomes(outcomes(1, ['a'], [1]))
+  expect(join.addOutcomes(outcomes(2, ['a'], [1]))).toEqual([])
+  expect(join.counts().joined).toBe(1)
+})
+
+test('carries what the shadow said of the same request', () => {
+  const join = new LogJoin('late', 1000)
+  join.addPredictions(predictions(0, ['a']))
+  join.addPredictions(predictions(0, ['a'], { routes: ['shadow'], versions: [2], outputs: [0.7] }))
+  expect(join.addOutcomes(outcomes(1, ['a'], [1]))[0].shadows).toEqual([{ version: 2, output: 0.7 }])
+})
+
+test('gives up predictions whose outcome never comes, so that what waits is bounded', () => {
+  const join = new LogJoin('late', 100)
+  for (let at = 0; at < 10_000; at += 10) join.addPredictions(predictions(at, [`p${at}`]))
+  expect(join.counts().waiting).toBeLessThanOrEqual(11)
+  expect(join.counts().expired).toBe(1000 - join.counts().waiting)
+})
+
+test('leaves blocks of other models alone', () => {
+  const join = new LogJoin('late', 100)
+  join.addPredictions(predictions(0, ['a'], { model: 'other' }))
+  expect(join.counts().waiting).toBe(0)
+})
