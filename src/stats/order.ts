@@ -1,0 +1,37 @@
+import type { Numbers } from './inputs.ts'
+
+/** Row indexes by ascending value; equal values in row order. `-0` and `0` are equal. Cost: O(n log n). */
+export function ascendingOrder(values: Numbers): Uint32Array {
+  const order = new Uint32Array(values.length)
+  for (let i = 0; i < order.length; i++) order[i] = i
+  return order.sort((a, b) => compareNumbers(values[a], values[b]) || a - b)
+}
+
+/** An ascending copy. Cost: O(n log n), by the engine's own numeric sort. */
+export function sortedCopy(values: Numbers): Float64Array {
+  return Float64Array.from(values).sort()
+}
+
+/** End (exclusive) of the run of values equal to the one at `start` of an ascending list. */
+export function runEnd(sorted: Numbers, start: number): number {
+  let end = start + 1
+  while (end < sorted.length && sorted[end] === sorted[start]) end++
+  return end
+}
+
+/** First index whose value is greater than `x` in an ascending list. */
+export function upperBound(sorted: Numbers, x: number, start = 0, end = sorted.length): number {
+  let low = start
+  let high = end
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (sorted[middle] <= x) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** Ascending by value; unlike a difference it holds for infinities too. */
+export function compareNumbers(a: number, b: number): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
