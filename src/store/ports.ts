@@ -51,7 +51,9 @@ export interface NewEvent {
   data: Json
 }
 
-export type CommitResult = { ok: true; event: JournalEvent } | { ok: false; conflict: { name: string; holds: Digest | null } }
+export type CommitResult =
+  | { ok: true; event: JournalEvent }
+  | { ok: false; conflict: { name: string; holds: Digest | null } }
 
 /** Refs and journal: one transaction moves refs and says why. */
 export interface Meta {
@@ -102,21 +104,41 @@ export interface Job {
 
 /** Leased work on the metadata database. All times are passed in: no clock inside. */
 export interface JobTable {
-  /** Adds jobs that are not there yet (or requeues failed and cancelled ones); returns how many were added. */
-  enqueue(jobs: { id: Digest; task: string; needs?: Digest[]; priority?: number }[], now: number): Promise<number>
-  /** Leases the most urgent job whose needs are done, or one whose lease has expired. */
+  /**
+   * Adds jobs that are not there yet (or requeues failed and cancelled ones, with `again` done ones too); returns how many were added.
+   * A job waits for all its needs, also for one that is enqueued only later; when one of them fails or is cancelled, so does the job, with the reason.
+   */
+  enqueue(
+    jobs: { id: Digest; task: string; needs?: Digest[]; priority?: number; again?: boolean }[],
+    now: number,
+  ): Promise<number>
+  /** Leases a job whose lease has expired, or else the most urgent one (highest priority, then oldest) whose needs are done. Counts a try. */
   claim(worker: string, now: number, leaseMs: number): Promise<Job | undefined>
+  /** Puts back what a worker holds, without counting a try: for an orderly stop, or when its process is known to be dead. */
+  release(worker: string): Promise<number>
   /** Extends the lease; false when it was lost. */
-  heartbeat(id: Digest, fence: number, now: number, leaseMs: number, progress?: { done: number; note: string }): Promise<boolean>
+  heartbeat(
+    id: Digest,
+    fence: number,
+    now: number,
+    leaseMs: number,
+    progress?: { done: number; note: string },
+  ): Promise<boolean>
   /** Ends a job; false when the lease was lost and someone else has it. `failed` below `triesMax` is queued again. */
-  finish(id: Digest, fence: number, outcome: { state: 'done' | 'failed' | 'cancelled'; error?: string }, now: number, triesMax: number): Promise<boolean>
+  finish(
+    id: Digest,
+    fence: number,
+    outcome: { state: 'done' | 'failed' | 'cancelled'; error?: string },
+    now: number,
+    triesMax: number,
+  ): Promise<boolean>
   get(ids: Digest[]): Promise<Job[]>
   list(query?: { state?: JobState; limit?: number }): Promise<Job[]>
   /** Cancels queued jobs and asks for leased ones to stop (their next heartbeat returns false). */
   cancel(ids: Digest[], now: number): Promise<void>
 }
 
-/** Where a record of the log stands: segment number and byte offset in it. Compare as a pair. */
+/** A place in a stream after some append: segment number and byte offset in it. Compare as a pair. Positions come from `append` and `read` alone. */
 export interface LogPosition {
   segment: number
   offset: number
@@ -127,17 +149,30 @@ export interface LogPosition {
  * Torn tails (a crash in the middle of a write) are cut at the next open; nothing acknowledged is in them.
  */
 export interface Log {
-  /** Appends and resolves when durable. Records are JSON texts without newlines, as `JSON.stringify` prints them. */
+  /**
+   * Appends and resolves when durable, with the position after the last record: reading after it yields later appends only. The records of
+   * one call are kept all or not at all. Records are JSON texts without newlines, as `JSON.stringify` prints them. One process
+   * writes a stream at a time: MR_LOG_WRITER names the other. MR_LOG_BUSY when too much waits for the disk.
+   */
   append(stream: string, records: string[]): Promise<LogPosition>
-  /** Records after a position, in order, in batches; ends at the tail as it was when called. */
+  /** Records after a position, in order, in batches; ends at the tail as it was when called. Only durable records are seen. Throws MR_LOG_DAMAGED. */
   read(stream: string, after?: LogPosition): AsyncIterable<{ records: string[]; next: LogPosition }>
   /** Closes the current segment, so that it can be compacted; returns the closed segments that exist. */
   seal(stream: string): Promise<{ segment: number; path: string; bytes: number; records: number }[]>
-  /** Closed segments as newline-delimited JSON files for engines to read. */
-  segments(stream: string): Promise<{ segment: number; path: string; bytes: number; records: number; sealed: boolean }[]>
-  /** Drops a closed segment after it was compacted. */
+  /** All segments as newline-delimited JSON files. Engines read the sealed ones; the open one may end in half a line while it is written. */
+  segments(
+    stream: string,
+  ): Promise<{ segment: number; path: string; bytes: number; records: number; sealed: boolean }[]>
+  /** Drops a closed segment after it was compacted; absent is fine. Throws MR_LOG_SEGMENT_OPEN for the one being written. */
   drop(stream: string, segment: number): Promise<void>
   close(): Promise<void>
+}
+
+/** Something that a crash left half done and that opening the store put right. */
+export interface Repair {
+  what: 'scratch' | 'log-tail'
+  path: string
+  detail: string
 }
 
 /** What `openStore` gives. */
@@ -148,9 +183,14 @@ export interface Store {
   /** Puts a record as canonical JSON. */
   putRecord(record: object): Promise<Digest>
   putRecords(records: object[]): Promise<Digest[]>
-  /** Reads a record; throws MR_RECORD_KIND when its `kind` is another. Recently read records are cached. */
+  /**
+   * Reads a record; throws MR_RECORD_KIND when its `kind` is another. Recently read records are cached and shared, so what
+   * is returned is frozen: copy it to change it.
+   */
   getRecord<R extends { kind: string }>(digest: Digest, kind: R['kind']): Promise<R>
-  /** Folder for scratch files on the same file system as the objects, emptied at open when no other process lives. */
+  /** Folder of this open store for scratch files, on the same file system as the objects; removed at close, or at a later open after a crash. */
   scratch: string
+  /** What opening put right; empty after an orderly close. */
+  repaired: Repair[]
   close(): Promise<void>
 }

@@ -1,0 +1,25 @@
+/** Limits of the store alone, beside `core/limits.ts`. Units are in the names. */
+export const STORE_LIMITS = {
+  /** Appends of one stream that wait for the disk before MR_LOG_BUSY. */
+  logPendingBytesMax: 64 * 1024 * 1024,
+  /** What one group commit of the log writes before it waits for the disk. */
+  logGroupBytesMax: 8 * 1024 * 1024,
+  /** Records of one answer of `Log.read`, in bytes on disk; one batch may be larger. */
+  logReadBytesMax: 1024 * 1024,
+  /** How long a first append waits for the stream's writer lock. */
+  logLockWaitMs: 3_000,
+  /** Parsed records kept, by the length of their canonical JSON. */
+  recordCacheBytesMax: 32 * 1024 * 1024,
+  /** Object files written at once by one `putAll`. */
+  objectWritesAtOnce: 16,
+  /** Bytes hashed on the calling thread; more go to the thread pool. */
+  hashInlineBytesMax: 1024 * 1024,
+  /** Commits that share one transaction. */
+  commitGroupMax: 256,
+  /** Prepared statements kept by one connection. */
+  statementsMax: 200,
+  /** How long a statement waits for another process before MR_STORE_BUSY. */
+  busyWaitMsMax: 20_000,
+  /** Rows of one multi-row insert. */
+  insertRowsMax: 500,
+} as const

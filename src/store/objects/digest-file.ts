@@ -1,0 +1,29 @@
+import { createHash, webcrypto } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { pipeline } from 'node:stream/promises'
+import type { Digest } from '../../core/records.ts'
+import { STORE_LIMITS } from '../limits.ts'
+
+/** SHA-256 of bytes: small ones at once, large ones on the thread pool so that requests are answered meanwhile. */
+export async function digestBytes(bytes: Uint8Array): Promise<Digest> {
+  if (bytes.length <= STORE_LIMITS.hashInlineBytesMax)
+    return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+  const hash = await webcrypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)
+  return `sha256:${Buffer.from(hash).toString('hex')}`
+}
+
+/** SHA-256 of a file, read once in pieces. */
+export async function digestFile(path: string): Promise<{ digest: Digest; bytes: number }> {
+  const hash = createHash('sha256')
+  let bytes = 0
+  await pipeline(
+    createReadStream(path, { highWaterMark: 1024 * 1024 }),
+    async (pieces: AsyncIterable<Buffer>) => {
+      for await (const piece of pieces) {
+        bytes += piece.length
+        hash.update(piece)
+      }
+    },
+  )
+  return { digest: `sha256:${hash.digest('hex')}`, bytes }
+}

@@ -1,0 +1,186 @@
+import { chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { isDigest } from '../../core/digest.ts'
+import { assert, MillraceError } from '../../core/errors.ts'
+import type { Digest } from '../../core/records.ts'
+import { disk, mapAtOnce, sharedWait, syncFolder, writeDurably } from '../disk/disk.ts'
+import { codeOf, fault, faulted, isAbsent } from '../disk/fault.ts'
+import { STORE_LIMITS } from '../limits.ts'
+import type { Objects } from '../ports.ts'
+import { digestBytes, digestFile } from './digest-file.ts'
+
+const READ_ONLY = 0o444
+
+/**
+ * Objects as files: `<root>/ab/cdef…` by digest, read-only. A write goes to `scratch`, waits for the disk, is renamed into place, and
+ * waits for the name; waits on one folder are shared by all writers of the process. A file that is already there is
+ * compared with what was to be written, and replaced when it is damaged: putting an object again heals it.
+ */
+export function openFileObjects(root: string, scratch: string): Objects {
+  const folders = new Map<string, { made: Promise<void>; sync: () => Promise<void> }>()
+  const syncRoot = sharedWait(() => syncFolder(root))
+  let nTemporary = 0
+
+  const pathOf = (digest: Digest): string => {
+    assert(isDigest(digest), `a digest is sha256: and 64 hex digits, got ${String(digest).slice(0, 80)}`)
+    const hex = digest.slice('sha256:'.length)
+    return join(root, hex.slice(0, 2), hex.slice(2))
+  }
+
+  const temporary = () => join(scratch, `object-${nTemporary++}`)
+
+  const folderOf = (path: string) => {
+    const dir = dirname(path)
+    const known = folders.get(dir)
+    if (known !== undefined) return known
+    const folder = { made: makeFolder(dir, syncRoot), sync: sharedWait(() => syncFolder(dir)) }
+    folder.made.catch(() => folders.delete(dir))
+    folders.set(dir, folder)
+    return folder
+  }
+
+  /** Puts a finished, synced temporary file in its place; its name is durable only after `settle`. */
+  const place = async (from: string, path: string) => {
+    await folderOf(path).made
+    await rename(from, path)
+  }
+
+  const settle = (paths: string[]) =>
+    Promise.all([...new Set(paths.map(folderOf))].map((folder) => folder.sync()))
+
+  const write = async (bytes: Uint8Array): Promise<{ digest: Digest; path: string }> => {
+    const copy = Buffer.from(bytes)
+    const digest = await digestBytes(copy)
+    const path = pathOf(digest)
+    if (await holdsBytes(path, copy)) return { digest, path }
+    const from = temporary()
+    try {
+      await writeDurably(from, copy, READ_ONLY)
+      await place(from, path)
+    } catch (thrown) {
+      await rm(from, { force: true })
+      throw fault(thrown, path, 'write')
+    }
+    return { digest, path }
+  }
+
+  const putAll = async (items: Uint8Array[]): Promise<Digest[]> => {
+    const written = await mapAtOnce(items, STORE_LIMITS.objectWritesAtOnce, write)
+    await faulted(root, 'write', () => settle(written.map(({ path }) => path)))
+    return written.map(({ digest }) => digest)
+  }
+
+  /** Brings a file of another file system here; a file of this one stays where it is. */
+  const moveIn = async (path: string, to: string) => {
+    try {
+      await place(path, to)
+    } catch (thrown) {
+      if (codeOf(thrown) !== 'EXDEV') throw thrown
+      const from = temporary()
+      await copyFile(path, from)
+      await finishFile(from)
+      await place(from, to)
+      await rm(path, { force: true })
+    }
+  }
+
+  return {
+    putAll,
+    async put(bytes) {
+      return (await putAll([bytes]))[0]
+    },
+    async putFile(path) {
+      return faulted(path, 'move into the store', async () => {
+        const [{ digest, bytes }] = await Promise.all([digestFile(path), finishFile(path)])
+        const to = pathOf(digest)
+        if (await holdsDigest(to, digest)) await rm(path, { force: true })
+        else await moveIn(path, to)
+        await settle([to])
+        return { digest, bytes }
+      })
+    },
+    async get(digest) {
+      const path = pathOf(digest)
+      const bytes = await orMissing(digest, path, () => readFile(path))
+      const found = await digestBytes(bytes)
+      if (found !== digest) throw new MillraceError('MR_OBJECT_CORRUPT', { digest, path, found })
+      return bytes
+    },
+    async path(digest) {
+      const path = pathOf(digest)
+      await orMissing(digest, path, () => stat(path))
+      return path
+    },
+    async has(digest) {
+      return (await sizeOf(pathOf(digest))) !== undefined
+    },
+    async *list() {
+      for (const folder of await readdir(root)) {
+        if (!/^[0-9a-f]{2}$/.test(folder)) continue
+        for (const name of await readdir(join(root, folder))) {
+          const digest = `sha256:${folder}${name}`
+          if (!isDigest(digest)) continue
+          const bytes = await sizeOf(join(root, folder, name))
+          if (bytes !== undefined) yield { digest, bytes }
+        }
+      }
+    },
+    async verify(digest) {
+      const path = pathOf(digest)
+      if ((await sizeOf(path)) === undefined) return 'missing'
+      return (await holdsDigest(path, digest)) ? 'ok' : 'corrupt'
+    },
+    async remove(digest) {
+      const path = pathOf(digest)
+      if ((await sizeOf(path)) === undefined) return
+      await faulted(path, 'remove', () => rm(path, { force: true }))
+      await settle([path])
+    },
+  }
+}
+
+async function makeFolder(dir: string, syncRoot: () => Promise<void>): Promise<void> {
+  await mkdir(dir, { recursive: true })
+  await syncRoot()
+}
+
+async function finishFile(path: string): Promise<void> {
+  await chmod(path, READ_ONLY)
+  const handle = await open(path, 'r')
+  try {
+    await disk.sync(handle)
+  } finally {
+    await handle.close()
+  }
+}
+
+async function orMissing<T>(digest: Digest, path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (thrown) {
+    if (isAbsent(thrown)) throw new MillraceError('MR_OBJECT_MISSING', { digest, path })
+    throw fault(thrown, path, 'read')
+  }
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size
+  } catch (thrown) {
+    if (isAbsent(thrown)) return undefined
+    throw fault(thrown, path, 'read')
+  }
+}
+
+async function holdsBytes(path: string, bytes: Buffer): Promise<boolean> {
+  if ((await sizeOf(path)) !== bytes.length) return false
+  return bytes.equals(await readFile(path).catch(() => Buffer.alloc(0)))
+}
+
+async function holdsDigest(path: string, digest: Digest): Promise<boolean> {
+  const found = await digestFile(path).catch((thrown) => {
+    if (isAbsent(thrown)) return undefined
+    throw fault(thrown, path, 'read')
+  })
+  return found?.digest === digest
+}
