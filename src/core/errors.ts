@@ -6,6 +6,7 @@
 import { core } from './codes/core.ts'
 import { data } from './codes/data.ts'
 import { define } from './codes/define.ts'
+import { engine } from './codes/engine.ts'
 import { expr } from './codes/expr.ts'
 import { loop } from './codes/loop.ts'
 import { model } from './codes/model.ts'
@@ -25,7 +26,19 @@ export interface ErrorText<D> {
   status: number
 }
 
-export const ERRORS = { ...core, ...store, ...stats, ...expr, ...define, ...data, ...model, ...train, ...serve, ...loop }
+export const ERRORS = {
+  ...core,
+  ...store,
+  ...stats,
+  ...expr,
+  ...define,
+  ...data,
+  ...model,
+  ...train,
+  ...serve,
+  ...loop,
+  ...engine,
+}
 
 export type ErrorCode = keyof typeof ERRORS
 export type DataOf<C extends ErrorCode> = Parameters<(typeof ERRORS)[C]['what']>[0]
@@ -55,7 +68,12 @@ export class MillraceError<C extends ErrorCode = ErrorCode> extends Error {
   }
 
   toJSON() {
-    return { code: this.code, what: this.message.slice(this.code.length + 2), fix: this.fix, retryable: this.retryable }
+    return {
+      code: this.code,
+      what: this.message.slice(this.code.length + 2),
+      fix: this.fix,
+      retryable: this.retryable,
+    }
   }
 }
 
@@ -74,7 +92,12 @@ export function toError(thrown: unknown): Error {
 }
 
 /** Rebuilds an error that crossed a thread or process as `{ code, data }`; anything else becomes a plain Error. */
-export function reviveError(plain: { code?: string; data?: unknown; message: string; stack?: string }): Error {
+export function reviveError(plain: {
+  code?: string
+  data?: unknown
+  message: string
+  stack?: string
+}): Error {
   if (plain.code !== undefined && plain.code in ERRORS) {
     return new MillraceError(plain.code as ErrorCode, plain.data as DataOf<ErrorCode>)
   }
@@ -84,7 +107,12 @@ export function reviveError(plain: { code?: string; data?: unknown; message: str
 }
 
 /** What `reviveError` takes. */
-export function plainError(thrown: unknown): { code?: string; data?: unknown; message: string; stack?: string } {
+export function plainError(thrown: unknown): {
+  code?: string
+  data?: unknown
+  message: string
+  stack?: string
+} {
   const error = toError(thrown)
   if (isMillraceError(error)) return { code: error.code, data: error.data, message: error.message }
   return { message: error.message, stack: error.stack }
