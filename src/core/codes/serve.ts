@@ -1,2 +1,150 @@
 /** Error texts of the area `serve`. Each: what (subject, expected, got), fix (an act), retryable, HTTP status. */
-export const serve = {}
+const listed = (names: readonly (string | number)[], none: string) =>
+  names.length === 0 ? none : `${names.slice(0, 10).join(', ')}${names.length > 10 ? ', …' : ''}`
+
+export const serve = {
+  MR_SERVE_MODEL_UNKNOWN: {
+    what: (d: { model: string; known: string[] }) => `no model "${d.model}" is released here`,
+    fix: (d: { model: string; known: string[] }) =>
+      `ask for one of: ${listed(d.known, 'none yet (run `millrace run` first)')}`,
+    retryable: false,
+    status: 404,
+  },
+  MR_SERVE_MEMBER_UNKNOWN: {
+    what: (d: { model: string; member: string; each: string }) =>
+      d.each === ''
+        ? `model "${d.model}" has no members, got member "${d.member}"`
+        : `family "${d.model}" has no member "${d.member}" of column "${d.each}"`,
+    fix: (d: { model: string; member: string; each: string }) =>
+      `send to "${d.model}" itself: it picks the member by the row and answers other keys with the parent`,
+    retryable: false,
+    status: 404,
+  },
+  MR_SERVE_VERSION_UNKNOWN: {
+    what: (d: { model: string; version: string; versions: number[] }) =>
+      `version "${d.version}" of model "${d.model}" is not in its release`,
+    fix: (d: { model: string; version: string; versions: number[] }) =>
+      `leave the version out, or ask for one of: ${listed(d.versions, 'none')}`,
+    retryable: false,
+    status: 404,
+  },
+  MR_SERVE_NO_ROUTE: {
+    what: (d: { model: string; state: string }) =>
+      `the release of model "${d.model}" is "${d.state}" and none of its routes answers`,
+    fix: (d: { model: string; state: string }) =>
+      `promote it (millrace release ${d.model}) or go back (millrace rollback ${d.model})`,
+    retryable: true,
+    status: 503,
+  },
+  MR_SERVE_PATH: {
+    what: (d: { method: string; path: string }) => `nothing answers ${d.method} ${d.path}`,
+    fix: (_: { method: string; path: string }) => 'see GET /openapi.json for the paths of this server',
+    retryable: false,
+    status: 404,
+  },
+  MR_SERVE_JSON: {
+    what: (d: { why: string }) => `the body must be JSON, got text that is not: ${d.why}`,
+    fix: (_: { why: string }) =>
+      'send UTF-8 JSON; a missing number is null (NaN and Infinity do not exist in JSON)',
+    retryable: false,
+    status: 400,
+  },
+  MR_SERVE_BODY: {
+    what: (d: { where: string; need: string; got: string }) => `${d.where} must be ${d.need}, got ${d.got}`,
+    fix: (d: { where: string; need: string; got: string }) => `send ${d.where} as ${d.need}`,
+    retryable: false,
+    status: 400,
+  },
+  MR_SERVE_FIELD: {
+    what: (d: { row: number; field: string; need: string; got: string }) =>
+      `row ${d.row}, field "${d.field}": must be ${d.need}, got ${d.got}`,
+    fix: (d: { row: number; field: string; need: string; got: string }) =>
+      `send "${d.field}" of row ${d.row} as ${d.need}; the signature is at GET /v2/models/<model>`,
+    retryable: false,
+    status: 400,
+  },
+  MR_SERVE_TENSOR: {
+    what: (d: { tensor: string; need: string; got: string }) =>
+      `tensor "${d.tensor}" must have ${d.need}, got ${d.got}`,
+    fix: (d: { tensor: string; need: string; got: string }) =>
+      `send tensor "${d.tensor}" with ${d.need}; the signature is at GET /v2/models/<model>`,
+    retryable: false,
+    status: 400,
+  },
+  MR_SERVE_OUTPUT: {
+    what: (d: { model: string; row: number; got: number }) =>
+      `model "${d.model}" gave ${d.got} for row ${d.row}, which is no answer`,
+    fix: (d: { model: string; row: number; got: number }) =>
+      `roll back (millrace rollback ${d.model}) and look at the values of that row`,
+    retryable: false,
+    status: 500,
+  },
+  MR_SERVE_EXPLAIN: {
+    what: (d: { model: string; format: string }) =>
+      `model "${d.model}" is ${d.format} and cannot be explained exactly`,
+    fix: (_: { model: string; format: string }) => 'explain a trees or linear model, or leave ?explain out',
+    retryable: false,
+    status: 422,
+  },
+  MR_SERVE_MEDIA_TYPE: {
+    what: (d: { got: string }) => `the body must be application/json (or binary tensors), got "${d.got}"`,
+    fix: (_: { got: string }) => "add the header 'content-type: application/json'",
+    retryable: false,
+    status: 415,
+  },
+  MR_SERVE_BUSY: {
+    what: (d: { what: string; max: number; retryAfterS: number }) =>
+      `${d.what} is at its limit of ${d.max}; this request was refused, not queued`,
+    fix: (d: { what: string; max: number; retryAfterS: number }) =>
+      `try again after ${d.retryAfterS} s, send several rows in one request, or serve from more processes`,
+    retryable: true,
+    status: 429,
+  },
+  MR_SERVE_MODEL_TOO_LARGE: {
+    what: (d: { model: string; bytes: number; max: number }) =>
+      `model "${d.model}" takes ${d.bytes} bytes, the model cache holds at most ${d.max}`,
+    fix: (d: { model: string; bytes: number; max: number }) =>
+      `raise limits.modelCacheBytesMax to at least ${d.bytes}, or train a smaller model`,
+    retryable: false,
+    status: 507,
+  },
+  MR_SERVE_CLOSING: {
+    what: (_: { what: string }) => 'this server is closing and takes no new requests',
+    fix: (_: { what: string }) => 'send the request again; another or the next process answers it',
+    retryable: true,
+    status: 503,
+  },
+  MR_SERVE_TOKEN: {
+    what: (d: { got: 'none' | 'another' }) =>
+      `this server needs its token, got ${d.got === 'none' ? 'none' : 'another one'}`,
+    fix: (_: { got: 'none' | 'another' }) => "send the header 'authorization: Bearer <token>'",
+    retryable: false,
+    status: 401,
+  },
+  MR_SERVE_TOKEN_NEEDED: {
+    what: (d: { host: string }) => `host ${d.host} can be reached from other machines, and no token is set`,
+    fix: (_: { host: string }) => 'set a token (MILLRACE_TOKEN=… or --token), or listen on 127.0.0.1',
+    retryable: false,
+    status: 500,
+  },
+  MR_SERVE_CROSS_SITE: {
+    what: (d: { origin: string }) =>
+      `a web page of another site (${d.origin}) must not call a server without a token`,
+    fix: (_: { origin: string }) => 'set a token (MILLRACE_TOKEN=… or --token) and let the page send it',
+    retryable: false,
+    status: 403,
+  },
+  MR_SERVE_HOST: {
+    what: (d: { host: string }) => `this server answers to its own names only, got host "${d.host}"`,
+    fix: (_: { host: string }) => 'call it as 127.0.0.1 or localhost, or set a token (MILLRACE_TOKEN=…)',
+    retryable: false,
+    status: 421,
+  },
+  MR_SERVE_INTERNAL: {
+    what: (d: { request: string }) => `request ${d.request} met a fault of the server itself`,
+    fix: (d: { request: string }) =>
+      `look for ${d.request} in the server's output, and report it with the stack that is there`,
+    retryable: true,
+    status: 500,
+  },
+}

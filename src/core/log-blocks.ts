@@ -1,0 +1,115 @@
+/**
+ * What the log holds: predictions and outcomes as columnar blocks, one a request batch, so that a day of traffic is few records.
+ *
+ * Stream `predictions` holds `PredictionBlock`s, stream `outcomes` holds `OutcomeBlock`s, each as one line of JSON.
+ * Outcomes join predictions by id, whichever came first; of several outcomes with one id the last counts.
+ */
+import type { Json } from './canonical.ts'
+import type { Digest, Observation, Outcome } from './records.ts'
+
+export const PREDICTIONS_STREAM = 'predictions'
+export const OUTCOMES_STREAM = 'outcomes'
+
+/**
+ * Rows of one request that one model answered. Arrays run along `ids`; `modelVersions` is a dictionary that `modelVersion` indexes.
+ * Rows of a shadow are in a block of their own with the same ids and no inputs: those are in the block of the answer.
+ */
+export interface PredictionBlock {
+  kind: 'predictions'
+  /** Family name, never a member's. */
+  model: string
+  at: number
+  /** W3C `traceparent` of the request, when it had one. */
+  trace?: string
+  ids: string[]
+  /** Member key, '' where the parent answered. */
+  members: string[]
+  /** Version number of the bundle. */
+  versions: number[]
+  modelVersions: Digest[]
+  modelVersion: number[]
+  routes: Observation['route'][]
+  /** Raw inputs as the client sent them, by column of the signature; absent values are null. */
+  inputs: Record<string, Json[]>
+  /** Calibrated probability, or the predicted value. */
+  outputs: number[]
+}
+
+export interface OutcomeBlock {
+  kind: 'outcomes'
+  model: string
+  /** When the block was taken in. */
+  at: number
+  ids: string[]
+  values: number[]
+  /** When each outcome became known, where it differs from `at`. */
+  ats?: number[]
+}
+
+export type LogBlock = PredictionBlock | OutcomeBlock
+
+/**
+ * Reads blocks back from the log's records. Records of other kinds are skipped, so that a stream can carry more one day.
+ *
+ * Errors: throws `SyntaxError` on a record that is not JSON; the log itself never yields one.
+ */
+export function decodeBlocks(records: readonly string[]): LogBlock[] {
+  const blocks: LogBlock[] = []
+  for (const record of records) {
+    const block = JSON.parse(record) as LogBlock
+    if (block.kind === 'predictions' || block.kind === 'outcomes') blocks.push(block)
+  }
+  return blocks
+}
+
+/** The rows of a block one by one. Cost: one object a row. */
+export function observationsOf(block: PredictionBlock): Observation[] {
+  const columns = Object.keys(block.inputs)
+  return block.ids.map((id, i) => ({
+    id,
+    model: block.model,
+    member: block.members[i],
+    version: block.versions[i],
+    modelVersion: block.modelVersions[block.modelVersion[i]],
+    route: block.routes[i],
+    inputs: Object.fromEntries(columns.map((column) => [column, block.inputs[column][i]])),
+    output: block.outputs[i],
+    at: block.at,
+  }))
+}
+
+export function outcomesOf(block: OutcomeBlock): Outcome[] {
+  return block.ids.map((id, i) => ({
+    id,
+    model: block.model,
+    value: block.values[i],
+    at: block.ats?.[i] ?? block.at,
+  }))
+}
+
+/** Rows `[rowBegin, rowEnd)` of a block as a block of their own. */
+export function slicePredictions(block: PredictionBlock, rowBegin: number, rowEnd: number): PredictionBlock {
+  const inputs: Record<string, Json[]> = {}
+  for (const column of Object.keys(block.inputs))
+    inputs[column] = block.inputs[column].slice(rowBegin, rowEnd)
+  return {
+    ...block,
+    ids: block.ids.slice(rowBegin, rowEnd),
+    members: block.members.slice(rowBegin, rowEnd),
+    versions: block.versions.slice(rowBegin, rowEnd),
+    modelVersion: block.modelVersion.slice(rowBegin, rowEnd),
+    routes: block.routes.slice(rowBegin, rowEnd),
+    inputs,
+    outputs: block.outputs.slice(rowBegin, rowEnd),
+  }
+}
+
+/** Rows `[rowBegin, rowEnd)` of a block as a block of their own. */
+export function sliceOutcomes(block: OutcomeBlock, rowBegin: number, rowEnd: number): OutcomeBlock {
+  return {
+    ...block,
+    ids: block.ids.slice(rowBegin, rowEnd),
+    values: block.values.slice(rowBegin, rowEnd),
+    ...(block.ats ? { ats: block.ats.slice(rowBegin, rowEnd) } : {}),
+  }
+}

@@ -1,0 +1,21 @@
+/** Limits of the serving station that are not a user's business to tune; those that are live in `core/limits.ts`. */
+export const SERVE_LIMITS = {
+  /** Requests being answered at once, over all models, before 429. */
+  requestsInFlightMax: 4096,
+  /** Rows waiting to be scored by shadows; beyond it shadow rows are dropped and counted. */
+  shadowRowsMax: 20_000,
+  /** Appends under way for models whose log is relaxed, before they wait like durable ones. */
+  relaxedAppendsMax: 1024,
+  /** Ids of recent predictions kept in memory to tell known from unknown feedback. */
+  recentIdsMax: 100_000,
+  /** Label sets kept by the metrics; the least recently used goes first. */
+  metricSeriesMax: 2_000,
+  /** Models described in one OpenAPI document. */
+  openApiModelsMax: 200,
+  /** Characters of an id, a sticky key or a trace header. */
+  idCharsMax: 200,
+  /** Models named in one readiness answer. */
+  readinessListMax: 50,
+  /** Records (releases, bundles) kept besides models. */
+  recordsMax: 4_096,
+} as const

@@ -1,0 +1,142 @@
+/**
+ * Models held ready, by digest, within a budget of bytes.
+ *
+ * A digest is `absent`, then `loading` (one load, however many ask), then `held`, and leaves when others need the room and it was used
+ * longest ago. What a request holds while it is answered is not disposed under it: it leaves the budget at once and is disposed when the last
+ * holder lets go. A load that fails is not remembered: the next request tries again and gets the store's own error.
+ */
+import { MillraceError } from '../core/errors.ts'
+import type { Digest } from '../core/records.ts'
+
+/** What the cache can hold. */
+export interface Held {
+  /** Name in errors. */
+  name: string
+  /** Memory it takes while it is ready. */
+  bytes: number
+  /** Gives back what the garbage collector cannot see (sessions in workers). */
+  dispose?: () => void
+}
+
+export interface CacheNumbers {
+  held: number
+  bytes: number
+  bytesMax: number
+  loads: number
+  hits: number
+  evictions: number
+}
+
+interface Entry<M> {
+  model: M
+  holders: number
+  evicted: boolean
+}
+
+export class ModelCache<M extends Held> {
+  readonly #load: (digest: Digest) => Promise<M>
+  readonly #bytesMax: number
+  readonly #entries = new Map<Digest, Entry<M>>()
+  readonly #loading = new Map<Digest, Promise<Entry<M>>>()
+  #bytes = 0
+  #loads = 0
+  #hits = 0
+  #evictions = 0
+
+  constructor(load: (digest: Digest) => Promise<M>, bytesMax: number) {
+    this.#load = load
+    this.#bytesMax = bytesMax
+  }
+
+  /**
+   * Runs `use` with the model, loading it first when it is absent. Errors: those of the load; MR_SERVE_MODEL_TOO_LARGE when the
+   * model alone exceeds the budget.
+   */
+  with<R>(digest: Digest, use: (model: M) => R | Promise<R>): R | Promise<R> {
+    const entry = this.#entries.get(digest)
+    if (!entry) return this.#loaded(digest).then((loaded) => this.#hold(loaded, use))
+    this.#hits++
+    this.#touch(digest, entry)
+    return this.#hold(entry, use)
+  }
+
+  /** The model when it is held, without loading it and without counting as a use. */
+  peek(digest: Digest): M | undefined {
+    return this.#entries.get(digest)?.model
+  }
+
+  numbers(): CacheNumbers {
+    return {
+      held: this.#entries.size,
+      bytes: this.#bytes,
+      bytesMax: this.#bytesMax,
+      loads: this.#loads,
+      hits: this.#hits,
+      evictions: this.#evictions,
+    }
+  }
+
+  clear(): void {
+    for (const digest of [...this.#entries.keys()]) this.#evict(digest)
+  }
+
+  #hold<R>(entry: Entry<M>, use: (model: M) => R | Promise<R>): R | Promise<R> {
+    entry.holders++
+    let result: R | Promise<R>
+    try {
+      result = use(entry.model)
+    } catch (error) {
+      this.#letGo(entry)
+      throw error
+    }
+    if (result instanceof Promise) return result.finally(() => this.#letGo(entry))
+    this.#letGo(entry)
+    return result
+  }
+
+  #letGo(entry: Entry<M>): void {
+    entry.holders--
+    if (entry.evicted && entry.holders === 0) entry.model.dispose?.()
+  }
+
+  #loaded(digest: Digest): Promise<Entry<M>> {
+    const under = this.#loading.get(digest)
+    if (under) return under
+    this.#loads++
+    const loading = this.#load(digest)
+      .then((model) => this.#admit(digest, model))
+      .finally(() => this.#loading.delete(digest))
+    this.#loading.set(digest, loading)
+    return loading
+  }
+
+  #admit(digest: Digest, model: M): Entry<M> {
+    if (model.bytes > this.#bytesMax) {
+      model.dispose?.()
+      const { name, bytes } = model
+      throw new MillraceError('MR_SERVE_MODEL_TOO_LARGE', { model: name, bytes, max: this.#bytesMax })
+    }
+    const entry: Entry<M> = { model, holders: 0, evicted: false }
+    this.#entries.set(digest, entry)
+    this.#bytes += model.bytes
+    for (const oldest of this.#entries.keys()) {
+      if (this.#bytes <= this.#bytesMax) break
+      this.#evict(oldest)
+      this.#evictions++
+    }
+    return entry
+  }
+
+  #evict(digest: Digest): void {
+    const entry = this.#entries.get(digest) as Entry<M>
+    this.#entries.delete(digest)
+    this.#bytes -= entry.model.bytes
+    entry.evicted = true
+    if (entry.holders === 0) entry.model.dispose?.()
+  }
+
+  #touch(digest: Digest, entry: Entry<M>): void {
+    this.#entries.delete(digest)
+    this.#entries.set(digest, entry)
+  }
+}

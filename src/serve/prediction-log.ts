@@ -1,0 +1,136 @@
+/** The log of serving: blocks in, durable before the answer where the model asks for it, and handed to whoever listens in this process. */
+
+import { MillraceError, toError } from '../core/errors.ts'
+import {
+  type LogBlock,
+  OUTCOMES_STREAM,
+  type OutcomeBlock,
+  PREDICTIONS_STREAM,
+  type PredictionBlock,
+  sliceOutcomes,
+  slicePredictions,
+} from '../core/log-blocks.ts'
+import type { Log } from '../store/ports.ts'
+import { SERVE_LIMITS } from './limits.ts'
+
+/**
+ * When an answer may leave: `durable` after its block is on disk (nothing answered is ever lost), `relaxed` at once, with the block
+ * written soon after (a crash loses the last moments).
+ */
+export type LogPolicy = 'durable' | 'relaxed'
+
+export interface PredictionLogOptions {
+  recordBytesMax: number
+  policyOf?: (model: string) => LogPolicy
+}
+
+export class PredictionLog {
+  readonly #log: Log
+  readonly #options: PredictionLogOptions
+  readonly #predictionListeners = new Set<(block: PredictionBlock) => void>()
+  readonly #outcomeListeners = new Set<(block: OutcomeBlock) => void>()
+  readonly #pending = new Set<Promise<void>>()
+  /** The last failure of an append that no request waited for; readiness tells it. */
+  relaxedError: Error | undefined
+
+  constructor(log: Log, options: PredictionLogOptions) {
+    this.#log = log
+    this.#options = options
+  }
+
+  /**
+   * Writes the blocks of one request. Resolves when the answer may leave. Rejects with the store's error when a durable append failed:
+   * then the request must fail, because its answer could not be found again.
+   */
+  async predictions(blocks: PredictionBlock[]): Promise<void> {
+    const records = blocks.flatMap((block) => encode(block, slicePredictions, this.#options.recordBytesMax))
+    await this.#append(this.#policyOf(blocks[0].model), PREDICTIONS_STREAM, records, () =>
+      this.#tell(this.#predictionListeners, blocks),
+    )
+  }
+
+  /** Writes outcomes; always durable. */
+  async outcomes(block: OutcomeBlock): Promise<void> {
+    const records = encode(block, sliceOutcomes, this.#options.recordBytesMax)
+    await this.#append('durable', OUTCOMES_STREAM, records, () => this.#tell(this.#outcomeListeners, [block]))
+  }
+
+  /** Calls back for each block of predictions once it is written. Returns the way out. */
+  onPredictions(listener: (block: PredictionBlock) => void): () => void {
+    this.#predictionListeners.add(listener)
+    return () => this.#predictionListeners.delete(listener)
+  }
+
+  onOutcomes(listener: (block: OutcomeBlock) => void): () => void {
+    this.#outcomeListeners.add(listener)
+    return () => this.#outcomeListeners.delete(listener)
+  }
+
+  /** Resolves when no append is under way. */
+  async drained(): Promise<void> {
+    while (this.#pending.size > 0) await Promise.allSettled(this.#pending)
+  }
+
+  async #append(policy: LogPolicy, stream: string, records: string[], written: () => void): Promise<void> {
+    const append = this.#log.append(stream, records).then(written)
+    this.#track(append)
+    if (policy === 'durable' || this.#pending.size > SERVE_LIMITS.relaxedAppendsMax) return await append
+    append.then(
+      () => (this.relaxedError = undefined),
+      (error) => (this.relaxedError = toError(error)),
+    )
+  }
+
+  #track(append: Promise<void>): void {
+    const done = () => void this.#pending.delete(append)
+    this.#pending.add(append)
+    append.then(done, done)
+  }
+
+  #policyOf(model: string): LogPolicy {
+    return this.#options.policyOf?.(model) ?? 'durable'
+  }
+
+  /** A listener that throws must not fail an answer that is already written; its error surfaces as an uncaught one. */
+  #tell<B extends LogBlock>(listeners: Set<(block: B) => void>, blocks: B[]): void {
+    for (const listener of listeners) {
+      for (const block of blocks) {
+        try {
+          listener(block)
+        } catch (error) {
+          queueMicrotask(() => {
+            throw error
+          })
+        }
+      }
+    }
+  }
+}
+
+/**
+ * A block as records of at most `bytesMax`: halved until each fits. Errors: MR_LIMIT when one row alone does not.
+ */
+export function encode<B extends LogBlock>(
+  block: B,
+  slice: (block: B, rowBegin: number, rowEnd: number) => B,
+  bytesMax: number,
+): string[] {
+  const text = JSON.stringify(block)
+  const bytes = text.length * 3 <= bytesMax ? text.length : Buffer.byteLength(text)
+  if (bytes <= bytesMax) return [text]
+  const nRows = block.ids.length
+  if (nRows === 1) {
+    throw new MillraceError('MR_LIMIT', {
+      limit: 'logRecordBytesMax',
+      max: bytesMax,
+      got: bytes,
+      unit: 'bytes',
+    })
+  }
+  const rowsEach = Math.ceil(nRows / Math.min(nRows, Math.ceil((bytes / bytesMax) * 1.1)))
+  const records: string[] = []
+  for (let begin = 0; begin < nRows; begin += rowsEach) {
+    records.push(...encode(slice(block, begin, Math.min(nRows, begin + rowsEach)), slice, bytesMax))
+  }
+  return records
+}

@@ -1,0 +1,396 @@
+/**
+ * The life of a request, without the socket: release → route → member → features → score → log → answer.
+ *
+ * A request asks for its release once and holds it to the end. Its rows are scored before anything is written; a bad row fails the whole
+ * request and leaves no trace in the log. The answer leaves after its block is durable (or at once, where the model's log is relaxed). Shadows
+ * are asked afterwards: they can neither delay nor fail an answer, and under load their rows are dropped and counted.
+ */
+import type { Json } from '../core/canonical.ts'
+import type { Clock } from '../core/clock.ts'
+import { MillraceError } from '../core/errors.ts'
+import type { Limits } from '../core/limits.ts'
+import type { PredictionBlock } from '../core/log-blocks.ts'
+import type { Digest, ModelTask, Observation } from '../core/records.ts'
+import type { Store } from '../store/ports.ts'
+import { IdMaker } from './ids.ts'
+import { SERVE_LIMITS } from './limits.ts'
+import { groupByMember, type MemberGroup } from './member-groups.ts'
+import { ServeMetrics } from './metrics.ts'
+import { ModelCache } from './model-cache.ts'
+import { type LogPolicy, PredictionLog } from './prediction-log.ts'
+import { type Explanation, type Predictor, type RawRow, valueOf } from './predictor.ts'
+import { RecentIds } from './recent-ids.ts'
+import { parseAddress, type RoutedBundle, Router, routeFor, shadowsOf } from './router.ts'
+import { ServeStats } from './serve-stats.ts'
+
+export interface PredictRequest {
+  /** `late`, or `late/ATL` for one member. */
+  model: string
+  /** Version of the bundle to ask; by default the split decides. */
+  version?: string
+  rows: readonly RawRow[]
+  /** One a row, unique; made when absent. */
+  ids?: readonly string[]
+  /** What keeps a caller on one route; by default the request's id. */
+  key?: string
+  requestId?: string
+  trace?: string
+  explain?: boolean
+}
+
+/** Answers of one request: arrays run along its rows. */
+export interface Answers {
+  model: string
+  task: ModelTask
+  version: number
+  route: Observation['route']
+  requestId: string
+  ids: readonly string[]
+  members: string[]
+  outputs: Float64Array
+  explanations?: Explanation[]
+}
+
+export interface OutcomeIn {
+  id: string
+  value: number
+  at?: number
+}
+
+export interface StationOptions {
+  store: Store
+  clock: Clock
+  limits: Limits
+  /** Makes a model ready; runs once a digest, however many ask. */
+  load: (digest: Digest) => Promise<Predictor>
+  logPolicy?: (model: string) => LogPolicy
+  stats?: ServeStats
+  metrics?: ServeMetrics
+}
+
+/** What scoring the rows of one route gave. */
+interface Scored {
+  route: RoutedBundle
+  groups: MemberGroup[]
+  columns: ReadonlySet<string>
+  outputs: Float64Array
+  explanations?: Explanation[]
+  task: ModelTask
+}
+
+interface ShadowWork {
+  model: string
+  member?: string
+  rows: readonly RawRow[]
+  ids: readonly string[]
+  routes: RoutedBundle[]
+  trace?: string
+}
+
+export class Station {
+  readonly router: Router
+  readonly cache: ModelCache<Predictor>
+  readonly log: PredictionLog
+  readonly stats: ServeStats
+  readonly metrics: ServeMetrics
+  readonly limits: Limits
+  readonly ids: IdMaker
+  readonly #clock: Clock
+  readonly #recent = new RecentIds(SERVE_LIMITS.recentIdsMax)
+  #shadowRows = 0
+  #shadows: Promise<void> = Promise.resolve()
+
+  constructor(options: StationOptions) {
+    this.limits = options.limits
+    this.#clock = options.clock
+    this.router = new Router(options.store)
+    this.cache = new ModelCache(options.load, options.limits.modelCacheBytesMax)
+    this.log = new PredictionLog(options.store.log, {
+      recordBytesMax: options.limits.logRecordBytesMax,
+      policyOf: options.logPolicy,
+    })
+    this.stats = options.stats ?? new ServeStats()
+    this.metrics = options.metrics ?? new ServeMetrics()
+    this.ids = new IdMaker(options.clock)
+    this.#addGauges()
+  }
+
+  /** Reads the refs and follows them from now on. */
+  async start(): Promise<void> {
+    await this.router.start()
+  }
+
+  /** Ends the poll, waits for shadows and the log, and lets models go. */
+  async close(): Promise<void> {
+    this.router.stop()
+    await this.settled()
+    this.cache.clear()
+  }
+
+  /** Resolves when shadows asked so far are scored and every block is written. */
+  async settled(): Promise<void> {
+    await this.#shadows
+    await this.log.drained()
+  }
+
+  /**
+   * Answers a request, each row exactly once, all by one release and one route.
+   * Errors: MR_LIMIT (rows), MR_SERVE_BUSY, MR_SERVE_MODEL_UNKNOWN, MR_SERVE_MEMBER_UNKNOWN, MR_SERVE_VERSION_UNKNOWN, MR_SERVE_NO_ROUTE,
+   * MR_SERVE_FIELD, MR_SERVE_OUTPUT, MR_SERVE_EXPLAIN, and the store's own for a model that cannot be read or a block that cannot be written.
+   */
+  async predict(request: PredictRequest): Promise<Answers> {
+    return await this.#counted(request.model, async (family, member) => {
+      const begunMs = performance.now()
+      this.#checkRows(request.rows.length)
+      const live = await this.router.release(family)
+      const requestId = request.requestId ?? this.ids.next()
+      const route = routeFor(live, family, request.key ?? requestId, request.version)
+      const scored = await this.#score(route, request, member)
+      const ids = request.ids ?? this.#rowIds(requestId, request)
+      const block = this.#block(family, scored, request.rows, ids, request.trace)
+      await this.log.predictions([block])
+      for (const id of ids) this.#recent.add(id)
+      this.#shadow({ ...request, model: family, member, ids, routes: shadowsOf(live, route) })
+      this.#answered(family, route, ids.length, performance.now() - begunMs)
+      const { task, outputs, explanations } = scored
+      const { version, role } = route
+      const { members } = block
+      return { model: family, task, version, route: role, requestId, ids, members, outputs, explanations }
+    })
+  }
+
+  /** Explains rows as the route of the key would answer them. Nothing is logged: it is a question about the model, not a prediction. */
+  async explain(request: PredictRequest): Promise<Answers> {
+    return await this.#counted(request.model, async (family, member) => {
+      this.#checkRows(request.rows.length)
+      const live = await this.router.release(family)
+      const requestId = request.requestId ?? this.ids.next()
+      const route = routeFor(live, family, request.key ?? requestId, request.version)
+      const scored = await this.#score(route, { ...request, explain: true }, member)
+      const ids = request.ids ?? this.#rowIds(requestId, request)
+      const { task, outputs, explanations } = scored
+      const members = membersOf(scored.groups, ids.length)
+      const { version, role } = route
+      return { model: family, task, version, route: role, requestId, ids, members, outputs, explanations }
+    })
+  }
+
+  /**
+   * Takes outcomes in, durably. Unknown ids are welcome (the prediction may be of another process or before a restart) and counted;
+   * repeated ones too: the join is by id and the last counts.
+   */
+  async feedback(
+    model: string,
+    outcomes: readonly OutcomeIn[],
+  ): Promise<{ accepted: number; unknown: number }> {
+    return await this.#counted(model, async (family) => {
+      this.#checkRows(outcomes.length)
+      if (!this.router.has(family)) await this.router.release(family)
+      const at = this.#clock.now()
+      const ids = outcomes.map((outcome) => outcome.id)
+      const values = outcomes.map((outcome) => outcome.value)
+      const dated = outcomes.some((outcome) => outcome.at !== undefined)
+      const ats = dated ? { ats: outcomes.map((outcome) => outcome.at ?? at) } : {}
+      await this.log.outcomes({ kind: 'outcomes', model: family, at, ids, values, ...ats })
+      const known = ids.reduce((n, id) => n + (this.#recent.has(id) ? 1 : 0), 0)
+      this.metrics.outcomesKnown += known
+      this.metrics.outcomesUnknown += ids.length - known
+      return { accepted: ids.length, unknown: ids.length - known }
+    })
+  }
+
+  /** The parent model of the heaviest route: what a model's signature and metadata are read from. */
+  async describe<R>(model: string, read: (predictor: Predictor, route: RoutedBundle) => R): Promise<R> {
+    const { family, member } = parseAddress(model)
+    const live = await this.router.release(family)
+    const heaviest = [...live.routes].sort((a, b) => b.weight - a.weight)[0]
+    if (!heaviest) throw new MillraceError('MR_SERVE_NO_ROUTE', { model: family, state: live.release.state })
+    const [group] = groupByMember(heaviest.record, [], member ?? undefined)
+    return await this.cache.with(group?.digest ?? heaviest.record.parent, (predictor) =>
+      read(predictor, heaviest),
+    )
+  }
+
+  async #counted<R>(model: string, work: (family: string, member?: string) => Promise<R>): Promise<R> {
+    const { family, member } = parseAddress(model)
+    const max = SERVE_LIMITS.requestsInFlightMax
+    try {
+      if (this.metrics.requestsInFlight >= max) {
+        throw new MillraceError('MR_SERVE_BUSY', { what: 'requests in flight', max, retryAfterS: 1 })
+      }
+      this.metrics.requestsInFlight++
+      try {
+        return await work(family, member)
+      } finally {
+        this.metrics.requestsInFlight--
+      }
+    } catch (error) {
+      this.countError(family, error)
+      throw error
+    }
+  }
+
+  /** Counts a failed request by code, under the model's name when it is one of ours. */
+  countError(family: string, error: unknown): void {
+    const code = error instanceof MillraceError ? error.code : 'MR_SERVE_INTERNAL'
+    this.metrics.failed(this.router.has(family) ? family : '', code)
+  }
+
+  #checkRows(rows: number): void {
+    const max = this.limits.requestRowsMax
+    if (rows > max)
+      throw new MillraceError('MR_LIMIT', { limit: 'requestRowsMax', max, got: rows, unit: 'rows' })
+  }
+
+  /** A request of one row is its row; rows of a named request are numbered; others get ids of their own. */
+  #rowIds(requestId: string, request: PredictRequest): readonly string[] {
+    const nRows = request.rows.length
+    if (nRows === 1) return [requestId]
+    if (request.requestId === undefined) return this.ids.many(nRows)
+    return request.rows.map((_, i) => `${requestId}:${i}`)
+  }
+
+  async #score(
+    route: RoutedBundle,
+    request: Pick<PredictRequest, 'rows' | 'explain'>,
+    member?: string,
+  ): Promise<Scored> {
+    const groups = groupByMember(route.record, request.rows, member)
+    const scored: Scored = {
+      route,
+      groups,
+      columns: new Set(),
+      outputs: new Float64Array(request.rows.length),
+      explanations: request.explain ? new Array<Explanation>(request.rows.length) : undefined,
+      task: 'regression',
+    }
+    const under: Promise<void>[] = []
+    for (const group of groups) {
+      const work = this.cache.with(group.digest, (predictor) =>
+        scoreGroup(predictor, group, request.rows, scored),
+      )
+      if (work instanceof Promise) under.push(work)
+    }
+    if (under.length > 0) await allOrFirstError(under)
+    return scored
+  }
+
+  #block(
+    model: string,
+    scored: Scored,
+    rows: readonly RawRow[],
+    ids: readonly string[],
+    trace: string | undefined,
+    withInputs = true,
+  ): PredictionBlock {
+    const nRows = ids.length
+    const inputs: Record<string, Json[]> = {}
+    if (withInputs)
+      for (const column of scored.columns) inputs[column] = rows.map((row) => valueOf(row, column))
+    const modelVersion = new Array<number>(nRows).fill(0)
+    scored.groups.forEach((group, g) => {
+      for (const i of group.rows) modelVersion[i] = g
+    })
+    return {
+      kind: 'predictions',
+      model,
+      at: this.#clock.now(),
+      ...(trace === undefined ? {} : { trace }),
+      ids: ids as string[],
+      members: membersOf(scored.groups, nRows),
+      versions: new Array<number>(nRows).fill(scored.route.version),
+      modelVersions: scored.groups.map((group) => group.digest),
+      modelVersion,
+      routes: new Array<Observation['route']>(nRows).fill(scored.route.role),
+      inputs,
+      outputs: Array.from(scored.outputs),
+    }
+  }
+
+  #answered(model: string, route: RoutedBundle, rows: number, latencyMs: number): void {
+    this.stats.record(model, route.version, rows, latencyMs)
+    this.metrics.answered(model, route.version, route.role, rows, latencyMs / 1000)
+  }
+
+  #shadow(work: ShadowWork): void {
+    const rows = work.rows.length * work.routes.length
+    if (rows === 0) return
+    if (this.#shadowRows + rows > SERVE_LIMITS.shadowRowsMax) {
+      this.metrics.shadowRowsDropped += rows
+      return
+    }
+    this.#shadowRows += rows
+    this.#shadows = this.#shadows
+      .then(() => new Promise((resolve) => setImmediate(resolve)))
+      .then(() => this.#askShadows(work))
+      .finally(() => {
+        this.#shadowRows -= rows
+      })
+  }
+
+  async #askShadows(work: ShadowWork): Promise<void> {
+    for (const route of work.routes) {
+      try {
+        const scored = await this.#score(route, { rows: work.rows }, work.member)
+        await this.log.predictions([this.#block(work.model, scored, work.rows, work.ids, work.trace, false)])
+        this.metrics.answered(work.model, route.version, route.role, work.rows.length, 0)
+      } catch (error) {
+        this.metrics.shadowErrors++
+        this.countError(work.model, error)
+      }
+    }
+  }
+
+  #addGauges(): void {
+    const add = (name: string, type: 'gauge' | 'counter', help: string, value: () => number) =>
+      this.metrics.addGauge({ name: `millrace_${name}`, type, help, value })
+    add('model_cache_bytes', 'gauge', 'Bytes of models held ready.', () => this.cache.numbers().bytes)
+    add('model_cache_models', 'gauge', 'Models held ready.', () => this.cache.numbers().held)
+    add('model_cache_loads_total', 'counter', 'Loads of models.', () => this.cache.numbers().loads)
+    add(
+      'model_cache_evictions_total',
+      'counter',
+      'Models let go for room.',
+      () => this.cache.numbers().evictions,
+    )
+  }
+}
+
+function scoreGroup(
+  predictor: Predictor,
+  group: MemberGroup,
+  rows: readonly RawRow[],
+  scored: Scored,
+): void | Promise<void> {
+  const all = group.rows.length === rows.length
+  const own = all ? rows : group.rows.map((i) => rows[i])
+  scored.task = predictor.task
+  const columns = scored.columns as Set<string>
+  for (const field of predictor.inputs) columns.add(field.name)
+  const place = (outputs: Float64Array): void => {
+    if (all) scored.outputs = outputs
+    else for (let k = 0; k < outputs.length; k++) scored.outputs[group.rows[k]] = outputs[k]
+  }
+  if (scored.explanations) {
+    const explained = predictor.explain(own, group.rows)
+    explained.forEach((explanation, k) => {
+      ;(scored.explanations as Explanation[])[group.rows[k]] = explanation
+    })
+    return place(Float64Array.from(explained, (explanation) => explanation.output))
+  }
+  const outputs = predictor.score(own, group.rows)
+  return outputs instanceof Promise ? outputs.then(place) : place(outputs)
+}
+
+function membersOf(groups: readonly MemberGroup[], nRows: number): string[] {
+  const members = new Array<string>(nRows).fill('')
+  for (const group of groups) if (group.member !== '') for (const i of group.rows) members[i] = group.member
+  return members
+}
+
+/** Waits for all, so that nothing runs on behind a failed request, then throws the first error. */
+async function allOrFirstError(work: Promise<void>[]): Promise<void> {
+  const settled = await Promise.allSettled(work)
+  const failed = settled.find((result) => result.status === 'rejected')
+  if (failed) throw failed.reason
+}
