@@ -139,7 +139,7 @@ export function queryContract(name: string, open: (options?: QueryOptions) => Pr
         ['DECIMAL(9,3)', [-123456.789, 0.001]],
         ['DECIMAL(15,5)', [-1234567890.12345, 0.1]],
         ['DECIMAL(18,4)', ['-99999999999999.9999', 1234567.8901]],
-        ['DECIMAL(38,10)', [-1234567890123.0123456789, 2.5]],
+        ['DECIMAL(38,10)', ['-1234567890123.0123456789', 2.5]],
       ])('streams %s as numbers with NaN for missing', async (type, values) => {
         const list = values.map((v) => `('${v}'::${type})`).join(', ')
         const got = await column(`VALUES ${list}, (NULL)`)
@@ -280,6 +280,14 @@ export function queryContract(name: string, open: (options?: QueryOptions) => Pr
         expect(error.data.sql).toBe('SELECT nope FROM range(3)')
       })
 
+      it('fails when a row far down the stream fails, instead of giving the rows before it', async () => {
+        const late =
+          "SELECT CASE WHEN i = 1500000 THEN error('row') ELSE i::VARCHAR END AS v FROM range(2000000) t(i)"
+        await fails(query.columns(sql(late)), 'MR_QUERY_FAILED')
+        await fails(query.rows(sql(`${late} WHERE i > 1400000`)), 'MR_QUERY_FAILED')
+        await fails(query.exec(sql(late)), 'MR_QUERY_FAILED')
+      })
+
       it('names a file that is missing or not what it is said to be', async () => {
         const missing = join(folder, 'absent.parquet')
         const text = join(folder, 'text.parquet')
@@ -316,7 +324,7 @@ export function queryContract(name: string, open: (options?: QueryOptions) => Pr
         expect(await one('1')).toBe(1)
       })
 
-      it('stops one that has not begun, one that streams, and one that waits for its turn', async () => {
+      it('stops one that has not begun, one with a large result, and one that waits for its turn', async () => {
         await fails(query.rows(sql('SELECT 1'), AbortSignal.abort()), 'MR_CANCELLED')
         const streaming = query.columns(sql('SELECT i FROM range(100000000) t(i)'), {
           signal: AbortSignal.timeout(30),

@@ -3,7 +3,7 @@ import type { DuckDBVector } from '@duckdb/node-api'
 import type { ResultColumn } from '../ports.ts'
 import { type ColumnBuilder, textOf } from './columns.ts'
 import { toPlain } from './values.ts'
-import { bytesOf, Grow, isValid, validBitsOf } from './vectors.ts'
+import { bytesOf, isValid, validBitsOf } from './vectors.ts'
 
 /** DuckDB keeps strings of up to 12 bytes in the 16-byte cell itself: length, then the bytes, the rest zero. */
 const INLINE_BYTES_MAX = 12
@@ -15,20 +15,20 @@ const CELL_WORDS = 4
  */
 export class CategoryBuilder implements ColumnBuilder {
   private readonly isText: boolean
-  private readonly codes = new Grow((length) => new Int32Array(length))
+  private readonly codes: Int32Array
   private readonly byText = new Map<string, number>()
   private readonly cells = new CellTable()
 
-  constructor(isText: boolean) {
+  constructor(nRows: number, isText: boolean) {
+    this.codes = new Int32Array(nRows)
     this.isText = isText
   }
 
-  add(vector: DuckDBVector, n: number): void {
-    const { out, at } = this.codes.room(n)
+  add(vector: DuckDBVector, at: number, n: number): void {
     const bits = validBitsOf(vector)
     const words = this.isText ? wordsOf(vector, n) : undefined
     for (let i = 0; i < n; i++) {
-      out[at + i] = !isValid(bits, i)
+      this.codes[at + i] = !isValid(bits, i)
         ? -1
         : words
           ? this.codeOfCell(vector, words, i)
@@ -44,9 +44,10 @@ export class CategoryBuilder implements ColumnBuilder {
 
   private codeOf(vector: DuckDBVector, i: number): number {
     const text = textOf(toPlain(vector.getItem(i)))!
-    let code = this.byText.get(text)
-    if (code === undefined) this.byText.set(text, (code = this.byText.size))
-    return code
+    const known = this.byText.get(text)
+    if (known !== undefined) return known
+    this.byText.set(text, this.byText.size)
+    return this.byText.size - 1
   }
 
   finish(): ResultColumn {
@@ -54,7 +55,7 @@ export class CategoryBuilder implements ColumnBuilder {
     const categories = [...seen].sort()
     const rank = new Map(categories.map((text, i) => [text, i]))
     const moved = Int32Array.from(seen, (text) => rank.get(text)!)
-    const codes = this.codes.finish()
+    const codes = this.codes
     for (let i = 0; i < codes.length; i++) if (codes[i]! >= 0) codes[i] = moved[codes[i]!]!
     return { kind: 'category', codes, categories }
   }

@@ -3,23 +3,23 @@ import { type DuckDBEnumType, type DuckDBType, DuckDBTypeId, type DuckDBVector }
 import type { ResultColumn } from '../ports.ts'
 import { CategoryBuilder } from './categories.ts'
 import { dayMs, instantMs, toPlain } from './values.ts'
-import { blank, bytesOf, Grow, isValid, validBitsOf } from './vectors.ts'
+import { blank, bytesOf, isValid, validBitsOf } from './vectors.ts'
 
 export interface ColumnBuilder {
-  /** Takes over the next `n` rows; the vector's memory is not used afterwards. */
-  add(vector: DuckDBVector, n: number): void
+  /** Takes over rows `[at, at + n)`; the vector's memory is not used afterwards. */
+  add(vector: DuckDBVector, at: number, n: number): void
   finish(): ResultColumn
 }
 
-/** The builder for a type. `category` asks for codes instead of strings; enum columns always come as codes. */
-export function builderOf(type: DuckDBType, category: boolean): ColumnBuilder {
-  if (type.typeId === DuckDBTypeId.ENUM) return new EnumBuilder((type as DuckDBEnumType).values)
-  if (category) return new CategoryBuilder(type.typeId === DuckDBTypeId.VARCHAR)
+/** The builder for `nRows` values of a type. `category` asks for codes instead of strings; enum columns always come as codes. */
+export function builderOf(type: DuckDBType, nRows: number, category: boolean): ColumnBuilder {
+  if (type.typeId === DuckDBTypeId.ENUM) return new EnumBuilder(nRows, (type as DuckDBEnumType).values)
+  if (category) return new CategoryBuilder(nRows, type.typeId === DuckDBTypeId.VARCHAR)
   const read = numberReader(type)
-  if (read) return new NumberBuilder('number', read)
+  if (read) return new NumberBuilder(nRows, 'number', read)
   const readTime = TIME_READERS[type.typeId]
-  if (readTime) return new NumberBuilder('time', readTime)
-  return type.typeId === DuckDBTypeId.BOOLEAN ? new BoolBuilder() : new StringBuilder()
+  if (readTime) return new NumberBuilder(nRows, 'time', readTime)
+  return type.typeId === DuckDBTypeId.BOOLEAN ? new BoolBuilder(nRows) : new StringBuilder(nRows)
 }
 
 /** Writes the values of `n` rows to `out` from `at` on; rows without a value may get anything. */
@@ -127,68 +127,75 @@ const decimal64 =
 class NumberBuilder implements ColumnBuilder {
   private readonly kind: 'number' | 'time'
   private readonly read: Reader
-  private readonly values = new Grow((length) => new Float64Array(length))
+  private readonly values: Float64Array
 
-  constructor(kind: 'number' | 'time', read: Reader) {
+  constructor(nRows: number, kind: 'number' | 'time', read: Reader) {
+    this.values = new Float64Array(nRows)
     this.kind = kind
     this.read = read
   }
 
-  add(vector: DuckDBVector, n: number): void {
-    const { out, at } = this.values.room(n)
-    this.read(vector, out, at, n)
-    blank(out, at, n, validBitsOf(vector), Number.NaN)
+  add(vector: DuckDBVector, at: number, n: number): void {
+    this.read(vector, this.values, at, n)
+    blank(this.values, at, n, validBitsOf(vector), Number.NaN)
   }
 
   finish(): ResultColumn {
-    return { kind: this.kind, values: this.values.finish() }
+    return { kind: this.kind, values: this.values }
   }
 }
 
 /** 1, 0, and -1 for a missing value. */
 class BoolBuilder implements ColumnBuilder {
-  private readonly values = new Grow((length) => new Int8Array(length))
+  private readonly values: Int8Array
 
-  add(vector: DuckDBVector, n: number): void {
-    const { out, at } = this.values.room(n)
+  constructor(nRows: number) {
+    this.values = new Int8Array(nRows)
+  }
+
+  add(vector: DuckDBVector, at: number, n: number): void {
     const { buffer, byteOffset } = bytesOf(vector)
     const bytes = new Uint8Array(buffer, byteOffset, n)
-    for (let i = 0; i < n; i++) out[at + i] = bytes[i] === 0 ? 0 : 1
-    blank(out, at, n, validBitsOf(vector), -1)
+    for (let i = 0; i < n; i++) this.values[at + i] = bytes[i] === 0 ? 0 : 1
+    blank(this.values, at, n, validBitsOf(vector), -1)
   }
 
   finish(): ResultColumn {
-    return { kind: 'bool', values: this.values.finish() }
+    return { kind: 'bool', values: this.values }
   }
 }
 
 /** Enum columns keep the order of their own dictionary. */
 class EnumBuilder implements ColumnBuilder {
   private readonly categories: readonly string[]
-  private readonly codes = new Grow((length) => new Int32Array(length))
+  private readonly codes: Int32Array
 
-  constructor(categories: readonly string[]) {
+  constructor(nRows: number, categories: readonly string[]) {
+    this.codes = new Int32Array(nRows)
     this.categories = categories
   }
 
-  add(vector: DuckDBVector, n: number): void {
-    const { out, at } = this.codes.room(n)
-    out.set((vector as unknown as { items: ArrayLike<number> }).items, at)
-    blank(out, at, n, validBitsOf(vector), -1)
+  add(vector: DuckDBVector, at: number, n: number): void {
+    this.codes.set((vector as unknown as { items: ArrayLike<number> }).items, at)
+    blank(this.codes, at, n, validBitsOf(vector), -1)
   }
 
   finish(): ResultColumn {
-    return { kind: 'category', codes: this.codes.finish(), categories: [...this.categories] }
+    return { kind: 'category', codes: this.codes, categories: [...this.categories] }
   }
 }
 
 /** Strings as they are; anything without a compact form as text (nested values as JSON). */
 class StringBuilder implements ColumnBuilder {
-  private readonly values: (string | null)[] = []
+  private readonly values: (string | null)[]
 
-  add(vector: DuckDBVector, n: number): void {
+  constructor(nRows: number) {
+    this.values = new Array<string | null>(nRows).fill(null)
+  }
+
+  add(vector: DuckDBVector, at: number, n: number): void {
     const bits = validBitsOf(vector)
-    for (let i = 0; i < n; i++) this.values.push(isValid(bits, i) ? textOf(toPlain(vector.getItem(i))) : null)
+    for (let i = 0; i < n; i++) if (isValid(bits, i)) this.values[at + i] = textOf(toPlain(vector.getItem(i)))
   }
 
   finish(): ResultColumn {

@@ -1,8 +1,13 @@
-/** Query on DuckDB: one in-process instance, a connection for each query that runs, results streamed in chunks. */
+/**
+ * Query on DuckDB: one in-process instance, a connection for each query that runs, results read chunk by chunk.
+ *
+ * Results are complete in the engine before they are read: a streamed result of this binding that fails half-way ends exactly like
+ * one that is complete, so rows would be missing without a word.
+ */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type DuckDBConnection, DuckDBInstance, type DuckDBResult } from '@duckdb/node-api'
+import { type DuckDBConnection, DuckDBInstance, type DuckDBMaterializedResult } from '@duckdb/node-api'
 import { assert, excerpt, isMillraceError, MillraceError, toError } from '../../core/errors.ts'
 import type { QueryOptions } from '../open.ts'
 import type { Columns, Query, Sql } from '../ports.ts'
@@ -104,13 +109,13 @@ class DuckdbQuery implements Query {
       const names = result.deduplicatedColumnNames()
       const types = result.columnTypes()
       const builders = names.map((name, i) =>
-        builderOf(types[i]!, options.categories?.includes(name) ?? false),
+        builderOf(types[i]!, result.rowCount, options.categories?.includes(name) ?? false),
       )
       let nRows = 0
       for await (const chunk of result) {
         check()
         const n = chunk.rowCount
-        for (const [i, builder] of builders.entries()) builder.add(chunk.getColumnVector(i), n)
+        for (const [i, builder] of builders.entries()) builder.add(chunk.getColumnVector(i), nRows, n)
         nRows += n
       }
       return { nRows, columns: Object.fromEntries(names.map((name, i) => [name, builders[i]!.finish()])) }
@@ -121,9 +126,7 @@ class DuckdbQuery implements Query {
     if (SESSION.test(sql.text)) {
       throw new MillraceError('MR_QUERY_SESSION', { statement: excerpt(sql.text.trim()) })
     }
-    await this.call(sql, signal, async (result, check) => {
-      for await (const _ of result) check()
-    })
+    await this.call(sql, signal, async () => undefined)
   }
 
   async close(): Promise<void> {
@@ -223,8 +226,8 @@ class DuckdbQuery implements Query {
   }
 }
 
-/** Drains a result; `check` throws when the query was cancelled. */
-type Reading<T> = (result: DuckDBResult, check: () => void) => Promise<T>
+/** Reads a result; `check` throws when the query was cancelled. */
+type Reading<T> = (result: DuckDBMaterializedResult, check: () => void) => Promise<T>
 
 async function drain<T>(
   connection: DuckDBConnection,
@@ -244,9 +247,8 @@ async function drain<T>(
     const statement = await statements.prepare(i)
     try {
       if (i === last) bindParams(statement, sql.params)
-      const result = await statement.stream()
+      const result = await statement.run()
       if (i === last) return await read(result, check)
-      for await (const _ of result) check()
     } finally {
       statement.destroySync()
     }
