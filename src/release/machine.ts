@@ -10,6 +10,7 @@
  */
 import { assert } from '../core/errors.ts'
 import type { Digest, Finding, Release, Route } from '../core/records.ts'
+import { opens } from '../core/verdicts.ts'
 import type { ReleaseDef } from '../define/types.ts'
 
 /** A bundle as routes name it. */
@@ -20,8 +21,10 @@ export interface Candidate {
 
 /** What is known of candidate against live on the same requests: loss of the candidate minus loss of the live version. */
 export interface Evidence {
-  /** Requests that both scored and whose outcome is known, since the stage began. */
+  /** Requests that both scored and whose outcome is known, since the release began. */
   n: number
+  /** The same since the present stage began. */
+  nStage: number
   mean: number
   /** Confidence sequence for the mean over the whole release: valid however often it is looked at. */
   interval: [number, number]
@@ -38,10 +41,7 @@ export function beginRelease(
   gates: Finding[],
   at: number,
 ): Release {
-  assert(
-    gates.every((finding) => finding.verdict === 'pass' || finding.verdict === 'inconclusive'),
-    'only bundles that passed their gates are released',
-  )
+  assert(opens(gates), 'only bundles that passed their gates are released')
   const live = current && liveRoute(current.release)
   const common = {
     kind: 'Release' as const,
