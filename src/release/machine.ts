@@ -146,13 +146,12 @@ export function judge(release: Release, def: ReleaseDef, evidence: Evidence, at:
   const numbers = `loss against live ${signed(evidence.mean)} [${signed(evidence.interval[0])}, ${signed(evidence.interval[1])}] on ${evidence.n.toLocaleString('en')} requests`
   if (evidence.errors > 0)
     return { ...base, verdict: 'fail', message: `the candidate failed to answer ${evidence.errors} requests` }
-  if (evidence.n < def.rowsMin)
-    return {
-      ...base,
-      verdict: 'inconclusive',
-      message: `${evidence.n} of ${def.rowsMin} outcomes needed at this step`,
-    }
-  if (evidence.interval[0] > def.tolerance) return { ...base, verdict: 'fail', message: numbers }
+  if (evidence.n > 0 && evidence.interval[0] > def.tolerance)
+    return { ...base, verdict: 'fail', message: numbers }
+  if (evidence.nStage < def.rowsMin) {
+    const message = `${evidence.nStage} of the ${def.rowsMin} outcomes that this step needs`
+    return { ...base, verdict: 'inconclusive', message }
+  }
   if (evidence.interval[1] <= def.tolerance) return { ...base, verdict: 'pass', message: numbers }
   return { ...base, verdict: 'inconclusive', message: `${numbers}: not yet clear` }
 }

@@ -1,0 +1,60 @@
+/** Reading and moving the Release that serving follows. */
+import type { Json } from '../core/canonical.ts'
+import { refs, subjects } from '../core/names.ts'
+import type { Digest, JournalEvent, Release } from '../core/records.ts'
+import type { Store } from '../store/ports.ts'
+
+export interface CurrentRelease {
+  digest: Digest
+  release: Release
+}
+
+/** The Release of a model now, or undefined when it was never released. */
+export async function currentRelease(store: Store, model: string): Promise<CurrentRelease | undefined> {
+  const ref = await store.meta.ref(refs.live(model))
+  return ref && { digest: ref.digest, release: await store.getRecord<Release>(ref.digest, 'Release') }
+}
+
+/** All releases of a model, newest first. */
+export async function releaseHistory(
+  store: Store,
+  model: string,
+  limit = 100,
+): Promise<(CurrentRelease & { movedAt: number })[]> {
+  const history = await store.meta.history(refs.live(model), limit)
+  const out: (CurrentRelease & { movedAt: number })[] = []
+  for (const { digest, movedAt } of history) {
+    if (digest) out.push({ digest, movedAt, release: await store.getRecord<Release>(digest, 'Release') })
+  }
+  return out
+}
+
+/**
+ * Moves serving to a release, by compare-and-set against the one it was planned on, and says why in the journal.
+ * Returns undefined when somebody else moved it first; plan again then.
+ */
+export async function recordRelease(
+  store: Store,
+  release: Release,
+  from: Digest | undefined,
+  actor: string,
+  data: { [key: string]: Json | undefined } = {},
+): Promise<{ digest: Digest; event: JournalEvent } | undefined> {
+  const digest = await store.putRecord(release)
+  const result = await store.meta.commit({
+    moves: [{ name: refs.live(release.model), from: from ?? null, to: digest }],
+    event: {
+      type: `release.${release.state}`,
+      subject: subjects.model(release.model),
+      actor,
+      reason: release.reason,
+      data: {
+        ...data,
+        at: release.at,
+        step: release.step,
+        routes: release.routes.map(({ version, role, weight }) => ({ version, role, weight })),
+      },
+    },
+  })
+  return result.ok ? { digest, event: result.event } : undefined
+}
