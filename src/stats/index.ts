@@ -1,7 +1,16 @@
 /** Pure numbers: no I/O, no clock, no randomness of their own. What `millrace/stats` offers. */
 
+export * from './counts.ts'
+export * from './counts-bootstrap.ts'
+export * from './counts-codec.ts'
+export * from './delong.ts'
 export * from './distributions.ts'
+export * from './draws.ts'
 export type { Estimate, Numbers } from './inputs.ts'
+export * from './intervals.ts'
 export * from './kolmogorov.ts'
 export * from './metrics.ts'
+export * from './moments.ts'
+export * from './paired.ts'
+export * from './quantiles.ts'
 export * from './special.ts'
