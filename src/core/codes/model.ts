@@ -1,2 +1,94 @@
 /** Error texts of the area `model`. Each: what (subject, expected, got), fix (an act), retryable, HTTP status. */
-export const model = {}
+export const model = {
+  MR_MODEL_FORMAT: {
+    what: (d: { offset: number; expected: string; got: string }) =>
+      `model bytes at offset ${d.offset}: expected ${d.expected}, got ${d.got}`,
+    fix: (_: { offset: number; expected: string; got: string }) =>
+      'the file is damaged or not a model of Millrace: fetch it again by its digest, or train the model anew',
+    retryable: false,
+    status: 422,
+  },
+  MR_MODEL_VERSION: {
+    what: (d: { got: number; known: number }) =>
+      `model format version ${d.got} is newer than version ${d.known}, the last one known here`,
+    fix: (_: { got: number; known: number }) =>
+      'upgrade Millrace on this machine, or train the model with this version',
+    retryable: false,
+    status: 422,
+  },
+  MR_MODEL_INVALID: {
+    what: (d: { part: string; index: number; expected: string; got: string }) =>
+      `model ${d.part}[${d.index}] must be ${d.expected}, got ${d.got}`,
+    fix: (_: { part: string; index: number; expected: string; got: string }) =>
+      'do not serve this model; export it again from its source, or train it anew',
+    retryable: false,
+    status: 422,
+  },
+  MR_MODEL_IMPORT: {
+    what: (d: { source: string; place: string; expected: string; got: string }) =>
+      `${d.source} at ${d.place}: expected ${d.expected}, got ${d.got}`,
+    fix: (d: { source: string; place: string; expected: string; got: string }) =>
+      `save the model again with ${d.source} and import that file unchanged, or export it to ONNX`,
+    retryable: false,
+    status: 422,
+  },
+  MR_MODEL_SHAPE: {
+    what: (d: { what: string; expected: number; got: number }) =>
+      `${d.what} must have length ${d.expected}, got ${d.got}`,
+    fix: (d: { what: string; expected: number; got: number }) => `pass ${d.expected} values for ${d.what}`,
+    retryable: false,
+    status: 400,
+  },
+  MR_MODEL_PARAM: {
+    what: (d: { param: string; expected: string; got: string }) =>
+      `training parameter ${d.param} must be ${d.expected}, got ${d.got}`,
+    fix: (d: { param: string; expected: string; got: string }) => `set ${d.param} to ${d.expected}`,
+    retryable: false,
+    status: 400,
+  },
+  MR_MODEL_NO_ROWS: {
+    what: (d: { need: number; got: number }) => `training needs at least ${d.need} row, got ${d.got}`,
+    fix: (_: { need: number; got: number }) => 'widen the training window or the filter, or import more data',
+    retryable: false,
+    status: 400,
+  },
+  MR_MODEL_ROWS_MAX: {
+    what: (d: { max: number; got: number }) =>
+      `training in process takes at most ${d.max} rows, got ${d.got}`,
+    fix: (d: { max: number; got: number }) =>
+      `train on a sample of ${d.max} rows, or use a command as trainer`,
+    retryable: false,
+    status: 413,
+  },
+  MR_MODEL_TARGET: {
+    what: (d: { row: number; expected: string; got: string }) =>
+      `target of row ${d.row} must be ${d.expected}, got ${d.got}`,
+    fix: (_: { row: number; expected: string; got: string }) =>
+      'leave out rows without a target, or correct the target expression',
+    retryable: false,
+    status: 400,
+  },
+  MR_MODEL_ONE_CLASS: {
+    what: (d: { value: number; rows: number }) =>
+      `all ${d.rows} training rows have the target ${d.value}; two classes are needed`,
+    fix: (_: { value: number; rows: number }) =>
+      'check the target expression and widen the training window until both classes occur',
+    retryable: false,
+    status: 400,
+  },
+  MR_MODEL_WEIGHT: {
+    what: (d: { row: number; got: string }) =>
+      `weight of row ${d.row} must be finite and not negative, with a positive sum, got ${d.got}`,
+    fix: (_: { row: number; got: string }) => 'correct the weights, or leave them out',
+    retryable: false,
+    status: 400,
+  },
+  MR_MODEL_CATEGORY: {
+    what: (d: { feature: number; row: number; max: number; got: string }) =>
+      `category code of feature ${d.feature} in row ${d.row} must be an integer from 0 to ${d.max} or missing, got ${d.got}`,
+    fix: (_: { feature: number; row: number; max: number; got: string }) =>
+      'encode the categories as codes first (`.category()` in a feature does), or mark the feature as a number',
+    retryable: false,
+    status: 400,
+  },
+}

@@ -1,0 +1,138 @@
+import { MillraceError } from '../../core/errors.ts'
+
+/** What is minimised. `logloss` takes targets in [0, 1] (soft labels too), `l2` and `l1` any finite number. */
+export type GbdtLoss = 'logloss' | 'l2' | 'l1'
+
+/** How category features are split. Names and defaults follow LightGBM's `cat_*` parameters. */
+export interface CategoricalParams {
+  /** Added to the hessian when categories are ordered by gradient; also the fewest rows a category needs to be placed. Default 10. */
+  smooth: number
+  /** Extra L2 on splits of many against many. Default 10. */
+  l2: number
+  /** Most categories on the smaller side of a split. Default 32. */
+  setMax: number
+  /** Fewest rows between two tried borders of the ordering. Default 100. */
+  groupRows: number
+  /** Up to so many categories, each is tried alone against the rest. Default 4. */
+  oneHotMax: number
+}
+
+export interface GbdtParams {
+  /** Trees at most. Default 200. */
+  trees: number
+  /** Shrinkage of each tree. Default 0.1. */
+  learningRate: number
+  /** Leaves of a tree at most. Default 31. */
+  leaves: number
+  /** Rows in a leaf at least; exact. Default 20. */
+  minRowsInLeaf: number
+  /** Sum of hessians in a leaf at least. Default 0.001. */
+  minHessian: number
+  /** Value bins per feature at most, 2 to 255; missing values have a bin of their own. Default 255. */
+  bins: number
+  /** L2 on leaf values. Default 0. */
+  l2: number
+  /** L1 on leaf values. Default 0. */
+  l1: number
+  /** Gain a split must exceed. Default 0. */
+  minGain: number
+  /** Share of features each tree may use. Default 1. */
+  featureFraction: number
+  /** Share of rows each tree is grown on. Default 1. */
+  bagging: number
+  /** Levels below the root at most. Default 64. */
+  maxDepth: number
+  loss: GbdtLoss
+  /** Trees without a better validation loss before training ends; 0 is never. Default 0. */
+  earlyStoppingRounds: number
+  seed: number
+  categorical: CategoricalParams
+}
+
+export const GBDT_DEFAULTS: GbdtParams = {
+  trees: 200,
+  learningRate: 0.1,
+  leaves: 31,
+  minRowsInLeaf: 20,
+  minHessian: 1e-3,
+  bins: 255,
+  l2: 0,
+  l1: 0,
+  minGain: 0,
+  featureFraction: 1,
+  bagging: 1,
+  maxDepth: 64,
+  loss: 'logloss',
+  earlyStoppingRounds: 0,
+  seed: 1,
+  categorical: { smooth: 10, l2: 10, setMax: 32, groupRows: 100, oneHotMax: 4 },
+}
+
+interface Range {
+  min: number
+  max: number
+  integer?: boolean
+  /** Whether `min` itself is refused. */
+  open?: boolean
+}
+
+const RANGES: Record<string, Range> = {
+  trees: { min: 1, max: 10_000, integer: true },
+  learningRate: { min: 0, max: 1, open: true },
+  leaves: { min: 2, max: 4096, integer: true },
+  minRowsInLeaf: { min: 1, max: 2 ** 31 - 1, integer: true },
+  minHessian: { min: 0, max: Number.MAX_VALUE },
+  bins: { min: 2, max: 255, integer: true },
+  l2: { min: 0, max: Number.MAX_VALUE },
+  l1: { min: 0, max: Number.MAX_VALUE },
+  minGain: { min: 0, max: Number.MAX_VALUE },
+  featureFraction: { min: 0, max: 1, open: true },
+  bagging: { min: 0, max: 1, open: true },
+  maxDepth: { min: 1, max: 512, integer: true },
+  earlyStoppingRounds: { min: 0, max: 10_000, integer: true },
+  seed: { min: -(2 ** 31), max: 2 ** 32 - 1, integer: true },
+}
+
+const CATEGORICAL_RANGES: Record<string, Range> = {
+  smooth: { min: 0, max: Number.MAX_VALUE },
+  l2: { min: 0, max: Number.MAX_VALUE },
+  setMax: { min: 1, max: 255, integer: true },
+  groupRows: { min: 1, max: 2 ** 31 - 1, integer: true },
+  oneHotMax: { min: 0, max: 255, integer: true },
+}
+
+/** Fills in defaults and refuses values out of range. Errors: MR_MODEL_PARAM. */
+export function gbdtParams(
+  given: Partial<Omit<GbdtParams, 'categorical'>> & { categorical?: Partial<CategoricalParams> } = {},
+): GbdtParams {
+  const params = {
+    ...GBDT_DEFAULTS,
+    ...given,
+    categorical: { ...GBDT_DEFAULTS.categorical, ...given.categorical },
+  }
+  checkRanges(params as unknown as Record<string, unknown>, RANGES, '')
+  checkRanges(params.categorical as unknown as Record<string, unknown>, CATEGORICAL_RANGES, 'categorical.')
+  if (!['logloss', 'l2', 'l1'].includes(params.loss)) refuse('loss', 'one of logloss, l2, l1', params.loss)
+  return params
+}
+
+function checkRanges(params: Record<string, unknown>, ranges: Record<string, Range>, prefix: string): void {
+  for (const [name, range] of Object.entries(ranges)) {
+    if (!inRange(params[name], range)) refuse(prefix + name, rangeText(range), params[name])
+  }
+}
+
+function inRange(value: unknown, range: Range): boolean {
+  if (typeof value !== 'number' || !(value >= range.min && value <= range.max)) return false
+  return !(range.integer && !Number.isInteger(value)) && !(range.open && value === range.min)
+}
+
+function rangeText({ min, max, integer, open }: Range): string {
+  const kind = integer ? 'an integer' : 'a number'
+  if (max === Number.MAX_VALUE) return `${kind} of at least ${min}`
+  return open ? `${kind} above ${min} and at most ${max}` : `${kind} from ${min} to ${max}`
+}
+
+function refuse(param: string, expected: string, got: unknown): never {
+  throw new MillraceError('MR_MODEL_PARAM', { param, expected, got: String(got) })
+}
