@@ -4,3 +4,39 @@ export interface Sql {
   params: SqlValue[]
 }
 export type SqlValue = null | boolean | number | bigint | string | Date
+
+/** Text without parameters. */
+export const raw = (text: string): Sql => ({ text, params: [] })
+
+/** An identifier as DuckDB reads it: double quotes, doubled inside. */
+export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+/**
+ * Fills `{0}`, `{1}`, … of a template with pieces and `{*}` with all of them joined by commas. Parameters follow the order in which
+ * the pieces occur in the text, so a piece may be used more than once.
+ */
+export function fill(template: string, pieces: readonly Sql[]): Sql {
+  const params: SqlValue[] = []
+  const take = (piece: Sql): string => {
+    params.push(...piece.params)
+    return piece.text
+  }
+  const text = template.replace(/\{(\d+|\*)\}/g, (_, at: string) =>
+    at === '*' ? pieces.map(take).join(', ') : take(pieces[Number(at)]!),
+  )
+  return { text, params }
+}
+
+/** Pieces in a row with text between. */
+export function join(pieces: readonly Sql[], between: string): Sql {
+  return { text: pieces.map((p) => p.text).join(between), params: pieces.flatMap((p) => p.params) }
+}
+
+/** A tagged template: strings are text, `Sql` values are spliced with their parameters. */
+export function sql(strings: TemplateStringsArray, ...parts: (Sql | string)[]): Sql {
+  const pieces = parts.map((part) => (typeof part === 'string' ? raw(part) : part))
+  return {
+    text: strings.map((s, i) => s + (pieces[i]?.text ?? '')).join(''),
+    params: pieces.flatMap((p) => p.params),
+  }
+}

@@ -1,0 +1,83 @@
+/** Constraints of config values, described once: the check, the message and the docs follow from the description. */
+import { excerpt, MillraceError } from '../core/errors.ts'
+
+export type Rule =
+  | { kind: 'number'; min?: number; max?: number; integer?: boolean; exclusiveMin?: boolean; exclusiveMax?: boolean }
+  | { kind: 'oneOf'; values: readonly (string | number)[] }
+  | { kind: 'name' }
+  | { kind: 'text'; nonEmpty?: boolean }
+
+/** Names become refs, file names and URL parts. */
+const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/
+
+/** Throws MR_DEFINE_VALUE naming the place unless the value keeps its rule. */
+export function checkValue(place: string, rule: Rule, value: unknown): void {
+  if (keepsRule(rule, value)) return
+  throw new MillraceError('MR_DEFINE_VALUE', { place, expected: describe(rule), got: shown(value) })
+}
+
+export function keepsRule(rule: Rule, value: unknown): boolean {
+  switch (rule.kind) {
+    case 'number':
+      return typeof value === 'number' && isWithin(rule, value)
+    case 'oneOf':
+      return rule.values.includes(value as string)
+    case 'name':
+      return typeof value === 'string' && NAME.test(value)
+    case 'text':
+      return typeof value === 'string' && !(rule.nonEmpty && value.trim() === '')
+  }
+}
+
+function isWithin(rule: Extract<Rule, { kind: 'number' }>, value: number): boolean {
+  const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = rule
+  if (!Number.isFinite(value) || (rule.integer && !Number.isInteger(value))) return false
+  return (rule.exclusiveMin ? value > min : value >= min) && (rule.exclusiveMax ? value < max : value <= max)
+}
+
+/** A rule in words: `a whole number from 1 to 10000`. */
+export function describe(rule: Rule): string {
+  switch (rule.kind) {
+    case 'number':
+      return describeNumber(rule)
+    case 'oneOf':
+      return `one of ${rule.values.join(', ')}`
+    case 'name':
+      return 'a name of letters, digits, "_" and "-" that starts with a letter, at most 63 long'
+    case 'text':
+      return rule.nonEmpty ? 'a text that is not empty' : 'a text'
+  }
+}
+
+function describeNumber(rule: Extract<Rule, { kind: 'number' }>): string {
+  const bounds = [
+    rule.min === undefined ? '' : `${rule.exclusiveMin ? 'above' : 'at least'} ${rule.min}`,
+    rule.max === undefined ? '' : `${rule.exclusiveMax ? 'below' : 'at most'} ${rule.max}`,
+  ].filter((text) => text !== '')
+  return [rule.integer ? 'a whole number' : 'a number', bounds.join(' and ')].join(' ').trim()
+}
+
+/** Values that break a rule, for the tests that every rule is really checked. */
+export function invalidValues(rule: Rule): unknown[] {
+  switch (rule.kind) {
+    case 'number': {
+      const outside: unknown[] = [Number.NaN, 'a text', null]
+      if (rule.min !== undefined) outside.push(rule.exclusiveMin ? rule.min : rule.min - 1)
+      if (rule.max !== undefined) outside.push(rule.exclusiveMax ? rule.max : rule.max + 1)
+      if (rule.integer) outside.push((rule.min ?? 0) + 0.5)
+      return outside
+    }
+    case 'oneOf':
+      return ['no such value', null]
+    case 'name':
+      return ['', 'two words', '../up', 'ü', '1st', 'a'.repeat(64), 7]
+    case 'text':
+      return rule.nonEmpty ? ['', '  ', 7] : [7]
+  }
+}
+
+function shown(value: unknown): string {
+  if (typeof value === 'function') return 'a function'
+  const text = typeof value === 'number' ? String(value) : JSON.stringify(value)
+  return excerpt(text ?? 'nothing')
+}
