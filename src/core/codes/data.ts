@@ -1,2 +1,141 @@
 /** Error texts of the area `data`. Each: what (subject, expected, got), fix (an act), retryable, HTTP status. */
-export const data = {}
+export const data = {
+  MR_DATA_NO_FILES: {
+    what: (d: { dataset: string; folder: string; tried: string[] }) =>
+      `dataset "${d.dataset}" has no source files: nothing in ${d.folder} matches ${d.tried.join(', ')}`,
+    fix: (d: { dataset: string; folder: string; tried: string[] }) =>
+      `put files there, or change source of dataset "${d.dataset}"; paths are relative to the folder of the config`,
+    retryable: false,
+    status: 422,
+  },
+  MR_DATA_FORMAT: {
+    what: (d: { file: string }) => `the format of ${d.file} is not known by its name or its first bytes`,
+    fix: (_: { file: string }) =>
+      "say it in the dataset: read: { format: 'parquet' }, 'csv' or 'json' (gzip is fine for csv and json)",
+    retryable: false,
+    status: 415,
+  },
+  MR_DATA_NOT_PARQUET: {
+    what: (d: { file: string; begins: string }) =>
+      `${d.file} is not Parquet: it should begin and end with "PAR1", it begins with "${d.begins}"`,
+    fix: (_: { file: string; begins: string }) =>
+      "give the file again as Parquet, or name its real format in the dataset: read: { format: 'csv' }",
+    retryable: false,
+    status: 422,
+  },
+  MR_DATA_TRUNCATED: {
+    what: (d: { file: string; bytes: number }) =>
+      `${d.file} begins as Parquet but has no end: "PAR1" is missing after ${d.bytes} bytes, so it was cut off`,
+    fix: (d: { file: string; bytes: number }) =>
+      `copy ${d.file} again and compare sizes (here ${d.bytes} bytes)`,
+    retryable: false,
+    status: 422,
+  },
+  MR_DATA_EMPTY_FILE: {
+    what: (d: { file: string }) => `${d.file} is empty: it has no bytes at all`,
+    fix: (d: { file: string }) => `deliver ${d.file} again, or take it out of the source`,
+    retryable: false,
+    status: 422,
+  },
+  MR_DATA_NO_ROWS: {
+    what: (d: { dataset: string; files: string[]; why: string }) =>
+      `nothing to import into dataset "${d.dataset}" from ${d.files.join(', ')}: ${d.why}`,
+    fix: (_: { dataset: string; files: string[]; why: string }) =>
+      'deliver a file that has rows, or widen the window of time that is selected',
+    retryable: false,
+    status: 422,
+  },
+  MR_DATA_UNREADABLE: {
+    what: (d: { file: string; format: string; why: string }) =>
+      `${d.file} cannot be read as ${d.format}: ${d.why}`,
+    fix: (d: { file: string; format: string; why: string }) =>
+      d.format === 'csv'
+        ? "state how it is written in the dataset: read: { format: 'csv', delimiter: ';', missing: ['?'] }, or repair the line named above"
+        : `write ${d.file} again with the tool that made it, and try \`millrace data inspect\` on it`,
+    retryable: false,
+    status: 422,
+  },
+  MR_DATA_COLUMN_TYPE: {
+    what: (d: { dataset: string; column: string; expected: string; got: string; file: string }) =>
+      `column "${d.column}" of dataset "${d.dataset}" is ${d.expected}, but ${d.file} has ${d.got}`,
+    fix: (d: { dataset: string; column: string; expected: string; got: string; file: string }) =>
+      `write "${d.column}" as ${d.expected} in ${d.file}, or import it under a new column name or into a new dataset`,
+    retryable: false,
+    status: 422,
+  },
+  MR_DATA_COLUMN_MISSING: {
+    what: (d: { dataset: string; column: string; role: string; file: string; columns: string[] }) =>
+      `dataset "${d.dataset}" needs ${d.role} "${d.column}", but ${d.file} has only ${d.columns.slice(0, 30).join(', ')}`,
+    fix: (d: { dataset: string; column: string; role: string; file: string; columns: string[] }) =>
+      `add "${d.column}" to the file, or change the ${d.role} of dataset "${d.dataset}"`,
+    retryable: false,
+    status: 422,
+  },
+  MR_DATA_COLUMN_NAME: {
+    what: (d: { column: string; file: string }) =>
+      `column "${d.column}" of ${d.file} has a name that Millrace keeps for itself`,
+    fix: (d: { column: string; file: string }) =>
+      `rename "${d.column}" in ${d.file}; names beginning with "_mr_" and "_reasons" are taken`,
+    retryable: false,
+    status: 422,
+  },
+  MR_DATA_MEMORY: {
+    what: (d: { what: string; limitMb: number }) =>
+      `${d.what} needs more memory than the ${d.limitMb} MB an import may use`,
+    fix: (d: { what: string; limitMb: number }) =>
+      `split the file, or raise limits.importMemoryMb above ${d.limitMb} in the config`,
+    retryable: false,
+    status: 413,
+  },
+  MR_DATA_STALLED: {
+    what: (d: { what: string; limitMs: number; note: string }) =>
+      `${d.what} made no progress for ${d.limitMs} ms (last step: ${d.note || 'start'}) and was stopped`,
+    fix: (_: { what: string; limitMs: number; note: string }) =>
+      'run it again on a quieter machine, split the file, or raise limits.importStallMs in the config',
+    retryable: true,
+    status: 504,
+  },
+  MR_DATA_CRASHED: {
+    what: (d: { what: string; why: string }) => `the process that read ${d.what} died: ${d.why}`,
+    fix: (_: { what: string; why: string }) =>
+      'nothing was changed; check the file with `millrace data inspect`, it may be built to break readers',
+    retryable: false,
+    status: 422,
+  },
+  MR_DATA_NOT_BUILT: {
+    what: (d: { path: string }) => `the compiled reader of files is not there: ${d.path}`,
+    fix: (_: { path: string }) => 'run `npm run build` first',
+    retryable: false,
+    status: 500,
+  },
+  MR_DATA_REFUSED: {
+    what: (d: { dataset: string; checks: string[]; findings: { message: string }[] }) =>
+      `the delivery for dataset "${d.dataset}" was refused by ${d.checks.join(', ')}: ${d.findings.map((f) => f.message).join('; ')}`,
+    fix: (d: { dataset: string; checks: string[]; findings: { message: string }[] }) =>
+      `repair the delivery, or loosen ${d.checks[0]} (atLeast, or onFail: 'quarantine'); the version before is still in use`,
+    retryable: false,
+    status: 422,
+  },
+  MR_DATA_MOVED: {
+    what: (d: { dataset: string; expected: string; holds: string }) =>
+      `dataset "${d.dataset}" moved during the import: it was planned on ${d.expected}, but ${d.holds} is current now`,
+    fix: (_: { dataset: string; expected: string; holds: string }) =>
+      'run the import again; it will build on the current version',
+    retryable: true,
+    status: 409,
+  },
+  MR_DATA_VERSION: {
+    what: (d: { name: string; known: string[] }) =>
+      `no dataset version is called "${d.name}"; known: ${d.known.length === 0 ? 'none' : d.known.slice(0, 12).join(', ')}`,
+    fix: (_: { name: string; known: string[] }) =>
+      'name a version as flights@main, flights@main~1 (one before) or by at least 6 digits of its digest; see `millrace data log`',
+    retryable: false,
+    status: 404,
+  },
+  MR_DATA_VERSION_AMBIGUOUS: {
+    what: (d: { name: string; matches: string[] }) => `"${d.name}" could be any of ${d.matches.join(', ')}`,
+    fix: (_: { name: string; matches: string[] }) => 'give more digits of the digest',
+    retryable: false,
+    status: 409,
+  },
+}

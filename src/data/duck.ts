@@ -1,0 +1,70 @@
+/**
+ * A throw-away DuckDB inside the child process. One thread, so that sums, row groups and therefore bytes are the same every time;
+ * a bounded memory with a spill folder; no extension is ever loaded.
+ */
+import {
+  type DuckDBConnection,
+  DuckDBInstance,
+  DuckDBTimestampValue,
+  type DuckDBValue,
+} from '@duckdb/node-api'
+import type { Sql, SqlValue } from '../expr/sql.ts'
+
+export interface Duck {
+  run(sql: string | Sql): Promise<void>
+  rows<R>(sql: string | Sql): Promise<R[]>
+  one<R>(sql: string | Sql): Promise<R>
+  /** Rows the running statement has gone through. */
+  processed(): number
+}
+
+export async function openDuck(folder: string, memoryMb: number): Promise<Duck> {
+  const instance = await DuckDBInstance.create(':memory:', {
+    threads: '1',
+    memory_limit: `${memoryMb}MB`,
+    temp_directory: `${folder}/spill`,
+    preserve_insertion_order: 'true',
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+  })
+  const connection = await instance.connect()
+  await connection.run("SET TimeZone = 'UTC'")
+  return duckOf(connection)
+}
+
+function duckOf(connection: DuckDBConnection): Duck {
+  const read = async <R>(sql: string | Sql): Promise<R[]> => {
+    const { text, params } = typeof sql === 'string' ? { text: sql, params: [] } : sql
+    const reader = await connection.runAndReadAll(text, params.map(bound))
+    return reader.getRowObjectsJS().map(plain) as R[]
+  }
+  return {
+    run: async (sql) => {
+      await read(sql)
+    },
+    rows: read,
+    one: async <R>(sql: string | Sql) => (await read<R>(sql))[0]!,
+    processed: () => Number(connection.progress.rows_processed),
+  }
+}
+
+function bound(value: SqlValue): DuckDBValue {
+  return value instanceof Date ? new DuckDBTimestampValue(BigInt(value.getTime()) * 1000n) : value
+}
+
+/** Counts come as bigint and instants as Date: both become numbers. */
+function plain(row: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, plainValue(value)]))
+}
+
+function plainValue(value: unknown): unknown {
+  if (typeof value === 'bigint') return Number(value)
+  if (value instanceof Date) return value.getTime()
+  if (Array.isArray(value)) return value.map(plainValue)
+  return value
+}
+
+/** A text as a SQL literal: only for names of files and for numbers of our own, never for what a user compares with. */
+export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+
+export const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`

@@ -1,0 +1,30 @@
+import type { Part } from '../core/records.ts'
+import { DUCK_TYPE } from './column-types.ts'
+import type { Delivery } from './columns-sql.ts'
+import { type Duck, literal, quote } from './duck.ts'
+import type { ImportJob } from './types.ts'
+
+/** Says how far the work is, from 0 to 1, and what it does now. */
+export type Report = (done: number, note: string) => void
+
+/** Everything that the steps of one import share. */
+export interface Import {
+  duck: Duck
+  job: ImportJob
+  delivery: Delivery
+  /** Canonical row order as text. */
+  order: string
+  report: Report
+}
+
+/** Rows of parts with the delivery's columns; columns that a part does not have are null. */
+export function partRows(parts: readonly (Part & { path: string })[], columns: Delivery['columns']): string {
+  return parts
+    .map((part) => {
+      const list = columns.map((c) =>
+        part.stats[c.name] ? quote(c.name) : `NULL::${DUCK_TYPE[c.type]} AS ${quote(c.name)}`,
+      )
+      return `SELECT ${list.join(', ')} FROM read_parquet(${literal(part.path)})`
+    })
+    .join(' UNION ALL ')
+}

@@ -1,0 +1,374 @@
+/** The import itself, as it happens in the child process: load and judge, put bad rows aside, write parts. */
+
+import { MillraceError, toError } from '../core/errors.ts'
+import type { Finding, Part } from '../core/records.ts'
+import type { CheckDef } from '../define/types.ts'
+import { join, raw, type Sql } from '../expr/sql.ts'
+import {
+  checksOf,
+  errorFinding,
+  type RowCheck,
+  rowChecksOf,
+  rowCountFinding,
+  shareFinding,
+  type Tally,
+  type UniqueCheck,
+  windowText,
+} from './checks.ts'
+import { DUCK_TYPE } from './column-types.ts'
+import { canonicalOrder, openDelivery, schemaOf, selectList } from './columns-sql.ts'
+import { type Duck, literal, quote } from './duck.ts'
+import { type Import, partRows, type Report } from './import-context.ts'
+import { profile } from './profile.ts'
+import { isOutOfMemory, named } from './reader.ts'
+import type { ImportJob, ImportResult, WrittenPart } from './types.ts'
+import { referencesFor, writeParts } from './write-parts.ts'
+
+/**
+ * Reads the files of a job into parts. Leaves files in the job's folder and returns what they are; nothing else is touched.
+ *
+ * Rows are sorted canonically inside a part, so its bytes depend only on which rows it holds. Cost: one scan of the sources, one sort, one scan a part.
+ */
+export async function runImport(duck: Duck, job: ImportJob, report: Report): Promise<ImportResult> {
+  report(0.01, 'looking at the files')
+  const run = await load(duck, job, report)
+  const { checks, usable, broken, rows } = run
+  if (rows === 0)
+    throw noRows(
+      job,
+      job.params.select ? 'no row lies in the selected window of time' : 'the files have no rows',
+    )
+  report(0.45, 'looking for duplicates')
+  const unique = await markDuplicates(run, checks, usable)
+  const tallies = new Map([...(await tally(duck, usable)), ...unique])
+  const findings = checks.flatMap((check) => findingOf(job, check, rows, tallies, broken))
+  const refusedBy = refusals(checks, findings)
+  const result = await write(run, quarantining(usable, unique, checks), refusedBy.length > 0)
+  return {
+    ...result,
+    findings,
+    refusedBy,
+    byCheck: Object.fromEntries([...tallies].map(([name, t]) => [name, t.failed])),
+    newest: await newestOf(duck, checks),
+    notes: notesOf(run),
+  }
+}
+
+interface Loaded extends Import {
+  checks: CheckDef[]
+  usable: RowCheck[]
+  broken: Map<string, string>
+  rows: number
+}
+
+async function load(duck: Duck, job: ImportJob, report: Report): Promise<Loaded> {
+  try {
+    return await loadOnce(duck, job, report, false)
+  } catch (thrown) {
+    const mayBeSniffing =
+      job.files.some((f) => f.format !== 'parquet') && toError(thrown).message.includes('MR_DATA_UNREADABLE')
+    if (!mayBeSniffing) throw thrown
+    await duck.run('DROP TABLE IF EXISTS staged')
+    return await loadOnce(duck, job, report, true)
+  }
+}
+
+async function loadOnce(duck: Duck, job: ImportJob, report: Report, thorough: boolean): Promise<Loaded> {
+  const { params } = job
+  const delivery = await openDelivery(duck, job.files, params, job.parent?.schema ?? null, thorough)
+  const checks = checksOf(params)
+  const { usable, broken } = rowChecksOf(checks, params.period, delivery.columns)
+  const run = { duck, job, delivery, order: canonicalOrder(delivery.columns, params.time), report }
+  await createStaged(run)
+  const binding = await bindable(run, usable, broken)
+  const good = await stage(run, binding, broken)
+  const { n } = await duck.one<{ n: number }>('SELECT count(*) AS n FROM staged')
+  return { ...run, checks, usable: good, broken, rows: n }
+}
+
+async function createStaged({ duck, delivery }: Import): Promise<void> {
+  await duck.run(
+    `CREATE TABLE staged (${delivery.columns.map((c) => `${quote(c.name)} ${DUCK_TYPE[c.type]}`).join(', ')})`,
+  )
+}
+
+/** Leaves out checks that do not fit the columns, such as one that names a column which is not there. */
+async function bindable(
+  { duck }: Import,
+  checks: RowCheck[],
+  broken: Map<string, string>,
+): Promise<RowCheck[]> {
+  const good: RowCheck[] = []
+  for (const check of checks) {
+    const failure = await failureOf(() => duck.run(verdictOf(check, 'staged')))
+    if (failure) broken.set(check.check.name, firstLine(failure))
+    else good.push(check)
+  }
+  return good
+}
+
+const verdictOf = ({ sql }: RowCheck, from: string): Sql => ({
+  text: `SELECT count(*) FILTER (CAST(${sql.text} AS BOOLEAN)) FROM ${from}`,
+  params: sql.params,
+})
+
+const firstLine = (error: Error): string => error.message.split('\n')[0]!
+
+async function failureOf(work: () => Promise<unknown>): Promise<Error | undefined> {
+  try {
+    await work()
+    return undefined
+  } catch (thrown) {
+    return toError(thrown)
+  }
+}
+
+/** One pass over the files with all verdicts as columns. When a verdict crashes on some row, the rows are loaded without and the culprit is found. */
+async function stage(run: Import, checks: RowCheck[], broken: Map<string, string>): Promise<RowCheck[]> {
+  await addVerdictColumns(run.duck, checks)
+  const failure = await failureOf(() => fill(run, checks))
+  if (!failure) return checks
+  if (checks.length === 0 || isOutOfMemory(failure)) throw failure
+  await run.duck.run('DROP TABLE staged')
+  await createStaged(run)
+  await fill(run, [])
+  const good: RowCheck[] = []
+  for (const check of checks) {
+    const crash = await failureOf(() => run.duck.run(verdictOf(check, 'staged')))
+    if (crash) broken.set(check.check.name, firstLine(crash))
+    else good.push(check)
+  }
+  await addVerdictColumns(run.duck, good)
+  for (const [i, { sql }] of good.entries())
+    await run.duck.run({
+      text: `UPDATE staged SET ${verdict(i)} = CAST(${sql.text} AS BOOLEAN)`,
+      params: sql.params,
+    })
+  return good
+}
+
+const verdict = (i: number): string => `_mr_holds_${i}`
+
+async function addVerdictColumns(duck: Duck, checks: RowCheck[]): Promise<void> {
+  for (const i of checks.keys()) await duck.run(`ALTER TABLE staged ADD COLUMN ${verdict(i)} BOOLEAN`)
+}
+
+async function fill(run: Import, checks: RowCheck[]): Promise<void> {
+  const { duck, job, delivery } = run
+  const verdicts = join(
+    [
+      raw('*'),
+      ...checks.map(({ sql }): Sql => ({ text: `CAST(${sql.text} AS BOOLEAN)`, params: sql.params })),
+    ],
+    ', ',
+  )
+  for (const [i, file] of delivery.files.entries()) {
+    run.report(0.03 + (0.4 * i) / delivery.files.length, `reading ${file.name}`)
+    const rows = `(SELECT ${selectList(file, delivery.columns, job.params.read.missing)} FROM ${file.scan})`
+    const where =
+      job.params.select && job.params.time !== null
+        ? `WHERE ${windowText(job.params.time, job.params.select)}`
+        : ''
+    await named(file, () =>
+      duck.run({
+        text: `INSERT INTO staged SELECT ${verdicts.text} FROM (SELECT * FROM ${rows} ${where})`,
+        params: verdicts.params,
+      }),
+    )
+  }
+}
+
+async function tally(duck: Duck, checks: RowCheck[]): Promise<Map<string, Tally>> {
+  if (checks.length === 0) return new Map()
+  const counts = checks.map(
+    (_, i) => `count(${verdict(i)}) AS j${i}, count(*) FILTER (NOT ${verdict(i)}) AS f${i}`,
+  )
+  const row = await duck.one<Record<string, number>>(`SELECT ${counts.join(', ')} FROM staged`)
+  return new Map(checks.map(({ check }, i) => [check.name, { judged: row[`j${i}`]!, failed: row[`f${i}`]! }]))
+}
+
+/** Rows that some row rule with `quarantine` puts aside; the others compete for being the first of their kind. */
+function soundRows(usable: RowCheck[]): string {
+  const tests = usable.flatMap(({ check }, i) =>
+    check.onFail === 'quarantine' ? [`${verdict(i)} IS DISTINCT FROM FALSE`] : [],
+  )
+  return tests.length === 0 ? 'TRUE' : tests.join(' AND ')
+}
+
+async function markDuplicates(
+  run: Loaded,
+  checks: CheckDef[],
+  usable: RowCheck[],
+): Promise<Map<string, Tally>> {
+  await run.duck.run('CREATE TABLE duplicates (rid BIGINT, name VARCHAR)')
+  const tallies = new Map<string, Tally>()
+  for (const check of checks.filter((c): c is UniqueCheck => c.rule.kind === 'unique')) {
+    tallies.set(check.name, await duplicatesOf(run, check, soundRows(usable)))
+  }
+  return tallies
+}
+
+/** Candidates share a hash; only they are compared exactly. The first in canonical order stays; rows that the version has already come before any. */
+async function duplicatesOf(run: Loaded, check: UniqueCheck, sound: string): Promise<Tally> {
+  const { duck, delivery, order } = run
+  const columns = (
+    check.rule.columns.length === 0 ? delivery.columns.map((c) => c.name) : check.rule.columns
+  ).map(quote)
+  const hash = `hash(${columns.join(', ')})`
+  const existing = await existingRows(run, check.rule.columns)
+  await duck.run(
+    `CREATE OR REPLACE TEMP TABLE candidates AS SELECT h FROM (SELECT ${hash} AS h FROM staged WHERE ${sound}) GROUP BY h HAVING count(*) > 1`,
+  )
+  const repeated = `SELECT rid FROM (SELECT rowid AS rid, row_number() OVER (PARTITION BY ${columns.join(', ')} ORDER BY ${order}, rowid) AS place
+    FROM staged WHERE ${sound} AND ${hash} IN (SELECT h FROM candidates)) WHERE place > 1`
+  const same = columns.map((c) => `e.${c} IS NOT DISTINCT FROM s.${c}`).join(' AND ')
+  const known =
+    existing &&
+    `UNION SELECT s.rowid FROM staged s WHERE ${sound} AND EXISTS (SELECT 1 FROM ${existing} e WHERE ${same})`
+  await duck.run(
+    `INSERT INTO duplicates SELECT rid, ${literal(check.name)} FROM (${repeated} ${known ?? ''})`,
+  )
+  const { judged } = await duck.one<{ judged: number }>(
+    `SELECT count(*) AS judged FROM staged WHERE ${sound}`,
+  )
+  const { failed } = await duck.one<{ failed: number }>(
+    `SELECT count(*) AS failed FROM duplicates WHERE name = ${literal(check.name)}`,
+  )
+  return { judged, failed }
+}
+
+/** Rows of the version before that new ones could repeat: of the same span of time when time is among the columns, else all. */
+async function existingRows({ duck, job, delivery }: Loaded, columns: string[]): Promise<string | undefined> {
+  const parts = job.parent?.parts ?? []
+  const { time } = job.params
+  const byTime = time !== null && (columns.length === 0 || columns.includes(time))
+  const touched = byTime ? parts.filter(await inSpan(duck, time)) : parts
+  return touched.length === 0 ? undefined : `(${partRows(touched, delivery.columns)})`
+}
+
+async function inSpan(duck: Duck, time: string): Promise<(part: Part) => boolean> {
+  const t = quote(time)
+  const span = await duck.one<{ a: number | null; b: number | null; n: number }>(
+    `SELECT CAST(epoch_ms(min(${t})) AS DOUBLE) AS a, CAST(epoch_ms(max(${t})) AS DOUBLE) AS b, count(*) - count(${t}) AS n FROM staged`,
+  )
+  return ({ stats }) => {
+    const { min, max, nulls } = stats[time]!
+    if (span.n > 0 && nulls > 0) return true
+    return (
+      typeof min === 'number' && typeof max === 'number' && span.a !== null && max >= span.a && min <= span.b!
+    )
+  }
+}
+
+function findingOf(
+  job: ImportJob,
+  check: CheckDef,
+  rows: number,
+  tallies: ReadonlyMap<string, Tally>,
+  broken: ReadonlyMap<string, string>,
+): Finding[] {
+  const { dataset } = job.params
+  const why = broken.get(check.name)
+  if (why !== undefined) return [errorFinding(dataset, check, why)]
+  if (check.rule.kind === 'rowCount') return [rowCountFinding(dataset, check, rows)]
+  const counted = tallies.get(check.name)
+  return counted ? [shareFinding(dataset, check, counted)] : []
+}
+
+/** A check that must stop the delivery does so unless it passes; one without a row to judge lets it go on. */
+function refusals(checks: CheckDef[], findings: Finding[]): string[] {
+  const stops = new Set(checks.filter((c) => c.onFail === 'stop').map((c) => c.name))
+  return findings
+    .filter((f) => stops.has(f.check) && (f.verdict === 'fail' || f.verdict === 'error'))
+    .map((f) => f.check)
+}
+
+/** Reasons a row is put aside, as SQL terms that are null when they do not apply. */
+function quarantining(usable: RowCheck[], unique: ReadonlyMap<string, Tally>, checks: CheckDef[]): string[] {
+  const byRow = usable.flatMap(({ check }, i) =>
+    check.onFail === 'quarantine' ? [`CASE WHEN NOT ${verdict(i)} THEN ${literal(check.name)} END`] : [],
+  )
+  const byRepeat = checks
+    .filter((c) => c.onFail === 'quarantine' && unique.has(c.name))
+    .map(
+      (c) =>
+        `CASE WHEN rowid IN (SELECT rid FROM duplicates WHERE name = ${literal(c.name)}) THEN ${literal(c.name)} END`,
+    )
+  return [...byRow, ...byRepeat]
+}
+
+type Written = Pick<ImportResult, 'schema' | 'written' | 'replaced' | 'quarantine' | 'delivered'>
+
+async function write(run: Loaded, reasons: string[], refused: boolean): Promise<Written> {
+  const { duck, delivery, order, job, rows } = run
+  const names = delivery.columns.map((c) => quote(c.name)).join(', ')
+  run.report(0.55, 'sorting rows')
+  const reasonList = `list_filter([${reasons.join(', ')}]::VARCHAR[], lambda r: r IS NOT NULL)`
+  await duck.run(
+    `CREATE TEMP TABLE aside AS SELECT ${names}, ${reasonList} AS _reasons, rowid AS rid FROM staged WHERE ${anyReason(reasons)}`,
+  )
+  await duck.run(
+    `CREATE TABLE good AS SELECT ${names} FROM staged WHERE rowid NOT IN (SELECT rid FROM aside) ORDER BY ${order}`,
+  )
+  const { n: added } = await duck.one<{ n: number }>('SELECT count(*) AS n FROM good')
+  const delivered = { rows, added, quarantined: rows - added }
+  const schema = schemaOf(delivery.columns, await nullableOf(run), job.parent?.schema ?? null)
+  if (refused) return { schema, written: [], replaced: [], quarantine: null, delivered }
+  if (added === 0 && job.parent === null) throw noRows(job, `all ${rows} rows failed checks`)
+  const quarantine = await writeQuarantine(run, delivered.quarantined)
+  const parts = added === 0 ? { written: [], replaced: [] } : await writeParts(run)
+  return { schema, ...parts, quarantine, delivered }
+}
+
+const anyReason = (reasons: string[]): string =>
+  reasons.length === 0 ? 'FALSE' : `coalesce(${reasons.join(', ')}) IS NOT NULL`
+
+async function nullableOf({ duck, delivery }: Loaded): Promise<Set<string>> {
+  const counts = delivery.columns.map((c, i) => `count(*) - count(${quote(c.name)}) AS c${i}`)
+  const row = await duck.one<Record<string, number>>(`SELECT ${counts.join(', ')} FROM good`)
+  return new Set(delivery.columns.filter((_, i) => row[`c${i}`]! > 0).map((c) => c.name))
+}
+
+async function writeQuarantine(run: Loaded, rows: number): Promise<WrittenPart | null> {
+  if (rows === 0) return null
+  const { duck, job, delivery, order } = run
+  const path = `${job.folder}/quarantine.parquet`
+  await duck.run(
+    `COPY (SELECT * EXCLUDE (rid) FROM aside ORDER BY ${order}, _reasons) TO ${literal(path)} (FORMAT parquet, COMPRESSION zstd)`,
+  )
+  const key = `quarantine-${String((job.parent?.quarantineParts ?? 0) + 1).padStart(6, '0')}`
+  const stats = await profile(duck, 'aside', delivery.columns, await referencesFor(run, []))
+  return { path, key, keyRange: { min: key, max: key }, rows, stats }
+}
+
+async function newestOf(duck: Duck, checks: CheckDef[]): Promise<Record<string, number | null>> {
+  const newest: Record<string, number | null> = {}
+  for (const { rule } of checks) {
+    if (rule.kind !== 'fresh') continue
+    const { at } = await duck.one<{ at: number | null }>(
+      `SELECT CAST(epoch_ms(max(${quote(rule.column)})) AS DOUBLE) AS at FROM staged`,
+    )
+    newest[rule.column] = at
+  }
+  return newest
+}
+
+function noRows(job: ImportJob, why: string): MillraceError {
+  return new MillraceError('MR_DATA_NO_ROWS', {
+    dataset: job.params.dataset,
+    files: job.files.map((f) => f.name),
+    why,
+  })
+}
+
+function notesOf({ job, delivery }: Loaded): string[] {
+  const before = new Set(job.parent?.schema.columns.map((c) => c.name))
+  const added =
+    job.parent === null ? [] : delivery.columns.filter((c) => !before.has(c.name)).map((c) => c.name)
+  const csv = delivery.files.filter((f) => f.format === 'csv')
+  const dialects = csv.map(
+    (f) =>
+      `${f.name}: delimiter ${JSON.stringify(f.delimiter)}, ${f.encoding}; blanks around texts are trimmed`,
+  )
+  return [...(added.length > 0 ? [`new columns: ${added.join(', ')}`] : []), ...dialects]
+}

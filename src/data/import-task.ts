@@ -1,0 +1,124 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { LIMITS, type Limits } from '../core/limits.ts'
+import type { DatasetVersion, Digest, Part, RunSpec, TimeWindow } from '../core/records.ts'
+import type { Task, TaskContext } from '../engine/ports.ts'
+import type { Store } from '../store/ports.ts'
+import { runChild } from './child.ts'
+import { IMPORT_CODE, IMPORT_TASK, importParams } from './plan-import.ts'
+import type { DatasetImport, ImportJob, ImportResult, WrittenPart } from './types.ts'
+
+/**
+ * The task `data.import`: reads the sources in a child process, checks rows, and puts parts into the store. Its output `import` is a
+ * DatasetImport. The same spec gives the same digests. Nothing that readers see moves before `recordImport`.
+ *
+ * Errors: those of reading (MR_DATA_…), MR_CANCELLED, and those of the store.
+ */
+export function createImportTask(limits: Pick<Limits, 'importMemoryMb' | 'importStallMs'> = LIMITS): Task {
+  return { name: IMPORT_TASK, code: IMPORT_CODE, run: (context) => runTask(context, limits) }
+}
+
+export const importTask: Task = createImportTask()
+
+async function runTask(
+  context: TaskContext,
+  limits: Pick<Limits, 'importMemoryMb' | 'importStallMs'>,
+): Promise<{ outputs: Record<string, Digest> }> {
+  const { store, spec, signal } = context
+  const folder = join(store.scratch, `import-${randomUUID()}`)
+  await mkdir(folder, { recursive: true })
+  try {
+    const parent = spec.inputs.parent
+      ? await store.getRecord<DatasetVersion>(spec.inputs.parent, 'DatasetVersion')
+      : null
+    const job = await jobOf(store, spec, parent, folder, limits.importMemoryMb)
+    const result = await runChild(job, {
+      signal,
+      stallMs: limits.importStallMs,
+      onProgress: (done, note) => context.progress(done, note),
+    })
+    const record = await importOf(store, spec, parent, result)
+    return { outputs: { import: await store.putRecord(record) } }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function jobOf(
+  store: Store,
+  spec: RunSpec,
+  parent: DatasetVersion | null,
+  folder: string,
+  memoryMb: number,
+): Promise<ImportJob> {
+  const params = importParams(spec)
+  const files = await Promise.all(
+    params.files.map(async ({ input, name, format, gzip }) => ({
+      path: await store.objects.path(spec.inputs[input]!),
+      name,
+      format,
+      gzip,
+    })),
+  )
+  return { op: 'import', files, params, parent: parent && (await parentOf(store, parent)), folder, memoryMb }
+}
+
+async function parentOf(store: Store, version: DatasetVersion): Promise<ImportJob['parent']> {
+  const parts = await Promise.all(
+    version.parts.map(async (part) => ({ ...part, path: await store.objects.path(part.digest) })),
+  )
+  return { schema: version.schema, parts, quarantineParts: version.quarantine.length }
+}
+
+async function importOf(
+  store: Store,
+  spec: RunSpec,
+  parent: DatasetVersion | null,
+  result: ImportResult,
+): Promise<DatasetImport> {
+  const params = importParams(spec)
+  const replaced = new Set(result.replaced)
+  const kept = parent?.parts.filter((part) => !replaced.has(part.key)) ?? []
+  const parts = [...kept, ...(await putParts(store, result.written))].sort((a, b) => (a.key < b.key ? -1 : 1))
+  const aside = result.quarantine ? await putParts(store, [result.quarantine]) : []
+  const quarantine = [...(parent?.quarantine ?? []), ...aside]
+  return {
+    kind: 'DatasetImport',
+    dataset: params.dataset,
+    parent: spec.inputs.parent ?? null,
+    schema: result.schema,
+    parts,
+    quarantine,
+    rows: sumRows(parts),
+    rowsQuarantined: sumRows(quarantine),
+    delivered: result.delivered,
+    byCheck: result.byCheck,
+    findings: result.findings,
+    newest: result.newest,
+    refusedBy: result.refusedBy,
+    window: windowOf(parts, params.time),
+    source: params.files.map((f) => f.name).join(', '),
+    message: params.message,
+    notes: result.notes,
+  }
+}
+
+const sumRows = (parts: Part[]): number => parts.reduce((n, part) => n + part.rows, 0)
+
+async function putParts(store: Store, written: WrittenPart[]): Promise<Part[]> {
+  const parts: Part[] = []
+  for (const { path, ...part } of written) parts.push({ ...part, ...(await store.objects.putFile(path)) })
+  return parts
+}
+
+/** From the oldest instant to just after the newest, to the millisecond. */
+function windowOf(parts: Part[], time: string | null): TimeWindow | null {
+  if (time === null) return null
+  const ends = parts.map((part) => part.stats[time]).filter((s) => typeof s?.min === 'number')
+  if (ends.length === 0) return null
+  return {
+    fromAt: Math.min(...ends.map((s) => s!.min as number)),
+    toAt: Math.max(...ends.map((s) => s!.max as number)) + 1,
+  }
+}

@@ -1,0 +1,52 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { MillraceError } from '../core/errors.ts'
+import { LIMITS, type Limits } from '../core/limits.ts'
+import type { DatasetDef } from '../define/types.ts'
+import { runChild } from './child.ts'
+import { lookAt } from './sources.ts'
+import type { Inspection } from './types.ts'
+
+export interface InspectOptions {
+  signal?: AbortSignal
+  /** Rows shown. Default 10. */
+  previewRows?: number
+  limits?: Pick<Limits, 'importMemoryMb' | 'importStallMs'>
+}
+
+/**
+ * Looks at files without importing them: format, dialect, schema, and per column its range, gaps and examples. The files are read in a child
+ * process. Errors: as reading for an import. Cost: two reads of the files, and memory within limits.importMemoryMb.
+ */
+export async function inspect(
+  paths: string[],
+  read: Partial<DatasetDef['read']> = {},
+  options: InspectOptions = {},
+): Promise<Inspection> {
+  if (paths.length === 0)
+    throw new MillraceError('MR_DATA_NO_FILES', { dataset: 'new', folder: process.cwd(), tried: [] })
+  const limits = options.limits ?? LIMITS
+  const files = await Promise.all(
+    paths.map(async (path) => ({
+      path,
+      name: basename(path),
+      ...(await lookAt(path, basename(path), read.format)),
+    })),
+  )
+  const folder = await mkdtemp(join(tmpdir(), `millrace-inspect-${randomUUID().slice(0, 8)}-`))
+  try {
+    const job = {
+      op: 'inspect' as const,
+      files,
+      read,
+      previewRows: options.previewRows ?? 10,
+      folder,
+      memoryMb: limits.importMemoryMb,
+    }
+    return await runChild(job, { signal: options.signal, stallMs: limits.importStallMs })
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}

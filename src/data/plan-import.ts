@@ -1,0 +1,69 @@
+import type { Json } from '../core/canonical.ts'
+import { digestOf } from '../core/digest.ts'
+import type { Digest, RunSpec, TimeWindow } from '../core/records.ts'
+import type { DatasetDef } from '../define/types.ts'
+import type { ImportParams, SourceFile } from './types.ts'
+
+export const IMPORT_TASK = 'data.import'
+/** Raised when the same rows would become other parts. */
+export const IMPORT_CODE = '1'
+
+export interface ImportOptions {
+  /** Rows of the source that are taken, by the time column; all by default. */
+  select?: TimeWindow
+  /** Period that the delivery claims to hold: rows outside it are strays. */
+  period?: TimeWindow
+  message?: string
+}
+
+/**
+ * What an import will do, as a spec: sources and the version before are inputs, everything else is in the parameters. Pure. The order in which the
+ * files are given does not matter.
+ */
+export function planImport(
+  def: DatasetDef,
+  sources: SourceFile[],
+  state: { parent?: Digest },
+  options: ImportOptions = {},
+): RunSpec {
+  const files = [...sources].sort((a, b) => compare(a.digest, b.digest) || compare(a.name, b.name))
+  const inputs: Record<string, Digest> = Object.fromEntries(
+    files.map((file, i) => [inputName(i), file.digest]),
+  )
+  if (state.parent) inputs.parent = state.parent
+  const params: ImportParams = {
+    dataset: def.name,
+    time: def.time ?? null,
+    key: def.key,
+    checks: def.checks,
+    read: def.read,
+    parts: def.parts,
+    files: files.map(({ name, format, gzip }, i) => ({ input: inputName(i), name, format, gzip })),
+    select: options.select ?? null,
+    period: options.period ?? null,
+    message: options.message ?? '',
+  }
+  return {
+    kind: 'RunSpec',
+    task: IMPORT_TASK,
+    code: IMPORT_CODE,
+    inputs,
+    params: params as unknown as Json,
+    seed: 0,
+  }
+}
+
+const inputName = (i: number): string => `source/${String(i).padStart(5, '0')}`
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+export const importParams = (spec: RunSpec): ImportParams => spec.params as unknown as ImportParams
+
+/**
+ * Names what is delivered, whatever it is delivered onto: the bytes, the rows selected of them, and the period. A delivery that was recorded
+ * once need not be imported again.
+ */
+export function deliveryOf(spec: RunSpec): Digest {
+  const { files, select, period, dataset } = importParams(spec)
+  return digestOf({ dataset, files: files.map((f) => spec.inputs[f.input]), select, period })
+}

@@ -1,0 +1,197 @@
+/** How one file is read by DuckDB: format, dialect and encoding as a table function, and errors in words that name the file. */
+import { closeSync, createReadStream, openSync, readSync } from 'node:fs'
+import { createGunzip } from 'node:zlib'
+import { excerpt, MillraceError, toError } from '../core/errors.ts'
+import { type Duck, literal } from './duck.ts'
+import type { ChildFile } from './types.ts'
+
+export interface SourceColumn {
+  name: string
+  duckType: string
+}
+
+/** What is known of one file before its rows are read. */
+export interface OpenFile extends ChildFile {
+  encoding: string
+  columns: SourceColumn[]
+  /** Table function that yields its rows. */
+  scan: string
+  delimiter?: string
+  header?: boolean
+}
+
+export interface ReadOptions {
+  delimiter?: string
+  missing: string[]
+  /** Columns to be read as text whatever they look like. */
+  asText: ReadonlySet<string>
+  /** Look at all rows before deciding on types, not only at the first. */
+  thorough: boolean
+}
+
+const SNIFF_BYTES = 1 << 20
+const SNIFF_ROWS = 100_000
+const OBJECT_BYTES_MAX = 16 * 1024 * 1024
+
+/** Opens a file for reading: its columns with types, and the text that scans it. Errors: MR_DATA_UNREADABLE, MR_DATA_MEMORY. */
+export async function openFile(duck: Duck, file: ChildFile, options: ReadOptions): Promise<OpenFile> {
+  const encoding = file.format === 'parquet' ? 'binary' : encodingOf(await firstBytes(file))
+  return await named(file, async () => {
+    const dialect = file.format === 'csv' ? await sniff(duck, file, encoding, options) : {}
+    const scan = scanOf(file, encoding, { ...options, ...dialect })
+    const columns = await describe(duck, scan)
+    const forced = columns.some((c) => options.asText.has(c.name) && c.duckType !== 'VARCHAR')
+    if (!forced || file.format === 'parquet') return { ...file, encoding, columns, scan, ...dialect }
+    const texts = columns.map((c) => (options.asText.has(c.name) ? { ...c, duckType: 'VARCHAR' } : c))
+    return {
+      ...file,
+      encoding,
+      columns: texts,
+      scan: scanOf(file, encoding, { ...options, ...dialect }, texts),
+      ...dialect,
+    }
+  })
+}
+
+async function describe(duck: Duck, scan: string): Promise<SourceColumn[]> {
+  const rows = await duck.rows<{ column_name: string; column_type: string }>(`DESCRIBE SELECT * FROM ${scan}`)
+  return rows.map((r) => ({ name: r.column_name, duckType: r.column_type }))
+}
+
+type Dialect = { delimiter?: string; header?: boolean; quote?: string; escape?: string }
+
+async function sniff(duck: Duck, file: ChildFile, encoding: string, options: ReadOptions): Promise<Dialect> {
+  const given = options.delimiter === undefined ? '' : `, delim = ${literal(options.delimiter)}`
+  const found = await duck.one<{ Delimiter: string; HasHeader: boolean; Quote: string; Escape: string }>(
+    `SELECT * FROM sniff_csv(${literal(file.path)}, sample_size = ${sampleSize(options)}, ${csvBasics(file, encoding)}${given})`,
+  )
+  return {
+    delimiter: found.Delimiter,
+    header: found.HasHeader,
+    quote: charOf(found.Quote),
+    escape: charOf(found.Escape),
+  }
+}
+
+/** DuckDB prints "no such character" as an empty text or a NUL. */
+const charOf = (text: string): string => (text === '\0' || text === '(empty)' ? '' : text)
+
+const sampleSize = (options: ReadOptions): number => (options.thorough ? -1 : SNIFF_ROWS)
+
+const csvBasics = (file: ChildFile, encoding: string): string =>
+  `compression = ${file.gzip ? "'gzip'" : "'none'"}, encoding = '${encoding}'`
+
+function scanOf(
+  file: ChildFile,
+  encoding: string,
+  options: ReadOptions & Dialect,
+  columns?: SourceColumn[],
+): string {
+  const path = literal(file.path)
+  if (file.format === 'parquet') return `read_parquet(${path})`
+  return file.format === 'json'
+    ? jsonScan(path, file, options, columns)
+    : csvScan(path, file, encoding, options, columns)
+}
+
+function csvScan(
+  path: string,
+  file: ChildFile,
+  encoding: string,
+  options: ReadOptions & Dialect,
+  columns?: SourceColumn[],
+): string {
+  const settings = [
+    csvBasics(file, encoding),
+    `delim = ${literal(options.delimiter ?? ',')}`,
+    `header = ${options.header ?? true}`,
+    `quote = ${literal(options.quote ?? '"')}`,
+    `escape = ${literal(options.escape ?? '"')}`,
+    `sample_size = ${sampleSize(options)}`,
+    `nullstr = [${missingTexts(options.missing).map(literal).join(', ')}]`,
+  ]
+  const texts = columns?.filter((c) => options.asText.has(c.name)) ?? []
+  if (texts.length > 0)
+    settings.push(`types = {${texts.map((c) => `${literal(c.name)}: 'VARCHAR'`).join(', ')}}`)
+  return `read_csv(${path}, ${settings.join(', ')})`
+}
+
+/** Codes as they stand in a file: bare, and with the blank that many exporters put after the comma. */
+const missingTexts = (missing: string[]): string[] => ['', ...missing.flatMap((code) => [code, ` ${code}`])]
+
+function jsonScan(path: string, file: ChildFile, options: ReadOptions, columns?: SourceColumn[]): string {
+  const settings = [
+    `compression = ${file.gzip ? "'gzip'" : "'none'"}`,
+    `sample_size = ${sampleSize(options)}`,
+    `maximum_object_size = ${OBJECT_BYTES_MAX}`,
+  ]
+  if (columns)
+    settings.push(
+      `columns = {${columns.map((c) => `${literal(c.name)}: ${literal(c.duckType)}`).join(', ')}}`,
+    )
+  return `read_json(${path}, ${settings.join(', ')})`
+}
+
+async function firstBytes(file: ChildFile): Promise<Buffer> {
+  if (!file.gzip) return headOf(file.path, SNIFF_BYTES)
+  return await named(file, async () => {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    for await (const chunk of createReadStream(file.path).pipe(createGunzip())) {
+      chunks.push(chunk as Buffer)
+      bytes += (chunk as Buffer).length
+      if (bytes >= SNIFF_BYTES) break
+    }
+    return Buffer.concat(chunks)
+  })
+}
+
+function headOf(path: string, bytes: number): Buffer {
+  const fd = openSync(path, 'r')
+  try {
+    const head = Buffer.alloc(bytes)
+    return head.subarray(0, readSync(fd, head, 0, bytes, 0))
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** By byte-order mark, else UTF-8 when the first megabyte is valid, else Latin-1, which accepts any byte. */
+export function encodingOf(head: Buffer): string {
+  if ((head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff)) return 'utf-16'
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: true })
+    return 'utf-8'
+  } catch {
+    return 'latin-1'
+  }
+}
+
+/** Runs work on a file and says which file it was when that fails. */
+export async function named<T>(file: { name: string; format: string }, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (thrown) {
+    throw readError(file, toError(thrown))
+  }
+}
+
+function readError(file: { name: string; format: string }, cause: Error): Error {
+  if (cause.name === 'MillraceError') return cause
+  if (isOutOfMemory(cause))
+    return new MillraceError('MR_DATA_MEMORY', { what: `reading ${file.name}`, limitMb: 0 }, { cause })
+  return new MillraceError(
+    'MR_DATA_UNREADABLE',
+    { file: file.name, format: file.format, why: reasonOf(cause) },
+    { cause },
+  )
+}
+
+export const isOutOfMemory = (error: Error): boolean =>
+  /out of memory|could not allocate|failed to allocate/i.test(error.message)
+
+/** The first sentence of an engine's message, without paths of the store and without rows of the file. */
+function reasonOf(cause: Error): string {
+  const line = cause.message.split('\n')[0]!
+  return excerpt(line.replace(/(["'])\/[^"']*\1/g, 'the file'), 240)
+}

@@ -1,0 +1,235 @@
+import type { Json } from '../core/canonical.ts'
+import { digestOf, shortDigest } from '../core/digest.ts'
+import { type ErrorCode, MillraceError, toError } from '../core/errors.ts'
+import { refs, subjects } from '../core/names.ts'
+import type { DatasetVersion, Digest, Finding, JournalEvent, RunSpec } from '../core/records.ts'
+import type { Store } from '../store/ports.ts'
+import { freshFinding, grouped } from './checks.ts'
+import { deliveryOf, importParams } from './plan-import.ts'
+import type { DatasetImport } from './types.ts'
+
+export interface ImportRecording {
+  spec: RunSpec
+  /** Outputs of the run of that spec. */
+  outputs: Record<string, Digest>
+  actor: string
+  now: number
+  /** Why, when it is not simply that data were delivered. */
+  reason?: string
+}
+
+export interface RecordedImport {
+  version: Digest
+  event: JournalEvent
+  /** True when the delivery had been recorded before and nothing was done. */
+  known: boolean
+}
+
+/**
+ * Makes the version of a finished import and moves the dataset's ref to it, with one event `data.imported`. Recording the same run again changes nothing.
+ * A delivery that `stop` checks refuse is journalled as `data.refused`, the ref stays, and MR_DATA_REFUSED is thrown with the findings.
+ * Errors: MR_DATA_REFUSED, MR_DATA_MOVED when another version came first.
+ */
+export async function recordImport(store: Store, recording: ImportRecording): Promise<RecordedImport> {
+  const { spec, outputs } = recording
+  const run = digestOf(spec)
+  const before = await findEvent(store, importParams(spec).dataset, (data) => data.run === run)
+  if (before) return { version: before.data.version, event: before.event, known: true }
+  const done = await store.getRecord<DatasetImport>(outputs.import!, 'DatasetImport')
+  const { findings, refusedBy } = judge(done, recording)
+  if (refusedBy.length > 0) throw await refuse(store, recording, done, findings, refusedBy)
+  const version = await store.putRecord(versionOf(done, findings, recording.now))
+  return { version, event: await move(store, recording, done, findings, version), known: false }
+}
+
+/** Dates the findings and adds those that depend on when it is: freshness. */
+function judge(
+  done: DatasetImport,
+  { spec, now }: ImportRecording,
+): { findings: Finding[]; refusedBy: string[] } {
+  const checks = importParams(spec).checks.filter((c) => c.rule.kind === 'fresh')
+  const fresh = checks.map((check) =>
+    freshFinding(done.dataset, check, newest(done, check.rule), done.delivered.rows, now),
+  )
+  const stale = checks
+    .filter((check, i) => check.onFail === 'stop' && fresh[i]!.verdict === 'fail')
+    .map((check) => check.name)
+  return {
+    findings: [...done.findings.map((f) => ({ ...f, at: now })), ...fresh],
+    refusedBy: [...done.refusedBy, ...stale],
+  }
+}
+
+const newest = (done: DatasetImport, rule: { kind: string; column?: string }): number | null =>
+  done.newest[rule.column ?? ''] ?? null
+
+function versionOf(done: DatasetImport, findings: Finding[], now: number): DatasetVersion {
+  const { dataset, parent, schema, parts, quarantine, rows, rowsQuarantined, window, source, message } = done
+  const version: DatasetVersion = {
+    kind: 'DatasetVersion',
+    dataset,
+    parents: parent ? [parent] : [],
+    schema,
+    parts,
+    quarantine,
+    rows,
+    rowsQuarantined,
+    findings,
+    source,
+    createdAt: now,
+    message: message || sentenceOf(done),
+  }
+  return window ? { ...version, window } : version
+}
+
+async function move(
+  store: Store,
+  recording: ImportRecording,
+  done: DatasetImport,
+  findings: Finding[],
+  version: Digest,
+): Promise<JournalEvent> {
+  const { spec, actor, reason } = recording
+  const commit = await store.meta.commit({
+    moves: [{ name: refs.dataset(done.dataset), from: done.parent, to: version }],
+    event: {
+      type: 'data.imported',
+      subject: subjects.dataset(done.dataset),
+      actor,
+      reason: reason ?? sentenceOf(done),
+      data: { ...eventData(spec, done, findings), version },
+    },
+  })
+  if (commit.ok) return commit.event
+  throw new MillraceError('MR_DATA_MOVED', {
+    dataset: done.dataset,
+    expected: done.parent ? shortDigest(done.parent) : 'nothing',
+    holds: commit.conflict.holds ? shortDigest(commit.conflict.holds) : 'nothing',
+  })
+}
+
+function sentenceOf({ delivered, source, byCheck }: DatasetImport): string {
+  const failed = Object.entries(byCheck).filter(([, n]) => n > 0)
+  const reasons = failed.map(([name, n]) => `${grouped(n)} by "${name}"`).join(', ')
+  const aside =
+    delivered.quarantined === 0 ? '' : `; ${grouped(delivered.quarantined)} quarantined (${reasons})`
+  return `${grouped(delivered.added)} of ${grouped(delivered.rows)} rows of ${source} were added${aside}`
+}
+
+function eventData(spec: RunSpec, done: DatasetImport, findings: Finding[]): Record<string, Json> {
+  return {
+    run: digestOf(spec),
+    delivery: deliveryOf(spec),
+    rows: done.rows,
+    delivered: done.delivered.rows,
+    added: done.delivered.added,
+    quarantined: done.delivered.quarantined,
+    byCheck: done.byCheck,
+    verdicts: Object.fromEntries(findings.map((f) => [f.check, f.verdict])),
+    notes: done.notes,
+  }
+}
+
+async function refuse(
+  store: Store,
+  recording: ImportRecording,
+  done: DatasetImport,
+  findings: Finding[],
+  checks: string[],
+): Promise<Error> {
+  const { dataset } = done
+  const error = new MillraceError('MR_DATA_REFUSED', {
+    dataset,
+    checks,
+    findings: findings.filter((f) => checks.includes(f.check)),
+  })
+  const run = digestOf(recording.spec)
+  if (await findEvent(store, dataset, (data) => data.run === run, 'data.refused')) return error
+  const data = {
+    ...eventData(recording.spec, done, findings),
+    code: error.code,
+    findings: findings as unknown as Json,
+  }
+  await journalRefusal(store, dataset, recording.actor, `${checks.join(', ')} refused the delivery`, data)
+  return error
+}
+
+/** Journals an import that could not be made at all: the file was broken, of other types, too large. The ref stays. */
+export async function recordRefusal(
+  store: Store,
+  spec: RunSpec,
+  thrown: unknown,
+  actor: string,
+): Promise<void> {
+  const error = toError(thrown) as Error & { code?: ErrorCode; fix?: string }
+  const { dataset, files } = importParams(spec)
+  const data = {
+    run: digestOf(spec),
+    delivery: deliveryOf(spec),
+    code: error.code ?? 'unknown',
+    files: files.map((f) => f.name),
+    fix: error.fix ?? '',
+  }
+  await journalRefusal(store, dataset, actor, error.message, data)
+}
+
+async function journalRefusal(
+  store: Store,
+  dataset: string,
+  actor: string,
+  reason: string,
+  data: Json,
+): Promise<void> {
+  await store.meta.commit({
+    event: { type: 'data.refused', subject: subjects.dataset(dataset), actor, reason, data },
+  })
+}
+
+/** The version that a delivery led to when it was recorded before: same bytes, same selection, same period. */
+export async function findDelivery(
+  store: Store,
+  spec: RunSpec,
+): Promise<{ version: Digest; event: JournalEvent } | undefined> {
+  const delivery = deliveryOf(spec)
+  const found = await findEvent(store, importParams(spec).dataset, (data) => data.delivery === delivery)
+  return found && { version: found.data.version, event: found.event }
+}
+
+export interface ImportEventData {
+  run: Digest
+  delivery: Digest
+  version: Digest
+}
+
+async function findEvent(
+  store: Store,
+  dataset: string,
+  matches: (data: ImportEventData) => boolean,
+  type = 'data.imported',
+): Promise<{ event: JournalEvent; data: ImportEventData } | undefined> {
+  for await (const event of importEvents(store, dataset, type)) {
+    const data = event.data as unknown as ImportEventData
+    if (matches(data)) return { event, data }
+  }
+  return undefined
+}
+
+/** Events of a dataset, newest first, page by page. */
+export async function* importEvents(
+  store: Store,
+  dataset: string,
+  type: string,
+): AsyncIterable<JournalEvent> {
+  let before: number | undefined
+  for (;;) {
+    const page = await store.meta.events({
+      subject: subjects.dataset(dataset),
+      types: [type],
+      newest: true,
+      before,
+    })
+    if (page.length === 0) return
+    yield* page
+    before = page.at(-1)!.seq
+  }
+}

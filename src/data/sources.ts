@@ -1,0 +1,142 @@
+/** From names of files to bytes in the store: what is imported is what was digested, even if the file changes meanwhile. */
+import { createHash, randomUUID } from 'node:crypto'
+import { constants, createReadStream, existsSync, statSync } from 'node:fs'
+import { copyFile, open, readdir, rm } from 'node:fs/promises'
+import { basename, isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { MillraceError } from '../core/errors.ts'
+import type { Digest } from '../core/records.ts'
+import type { DatasetDef } from '../define/types.ts'
+import type { Store } from '../store/ports.ts'
+import type { FileFormat, SourceFile } from './types.ts'
+
+/**
+ * The source files of a dataset, with their bytes in the store. `files` narrows the declared source to these names or globs.
+ * A file that is in the store already is read once and not copied. Errors: MR_DATA_NO_FILES, MR_DATA_EMPTY_FILE, MR_DATA_NOT_PARQUET,
+ * MR_DATA_TRUNCATED, MR_DATA_FORMAT. Cost: one read of each file, and a copy the first time.
+ */
+export async function takeSources(
+  store: Store,
+  def: Pick<DatasetDef, 'name' | 'source' | 'read'>,
+  folder: string,
+  options: { files?: string[]; signal?: AbortSignal } = {},
+): Promise<SourceFile[]> {
+  const tried = options.files ?? def.source
+  const paths = await findFiles(folder, tried)
+  if (paths.length === 0) throw new MillraceError('MR_DATA_NO_FILES', { dataset: def.name, folder, tried })
+  const sources: SourceFile[] = []
+  for (const path of paths) {
+    options.signal?.throwIfAborted()
+    sources.push(await takeSource(store, path, nameOf(folder, path), def.read.format))
+  }
+  return sources
+}
+
+const nameOf = (folder: string, path: string): string => {
+  const near = relative(folder, path)
+  return near.startsWith(`..${sep}..${sep}..`) ? basename(path) : near.split(sep).join('/')
+}
+
+/** Puts one file into the store under its digest. */
+export async function takeSource(
+  store: Store,
+  path: string,
+  name: string,
+  given?: FileFormat,
+): Promise<SourceFile> {
+  const kind = await lookAt(path, name, given)
+  const digest = await digestOfFile(path)
+  const bytes = statSync(path).size
+  if (await store.objects.has(digest)) return { name, digest, bytes, ...kind }
+  const copy = join(store.scratch, `source-${randomUUID()}`)
+  try {
+    await copyFile(path, copy, constants.COPYFILE_FICLONE)
+    return { name, ...(await store.objects.putFile(copy)), ...kind }
+  } finally {
+    await rm(copy, { force: true })
+  }
+}
+
+async function digestOfFile(path: string): Promise<Digest> {
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer)
+  return `sha256:${hash.digest('hex')}`
+}
+
+/** Format and first faults of a file, by its name and its outermost bytes alone. */
+export async function lookAt(
+  path: string,
+  name: string,
+  given?: FileFormat,
+): Promise<{ format: FileFormat; gzip: boolean }> {
+  const { head, tail, bytes } = await endsOf(path)
+  if (bytes === 0) throw new MillraceError('MR_DATA_EMPTY_FILE', { file: name })
+  const gzip = head[0] === 0x1f && head[1] === 0x8b
+  const magic = head.toString('latin1') === 'PAR1' ? 'parquet' : undefined
+  const format = given ?? formatOf(name) ?? magic
+  if (format === undefined) throw new MillraceError('MR_DATA_FORMAT', { file: name })
+  if (format === 'parquet') requireParquet(name, head, tail, bytes)
+  return { format, gzip }
+}
+
+function requireParquet(file: string, head: Buffer, tail: Buffer, bytes: number): void {
+  const begins = head.toString('latin1')
+  if (begins !== 'PAR1')
+    throw new MillraceError('MR_DATA_NOT_PARQUET', { file, begins: begins.replace(/[^\x20-\x7e]/g, '.') })
+  if (bytes < 12 || tail.toString('latin1') !== 'PAR1')
+    throw new MillraceError('MR_DATA_TRUNCATED', { file, bytes })
+}
+
+async function endsOf(path: string): Promise<{ head: Buffer; tail: Buffer; bytes: number }> {
+  const file = await open(path, 'r')
+  try {
+    const { size } = await file.stat()
+    const head = Buffer.alloc(Math.min(4, size))
+    const tail = Buffer.alloc(Math.min(4, size))
+    await file.read(head, 0, head.length, 0)
+    await file.read(tail, 0, tail.length, size - tail.length)
+    return { head, tail, bytes: size }
+  } finally {
+    await file.close()
+  }
+}
+
+const FORMATS: [RegExp, FileFormat][] = [
+  [/\.(parquet|pq)$/i, 'parquet'],
+  [/\.(csv|tsv|txt|data)(\.gz)?$/i, 'csv'],
+  [/\.(json|ndjson|jsonl)(\.gz)?$/i, 'json'],
+]
+
+const formatOf = (name: string): FileFormat | undefined =>
+  FORMATS.find(([pattern]) => pattern.test(name))?.[1]
+
+/** Files that names or globs stand for, each once, by path. `*` and `?` stay inside a folder, `**` crosses folders. */
+export async function findFiles(folder: string, patterns: readonly string[]): Promise<string[]> {
+  const found = new Set<string>()
+  for (const pattern of patterns) for (const path of await expand(folder, pattern)) found.add(path)
+  return [...found].sort()
+}
+
+async function expand(folder: string, pattern: string): Promise<string[]> {
+  const path = isAbsolute(pattern) ? pattern : resolve(folder, pattern)
+  if (existsSync(path)) return statSync(path).isFile() ? [path] : []
+  const parts = path.split(sep)
+  const at = parts.findIndex((part) => /[*?]/.test(part))
+  if (at < 0) return []
+  const root = parts.slice(0, at).join(sep) || sep
+  if (!existsSync(root)) return []
+  const shape = shapeOf(parts.slice(at).join('/'))
+  const entries = await readdir(root, { recursive: at < parts.length - 1, withFileTypes: true })
+  return entries
+    .filter((e) => e.isFile() || e.isSymbolicLink())
+    .map((e) => join(e.parentPath, e.name))
+    .filter((file) => shape.test(relative(root, file).split(sep).join('/')) && statSync(file).isFile())
+}
+
+function shapeOf(glob: string): RegExp {
+  const text = glob.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*\*\/|\*\*|\*|\?/g, (wild) => {
+    if (wild === '**/') return '(?:[^/]+/)*'
+    if (wild === '**') return '.*'
+    return wild === '*' ? '[^/]*' : '[^/]'
+  })
+  return new RegExp(`^${text}$`)
+}

@@ -1,0 +1,161 @@
+/** What an import is made of, as plain data: it is planned here, digested in a RunSpec, and sent to the child process as JSON. */
+import type {
+  ColumnStats,
+  ColumnType,
+  DatasetVersion,
+  Digest,
+  Finding,
+  Part,
+  Schema,
+  TimeWindow,
+} from '../core/records.ts'
+import type { CheckDef, DatasetDef } from '../define/types.ts'
+
+export type FileFormat = 'parquet' | 'csv' | 'json'
+
+/** A file whose bytes are in the store. */
+export interface SourceFile {
+  /** As a person names it: relative to the config's folder. */
+  name: string
+  digest: Digest
+  bytes: number
+  format: FileFormat
+  gzip: boolean
+}
+
+/** `params` of a `data.import` RunSpec: everything but the bytes. */
+export interface ImportParams {
+  dataset: string
+  time: string | null
+  key: string[]
+  checks: CheckDef[]
+  read: DatasetDef['read']
+  parts: DatasetDef['parts']
+  /** Source files in the order of their digests; `input` names an entry of the spec's inputs. */
+  files: { input: string; name: string; format: FileFormat; gzip: boolean }[]
+  /** Rows of the source that are taken, by the time column. */
+  select: TimeWindow | null
+  /** Period that the delivery claims to hold. */
+  period: TimeWindow | null
+  message: string
+}
+
+/** What an import found and wrote; `recordImport` makes the version of it. A refused one has no parts of its own. */
+export interface DatasetImport {
+  kind: 'DatasetImport'
+  dataset: string
+  parent: Digest | null
+  schema: Schema
+  parts: Part[]
+  quarantine: Part[]
+  rows: number
+  rowsQuarantined: number
+  /** Of this delivery: rows selected, accepted, put aside. */
+  delivered: { rows: number; added: number; quarantined: number }
+  /** Rows of this delivery that failed, by check. */
+  byCheck: Record<string, number>
+  /** `at` is 0 until it is recorded. */
+  findings: Finding[]
+  /** Newest value by column, for the checks of freshness, which are judged when the import is recorded. */
+  newest: Record<string, number | null>
+  /** Names of `stop` checks that refuse the delivery. */
+  refusedBy: string[]
+  window: TimeWindow | null
+  source: string
+  message: string
+  notes: string[]
+}
+
+/** What drift and profiles compare with: fixed by the first version that had the column. */
+export type Reference = { kind: 'numeric'; edges: number[] } | { kind: 'category'; categories: string[] }
+
+export interface ChildFile {
+  path: string
+  name: string
+  format: FileFormat
+  gzip: boolean
+}
+
+export interface ImportJob {
+  op: 'import'
+  files: ChildFile[]
+  params: ImportParams
+  parent: { schema: Schema; parts: (Part & { path: string })[]; quarantineParts: number } | null
+  folder: string
+  memoryMb: number
+}
+
+export interface InspectJob {
+  op: 'inspect'
+  files: ChildFile[]
+  read: Partial<DatasetDef['read']>
+  previewRows: number
+  folder: string
+  memoryMb: number
+}
+
+export type ChildJob = ImportJob | InspectJob
+
+/** A part as the child wrote it: a file that the store has yet to take over. */
+export interface WrittenPart extends Omit<Part, 'digest' | 'bytes'> {
+  path: string
+}
+
+export interface ImportResult {
+  schema: Schema
+  written: WrittenPart[]
+  /** Keys of parent parts that the written ones replace. */
+  replaced: string[]
+  quarantine: WrittenPart | null
+  delivered: DatasetImport['delivered']
+  byCheck: Record<string, number>
+  findings: Finding[]
+  newest: Record<string, number | null>
+  refusedBy: string[]
+  notes: string[]
+}
+
+/** One column as `millrace init` shows it. */
+export interface InspectedColumn {
+  name: string
+  type: ColumnType
+  nulls: number
+  distinct: number
+  min: string | number | null
+  max: string | number | null
+  /** Most frequent values first. */
+  examples: (string | number | boolean | null)[]
+  /** Texts that stand for a missing value, such as `?`. */
+  missingCodes: string[]
+  /** Values with blanks around them; they are trimmed on import. */
+  padded: number
+}
+
+export interface Inspection {
+  format: FileFormat
+  files: {
+    name: string
+    bytes: number
+    gzip: boolean
+    encoding?: string
+    delimiter?: string
+    header?: boolean
+  }[]
+  rows: number
+  schema: Schema
+  columns: InspectedColumn[]
+  preview: Record<string, string | number | boolean | null>[]
+  /** What to write under `read` of the dataset so that it is read this way. */
+  read: DatasetDef['read']
+  /** Columns that could order the rows in time. */
+  timeColumns: string[]
+  /** What a person should know, in sentences. */
+  notes: string[]
+}
+
+export type ChildMessage =
+  | { kind: 'progress'; done: number; note: string }
+  | { kind: 'done'; result: ImportResult | Inspection }
+  | { kind: 'failed'; error: { code?: string; data?: unknown; message: string; stack?: string } }
+
+export type { ColumnStats, DatasetVersion }
