@@ -55,7 +55,18 @@ export const modelBytes = metric('modelBytes', 'model size', 'minimize', BOTH, '
 export const METRICS: Readonly<Record<string, Metric>> = Object.freeze(
   Object.fromEntries(
     [
-      auc, logLoss, brier, calibrationError, averagePrecision, accuracy, rmse, mae, r2, latencyP50, latencyP99, modelBytes,
+      auc,
+      logLoss,
+      brier,
+      calibrationError,
+      averagePrecision,
+      accuracy,
+      rmse,
+      mae,
+      r2,
+      latencyP50,
+      latencyP99,
+      modelBytes,
     ].map((m) => [m.name, m]),
   ),
 )

@@ -2,7 +2,14 @@
 import { excerpt, MillraceError } from '../core/errors.ts'
 
 export type Rule =
-  | { kind: 'number'; min?: number; max?: number; integer?: boolean; exclusiveMin?: boolean; exclusiveMax?: boolean }
+  | {
+      kind: 'number'
+      min?: number
+      max?: number
+      integer?: boolean
+      exclusiveMin?: boolean
+      exclusiveMax?: boolean
+    }
   | { kind: 'oneOf'; values: readonly (string | number)[] }
   | { kind: 'name' }
   | { kind: 'text'; nonEmpty?: boolean }

@@ -91,7 +91,17 @@ export interface EachDef {
 }
 
 export type TrainerDef =
-  | { kind: 'gbdt'; trees: number; leaves: number; learningRate: number; minRowsInLeaf: number; bins: number; l2: number; earlyStoppingRounds: number; memberTrees: number }
+  | {
+      kind: 'gbdt'
+      trees: number
+      leaves: number
+      learningRate: number
+      minRowsInLeaf: number
+      bins: number
+      l2: number
+      earlyStoppingRounds: number
+      memberTrees: number
+    }
   | { kind: 'linear'; l2: number }
 
 /** `time`: the newest rows are tested on, those before them validate. `random`: by a stable hash of the row number. */
@@ -141,4 +151,3 @@ export interface WatchDef {
   /** Months (or all) of history that a retrain uses. */
   history: 'all' | number
 }
-

@@ -10,7 +10,15 @@ export type Anything = any
 
 /** What may be written where a value of type T is needed: another expression, or a plain value. A time may be an ISO 8601 text. */
 export type Input<T> = Expr<T, string> | Plain<T>
-type Plain<T> = T extends boolean ? boolean : T extends number ? number : T extends string ? string : T extends Date ? Date | string : never
+type Plain<T> = T extends boolean
+  ? boolean
+  : T extends number
+    ? number
+    : T extends string
+      ? string
+      : T extends Date
+        ? Date | string
+        : never
 
 /** Columns that an argument reads. */
 export type ColumnsIn<I> = I extends { readonly '~columns': infer C extends string } ? C : never
@@ -64,7 +72,10 @@ export class Expr<T = unknown, Cols extends string = string> {
     return call('ge', this, other)
   }
   /** Both ends included. */
-  between<L extends Input<T>, H extends Input<T>>(low: L, high: H): Expr<boolean, Cols | ColumnsIn<L> | ColumnsIn<H>> {
+  between<L extends Input<T>, H extends Input<T>>(
+    low: L,
+    high: H,
+  ): Expr<boolean, Cols | ColumnsIn<L> | ColumnsIn<H>> {
     return call('between', this, low, high)
   }
   isIn(values: readonly Plain<T>[]): Expr<boolean, Cols> {
@@ -212,7 +223,10 @@ export class Expr<T = unknown, Cols extends string = string> {
   slice(this: Expr<string, Cols>, start: number, end = 1_000_000): Expr<string, Cols> {
     return call('slice', this, start, end)
   }
-  concat<I extends Input<string>>(this: Expr<string, Cols>, ...others: I[]): Expr<string, Cols | ColumnsIn<I>> {
+  concat<I extends Input<string>>(
+    this: Expr<string, Cols>,
+    ...others: I[]
+  ): Expr<string, Cols | ColumnsIn<I>> {
     return call('concat', this, ...others)
   }
   /** One part between separators, counted from 0. */
@@ -267,7 +281,11 @@ export class Expr<T = unknown, Cols extends string = string> {
     return call('truncate', local(this, options), unit)
   }
   /** Elapsed time since another instant, with fractions. */
-  diff<I extends Input<Date>>(this: Expr<Date, Cols>, since: I, unit: DiffUnit): Expr<number, Cols | ColumnsIn<I>> {
+  diff<I extends Input<Date>>(
+    this: Expr<Date, Cols>,
+    since: I,
+    unit: DiffUnit,
+  ): Expr<number, Cols | ColumnsIn<I>> {
     return call('diff', this, timeOf(since), unit)
   }
   /** Seconds since 1970. */
@@ -312,7 +330,10 @@ export class Expr<T = unknown, Cols extends string = string> {
    * The mean of the target among the training rows of the same value, drawn towards the overall mean as if `smoothing` more rows had it
    * (default 20). Unseen values get the overall mean; missing stays missing. Training rows see means of other folds only.
    */
-  rate(this: Expr<string | number | boolean, Cols>, options: { smoothing?: number; max?: number } = {}): Fitted<Cols> {
+  rate(
+    this: Expr<string | number | boolean, Cols>,
+    options: { smoothing?: number; max?: number } = {},
+  ): Fitted<Cols> {
     const params = given({ smoothing: options.smoothing, max: options.max })
     return new Fitted({ op: 'fit', fn: 'rate', arg: this.node, params })
   }
@@ -355,7 +376,10 @@ export function time(value: string | number | Date): Expr<Date, never> {
 }
 
 /** The first of several expressions that is not missing. */
-export function coalesce<T, C extends string>(first: Expr<T, C>, ...others: Input<T>[]): Expr<T, C | ColumnsIn<(typeof others)[number]>> {
+export function coalesce<T, C extends string>(
+  first: Expr<T, C>,
+  ...others: Input<T>[]
+): Expr<T, C | ColumnsIn<(typeof others)[number]>> {
   return call('coalesce', first, ...others)
 }
 
@@ -364,7 +388,16 @@ export function when<C extends string>(condition: Expr<boolean, C>): Condition<n
   return new Condition([], condition.node)
 }
 
-type Branch<V> = V extends Expr<infer T, string> ? T : V extends boolean ? boolean : V extends number ? number : V extends string ? string : V
+type Branch<V> =
+  V extends Expr<infer T, string>
+    ? T
+    : V extends boolean
+      ? boolean
+      : V extends number
+        ? number
+        : V extends string
+          ? string
+          : V
 type BranchValue = Expr<Anything, string> | number | string | boolean | Date | null
 
 /** A condition that waits for its value. */
@@ -415,8 +448,14 @@ export function nodeOf(value: unknown): ExprNode {
   if (value instanceof Expr) return value.node
   if (value instanceof Date) return { op: 'lit', value: millisOf(value), type: 'time' }
   if (value === null || typeof value === 'boolean' || typeof value === 'string') return { op: 'lit', value }
-  if (typeof value === 'number' && Number.isFinite(value)) return { op: 'lit', value: value === 0 ? 0 : value }
-  const got = typeof value === 'number' ? String(value) : value instanceof Fitted ? `${value.node.fn}(), which learns` : typeof value
+  if (typeof value === 'number' && Number.isFinite(value))
+    return { op: 'lit', value: value === 0 ? 0 : value }
+  const got =
+    typeof value === 'number'
+      ? String(value)
+      : value instanceof Fitted
+        ? `${value.node.fn}(), which learns`
+        : typeof value
   throw new MillraceError('MR_EXPR_LITERAL', {
     fn: 'expression',
     arg: 'value',
@@ -444,5 +483,7 @@ function sourceOf(pattern: RegExp): string {
 }
 
 function given(params: Record<string, number | undefined>): Record<string, number> {
-  return Object.fromEntries(Object.entries(params).filter((entry): entry is [string, number] => entry[1] !== undefined))
+  return Object.fromEntries(
+    Object.entries(params).filter((entry): entry is [string, number] => entry[1] !== undefined),
+  )
 }

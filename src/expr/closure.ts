@@ -50,7 +50,11 @@ function call(node: Extract<Resolved, { op: 'call' }>): Fn {
   if (spec.closure) return spec.closure(node.args.map(compile), node.literals)
   if (spec.bind) {
     const bound = spec.bind(...(node.literals as never[]))
-    return strict(bound as AnyFn, node.args.slice(0, node.args.length - node.literals.length).map(compile), spec)
+    return strict(
+      bound as AnyFn,
+      node.args.slice(0, node.args.length - node.literals.length).map(compile),
+      spec,
+    )
   }
   return strict(spec.js as AnyFn, node.args.map(compile), spec)
 }

@@ -59,7 +59,8 @@ class DuckWriter {
   }
 
   private argument(spec: FnSpec, arg: Resolved): Sql {
-    if (arg.op === 'lit' && arg.value !== null && spec.sqlLiteral) return literal(spec.sqlLiteral(arg.value), 'string')
+    if (arg.op === 'lit' && arg.value !== null && spec.sqlLiteral)
+      return literal(spec.sqlLiteral(arg.value), 'string')
     return this.write(arg)
   }
 
@@ -67,7 +68,8 @@ class DuckWriter {
     const shared = pieces.map((piece, i) => piece.text.length > REPEATED_CHARS_MAX && uses(template, i) > 1)
     const named = pieces.map((piece, i) => (shared[i] ? raw(`v${this.names++}`) : piece))
     return pieces.reduce(
-      (body, piece, i) => (shared[i] ? fill(`list_transform([{0}], lambda ${named[i]!.text}: {1})[1]`, [piece, body]) : body),
+      (body, piece, i) =>
+        shared[i] ? fill(`list_transform([{0}], lambda ${named[i]!.text}: {1})[1]`, [piece, body]) : body,
       fill(template, named),
     )
   }
@@ -101,7 +103,9 @@ const enterFraction = (column: string): string =>
 const CASTS = { number: 'DOUBLE', string: 'VARCHAR', bool: 'BOOLEAN' } as const
 
 function literal(value: SqlValue | Literal, type: Known): Sql {
-  if (value === null) return raw(type === undefined ? 'NULL' : `CAST(NULL AS ${type === 'time' ? 'TIMESTAMP' : CASTS[type]})`)
-  if (type === 'time') return { text: 'make_timestamp(CAST(? AS BIGINT))', params: [BigInt(Math.round(Number(value) * 1000))] }
+  if (value === null)
+    return raw(type === undefined ? 'NULL' : `CAST(NULL AS ${type === 'time' ? 'TIMESTAMP' : CASTS[type]})`)
+  if (type === 'time')
+    return { text: 'make_timestamp(CAST(? AS BIGINT))', params: [BigInt(Math.round(Number(value) * 1000))] }
   return { text: `CAST(? AS ${CASTS[type!]})`, params: [value] }
 }

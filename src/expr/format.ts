@@ -42,7 +42,8 @@ function printCall(node: Extract<ExprNode, { op: 'call' }>, isInner: boolean): s
 
 function printCase(args: ExprNode[]): string {
   const parts: string[] = []
-  for (let i = 0; i + 1 < args.length; i += 2) parts.push(`when ${print(args[i]!, false)} then ${print(args[i + 1]!, true)}`)
+  for (let i = 0; i + 1 < args.length; i += 2)
+    parts.push(`when ${print(args[i]!, false)} then ${print(args[i + 1]!, true)}`)
   if (args.length % 2 === 1) parts.push(`otherwise ${print(args.at(-1)!, true)}`)
   return parts.join(' ')
 }

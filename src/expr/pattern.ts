@@ -113,7 +113,8 @@ class PatternReader {
 
   private group(): { text: string; counted: boolean; repeats: number } {
     if (this.next === '?') {
-      if (this.points[this.at + 1] !== ':') this.refuse('only plain groups ( ) and (?: ) mean the same everywhere')
+      if (this.points[this.at + 1] !== ':')
+        this.refuse('only plain groups ( ) and (?: ) mean the same everywhere')
       this.at += 2
     }
     const inner = this.alternatives()
@@ -150,7 +151,8 @@ class PatternReader {
 
   private hex(digits: number): string {
     const body = this.points.slice(this.at, this.at + digits).join('')
-    if (!/^[0-9a-fA-F]+$/.test(body) || body.length !== digits) this.refuse(`${digits} hexadecimal digits are expected`)
+    if (!/^[0-9a-fA-F]+$/.test(body) || body.length !== digits)
+      this.refuse(`${digits} hexadecimal digits are expected`)
     this.at += digits
     return this.point(Number.parseInt(body, 16))
   }
@@ -198,7 +200,8 @@ class PatternReader {
     if (/[DWS]/.test(name)) this.refuse(`"\\${name}" inside a class does not mean the same everywhere`)
     if (!Object.hasOwn(CLASSES, name)) return undefined
     this.at += 2
-    if (this.points[this.at] === '-' && this.points[this.at + 1] !== ']') this.refuse('a range cannot start at a class')
+    if (this.points[this.at] === '-' && this.points[this.at + 1] !== ']')
+      this.refuse('a range cannot start at a class')
     return CLASSES[name]
   }
 

@@ -78,7 +78,8 @@ function checkSize(root: ExprNode): void {
     if (depth > EXPR_LIMITS.depthMax) {
       throw new MillraceError('MR_EXPR_SIZE', { what: 'levels of nesting', max: EXPR_LIMITS.depthMax })
     }
-    if (++nodes > EXPR_LIMITS.nodesMax) throw new MillraceError('MR_EXPR_SIZE', { what: 'nodes', max: EXPR_LIMITS.nodesMax })
+    if (++nodes > EXPR_LIMITS.nodesMax)
+      throw new MillraceError('MR_EXPR_SIZE', { what: 'nodes', max: EXPR_LIMITS.nodesMax })
     if (node.op === 'call') for (const child of node.args) walk(child, depth + 1)
     else if (node.op === 'fit') walk(node.arg, depth + 1)
   }
@@ -119,7 +120,12 @@ class Resolver {
     if (column !== undefined) return exprTypeOf(column.type)
     const columns = this.options.schema.columns.map((c) => c.name)
     const { place } = this.options
-    throw new MillraceError('MR_EXPR_UNKNOWN_COLUMN', { column: name, close: closeNames(name, columns), columns, place })
+    throw new MillraceError('MR_EXPR_UNKNOWN_COLUMN', {
+      column: name,
+      close: closeNames(name, columns),
+      columns,
+      place,
+    })
   }
 
   private call(node: Extract<ExprNode, { op: 'call' }>, expect: Known): Resolved {
@@ -164,7 +170,10 @@ class Resolver {
 function specOf(fn: string): FnSpec {
   const spec = functionOf(fn)
   if (spec === undefined) {
-    throw new MillraceError('MR_EXPR_UNKNOWN_FUNCTION', { fn: excerpt(fn), close: closeNames(fn, Object.keys(FUNCTIONS)) })
+    throw new MillraceError('MR_EXPR_UNKNOWN_FUNCTION', {
+      fn: excerpt(fn),
+      close: closeNames(fn, Object.keys(FUNCTIONS)),
+    })
   }
   return spec
 }
@@ -183,15 +192,25 @@ function literalType(node: Extract<ExprNode, { op: 'lit' }>): Known {
   return typeof node.value === 'boolean' ? 'bool' : (typeof node.value as 'number' | 'string')
 }
 
-function literalAs(node: Extract<ExprNode, { op: 'lit' }>, expect: Known): { value: null | Literal; type: Known } {
+function literalAs(
+  node: Extract<ExprNode, { op: 'lit' }>,
+  expect: Known,
+): { value: null | Literal; type: Known } {
   const type = literalType(node)
   const instant = expect === 'time' && type === 'string' ? parseIso(String(node.value)) : null
   if (instant !== null) return { value: instant, type: 'time' }
   const isSound =
-    typeof node.value === 'string' ? isWellFormed(node.value) : typeof node.value !== 'number' || Number.isFinite(node.value)
+    typeof node.value === 'string'
+      ? isWellFormed(node.value)
+      : typeof node.value !== 'number' || Number.isFinite(node.value)
   if (isSound) return { value: node.value, type: type ?? expect }
   const expected = typeof node.value === 'string' ? 'well-formed text' : 'a finite number'
-  throw new MillraceError('MR_EXPR_LITERAL', { fn: 'lit', arg: 'value', expected, got: excerpt(String(node.value)) })
+  throw new MillraceError('MR_EXPR_LITERAL', {
+    fn: 'lit',
+    arg: 'value',
+    expected,
+    got: excerpt(String(node.value)),
+  })
 }
 
 function literalsOf(fn: string, spec: FnSpec, args: Resolved[]): Literal[] {
@@ -200,12 +219,19 @@ function literalsOf(fn: string, spec: FnSpec, args: Resolved[]): Literal[] {
     const at = argAt(spec, i)
     if (at.literal === undefined) return
     const value = arg.op === 'lit' ? arg.value : undefined
-    const got = value === undefined ? 'an expression' : value === null ? 'null' : excerpt(JSON.stringify(value))
+    const got =
+      value === undefined ? 'an expression' : value === null ? 'null' : excerpt(JSON.stringify(value))
     const wrong = value == null ? 'a literal' : checkLiteral(at.literal, value)
-    if (wrong !== undefined) throw new MillraceError('MR_EXPR_LITERAL', { fn, arg: at.name, expected: wrong, got })
+    if (wrong !== undefined)
+      throw new MillraceError('MR_EXPR_LITERAL', { fn, arg: at.name, expected: wrong, got })
     const last = literals.at(-1)
     if (spec.ascending && last !== undefined && (value as number) <= (last as number)) {
-      throw new MillraceError('MR_EXPR_LITERAL', { fn, arg: at.name, expected: `a number above ${last}`, got })
+      throw new MillraceError('MR_EXPR_LITERAL', {
+        fn,
+        arg: at.name,
+        expected: `a number above ${last}`,
+        got,
+      })
     }
     literals.push(value as Literal)
   })

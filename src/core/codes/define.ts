@@ -1,14 +1,16 @@
 /** Error texts of the area `define`. Each: what (subject, expected, got), fix (an act), retryable, HTTP status. */
 export const define = {
   MR_DEFINE_VALUE: {
-    what: (d: { place: string; expected: string; got: string }) => `${d.place} must be ${d.expected}, got ${d.got}`,
+    what: (d: { place: string; expected: string; got: string }) =>
+      `${d.place} must be ${d.expected}, got ${d.got}`,
     fix: (d: { place: string; expected: string; got: string }) => `set ${d.place} to ${d.expected}`,
     retryable: false,
     status: 400,
   },
   MR_DEFINE_DURATION: {
     what: (d: { place: string; got: string }) => `${d.place} must be a duration, got "${d.got}"`,
-    fix: (_: { place: string; got: string }) => "write a number and one of ms, s, m, h, d, w: '5ms', '1h', '7d'",
+    fix: (_: { place: string; got: string }) =>
+      "write a number and one of ms, s, m, h, d, w: '5ms', '1h', '7d'",
     retryable: false,
     status: 400,
   },
@@ -27,14 +29,17 @@ export const define = {
     status: 400,
   },
   MR_DEFINE_EXPRESSION: {
-    what: (d: { place: string; expected: string; got: string }) => `${d.place} must be ${d.expected}, got ${d.got}`,
+    what: (d: { place: string; expected: string; got: string }) =>
+      `${d.place} must be ${d.expected}, got ${d.got}`,
     fix: (_: { place: string; expected: string; got: string }) => "build it with col('name') and its methods",
     retryable: false,
     status: 400,
   },
   MR_DEFINE_NO_CONFIG: {
-    what: (d: { folder: string; names: string[] }) => `no project in ${d.folder}: none of ${d.names.join(', ')} is there`,
-    fix: (_: { folder: string; names: string[] }) => 'run `millrace init <file.csv>` to make one, or go to the folder of your project',
+    what: (d: { folder: string; names: string[] }) =>
+      `no project in ${d.folder}: none of ${d.names.join(', ')} is there`,
+    fix: (_: { folder: string; names: string[] }) =>
+      'run `millrace init <file.csv>` to make one, or go to the folder of your project',
     retryable: false,
     status: 404,
   },
@@ -53,8 +58,10 @@ export const define = {
     status: 400,
   },
   MR_DEFINE_NO_PROJECT: {
-    what: (d: { file: string; got: string }) => `the default export of ${d.file} must be a project, got ${d.got}`,
-    fix: (_: { file: string; got: string }) => "end the file with `export default project('name', { datasets: […], models: […] })`",
+    what: (d: { file: string; got: string }) =>
+      `the default export of ${d.file} must be a project, got ${d.got}`,
+    fix: (_: { file: string; got: string }) =>
+      "end the file with `export default project('name', { datasets: […], models: […] })`",
     retryable: false,
     status: 400,
   },

@@ -1,5 +1,7 @@
 const list = (names: string[], max = 40): string =>
-  names.length === 0 ? '(none)' : names.slice(0, max).join(', ') + (names.length > max ? `, … (${names.length} in all)` : '')
+  names.length === 0
+    ? '(none)'
+    : names.slice(0, max).join(', ') + (names.length > max ? `, … (${names.length} in all)` : '')
 
 /** Error texts of the area `expr`. Each: what (subject, expected, got), fix (an act), retryable, HTTP status. */
 export const expr = {
@@ -36,7 +38,8 @@ export const expr = {
   MR_EXPR_LITERAL: {
     what: (d: { fn: string; arg: string; expected: string; got: string }) =>
       `the argument "${d.arg}" of ${d.fn} must be ${d.expected}, got ${d.got}`,
-    fix: (d: { fn: string; arg: string; expected: string; got: string }) => `give ${d.expected} for "${d.arg}"`,
+    fix: (d: { fn: string; arg: string; expected: string; got: string }) =>
+      `give ${d.expected} for "${d.arg}"`,
     retryable: false,
     status: 400,
   },
@@ -55,25 +58,30 @@ export const expr = {
     status: 400,
   },
   MR_EXPR_FIT: {
-    what: (d: { expr: string; fn: string }) => `${d.expr} uses .${d.fn}() inside another expression; a learned step must be the whole feature`,
+    what: (d: { expr: string; fn: string }) =>
+      `${d.expr} uses .${d.fn}() inside another expression; a learned step must be the whole feature`,
     fix: (d: { expr: string; fn: string }) => `make .${d.fn}() the last call of the feature`,
     retryable: false,
     status: 400,
   },
   MR_EXPR_SIZE: {
     what: (d: { what: string; max: number }) => `an expression has at most ${d.max} ${d.what}`,
-    fix: (_: { what: string; max: number }) => 'split it into several features, or compute a column before the import',
+    fix: (_: { what: string; max: number }) =>
+      'split it into several features, or compute a column before the import',
     retryable: false,
     status: 400,
   },
   MR_EXPR_VALUE: {
-    what: (d: { column: string; expected: string; got: string }) => `column "${d.column}" must be ${d.expected}, got ${d.got}`,
-    fix: (d: { column: string; expected: string; got: string }) => `send ${d.expected} or null for "${d.column}"`,
+    what: (d: { column: string; expected: string; got: string }) =>
+      `column "${d.column}" must be ${d.expected}, got ${d.got}`,
+    fix: (d: { column: string; expected: string; got: string }) =>
+      `send ${d.expected} or null for "${d.column}"`,
     retryable: false,
     status: 400,
   },
   MR_EXPR_STATE: {
-    what: (d: { feature: string; why: string }) => `the fitted state of feature "${d.feature}" cannot be used: ${d.why}`,
+    what: (d: { feature: string; why: string }) =>
+      `the fitted state of feature "${d.feature}" cannot be used: ${d.why}`,
     fix: (_: { feature: string; why: string }) => 'train the model again with this version of Millrace',
     retryable: false,
     status: 500,
@@ -81,9 +89,11 @@ export const expr = {
 }
 
 function castHint(expected: string, got: string): string {
-  if (expected === 'number' && got === 'string') return 'add .tryNumber() to read text as a number, or .category() to use it as a category'
+  if (expected === 'number' && got === 'string')
+    return 'add .tryNumber() to read text as a number, or .category() to use it as a category'
   if (expected === 'number' && got === 'bool') return 'add .number()'
-  if (expected === 'string') return got === 'time' ? 'take a part of the time, such as .month()' : 'add .string()'
+  if (expected === 'string')
+    return got === 'time' ? 'take a part of the time, such as .month()' : 'add .string()'
   if (expected === 'bool') return 'compare it with something, such as .gt(0)'
   if (expected === 'time') return "use a time column, or time('2001-04-01') for an instant"
   return `use ${expected} there`

@@ -101,7 +101,11 @@ function caseText(count: number): string {
 export const logic = {
   eq: comparison('=', 'Whether two values are equal.', (l, r) => l === r),
   ne: comparison('<>', 'Whether two values differ.', (l, r) => l !== r),
-  lt: comparison('<', 'Whether the first is less. Strings by code point, false before true.', (l, r) => order(l, r) < 0),
+  lt: comparison(
+    '<',
+    'Whether the first is less. Strings by code point, false before true.',
+    (l, r) => order(l, r) < 0,
+  ),
   le: comparison('<=', 'Whether the first is less or equal.', (l, r) => order(l, r) <= 0),
   gt: comparison('>', 'Whether the first is greater.', (l, r) => order(l, r) > 0),
   ge: comparison('>=', 'Whether the first is greater or equal.', (l, r) => order(l, r) >= 0),
@@ -130,20 +134,32 @@ export const logic = {
     closure: ([l, r]) => either(l!, r!),
     infix: 'or',
   },
-  not: { doc: 'Negation; missing stays missing.', args: [p], result: 'bool', sql: '(NOT {0})', js: (v: boolean) => !v },
+  not: {
+    doc: 'Negation; missing stays missing.',
+    args: [p],
+    result: 'bool',
+    sql: '(NOT {0})',
+    js: (v: boolean) => !v,
+  },
   isNull: {
     doc: 'Whether a value is missing. Never missing itself.',
     args: [arg('a', 'any')],
     result: 'bool',
     sql: '({0} IS NULL)',
-    closure: ([v]) => (row) => v!(row) === null,
+    closure:
+      ([v]) =>
+      (row) =>
+        v!(row) === null,
   },
   notNull: {
     doc: 'Whether a value is there. Never missing itself.',
     args: [arg('a', 'any')],
     result: 'bool',
     sql: '({0} IS NOT NULL)',
-    closure: ([v]) => (row) => v!(row) !== null,
+    closure:
+      ([v]) =>
+      (row) =>
+        v!(row) !== null,
   },
   coalesce: {
     doc: 'The first value that is not missing.',
@@ -158,10 +174,12 @@ export const logic = {
     args: [a, b],
     result: 'T',
     sql: 'nullif({0}, {1})',
-    closure: ([v, other]) => (row) => {
-      const l = v!(row)
-      return l !== null && l === other!(row) ? null : l
-    },
+    closure:
+      ([v, other]) =>
+      (row) => {
+        const l = v!(row)
+        return l !== null && l === other!(row) ? null : l
+      },
   },
   case: {
     doc: 'The value behind the first condition that is true, else the last value. Written when(…).then(…).otherwise(…).',

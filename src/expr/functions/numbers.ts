@@ -45,7 +45,12 @@ function binText(count: number): string {
   return `CAST(CASE ${arms.join(' ')} WHEN {0} IS NOT NULL THEN ${count - 1} END AS DOUBLE)`
 }
 
-const unary = (doc: string, sql: string, js: (v: number) => number | null, more: Partial<FnSpec> = {}): FnSpec => ({
+const unary = (
+  doc: string,
+  sql: string,
+  js: (v: number) => number | null,
+  more: Partial<FnSpec> = {},
+): FnSpec => ({
   doc,
   args: [x],
   result: 'number',
@@ -54,7 +59,12 @@ const unary = (doc: string, sql: string, js: (v: number) => number | null, more:
   ...more,
 })
 
-const binary = (doc: string, sql: string, js: (l: number, r: number) => number | null, more: Partial<FnSpec> = {}): FnSpec => ({
+const binary = (
+  doc: string,
+  sql: string,
+  js: (l: number, r: number) => number | null,
+  more: Partial<FnSpec> = {},
+): FnSpec => ({
   doc,
   args: [x, y],
   result: 'number',
@@ -68,17 +78,27 @@ export const numbers = {
   add: binary('Sum.', '({0} + {1})', (l, r) => l + r, { infix: '+', nan: true }),
   sub: binary('Difference.', '({0} - {1})', (l, r) => l - r, { infix: '-', nan: true }),
   mul: binary('Product.', '({0} * {1})', (l, r) => l * r, { infix: '*', nan: true }),
-  div: binary('Quotient; missing when the divisor is 0.', '({0} / nullif({1}, 0.0::DOUBLE))', (l, r) => (r === 0 ? null : l / r), {
-    infix: '/',
-    nan: true,
-  }),
+  div: binary(
+    'Quotient; missing when the divisor is 0.',
+    '({0} / nullif({1}, 0.0::DOUBLE))',
+    (l, r) => (r === 0 ? null : l / r),
+    {
+      infix: '/',
+      nan: true,
+    },
+  ),
   mod: binary(
     'Remainder with the sign of the dividend; missing when the divisor is 0.',
     '({0} % nullif({1}, 0.0::DOUBLE))',
     (l, r) => (r === 0 ? null : l % r),
     { infix: '%', nan: true },
   ),
-  pow: binary('First to the power of the second; a root of a negative number is missing.', 'pow({0}, {1})', power, { nan: true, ulps: 4 }),
+  pow: binary(
+    'First to the power of the second; a root of a negative number is missing.',
+    'pow({0}, {1})',
+    power,
+    { nan: true, ulps: 4 },
+  ),
   neg: unary('The number with its sign turned.', '(-{0})', (v) => -v),
   abs: unary('Absolute value.', 'abs({0})', Math.abs),
   sign: unary('-1, 0 or 1.', 'CAST(sign({0}) AS DOUBLE)', Math.sign),
@@ -91,25 +111,41 @@ export const numbers = {
     sql: 'round({0}, CAST({1} AS INTEGER))',
     bind: roundTo as FnSpec['bind'],
   },
-  sqrt: unary('Square root; missing below 0.', 'CASE WHEN {0} >= 0 THEN sqrt({0}) END', (v) => (v >= 0 ? Math.sqrt(v) : null)),
+  sqrt: unary('Square root; missing below 0.', 'CASE WHEN {0} >= 0 THEN sqrt({0}) END', (v) =>
+    v >= 0 ? Math.sqrt(v) : null,
+  ),
   exp: unary('e to that power.', 'exp({0})', Math.exp, { ulps: 4 }),
-  ln: unary('Natural logarithm; missing at 0 and below.', 'CASE WHEN {0} > 0 THEN ln({0}) END', (v) => (v > 0 ? Math.log(v) : null), {
-    ulps: 4,
-  }),
+  ln: unary(
+    'Natural logarithm; missing at 0 and below.',
+    'CASE WHEN {0} > 0 THEN ln({0}) END',
+    (v) => (v > 0 ? Math.log(v) : null),
+    {
+      ulps: 4,
+    },
+  ),
   log1p: unary(
     'Natural logarithm of 1 + x, exact for small x; missing at -1 and below.',
     "CASE WHEN 1 + {0} = 1 OR {0} = 'inf'::DOUBLE THEN {0} WHEN {0} > -1 THEN ln(1 + {0}) * {0} / ((1 + {0}) - 1) END",
     log1p,
     { ulps: 8 },
   ),
-  min: binary('The smaller of two numbers; missing when either is.', 'CASE WHEN {0} <= {1} THEN {0} WHEN {1} < {0} THEN {1} END', Math.min),
-  max: binary('The greater of two numbers; missing when either is.', 'CASE WHEN {0} >= {1} THEN {0} WHEN {1} > {0} THEN {1} END', Math.max),
+  min: binary(
+    'The smaller of two numbers; missing when either is.',
+    'CASE WHEN {0} <= {1} THEN {0} WHEN {1} < {0} THEN {1} END',
+    Math.min,
+  ),
+  max: binary(
+    'The greater of two numbers; missing when either is.',
+    'CASE WHEN {0} >= {1} THEN {0} WHEN {1} > {0} THEN {1} END',
+    Math.max,
+  ),
   clamp: {
     doc: 'The number, moved to the nearer bound when outside.',
     args: [x, literal('low', { kind: 'number' }), literal('high', { kind: 'number' })],
     result: 'number',
     sql: 'CASE WHEN {0} < {1} THEN {1} WHEN {0} > {2} THEN {2} ELSE {0} END',
-    bind: ((low: number, high: number) => (v: number) => (v < low ? low : v > high ? high : v)) as FnSpec['bind'],
+    bind: ((low: number, high: number) => (v: number) =>
+      v < low ? low : v > high ? high : v) as FnSpec['bind'],
   },
   bucket: {
     doc: 'Number of the equal-width interval that holds x: floor((x - origin) / width).',
@@ -120,7 +156,8 @@ export const numbers = {
     ],
     result: 'number',
     sql: 'floor(({0} - {2}) / {1})',
-    bind: ((width: number, origin: number) => (v: number) => Math.floor((v - origin) / width)) as FnSpec['bind'],
+    bind: ((width: number, origin: number) => (v: number) =>
+      Math.floor((v - origin) / width)) as FnSpec['bind'],
   },
   bin: {
     doc: 'Number of the half-open interval between ascending edges that holds x: 0 below the first edge, k at or above the last.',

@@ -48,7 +48,11 @@ const count = { kind: 'number', integer: true, min: 0, max: 1_000_000 } as const
 export const strings = {
   lower: change('Small letters, each code point by itself (simple mapping).', 'lower({0})', toLower),
   upper: change('Capital letters, each code point by itself (simple mapping).', 'upper({0})', toUpper),
-  trim: change('Without blanks (space, tab, line ends, form feed) at both ends.', `trim({0}, ${BLANKS_SQL})`, trim),
+  trim: change(
+    'Without blanks (space, tab, line ends, form feed) at both ends.',
+    `trim({0}, ${BLANKS_SQL})`,
+    trim,
+  ),
   length: {
     doc: 'Number of code points.',
     args: [text],
@@ -56,8 +60,14 @@ export const strings = {
     sql: 'CAST(length({0}) AS DOUBLE)',
     js: lengthOf as FnSpec['js'],
   },
-  contains: test('Whether the second occurs in the first; the empty text does.', 'contains({0}, {1})', (s, p) => s.includes(p)),
-  startsWith: test('Whether the first begins with the second.', 'starts_with({0}, {1})', (s, p) => s.startsWith(p)),
+  contains: test(
+    'Whether the second occurs in the first; the empty text does.',
+    'contains({0}, {1})',
+    (s, p) => s.includes(p),
+  ),
+  startsWith: test('Whether the first begins with the second.', 'starts_with({0}, {1})', (s, p) =>
+    s.startsWith(p),
+  ),
   endsWith: test('Whether the first ends with the second.', 'ends_with({0}, {1})', (s, p) => s.endsWith(p)),
   matches: {
     doc: 'Whether a regular expression is found anywhere in the text. The common part of RE2 and ECMAScript; ASCII classes.',
@@ -94,7 +104,8 @@ export const strings = {
     args: [text, literal('separator', { kind: 'string', nonEmpty: true }), literal('index', count)],
     result: 'string',
     sql: 'string_split({0}, {1})[CAST({2} AS BIGINT) + 1]',
-    bind: ((separator: string, index: number) => (s: string) => s.split(separator)[index] ?? null) as FnSpec['bind'],
+    bind: ((separator: string, index: number) => (s: string) =>
+      s.split(separator)[index] ?? null) as FnSpec['bind'],
   },
   hashBucket: {
     doc: 'Stable bucket in [0, n): the first 32 bits of MD5 over the UTF-8 text, modulo n. Equal on every engine.',
@@ -109,7 +120,8 @@ export const strings = {
     accepts: ['string', 'number', 'bool'],
     result: 'string',
     sql: (_count, _literals, [type]) => (type === 'number' ? NUMBER_TEXT_SQL : 'CAST({0} AS VARCHAR)'),
-    js: ((v: string | number | boolean) => (typeof v === 'number' ? numberText(v) : String(v))) as FnSpec['js'],
+    js: ((v: string | number | boolean) =>
+      typeof v === 'number' ? numberText(v) : String(v)) as FnSpec['js'],
   },
   tryNumber: {
     doc: 'The number a text spells in decimal notation, blanks around it allowed; missing when it is none.',

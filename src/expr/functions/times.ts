@@ -1,4 +1,14 @@
-import { civilOf, dayNumber, dayOf, isoWeekOf, MS, mod, type TruncateUnit, truncate, weekdayOf } from '../calendar.ts'
+import {
+  civilOf,
+  dayNumber,
+  dayOf,
+  isoWeekOf,
+  MS,
+  mod,
+  type TruncateUnit,
+  truncate,
+  weekdayOf,
+} from '../calendar.ts'
 import { zoneOf } from '../zones.ts'
 import { arg, at, type FnSpec, literal } from './spec.ts'
 
@@ -35,7 +45,11 @@ export const times = {
   dayOfYear: part('Day of the year, 1 to 366.', 'dayofyear({0})', dayOfYear),
   week: part('ISO week, 1 to 53.', 'week({0})', (ms) => isoWeekOf(dayNumber(ms)).week),
   isoYear: part('Year that the ISO week belongs to.', 'isoyear({0})', (ms) => isoWeekOf(dayNumber(ms)).year),
-  epoch: part('Seconds since 1970-01-01 UTC, with microseconds.', 'epoch_us({0}) / 1e6', (ms) => micros(ms) / 1e6),
+  epoch: part(
+    'Seconds since 1970-01-01 UTC, with microseconds.',
+    'epoch_us({0}) / 1e6',
+    (ms) => micros(ms) / 1e6,
+  ),
   truncate: {
     doc: 'The start of the unit that holds the time; weeks start on Monday.',
     args: [

@@ -1,0 +1,195 @@
+/** `dataset`, `model` and `project`: they fill in defaults and build the plain data of `types.ts`; nothing here does work. */
+import { LIMITS, type Limits } from '../core/limits.ts'
+import { type Anything, Expr, Fitted } from '../expr/builder.ts'
+import { type Check, checkDefOf } from './checks.ts'
+import type { ColumnsOf } from './columns.ts'
+import { type Duration, durationMs } from './durations.ts'
+import { defaultGates, type Gate } from './gates.ts'
+import type { Objective } from './objectives.ts'
+import { canary, gbdt } from './trainers.ts'
+import type {
+  CheckDef,
+  DatasetDef,
+  EachDef,
+  FeatureDef,
+  ModelDef,
+  ProjectDef,
+  ReleaseDef,
+  ServeDef,
+  SplitDef,
+  TrainerDef,
+  WatchDef,
+} from './types.ts'
+
+/** A dataset as a config holds it: plain data whose type carries the name. */
+export interface Dataset<N extends string = string> extends DatasetDef {
+  name: N
+}
+
+export interface DatasetOptions<C extends string> {
+  /** Files or globs, relative to the config's folder. */
+  source: string | readonly string[]
+  /** Column that orders events; versions and splits go by it. */
+  time?: C
+  /** Columns that identify a row. */
+  key?: C | readonly C[]
+  /** Default: none. See `checks`. */
+  checks?: readonly (Check<C> | CheckDef)[]
+  /** Columns that must not become features. */
+  exclude?: readonly C[]
+  /** How to read files whose dialect is not obvious; `missing` lists texts that stand for a missing value. */
+  read?: Partial<DatasetDef['read']>
+  /** How rows are divided into parts. Default: by month of `time`, or by a million rows without one. */
+  parts?: Partial<DatasetDef['parts']>
+}
+
+/** Describes where data come from and what must hold of them. */
+export function dataset<const N extends string>(name: N, options: DatasetOptions<ColumnsOf<N>>): Dataset<N> {
+  const { source, time, key = [], checks = [], exclude = [], read, parts } = options
+  return {
+    kind: 'DatasetDef',
+    name,
+    source: listOf(source),
+    ...(time !== undefined && { time }),
+    key: listOf(key),
+    checks: checks.map(checkDefOf),
+    exclude: [...exclude],
+    read: { missing: [], ...read },
+    parts: { by: time === undefined ? 'rows' : 'month', rowsMax: 1_000_000, ...parts },
+  }
+}
+
+export type FeatureInput<C extends string> = Expr<Anything, C> | Fitted<C>
+
+export interface ModelOptions<N extends string> {
+  from: Dataset<N>
+  /** A boolean expression makes a binary classifier, a number a regression. */
+  target: Expr<Anything, ColumnsOf<N>>
+  /** Default: decided by the target's type, or by its values when it has two. */
+  task?: ModelDef['task']
+  /** Left out: inferred from the columns when the model is planned. */
+  features?: Readonly<Record<string, FeatureInput<ColumnsOf<N>>>>
+  /** A family: one model for each value of a column. */
+  each?: ColumnsOf<N> | Each<ColumnsOf<N>>
+  /** Default: `gbdt()`. */
+  trainer?: TrainerDef
+  /** Default: the newest 7 days test and the 7 before validate when the dataset has a time, else 20 % each at random. */
+  split?:
+    | { by: 'time'; validate?: Duration; test?: Duration }
+    | { by: 'random'; validate?: number; test?: number }
+  /** What people want of the model, each with an owner. Default: none. */
+  objectives?: Readonly<Record<string, Objective>>
+  /** Default: `beatsBaseline`, `noLeak`, `noWorseThanLive`. */
+  gates?: readonly Gate<ColumnsOf<N>>[]
+  /** Default: `canary()`. */
+  release?: ReleaseDef
+  watch?: WatchOptions
+  /** Default: 1. Same seed, same data, same model. */
+  seed?: number
+  description?: string
+}
+
+export interface WatchOptions {
+  /** Length of a monitored window. Default: week. */
+  window?: WatchDef['window']
+  /** How long outcomes take to be complete. Default: 1d. */
+  outcomeDelay?: Duration
+  /** What makes a retrain. Default: drift and quality. */
+  retrain?: readonly WatchDef['retrain'][number][]
+  owner?: string
+  /** Default: 0.05. */
+  alpha?: number
+  /** Months of history a retrain uses. Default: all. */
+  history?: WatchDef['history']
+}
+
+/** Describes a model for its whole life. */
+export function model<N extends string>(name: string, options: ModelOptions<N>): ModelDef {
+  const { from, target, features = {}, objectives = {} } = options
+  return {
+    kind: 'ModelDef',
+    name,
+    from: from.name,
+    target: target.node,
+    task: options.task ?? 'auto',
+    features: Object.entries(features).map(([feature, expr]) => featureOf(feature, expr)),
+    ...(options.each !== undefined && { each: eachOf(options.each) }),
+    trainer: options.trainer ?? gbdt(),
+    split: splitOf(name, options.split ?? { by: from.time === undefined ? 'random' : 'time' }),
+    objectives: Object.entries(objectives).map(([objective, def]) => ({ name: objective, ...def })),
+    gates: options.gates === undefined ? defaultGates() : [...options.gates],
+    release: options.release ?? canary(),
+    watch: watchOf(name, options.watch ?? {}),
+    seed: options.seed ?? 1,
+    description: options.description ?? '',
+  }
+}
+
+function featureOf(name: string, feature: FeatureInput<string>): FeatureDef {
+  if (feature instanceof Fitted) {
+    return { name, expr: feature.node, type: feature.node.fn === 'category' ? 'category' : 'number' }
+  }
+  return { name, expr: feature instanceof Expr ? feature.node : feature }
+}
+
+function splitOf(model: string, split: NonNullable<ModelOptions<string>['split']>): SplitDef {
+  const place = `models.${model}.split`
+  if (split.by === 'random')
+    return { by: 'random', validateShare: split.validate ?? 0.2, testShare: split.test ?? 0.2 }
+  return {
+    by: 'time',
+    validateMs: durationMs(split.validate ?? '7d', `${place}.validate`),
+    testMs: durationMs(split.test ?? '7d', `${place}.test`),
+  }
+}
+
+function watchOf(model: string, watch: WatchOptions): WatchDef {
+  return {
+    window: watch.window ?? 'week',
+    outcomeDelayMs: durationMs(watch.outcomeDelay ?? '1d', `models.${model}.watch.outcomeDelay`),
+    retrain: [...(watch.retrain ?? (['drift', 'quality'] as const))],
+    owner: watch.owner ?? '',
+    alpha: watch.alpha ?? 0.05,
+    history: watch.history ?? 'all',
+  }
+}
+
+/** How a family is divided; carries the column in its type. */
+export interface Each<C extends string = string> extends EachDef {
+  column: C
+}
+
+/** A family by the values of a column. `rowsMin` (2000): training rows a member needs; thinner ones share the parent. `membersMax`: the limit membersMax. */
+export function each<const C extends string>(
+  column: C,
+  options: Partial<Omit<EachDef, 'column'>> = {},
+): Each<C> {
+  return { column, rowsMin: 2000, membersMax: LIMITS.membersMax, ...options }
+}
+
+function eachOf(value: string | Each): EachDef {
+  return typeof value === 'string' ? each(value) : value
+}
+
+export interface ProjectOptions {
+  datasets: readonly DatasetDef[]
+  models?: readonly ModelDef[]
+  /** Default: 127.0.0.1 and port 7300. */
+  serve?: Partial<ServeDef>
+  /** Named limits that differ from the built-in ones. */
+  limits?: Partial<Limits>
+}
+
+/** The whole of a config file: its default export. */
+export function project(name: string, options: ProjectOptions): ProjectDef {
+  return {
+    kind: 'ProjectDef',
+    name,
+    datasets: [...options.datasets],
+    models: [...(options.models ?? [])],
+    serve: { host: '127.0.0.1', port: 7300, ...options.serve },
+    limits: { ...options.limits },
+  }
+}
+
+const listOf = <T>(value: T | readonly T[]): T[] => (Array.isArray(value) ? [...value] : [value as T])

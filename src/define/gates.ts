@@ -1,0 +1,60 @@
+import { type Duration, durationMs } from './durations.ts'
+import type { Metric } from './metrics.ts'
+import type { GateDef } from './types.ts'
+
+/** A condition for release. A gate that names a column carries it in its type. */
+export type Gate<Cols extends string = string> = GateDef & { readonly '~columns'?: Cols }
+
+type MetricOption = { metric?: Metric }
+const nameOf = (metric: Metric | undefined): string => metric?.name ?? 'auto'
+
+/** Conditions that a model must pass before it is released. A metric left out is `auto`: see `autoMetric`. */
+export const gates = {
+  /** Better than the constant prediction, by more than noise. */
+  beatsBaseline({ metric }: MetricOption = {}): Gate<never> {
+    return { kind: 'beatsBaseline', metric: nameOf(metric) }
+  },
+  /** Not worse than the live model on the same rows beyond `tolerance` (default 0.002, in units of the metric). Passes while nothing is live. */
+  noWorseThanLive({ metric, tolerance = 0.002 }: MetricOption & { tolerance?: number } = {}): Gate<never> {
+    return { kind: 'noWorseThanLive', metric: nameOf(metric), tolerance }
+  },
+  /** A metric on the test rows lies within bounds, by the near end of its interval. */
+  metric(metric: Metric, bounds: { min?: number; max?: number }): Gate<never> {
+    return { kind: 'metric', metric: metric.name, ...bounds }
+  },
+  /** Calibration error at most `max` (default 0.05). */
+  calibration({ max = 0.05 }: { max?: number } = {}): Gate<never> {
+    return { kind: 'calibration', max }
+  },
+  /** In each value of a column the metric reaches `floor`; values with fewer than `rowsMin` (default 200) test rows are inconclusive and do not block. */
+  slices<const C extends string>(
+    column: C,
+    options: MetricOption & { floor: number; rowsMin?: number },
+  ): Gate<C> {
+    const { metric, floor, rowsMin = 200 } = options
+    return { kind: 'slices', column, metric: nameOf(metric), floor, rowsMin }
+  },
+  /** The stored model is at most so large. Default: 20 MB. */
+  size({ bytesMax = 20_000_000 }: { bytesMax?: number } = {}): Gate<never> {
+    return { kind: 'size', bytesMax }
+  },
+  /** One prediction takes at most so long at the 99th percentile. Default: 5ms. */
+  latency({ max = '5ms' }: { max?: Duration } = {}): Gate<never> {
+    return { kind: 'latency', msMax: durationMs(max, 'gates.latency.max') }
+  },
+  /** No single feature ranks the target better than `aucMax` (default 0.995), which would mean that it knows the answer. */
+  noLeak({ aucMax = 0.995 }: { aucMax?: number } = {}): Gate<never> {
+    return { kind: 'noLeak', aucMax }
+  },
+}
+
+/** Gates of a model whose config names none: beats the baseline, no leak, not worse than live. */
+export function defaultGates(): GateDef[] {
+  return [gates.beatsBaseline(), gates.noLeak(), gates.noWorseThanLive()]
+}
+
+/** The metric that `auto` stands for: what is compared per row (log loss, RMSE) for baselines and the live model, what has a scale for slices (AUC, R²). */
+export function autoMetric(gate: GateDef['kind'], task: 'binary' | 'regression'): string {
+  if (gate === 'slices') return task === 'binary' ? 'auc' : 'r2'
+  return task === 'binary' ? 'logLoss' : 'rmse'
+}

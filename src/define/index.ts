@@ -1,0 +1,27 @@
+/** What a config file imports. Everything here only builds plain data. */
+export {
+  type Anything,
+  Branches,
+  type ColumnsIn,
+  Condition,
+  coalesce,
+  col,
+  type DiffUnit,
+  Expr,
+  Fitted,
+  type Input,
+  lit,
+  type TimeUnit,
+  time,
+  when,
+  type ZoneOption,
+} from '../expr/builder.ts'
+export { Check, checks } from './checks.ts'
+export type { ColumnsOf, Datasets } from './columns.ts'
+export * from './define.ts'
+export type { Duration } from './durations.ts'
+export { type Gate, gates } from './gates.ts'
+export type { Metric } from './metrics.ts'
+export { maximize, minimize, type Objective, over, under } from './objectives.ts'
+export { canary, gbdt, immediate, linear } from './trainers.ts'
+export type * from './types.ts'

@@ -1,0 +1,43 @@
+import type { ReleaseDef, TrainerDef } from './types.ts'
+
+type Gbdt = Extract<TrainerDef, { kind: 'gbdt' }>
+
+/**
+ * Gradient-boosted decision trees on histograms.
+ * `trees` (200): at most so many; `leaves` (31) a tree; `learningRate` (0.1); `minRowsInLeaf` (20); `bins` (255) a feature; `l2` (1) on leaf values;
+ * `earlyStoppingRounds` (20): stop when the validation rows have not improved for so long, 0 never; `memberTrees` (at most 100): for members of a family.
+ */
+export function gbdt(options: Partial<Omit<Gbdt, 'kind'>> = {}): Gbdt {
+  const { trees = 200 } = options
+  return {
+    kind: 'gbdt',
+    trees,
+    leaves: 31,
+    learningRate: 0.1,
+    minRowsInLeaf: 20,
+    bins: 255,
+    l2: 1,
+    earlyStoppingRounds: 20,
+    memberTrees: Math.min(trees, 100),
+    ...options,
+  }
+}
+
+/** Linear or logistic regression with a squared penalty `l2` (1) on standardised weights. */
+export function linear(options: { l2?: number } = {}): Extract<TrainerDef, { kind: 'linear' }> {
+  return { kind: 'linear', l2: options.l2 ?? 1 }
+}
+
+/**
+ * Release by growing shares of traffic.
+ * `steps` (1 %, 10 %, 50 %): shares before all of it, ascending; `rowsMin` (500): answers with outcomes each step needs; `tolerance` (0.002): loss
+ * difference that counts as worse; `alpha` (0.05): chance of a wrong verdict over the whole release, however often it is looked at.
+ */
+export function canary(options: Partial<ReleaseDef> = {}): ReleaseDef {
+  return { steps: [0.01, 0.1, 0.5], rowsMin: 500, tolerance: 0.002, alpha: 0.05, ...options }
+}
+
+/** Straight to live when the gates pass. */
+export function immediate(): ReleaseDef {
+  return canary({ steps: [] })
+}
