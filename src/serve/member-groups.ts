@@ -1,7 +1,7 @@
 /** Which model of a bundle answers which row: rows of one member are scored together. */
 import { MillraceError } from '../core/errors.ts'
 import type { Digest, ModelBundle } from '../core/records.ts'
-import { type RawRow, valueOf } from './predictor.ts'
+import { fieldOf, type RawRow } from './predictor.ts'
 
 /** Rows that one model version answers, by index into the request. */
 export interface MemberGroup {
@@ -20,7 +20,7 @@ export function groupByMember(bundle: ModelBundle, rows: readonly RawRow[], stat
   const { each } = bundle
   const groups = new Map<string, MemberGroup>()
   for (let i = 0; i < rows.length; i++) {
-    const member = each === undefined ? '' : memberOf(bundle, valueOf(rows[i], each))
+    const member = each === undefined ? '' : memberOf(bundle, fieldOf(rows[i], each))
     const group = groups.get(member)
     if (group) group.rows.push(i)
     else groups.set(member, { digest: bundle.members[member] ?? bundle.parent, member, rows: [i] })

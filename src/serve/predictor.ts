@@ -40,7 +40,7 @@ export interface Predictor extends Held {
 }
 
 /** A value of a row, null when the row does not have the column itself (what objects inherit is not a value). */
-export function valueOf(row: RawRow, column: string): Json {
+export function fieldOf(row: RawRow, column: string): Json {
   const value = row[column]
   return value === undefined || typeof value === 'function' ? null : value
 }

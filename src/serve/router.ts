@@ -91,6 +91,16 @@ export class Router {
     return new Map(found)
   }
 
+  /** What the store says when it is asked something small; undefined when it answers. */
+  async storeProblem(): Promise<Error | undefined> {
+    try {
+      await this.#newestSeq()
+      return undefined
+    } catch (error) {
+      return toError(error)
+    }
+  }
+
   /**
    * The release that answers for a family: at once when it is in memory. Errors: MR_SERVE_MODEL_UNKNOWN; those of the store when no
    * release of it could ever be read.
@@ -196,9 +206,9 @@ function pinned(live: LiveRelease, model: string, version: string): RoutedBundle
   throw new MillraceError('MR_SERVE_VERSION_UNKNOWN', { model, version: version.slice(0, 20), versions })
 }
 
-/** Routes that are asked in the shadow of the one that answers. */
+/** Routes that are asked in the shadow of the one that answers. A bundle that answers is not asked a second time. */
 export function shadowsOf(live: LiveRelease, answering: RoutedBundle): RoutedBundle[] {
-  return live.routes.filter((route) => route.role === 'shadow' && route !== answering)
+  return live.routes.filter((route) => route.role === 'shadow' && route.bundle !== answering.bundle)
 }
 
 /** Versions that answer, by weight, heaviest first: what metadata calls the versions of a model. */

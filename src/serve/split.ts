@@ -38,5 +38,9 @@ export function pickRoute<R extends Route>(
   const total = answering.reduce((sum, route) => sum + route.weight, 0)
   const point = splitPoint(release.salt, key) * total
   let reached = 0
-  return answering.find((route) => (reached += route.weight) > point) ?? answering.at(-1)
+  for (const route of answering) {
+    reached += route.weight
+    if (reached > point) return route
+  }
+  return answering.at(-1)
 }

@@ -18,7 +18,7 @@ import { groupByMember, type MemberGroup } from './member-groups.ts'
 import { ServeMetrics } from './metrics.ts'
 import { ModelCache } from './model-cache.ts'
 import { type LogPolicy, PredictionLog } from './prediction-log.ts'
-import { type Explanation, type Predictor, type RawRow, valueOf } from './predictor.ts'
+import { type Explanation, fieldOf, type Predictor, type RawRow } from './predictor.ts'
 import { RecentIds } from './recent-ids.ts'
 import { parseAddress, type RoutedBundle, Router, routeFor, shadowsOf } from './router.ts'
 import { ServeStats } from './serve-stats.ts'
@@ -177,7 +177,7 @@ export class Station {
 
   /**
    * Takes outcomes in, durably. Unknown ids are welcome (the prediction may be of another process or before a restart) and counted;
-   * repeated ones too: the join is by id and the last counts.
+   * repeated ones too: the join is by id. Shadows of answers given before are written first, so that a pair is whole when its outcome comes.
    */
   async feedback(
     model: string,
@@ -186,6 +186,7 @@ export class Station {
     return await this.#counted(model, async (family) => {
       this.#checkRows(outcomes.length)
       if (!this.router.has(family)) await this.router.release(family)
+      await this.#shadows
       const at = this.#clock.now()
       const ids = outcomes.map((outcome) => outcome.id)
       const values = outcomes.map((outcome) => outcome.value)
@@ -286,7 +287,7 @@ export class Station {
     const nRows = ids.length
     const inputs: Record<string, Json[]> = {}
     if (withInputs)
-      for (const column of scored.columns) inputs[column] = rows.map((row) => valueOf(row, column))
+      for (const column of scored.columns) inputs[column] = rows.map((row) => fieldOf(row, column))
     const modelVersion = new Array<number>(nRows).fill(0)
     scored.groups.forEach((group, g) => {
       for (const i of group.rows) modelVersion[i] = g
@@ -330,10 +331,12 @@ export class Station {
 
   async #askShadows(work: ShadowWork): Promise<void> {
     for (const route of work.routes) {
+      const begunMs = performance.now()
       try {
         const scored = await this.#score(route, { rows: work.rows }, work.member)
         await this.log.predictions([this.#block(work.model, scored, work.rows, work.ids, work.trace, false)])
-        this.metrics.answered(work.model, route.version, route.role, work.rows.length, 0)
+        const seconds = (performance.now() - begunMs) / 1000
+        this.metrics.answered(work.model, route.version, route.role, work.rows.length, seconds)
       } catch (error) {
         this.metrics.shadowErrors++
         this.countError(work.model, error)

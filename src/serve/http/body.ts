@@ -1,0 +1,168 @@
+/** Bodies as bytes, JSON under a limit of depth, and the shapes the plain routes take. */
+import { isUtf8 } from 'node:buffer'
+import type { Json } from '../../core/canonical.ts'
+import { excerpt, MillraceError, toError } from '../../core/errors.ts'
+import { SERVE_LIMITS } from '../limits.ts'
+import type { RawRow } from '../predictor.ts'
+import type { OutcomeIn } from '../station.ts'
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const DEPTH = new Int8Array(256)
+DEPTH[0x5b] = DEPTH[0x7b] = 1
+DEPTH[0x5d] = DEPTH[0x7d] = -1
+
+/** JSON of a body. Errors: MR_SERVE_JSON when it is not JSON (NaN is not), MR_LIMIT when it is nested deeper than `depthMax`. */
+export function parseJson(body: Uint8Array, depthMax: number): Json {
+  if (!isUtf8(body)) throw new MillraceError('MR_SERVE_JSON', { why: 'it is not UTF-8' })
+  checkDepth(body, depthMax)
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8')
+  try {
+    return JSON.parse(text) as Json
+  } catch (error) {
+    const why = text.trim() === '' ? 'it is empty' : excerpt(toError(error).message, 120)
+    throw new MillraceError('MR_SERVE_JSON', { why }, { cause: error })
+  }
+}
+
+/** Counts brackets outside strings before anything is built. Cost: one pass over the bytes. */
+function checkDepth(body: Uint8Array, depthMax: number): void {
+  let depth = 0
+  let inString = false
+  for (let i = 0; i < body.length; i++) {
+    const byte = body[i]
+    if (byte === QUOTE) inString = !inString
+    else if (inString) i += byte === BACKSLASH ? 1 : 0
+    else if (DEPTH[byte] !== 0) {
+      depth += DEPTH[byte]
+      if (depth > depthMax) {
+        throw new MillraceError('MR_LIMIT', {
+          limit: 'jsonDepthMax',
+          max: depthMax,
+          got: depth,
+          unit: 'levels',
+        })
+      }
+    }
+  }
+}
+
+export function describeJson(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return `an array of ${value.length}`
+  if (typeof value === 'object') return 'an object'
+  return `${typeof value} ${excerpt(JSON.stringify(value), 40)}`
+}
+
+export function isObject(value: unknown): value is Record<string, Json> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function bodyError(where: string, need: string, got: unknown): MillraceError {
+  return new MillraceError('MR_SERVE_BODY', { where, need, got: describeJson(got) })
+}
+
+/** What a plain prediction asks for. `single` when one row was sent as itself, so that one answer comes back as itself. */
+export interface PlainRequest {
+  rows: RawRow[]
+  ids?: string[]
+  key?: string
+  single: boolean
+}
+
+/**
+ * Reads `{row}`, `{rows, ids?, key?}`, an array of rows, or a row as it is. Errors: MR_SERVE_BODY names what is wrong and where.
+ */
+export function readPlain(body: Json): PlainRequest {
+  if (Array.isArray(body)) return { rows: checkRows('the body', body), single: false }
+  if (!isObject(body))
+    throw bodyError('the body', 'a row, {"row": …}, {"rows": […]} or an array of rows', body)
+  const common = { key: optionalText('key', body.key) }
+  if (Array.isArray(body.rows)) {
+    const rows = checkRows('"rows"', body.rows)
+    return {
+      ...common,
+      rows,
+      ids: body.ids === undefined ? undefined : checkIds(body.ids, rows.length),
+      single: false,
+    }
+  }
+  if (!isObject(body.row)) return { rows: [body], single: true }
+  const ids = body.id === undefined ? undefined : checkIds([body.id], 1)
+  return { ...common, rows: [body.row], ids, single: true }
+}
+
+function checkRows(where: string, rows: Json[]): RawRow[] {
+  if (rows.length === 0) throw bodyError(where, 'an array of at least one row', rows)
+  for (let i = 0; i < rows.length; i++) {
+    if (!isObject(rows[i])) throw bodyError(`row ${i}`, 'an object by column', rows[i])
+  }
+  return rows as RawRow[]
+}
+
+/** Ids of rows: unique texts, one a row. */
+export function checkIds(ids: Json, nRows: number): string[] {
+  if (!Array.isArray(ids) || ids.length !== nRows)
+    throw bodyError('"ids"', `an array of ${nRows} ids, one a row`, ids)
+  const seen = new Set<string>()
+  for (let i = 0; i < ids.length; i++) {
+    const id = checkId(`id ${i}`, ids[i])
+    if (seen.has(id)) throw bodyError(`id ${i}`, 'different from the ids before it', id)
+    seen.add(id)
+  }
+  return ids as string[]
+}
+
+export function checkId(where: string, id: Json | undefined): string {
+  const need = `a text of 1 to ${SERVE_LIMITS.idCharsMax} characters`
+  if (typeof id !== 'string' || id.length === 0 || id.length > SERVE_LIMITS.idCharsMax)
+    throw bodyError(where, need, id)
+  return id
+}
+
+function optionalText(where: string, value: Json | undefined): string | undefined {
+  return value === undefined || value === null ? undefined : checkId(`"${where}"`, value)
+}
+
+/** Reads `{id, value, at?}`, an array of them, or `{ids, values, ats?}`. Errors: MR_SERVE_BODY. */
+export function readFeedback(body: Json): OutcomeIn[] {
+  if (isObject(body) && Array.isArray(body.ids)) return readFeedbackColumns(body, body.ids)
+  const list = Array.isArray(body) ? body : [body]
+  if (list.length === 0) throw bodyError('the body', 'at least one outcome {"id": …, "value": …}', body)
+  return list.map((item, i) => {
+    if (!isObject(item)) throw bodyError(`outcome ${i}`, '{"id": …, "value": …}', item)
+    return readOutcome(item.id, item.value, item.at, i)
+  })
+}
+
+function readFeedbackColumns(body: Record<string, Json>, ids: Json[]): OutcomeIn[] {
+  const { values, ats } = body
+  if (!Array.isArray(values) || values.length !== ids.length) {
+    throw bodyError('"values"', `an array of ${ids.length} values, one an id`, values)
+  }
+  if (ats !== undefined && (!Array.isArray(ats) || ats.length !== ids.length)) {
+    throw bodyError('"ats"', `an array of ${ids.length} times, one an id`, ats)
+  }
+  if (ids.length === 0) throw bodyError('"ids"', 'an array of at least one id', ids)
+  return ids.map((id, i) => readOutcome(id, values[i], (ats as Json[] | undefined)?.[i], i))
+}
+
+function readOutcome(id: Json, value: Json, at: Json | undefined, i: number): OutcomeIn {
+  const number = typeof value === 'boolean' ? Number(value) : value
+  if (typeof number !== 'number' || !Number.isFinite(number)) {
+    throw bodyError(`value of outcome ${i}`, 'a finite number, true or false', value)
+  }
+  const known = checkId(`id of outcome ${i}`, id)
+  return at === undefined || at === null
+    ? { id: known, value: number }
+    : { id: known, value: number, at: readTime(at, i) }
+}
+
+function readTime(at: Json, i: number): number {
+  const ms = typeof at === 'string' ? Date.parse(at) : at
+  if (typeof ms !== 'number' || !Number.isFinite(ms)) {
+    throw bodyError(`"at" of outcome ${i}`, 'epoch milliseconds or an ISO 8601 time', at)
+  }
+  return ms
+}

@@ -1,0 +1,102 @@
+/** The plain routes: JSON rows in, JSON answers out. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { SERVE_LIMITS } from '../limits.ts'
+import { type Explanation, labelOf, outputName } from '../predictor.ts'
+import type { Answers, PredictRequest, Station } from '../station.ts'
+import { type PlainRequest, parseJson, readFeedback, readPlain } from './body.ts'
+
+export interface ModelParams {
+  model: string
+  version?: string
+}
+
+/** One answered row as the plain route gives it. */
+export interface PlainAnswer {
+  id: string
+  model: string
+  version: number
+  route: string
+  /** Member that answered, '' for the parent. */
+  member: string
+  output: number
+  probability?: number
+  value?: number
+  label?: boolean
+  explanation?: Explanation
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8'
+
+export function plainRoutes(app: FastifyInstance, station: Station): void {
+  app.post<{ Params: ModelParams }>('/predict/:model', async (request, reply) => {
+    const { explain } = request.query as { explain?: string }
+    const plain = readBody(request, station)
+    const asked = askOf(request, plain)
+    const answers = await station.predict({ ...asked, explain: explain === '1' || explain === 'true' })
+    return sendJson(reply, shaped(plain, answers))
+  })
+  app.post<{ Params: ModelParams }>('/predict/:model/explain', async (request, reply) => {
+    const plain = readBody(request, station)
+    return sendJson(reply, shaped(plain, await station.explain(askOf(request, plain))))
+  })
+  const feedback = async (request: FastifyRequest<{ Params: ModelParams }>, reply: FastifyReply) => {
+    const outcomes = readFeedback(parseJson(bytesOf(request), station.limits.jsonDepthMax))
+    return sendJson(reply, await station.feedback(request.params.model, outcomes))
+  }
+  app.post<{ Params: ModelParams }>('/predict/:model/feedback', feedback)
+  app.post<{ Params: ModelParams }>('/v2/models/:model/feedback', feedback)
+}
+
+export function bytesOf(request: FastifyRequest): Uint8Array {
+  return request.body instanceof Uint8Array ? request.body : new Uint8Array(0)
+}
+
+export function sendJson(reply: FastifyReply, value: unknown): FastifyReply {
+  return reply.header('content-type', JSON_TYPE).send(JSON.stringify(value))
+}
+
+/** What the headers say of a request: its id, its sticky key and its trace. */
+export function headersOf(request: FastifyRequest): Pick<PredictRequest, 'key' | 'requestId' | 'trace'> {
+  const { headers } = request
+  return {
+    key: headerText(headers['x-millrace-key']),
+    requestId: headerText(headers['x-request-id']),
+    trace: headerText(headers.traceparent),
+  }
+}
+
+function headerText(value: string | string[] | undefined): string | undefined {
+  return typeof value === 'string' && value !== '' ? value.slice(0, SERVE_LIMITS.idCharsMax) : undefined
+}
+
+function readBody(request: FastifyRequest, station: Station): PlainRequest {
+  return readPlain(parseJson(bytesOf(request), station.limits.jsonDepthMax))
+}
+
+function askOf(request: FastifyRequest<{ Params: ModelParams }>, plain: PlainRequest): PredictRequest {
+  const headers = headersOf(request)
+  return {
+    model: request.params.model,
+    ...headers,
+    key: plain.key ?? headers.key,
+    rows: plain.rows,
+    ids: plain.ids,
+  }
+}
+
+function shaped(plain: PlainRequest, answers: Answers): PlainAnswer | { predictions: PlainAnswer[] } {
+  const predictions = plainAnswers(answers)
+  return plain.single ? predictions[0] : { predictions }
+}
+
+export function plainAnswers(answers: Answers): PlainAnswer[] {
+  const { model, version, route, task, members, explanations } = answers
+  const main = outputName(task)
+  return answers.ids.map((id, i) => {
+    const output = answers.outputs[i]
+    const answer: PlainAnswer = { id, model, version, route, member: members[i], output, [main]: output }
+    if (task === 'binary') answer.label = labelOf(task, output)
+    if (explanations) answer.explanation = explanations[i]
+    return answer
+  })
+}

@@ -1,0 +1,70 @@
+/** Errors as clients get them: RFC 9457 problem details with code, what and fix. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { isMillraceError, MillraceError } from '../../core/errors.ts'
+
+export interface Problem {
+  type: string
+  title: string
+  status: number
+  detail: string
+  instance: string
+  code: string
+  fix: string
+  retryable: boolean
+  /** What clients of the Open Inference Protocol read. */
+  error: string
+}
+
+/** Turns whatever a route threw into the catalogue's error: fastify's own into ours, unknown ones into MR_SERVE_INTERNAL. */
+export function codedError(thrown: unknown, request: FastifyRequest, bodyBytesMax: number): MillraceError {
+  if (isMillraceError(thrown)) return thrown
+  const { code } = thrown as { code?: string }
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    const got = Number(request.headers['content-length'] ?? bodyBytesMax + 1)
+    const data = { limit: 'bodyBytesMax', max: bodyBytesMax, got, unit: 'bytes' }
+    return new MillraceError('MR_LIMIT', data, { cause: thrown })
+  }
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    const got = (request.headers['content-type'] ?? 'none').slice(0, 64)
+    return new MillraceError('MR_SERVE_MEDIA_TYPE', { got }, { cause: thrown })
+  }
+  if (typeof code === 'string' && code.startsWith('FST_ERR_') && statusOf(thrown) === 400) {
+    const why = (thrown as Error).message.slice(0, 100)
+    return new MillraceError('MR_SERVE_JSON', { why }, { cause: thrown })
+  }
+  return new MillraceError('MR_SERVE_INTERNAL', { request: request.id }, { cause: thrown })
+}
+
+function statusOf(thrown: unknown): number | undefined {
+  return (thrown as { statusCode?: number }).statusCode
+}
+
+export function problemOf(error: MillraceError, instance: string): Problem {
+  const { code, fix, retryable, status } = error
+  const detail = error.message.slice(code.length + 2)
+  return {
+    type: `https://millrace.dev/errors#${code.toLowerCase()}`,
+    title: code,
+    status,
+    detail,
+    instance,
+    code,
+    fix,
+    retryable,
+    error: `${error.message}; ${fix}`,
+  }
+}
+
+export function sendProblem(
+  error: MillraceError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const instance = request.url.split('?', 1)[0].slice(0, 200)
+  if (error.status === 401) reply.header('www-authenticate', 'Bearer realm="millrace"')
+  if (error.code === 'MR_SERVE_BUSY' || error.status === 503) reply.header('retry-after', '1')
+  return reply
+    .code(error.status)
+    .header('content-type', 'application/problem+json; charset=utf-8')
+    .send(JSON.stringify(problemOf(error, instance)))
+}
