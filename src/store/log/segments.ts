@@ -12,6 +12,7 @@ import { openWriter, type Writer } from './writer.ts'
 export interface SegmentLimits {
   logSegmentBytesMax: number
   logRecordBytesMax: number
+  logLockWaitMs?: number
 }
 
 type Segment = Awaited<ReturnType<Log['segments']>>[number]
@@ -23,8 +24,8 @@ export function openSegmentLog(root: string, limits: SegmentLimits = LIMITS): Lo
   const counted = new Map<string, number>()
   let closed = false
 
-  const openKept = (stream: string): Promise<Writer> => {
-    const opening = openWriter(stream, streamFolder(root, stream), limits.logSegmentBytesMax)
+  const openKept = (stream: string, broken?: Writer): Promise<Writer> => {
+    const opening = openAfter(broken, stream, limits, streamFolder(root, stream))
     writers.set(stream, opening)
     opening.catch(() => writers.delete(stream))
     return opening
@@ -33,14 +34,10 @@ export function openSegmentLog(root: string, limits: SegmentLimits = LIMITS): Lo
   /** The stream's writer in this process, opened anew when its last write failed. */
   const writerOf = async (stream: string): Promise<Writer> => {
     if (closed) throw new MillraceError('MR_STORE_CLOSED', { what: 'the log' })
-    const known = writers.get(stream)
-    if (known === undefined) return openKept(stream)
+    const known = writers.get(stream) ?? openKept(stream)
     const writer = await known
     if (!writer.broken()) return writer
-    if (writers.get(stream) === known) {
-      writers.delete(stream)
-      await writer.close()
-    }
+    if (writers.get(stream) === known) void openKept(stream, writer)
     return writerOf(stream)
   }
 
@@ -87,6 +84,16 @@ export function openSegmentLog(root: string, limits: SegmentLimits = LIMITS): Lo
       for (const writer of open) if (writer.status === 'fulfilled') await writer.value.close()
     },
   }
+}
+
+async function openAfter(
+  broken: Writer | undefined,
+  stream: string,
+  limits: SegmentLimits,
+  folder: string,
+): Promise<Writer> {
+  await broken?.close()
+  return openWriter(stream, folder, limits.logSegmentBytesMax, limits.logLockWaitMs)
 }
 
 function droppedMeanwhile(thrown: unknown): undefined {

@@ -15,30 +15,25 @@ type NewJob = Parameters<JobTable['enqueue']>[0][number]
  * no longer its own. Every change is one statement or one transaction, so any number of processes may work.
  */
 export function openJobTable(db: Kysely<Schema>): JobTable {
+  const write = <T>(work: (tx: Kysely<Schema>) => Promise<T>): Promise<T> => db.transaction().execute(work)
   return {
-    enqueue: (jobs, now) => db.transaction().execute((tx) => enqueue(tx, jobs, now)),
-    async claim(worker, now, leaseMs) {
-      const row = await claim(db, worker, now, leaseMs)
-      return row && (await withNeeds(db, [row]))[0]
-    },
-    async release(worker) {
-      const released = await db
-        .updateTable('jobs')
-        .set((eb) => ({ state: 'queued', worker: null, lease_until: null, tries: eb('tries', '-', 1) }))
-        .where('worker', '=', worker)
-        .where('state', '=', 'leased')
-        .executeTakeFirst()
-      return Number(released.numUpdatedRows)
-    },
-    async heartbeat(id, fence, now, leaseMs, progress) {
-      const note = progress && { progress_done: progress.done, progress_note: progress.note }
-      const kept = await held(db, id, fence)
-        .set({ lease_until: now + leaseMs, ...note })
-        .executeTakeFirst()
-      return kept.numUpdatedRows > 0n
-    },
+    enqueue: (jobs, now) => write((tx) => enqueue(tx, jobs, now)),
+    claim: (worker, now, leaseMs) =>
+      write(async (tx) => {
+        const row = await claim(tx, worker, now, leaseMs)
+        return row && (await withNeeds(tx, [row]))[0]
+      }),
+    release: (worker) => write((tx) => release(tx, worker)),
+    heartbeat: (id, fence, now, leaseMs, progress) =>
+      write(async (tx) => {
+        const note = progress && { progress_done: progress.done, progress_note: progress.note }
+        const kept = await held(tx, id, fence)
+          .set({ lease_until: now + leaseMs, ...note })
+          .executeTakeFirst()
+        return kept.numUpdatedRows > 0n
+      }),
     finish: (id, fence, outcome, now, triesMax) =>
-      db.transaction().execute(async (tx) => {
+      write(async (tx) => {
         const ended = await finish(tx, id, fence, outcome, now, triesMax)
         if (ended === undefined) return false
         if (ended.state === 'failed' || ended.state === 'cancelled') await endDependents(tx, [ended], now)
@@ -57,7 +52,7 @@ export function openJobTable(db: Kysely<Schema>): JobTable {
       rows = rows.orderBy('priority', 'desc').orderBy('queued_at').orderBy('ordinal').limit(limit)
       return withNeeds(db, await rows.execute())
     },
-    cancel: (ids, now) => db.transaction().execute((tx) => cancel(tx, ids, now)),
+    cancel: (ids, now) => write((tx) => cancel(tx, ids, now)),
   }
 }
 
@@ -181,6 +176,16 @@ function urgent(db: Kysely<Schema>) {
     .orderBy('ready.queued_at')
     .orderBy('ready.ordinal')
     .limit(1)
+}
+
+async function release(tx: Kysely<Schema>, worker: string): Promise<number> {
+  const released = await tx
+    .updateTable('jobs')
+    .set((eb) => ({ state: 'queued', worker: null, lease_until: null, tries: eb('tries', '-', 1) }))
+    .where('worker', '=', worker)
+    .where('state', '=', 'leased')
+    .executeTakeFirst()
+  return Number(released.numUpdatedRows)
 }
 
 function held(db: Kysely<Schema>, id: Digest, fence: number) {

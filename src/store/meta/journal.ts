@@ -57,6 +57,7 @@ export async function readEvents(
   query: NonNullable<Parameters<Meta['events']>[0]>,
 ): Promise<JournalEvent[]> {
   const { after, before, subject, subjectPrefix, types, newest } = query
+  if (types?.length === 0) return []
   const limit = Math.max(0, Math.min(query.limit ?? LIMITS.journalPageMax, LIMITS.journalPageMax))
   let rows = db.selectFrom('journal').selectAll()
   if (after !== undefined) rows = rows.where('seq', '>', after)

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import {
-  CompiledQuery,
+  type CompiledQuery,
   type DatabaseConnection,
   type Dialect,
   type Driver,
@@ -17,9 +17,9 @@ import { STORE_LIMITS } from '../limits.ts'
 import type { Schema } from './schema.ts'
 
 /**
- * Opens SQLite through libsql for Kysely: write-ahead log, every commit waits for the disk. SQLite's own waiting would block the whole
- * process, and for ever when the holder is in this one; so it is used only while opening, and later a busy database is waited for
- * here, between statements.
+ * Opens SQLite through libsql for Kysely: write-ahead log, every commit waits for the disk. SQLite's own waiting for a busy database
+ * is off, because it would block the whole process, and in vain when the holder is in this one; statements are tried again here instead,
+ * with the event loop free in between.
  */
 export async function openLibsql(path: string): Promise<Kysely<Schema>> {
   const driver = new LibsqlDriver(path, connect(path))
@@ -35,7 +35,7 @@ export async function openLibsql(path: string): Promise<Kysely<Schema>> {
 
 function connect(path: string): InstanceType<typeof Database> {
   try {
-    return new Database(path, { timeout: 5000 })
+    return new Database(path, { timeout: 0 })
   } catch (thrown) {
     const code = /: 14"?\)/.test(String((thrown as Error).message)) ? 'SQLITE_CANTOPEN' : undefined
     throw fault(Object.assign(thrown as Error, code === undefined ? {} : { code }), path, 'open')
@@ -52,8 +52,8 @@ class LibsqlDriver implements Driver {
   }
 
   async prepare(): Promise<void> {
-    for (const pragma of ['journal_mode = WAL', 'synchronous = FULL', 'busy_timeout = 0']) {
-      await this.#connection.run(`PRAGMA ${pragma}`)
+    for (const pragma of ['journal_mode = WAL', 'synchronous = FULL']) {
+      await this.#connection.exec(`PRAGMA ${pragma}`)
     }
   }
 
@@ -77,11 +77,11 @@ class LibsqlDriver implements Driver {
 
   /** Takes the write lock at once: a transaction that reads first and writes later could be refused half-way. */
   async beginTransaction(): Promise<void> {
-    await this.#connection.run('begin immediate')
+    await this.#connection.exec('begin immediate')
   }
 
   async commitTransaction(): Promise<void> {
-    await this.#connection.run('commit')
+    await this.#connection.exec('commit')
   }
 
   async rollbackTransaction(): Promise<void> {
@@ -105,17 +105,23 @@ class LibsqlConnection implements DatabaseConnection {
     this.#db = db
   }
 
-  run(sql: string): Promise<QueryResult<unknown>> {
-    return this.executeQuery(CompiledQuery.raw(sql))
+  /** Runs a statement that takes or ends locks. It is not kept prepared: one that met a busy database would stay half run and bar every commit. */
+  exec(sql: string): Promise<void> {
+    return this.#whenFree(() => {
+      this.#opened().exec(sql)
+    })
   }
 
-  async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
+  executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
+    return this.#whenFree(() => this.#execute<R>(sql, parameters))
+  }
+
+  async #whenFree<T>(work: () => T): Promise<T> {
     const stopAt = performance.now() + STORE_LIMITS.busyWaitMsMax
     for (let tries = 0; ; tries++) {
       try {
-        return this.#execute<R>(sql, parameters)
+        return work()
       } catch (thrown) {
-        this.#statements.delete(sql)
         if (!isBusy(thrown)) throw fault(thrown, this.#path, 'write')
         if (performance.now() > stopAt) {
           throw new MillraceError(
@@ -127,6 +133,11 @@ class LibsqlConnection implements DatabaseConnection {
         await delay(Math.random() * Math.min(20, 1 + tries))
       }
     }
+  }
+
+  #opened(): InstanceType<typeof Database> {
+    if (!this.#db.open) throw new MillraceError('MR_STORE_CLOSED', { what: this.#path })
+    return this.#db
   }
 
   #execute<R>(sql: string, parameters: readonly unknown[]): QueryResult<R> {
@@ -141,10 +152,9 @@ class LibsqlConnection implements DatabaseConnection {
 
   /** Preparing costs about as much as running; texts repeat because values travel as parameters. */
   #prepare(sql: string): Statement {
-    if (!this.#db.open) throw new MillraceError('MR_STORE_CLOSED', { what: this.#path })
     const known = this.#statements.get(sql)
     if (known !== undefined) return known
-    const statement = this.#db.prepare(sql)
+    const statement = this.#opened().prepare(sql)
     if (this.#statements.size >= STORE_LIMITS.statementsMax) this.#statements.clear()
     this.#statements.set(sql, statement)
     return statement
@@ -152,7 +162,7 @@ class LibsqlConnection implements DatabaseConnection {
 
   /** A failed statement (a full disk) may have rolled back already. */
   async rollback(): Promise<void> {
-    if (this.#db.inTransaction) await this.run('rollback')
+    if (this.#db.inTransaction) await this.exec('rollback')
   }
 
   // biome-ignore lint/correctness/useYield: this port reads pages, never streams
