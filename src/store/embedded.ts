@@ -25,6 +25,12 @@ export async function openEmbedded(
     const objects = openFileObjects(layout.objects, scratch.dir)
     const log = openSegmentLog(layout.log, { ...LIMITS, ...options.limits })
     const meta = openMeta(db, options.clock)
+    let closing: Promise<void> | undefined
+    const closeAll = async () => {
+      await log.close()
+      await meta.close()
+      await scratch.close()
+    }
     return {
       objects,
       meta,
@@ -32,10 +38,9 @@ export async function openEmbedded(
       ...openRecords(objects),
       scratch: scratch.dir,
       repaired: [...scratch.repaired, ...torn],
-      async close() {
-        await log.close()
-        await meta.close()
-        await scratch.close()
+      close() {
+        closing ??= closeAll()
+        return closing
       },
     }
   } catch (thrown) {

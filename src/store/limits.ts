@@ -18,6 +18,8 @@ export const STORE_LIMITS = {
   commitGroupMax: 256,
   /** Prepared statements kept by one connection. */
   statementsMax: 200,
+  /** How long statements may follow one another before the event loop gets its turn. */
+  statementsMsMax: 4,
   /** How long a statement waits for another process before MR_STORE_BUSY. */
   busyWaitMsMax: 20_000,
   /** Rows of one multi-row insert. */

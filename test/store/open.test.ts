@@ -163,6 +163,19 @@ describe('opening a store', () => {
   })
 })
 
+describe('a chain of commits', () => {
+  it('lets the event loop turn meanwhile', async () => {
+    const store = await openStore({ dir: inFolder('s') }, { clock })
+    let turns = 0
+    const timer = setInterval(() => turns++, 1)
+    const startedAt = performance.now()
+    while (performance.now() - startedAt < 150) await store.meta.commit({ event: eventOf() })
+    clearInterval(timer)
+    expect(turns).toBeGreaterThan(5)
+    await store.close()
+  })
+})
+
 describe('a full disk', () => {
   const full = () =>
     vi.spyOn(disk, 'write').mockRejectedValue(Object.assign(new Error('write'), { code: 'ENOSPC' }))

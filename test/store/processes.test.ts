@@ -104,7 +104,7 @@ describe('kill -9 at any moment', () => {
     for (let round = 0; round < 10; round++) {
       const child = start(dir, 'everything', `round${round}`)
       await child.begun
-      await delay(20 + random.nextInt(130))
+      await delay(30 + random.nextInt(170))
       child.process.kill('SIGKILL')
       await child.ended
       expect(child.problems()).toBe('')

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as eventLoop } from 'node:timers/promises'
 import {
   type CompiledQuery,
   type DatabaseConnection,
@@ -46,6 +46,7 @@ class LibsqlDriver implements Driver {
   readonly #connection: LibsqlConnection
   #turn: Promise<void> = Promise.resolve()
   #endTurn: (() => void) | undefined
+  #yieldedAt = 0
 
   constructor(path: string, db: InstanceType<typeof Database>) {
     this.#connection = new LibsqlConnection(path, db)
@@ -59,7 +60,10 @@ class LibsqlDriver implements Driver {
 
   async init(): Promise<void> {}
 
-  /** One connection: callers take turns, first come first served. */
+  /**
+   * One connection: callers take turns, first come first served. SQLite answers at once, so that a chain of awaited statements would never let
+   * the event loop go; after each commit, and every few milliseconds, a turn begins by doing so.
+   */
   async acquireConnection(): Promise<DatabaseConnection> {
     const before = this.#turn
     let end = () => {}
@@ -68,6 +72,10 @@ class LibsqlDriver implements Driver {
     })
     await before
     this.#endTurn = end
+    if (performance.now() - this.#yieldedAt > STORE_LIMITS.statementsMsMax) {
+      await eventLoop()
+      this.#yieldedAt = performance.now()
+    }
     return this.#connection
   }
 
@@ -82,6 +90,7 @@ class LibsqlDriver implements Driver {
 
   async commitTransaction(): Promise<void> {
     await this.#connection.exec('commit')
+    this.#yieldedAt = 0
   }
 
   async rollbackTransaction(): Promise<void> {
