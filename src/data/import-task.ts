@@ -5,7 +5,7 @@ import { LIMITS, type Limits } from '../core/limits.ts'
 import type { DatasetVersion, Digest, Part, RunSpec, TimeWindow } from '../core/records.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
 import type { Store } from '../store/ports.ts'
-import { runChild } from './child.ts'
+import { type ChildOptions, runChild } from './child.ts'
 import { IMPORT_CODE, IMPORT_TASK, importParams } from './plan-import.ts'
 import type { DatasetImport, ImportJob, ImportResult, WrittenPart } from './types.ts'
 
@@ -15,17 +15,22 @@ import type { DatasetImport, ImportJob, ImportResult, WrittenPart } from './type
  *
  * Errors: those of reading (MR_DATA_…), MR_CANCELLED, and those of the store.
  */
-export function createImportTask(limits: Pick<Limits, 'importMemoryMb' | 'importStallMs'> = LIMITS): Task {
-  return { name: IMPORT_TASK, code: IMPORT_CODE, run: (context) => runTask(context, limits) }
+export function createImportTask(limits: ImportLimits = LIMITS, read: ReadFiles = runChild): Task {
+  return { name: IMPORT_TASK, code: IMPORT_CODE, run: (context) => runTask(context, limits, read) }
 }
+
+export type ImportLimits = Pick<Limits, 'importMemoryMb' | 'importStallMs'>
+/** Carries out a job: in a child process, or in this one where the files are known to be good. */
+export type ReadFiles = (job: ImportJob, options: ChildOptions) => Promise<ImportResult>
 
 export const importTask: Task = createImportTask()
 
 async function runTask(
   context: TaskContext,
-  limits: Pick<Limits, 'importMemoryMb' | 'importStallMs'>,
+  limits: ImportLimits,
+  read: ReadFiles,
 ): Promise<{ outputs: Record<string, Digest> }> {
-  const { store, spec, signal } = context
+  const { store, spec, signal, progress } = context
   const folder = join(store.scratch, `import-${randomUUID()}`)
   await mkdir(folder, { recursive: true })
   try {
@@ -33,10 +38,10 @@ async function runTask(
       ? await store.getRecord<DatasetVersion>(spec.inputs.parent, 'DatasetVersion')
       : null
     const job = await jobOf(store, spec, parent, folder, limits.importMemoryMb)
-    const result = await runChild(job, {
+    const result = await read(job, {
       signal,
       stallMs: limits.importStallMs,
-      onProgress: (done, note) => context.progress(done, note),
+      onProgress: (done, note) => progress(done, note),
     })
     const record = await importOf(store, spec, parent, result)
     return { outputs: { import: await store.putRecord(record) } }

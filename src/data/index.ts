@@ -1,7 +1,28 @@
 /** The data station: files become checked, content-addressed versions that training reads. */
 
+export { relationOf as relation } from '../engine/relation.ts'
+export { type DatasetDiff, type DiffOptions, diff } from './diff.ts'
+export {
+  appendRows,
+  type ImportPorts,
+  type ImportRequest,
+  importData,
+  importSources,
+  takeRows,
+} from './import-data.ts'
 export { createImportTask, importTask } from './import-task.ts'
 export { type InspectOptions, inspect } from './inspect.ts'
+export { mergeStats, psiBetween } from './merged-stats.ts'
+export {
+  type DatasetPage,
+  type DatasetRow,
+  type DatasetVersionPage,
+  datasetPage,
+  datasetRows,
+  type QuarantineRows,
+  readQuarantine,
+  show,
+} from './pages.ts'
 export { deliveryOf, IMPORT_TASK, type ImportOptions, importParams, planImport } from './plan-import.ts'
 export {
   findDelivery,
@@ -19,3 +40,16 @@ export type {
   Inspection,
   SourceFile,
 } from './types.ts'
+export {
+  datasetNames,
+  getVersion,
+  headOf,
+  type LogRow,
+  log,
+  type NamedVersion,
+  type Repair,
+  repair,
+  resolveVersion,
+  type Verification,
+  verify,
+} from './versions.ts'

@@ -3,10 +3,11 @@
  * first version fixed, so that parts and versions compare bin by bin.
  */
 import type { Column, ColumnStats, ColumnType, Histogram } from '../core/records.ts'
+import { quantileEdges } from '../stats/histogram.ts'
 import { type Duck, literal, quote } from './duck.ts'
 import type { Reference } from './types.ts'
 
-const QUANTILE_BINS = 20
+const BINS = 20
 const CATEGORIES = 50
 const TEXT_CHARS = 64
 
@@ -38,17 +39,27 @@ async function referenceOf(
   return undefined
 }
 
-/** Edges at every twentieth of the values; equal ones are one edge, so a column of few values has fewer bins. */
+/**
+ * Edges at every twentieth of the values. A column of few values gets a bin for each of them, since quantiles of such a column would throw the top
+ * two together.
+ */
 async function numericReference(duck: Duck, from: string, name: string): Promise<Reference | undefined> {
-  const levels = Array.from({ length: QUANTILE_BINS + 1 }, (_, i) => i / QUANTILE_BINS)
   const value = `CAST(${quote(name)} AS DOUBLE)`
-  const { q } = await duck.one<{ q: number[] | null }>(
-    `SELECT quantile_disc(${value}, [${levels.join(', ')}]) FILTER (isfinite(${value})) AS q FROM ${from}`,
+  const finite = `FROM ${from} WHERE isfinite(${value})`
+  const few = await duck.rows<{ v: number }>(
+    `SELECT DISTINCT ${value} AS v ${finite} ORDER BY v LIMIT ${BINS + 1}`,
   )
-  if (q === null) return undefined
-  const edges = [...new Set(q)]
-  return { kind: 'numeric', edges: edges.length > 1 ? edges : [edges[0]!, edges[0]!] }
+  if (few.length === 0) return undefined
+  if (few.length === 1) return { kind: 'numeric', edges: quantileEdges([few[0]!.v], BINS) }
+  if (few.length <= BINS) return { kind: 'numeric', edges: [...few.map((r) => r.v), beyond(few.at(-1)!.v)] }
+  const levels = Array.from({ length: BINS + 1 }, (_, i) => i / BINS)
+  const { q } = await duck.one<{ q: number[] }>(
+    `SELECT quantile_disc(${value}, [${levels.join(', ')}]) AS q ${finite}`,
+  )
+  return { kind: 'numeric', edges: [...new Set(q)] }
 }
+
+const beyond = (x: number): number => x + Math.max(1, Math.abs(x))
 
 async function categoryReference(duck: Duck, from: string, name: string): Promise<Reference | undefined> {
   const rows = await duck.rows<{ v: string }>(

@@ -32,14 +32,26 @@ export interface RecordedImport {
  */
 export async function recordImport(store: Store, recording: ImportRecording): Promise<RecordedImport> {
   const { spec, outputs } = recording
-  const run = digestOf(spec)
-  const before = await findEvent(store, importParams(spec).dataset, (data) => data.run === run)
-  if (before) return { version: before.data.version, event: before.event, known: true }
+  const before = await recordedBefore(store, spec)
+  if (before) return { ...before, known: true }
   const done = await store.getRecord<DatasetImport>(outputs.import!, 'DatasetImport')
   const { findings, refusedBy } = judge(done, recording)
   if (refusedBy.length > 0) throw await refuse(store, recording, done, findings, refusedBy)
-  const version = await store.putRecord(versionOf(done, findings, recording.now))
-  return { version, event: await move(store, recording, done, findings, version), known: false }
+  const [version] = await store.putRecords([versionOf(done, findings, recording.now), spec])
+  return { version: version!, event: await move(store, recording, done, findings, version!), known: false }
+}
+
+/** While the ref still holds what the import was planned on, it cannot have been recorded, or it was taken back since. */
+async function recordedBefore(
+  store: Store,
+  spec: RunSpec,
+): Promise<Omit<RecordedImport, 'known'> | undefined> {
+  const { dataset } = importParams(spec)
+  const ref = await store.meta.ref(refs.dataset(dataset))
+  if ((ref?.digest ?? null) === (spec.inputs.parent ?? null)) return undefined
+  const run = digestOf(spec)
+  const found = await findEvent(store, dataset, (data) => data.run === run)
+  return found && { version: found.data.version, event: found.event }
 }
 
 /** Dates the findings and adds those that depend on when it is: freshness. */

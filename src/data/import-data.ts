@@ -1,0 +1,157 @@
+/** The three verbs of an import in a row, for callers that want a dataset to hold what was delivered. */
+import { randomUUID } from 'node:crypto'
+import { open, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isMillraceError, MillraceError } from '../core/errors.ts'
+import { checkName, refs } from '../core/names.ts'
+import type { Digest, RunSpec } from '../core/records.ts'
+import type { DatasetDef } from '../define/types.ts'
+import type { Jobs } from '../engine/ports.ts'
+import type { Store } from '../store/ports.ts'
+import { type ImportOptions, planImport } from './plan-import.ts'
+import { findDelivery, type RecordedImport, recordImport, recordRefusal } from './record-import.ts'
+import { takeSource, takeSources } from './sources.ts'
+import type { SourceFile } from './types.ts'
+import { ancestry, headOf } from './versions.ts'
+
+export interface ImportPorts {
+  store: Store
+  jobs: Pick<Jobs, 'run'>
+}
+
+export interface ImportRequest extends ImportOptions {
+  actor: string
+  now: number
+  reason?: string
+  /** Imports a delivery that was imported before once more. */
+  again?: boolean
+  signal?: AbortSignal
+  onProgress?: (done: number, note: string) => void
+}
+
+const TRIES = 3
+
+/**
+ * Imports the dataset's source files (or those named in `files`): plan, run, record. A delivery that was recorded before is not imported again. When
+ * another import came first, it is planned anew on that one. What is refused is journalled and thrown, and the ref stays.
+ */
+export async function importData(
+  ports: ImportPorts,
+  def: DatasetDef,
+  folder: string,
+  request: ImportRequest & { files?: string[] },
+): Promise<RecordedImport> {
+  checkName('dataset', def.name)
+  const sources = await takeSources(ports.store, def, folder, {
+    files: request.files,
+    signal: request.signal,
+  })
+  return await importSources(ports, def, sources, request)
+}
+
+/** Imports rows that are in memory, such as outcomes: they go the way of a file. Times may be `Date` or epoch milliseconds in the time column. */
+export async function appendRows(
+  ports: ImportPorts,
+  def: DatasetDef,
+  rows: readonly Record<string, unknown>[],
+  request: ImportRequest,
+): Promise<RecordedImport> {
+  checkName('dataset', def.name)
+  return await importSources(ports, def, [await takeRows(ports.store, def, rows)], request)
+}
+
+/** Imports files that are in the store. */
+export async function importSources(
+  ports: ImportPorts,
+  def: DatasetDef,
+  sources: SourceFile[],
+  request: ImportRequest,
+): Promise<RecordedImport> {
+  for (let tries = 1; ; tries++) {
+    const head = await ports.store.meta.ref(refs.dataset(def.name))
+    const spec = planImport(def, sources, { parent: head?.digest }, request)
+    const before = request.again ? undefined : await findDelivery(ports.store, spec)
+    if (before && (await isAncestor(ports.store, def.name, before.version))) return { ...before, known: true }
+    try {
+      return await runAndRecord(ports, spec, request)
+    } catch (thrown) {
+      if (!isMillraceError(thrown, 'MR_DATA_MOVED') || tries === TRIES) throw thrown
+    }
+  }
+}
+
+/** False when the dataset was taken back to a version before that delivery. */
+async function isAncestor(store: Store, dataset: string, digest: Digest): Promise<boolean> {
+  for await (const at of ancestry(store, await headOf(store, dataset))) if (at.digest === digest) return true
+  return false
+}
+
+async function runAndRecord(
+  { store, jobs }: ImportPorts,
+  spec: RunSpec,
+  request: ImportRequest,
+): Promise<RecordedImport> {
+  const { signal, onProgress, actor, now, reason } = request
+  const [outcome] = await run().catch(async (thrown) => {
+    if (isRefusal(thrown)) await recordRefusal(store, spec, thrown, actor)
+    throw thrown
+  })
+  return await recordImport(store, { spec, outputs: outcome!.record.outputs, actor, now, reason })
+
+  function run() {
+    return jobs.run([spec], { signal, onProgress: onProgress && ((p) => onProgress(p.done, p.note)) })
+  }
+}
+
+/** The delivery is at fault, not the machine or the moment. */
+const isRefusal = (thrown: unknown): boolean =>
+  isMillraceError(thrown) && thrown.code.startsWith('MR_DATA_') && !thrown.retryable
+
+const CHUNK_CHARS = 1 << 20
+
+/** Puts rows into the store as newline-delimited JSON. Errors: MR_DATA_NO_ROWS. */
+export async function takeRows(
+  store: Store,
+  def: Pick<DatasetDef, 'name' | 'time'>,
+  rows: readonly Record<string, unknown>[],
+): Promise<SourceFile> {
+  if (rows.length === 0)
+    throw new MillraceError('MR_DATA_NO_ROWS', {
+      dataset: def.name,
+      files: ['rows in memory'],
+      why: 'there are no rows',
+    })
+  const path = join(store.scratch, `rows-${randomUUID()}.ndjson`)
+  try {
+    await writeLines(path, rows, def.time)
+    return await takeSource(store, path, `${rows.length} rows in memory`, 'json')
+  } finally {
+    await rm(path, { force: true })
+  }
+}
+
+async function writeLines(
+  path: string,
+  rows: readonly Record<string, unknown>[],
+  time: string | undefined,
+): Promise<void> {
+  const file = await open(path, 'wx')
+  try {
+    let text = ''
+    for (const row of rows) {
+      text += `${lineOf(row, time)}\n`
+      if (text.length < CHUNK_CHARS) continue
+      await file.writeFile(text)
+      text = ''
+    }
+    await file.writeFile(text)
+  } finally {
+    await file.close()
+  }
+}
+
+function lineOf(row: Record<string, unknown>, time: string | undefined): string {
+  const at = time === undefined ? undefined : row[time]
+  const dated = typeof at === 'number' ? { ...row, [time!]: new Date(at).toISOString() } : row
+  return JSON.stringify(dated, (_, value) => (typeof value === 'bigint' ? Number(value) : value))
+}

@@ -1,0 +1,184 @@
+/** What the console and the CLI show of datasets: the same shapes as `api/contract.ts`, which the tests hold them to. */
+
+import { MillraceError } from '../core/errors.ts'
+import type { Column, ColumnStats, DatasetVersion, Digest, Finding, TimeWindow } from '../core/records.ts'
+import type { Query } from '../engine/ports.ts'
+import { join, quoted, raw, type Sql, sql } from '../expr/sql.ts'
+import type { Store } from '../store/ports.ts'
+import { DUCK_TYPE } from './column-types.ts'
+import { mergeStats, psiBetween } from './merged-stats.ts'
+import {
+  ancestry,
+  datasetNames,
+  getVersion,
+  headOf,
+  type LogRow,
+  log,
+  type NamedVersion,
+  parentOf,
+  resolveVersion,
+} from './versions.ts'
+
+export interface DatasetRow {
+  dataset: string
+  rows: number
+  rowsQuarantined: number
+  version: Digest | null
+  versions: number
+  importedAt: number | null
+  window: TimeWindow | null
+  bytes: number
+  findings: Record<Finding['verdict'], number>
+}
+
+export interface DatasetPage extends DatasetRow {
+  source: string
+  log: LogRow[]
+}
+
+export interface DatasetVersionPage {
+  digest: Digest
+  dataset: string
+  columns: (Column & { profile: ColumnStats; parent?: { psi: number | null } })[]
+  rows: number
+  rowsQuarantined: number
+  parts: { digest: Digest; key: string; rows: number; bytes: number; isNew: boolean }[]
+  findings: Finding[]
+  createdAt: number
+  parents: Digest[]
+}
+
+export interface QuarantineRows {
+  columns: string[]
+  rows: { values: (string | number | boolean | null)[]; reasons: string[] }[]
+  total: number
+  byReason: Record<string, number>
+}
+
+/** All datasets, by name. */
+export async function datasetRows(store: Store): Promise<DatasetRow[]> {
+  const names = await datasetNames(store)
+  return await Promise.all(names.map(async (name) => rowOf(store, name, await headOf(store, name))))
+}
+
+async function rowOf(store: Store, dataset: string, head: NamedVersion | undefined): Promise<DatasetRow> {
+  let versions = 0
+  for await (const _ of ancestry(store, head)) versions++
+  const version = head?.version
+  return {
+    dataset,
+    rows: version?.rows ?? 0,
+    rowsQuarantined: version?.rowsQuarantined ?? 0,
+    version: head?.digest ?? null,
+    versions,
+    importedAt: version?.createdAt ?? null,
+    window: version?.window ?? null,
+    bytes: version?.parts.reduce((n, part) => n + part.bytes, 0) ?? 0,
+    findings: countVerdicts(version?.findings ?? []),
+  }
+}
+
+function countVerdicts(findings: Finding[]): DatasetRow['findings'] {
+  const counts = { pass: 0, fail: 0, inconclusive: 0, error: 0 }
+  for (const { verdict } of findings) counts[verdict]++
+  return counts
+}
+
+/** One dataset with its history. Errors: MR_DATA_VERSION when there is none of that name. */
+export async function datasetPage(store: Store, dataset: string): Promise<DatasetPage> {
+  const head = await headOf(store, dataset)
+  if (!head) throw new MillraceError('MR_DATA_VERSION', { name: dataset, known: await datasetNames(store) })
+  return {
+    ...(await rowOf(store, dataset, head)),
+    source: head.version.source,
+    log: await log(store, dataset),
+  }
+}
+
+/** One version: its columns with profiles, and how far each moved from the version before. `name` as for `resolveVersion`. */
+export async function show(store: Store, name: string): Promise<DatasetVersionPage> {
+  const { digest, version } = await resolveVersion(store, name)
+  const before = await parentOf(store, version)
+  const known = new Set(before?.parts.map((p) => p.digest))
+  return {
+    digest,
+    dataset: version.dataset,
+    columns: version.schema.columns.map((column) => columnPage(column, version, before)),
+    rows: version.rows,
+    rowsQuarantined: version.rowsQuarantined,
+    parts: version.parts.map(({ digest: part, key, rows, bytes }) => ({
+      digest: part,
+      key,
+      rows,
+      bytes,
+      isNew: !known.has(part),
+    })),
+    findings: version.findings,
+    createdAt: version.createdAt,
+    parents: version.parents,
+  }
+}
+
+function columnPage(
+  column: Column,
+  version: DatasetVersion,
+  before: DatasetVersion | undefined,
+): DatasetVersionPage['columns'][number] {
+  const profile = mergeStats(version.parts, column.name) ?? { nulls: version.rows, distinctApprox: 0 }
+  return before
+    ? { ...column, profile, parent: { psi: psiBetween(mergeStats(before.parts, column.name), profile) } }
+    : { ...column, profile }
+}
+
+/** Rows that were put aside up to a version, newest delivery first, with their reasons; `total` and `byReason` count all of them. */
+export async function readQuarantine(
+  store: Store,
+  query: Query,
+  digest: Digest,
+  options: { limit?: number; signal?: AbortSignal } = {},
+): Promise<QuarantineRows> {
+  const version = await getVersion(store, digest)
+  const columns = version.schema.columns.map((c) => c.name)
+  if (version.quarantine.length === 0) return { columns, rows: [], total: 0, byReason: {} }
+  const all = await quarantined(store, version)
+  const list = [...columns.map(quoted), 'CAST(to_json(_reasons) AS VARCHAR) AS _reasons'].join(', ')
+  const rows = await query.rows(
+    sql`SELECT ${raw(list)} FROM (${all}) LIMIT ${raw(String(Math.trunc(options.limit ?? 100)))}`,
+    options.signal,
+  )
+  const reasons = await query.rows<{ reason: string; n: number }>(
+    sql`SELECT reason, count(*) AS n FROM (SELECT unnest(_reasons) AS reason FROM (${all})) GROUP BY reason ORDER BY n DESC, reason`,
+    options.signal,
+  )
+  return {
+    columns,
+    rows: rows.map((row) => ({
+      values: columns.map((c) => plainCell(row[c])),
+      reasons: JSON.parse(row._reasons as string),
+    })),
+    total: version.rowsQuarantined,
+    byReason: Object.fromEntries(reasons.map((r) => [r.reason, Number(r.n)])),
+  }
+}
+
+async function quarantined(store: Store, version: DatasetVersion): Promise<Sql> {
+  const scans = await Promise.all(
+    version.quarantine.toReversed().map(async (part): Promise<Sql> => {
+      const list = version.schema.columns.map((c) =>
+        part.stats[c.name] ? quoted(c.name) : `NULL::${DUCK_TYPE[c.type]} AS ${quoted(c.name)}`,
+      )
+      return {
+        text: `SELECT ${list.join(', ')}, _reasons FROM read_parquet(?)`,
+        params: [await store.objects.path(part.digest)],
+      }
+    }),
+  )
+  return join(scans, ' UNION ALL ')
+}
+
+function plainCell(value: unknown): string | number | boolean | null {
+  if (value === null || value === undefined) return null
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    ? value
+    : String(value)
+}

@@ -1,0 +1,214 @@
+/** Names of versions, their history, and whether their bytes are whole. */
+import { digestOf, isDigest, shortDigest } from '../core/digest.ts'
+import { assert, MillraceError } from '../core/errors.ts'
+import { refs } from '../core/names.ts'
+import type { DatasetVersion, Digest, Part, RunSpec } from '../core/records.ts'
+import type { Store } from '../store/ports.ts'
+import { importTask } from './import-task.ts'
+import { type ImportEventData, importEvents } from './record-import.ts'
+
+export interface NamedVersion {
+  digest: Digest
+  version: DatasetVersion
+}
+
+const HISTORY_MAX = 10_000
+
+export const getVersion = (store: Store, digest: Digest): Promise<DatasetVersion> =>
+  store.getRecord<DatasetVersion>(digest, 'DatasetVersion')
+
+/** Names of all datasets that have a version. */
+export async function datasetNames(store: Store): Promise<string[]> {
+  const [prefix, suffix] = refs.dataset('\0').split('\0') as [string, string]
+  const all = await store.meta.refs(prefix)
+  return all.map((ref) => ref.name.slice(prefix.length, -suffix.length))
+}
+
+/** The current version of a dataset, or undefined when it has none. */
+export async function headOf(store: Store, dataset: string): Promise<NamedVersion | undefined> {
+  const ref = await store.meta.ref(refs.dataset(dataset))
+  return ref && { digest: ref.digest, version: await getVersion(store, ref.digest) }
+}
+
+/** A version and those before it, newest first. */
+export async function* ancestry(store: Store, from: NamedVersion | undefined): AsyncIterable<NamedVersion> {
+  for (let at = from, n = 0; at !== undefined && n < HISTORY_MAX; n++) {
+    yield at
+    const parent: Digest | undefined = at.version.parents[0]
+    at = parent && { digest: parent, version: await getVersion(store, parent) }
+  }
+}
+
+const HEX_MIN = 6
+
+/**
+ * A version by name: `flights` or `flights@main` (current), `flights@main~2` (two before), a digest, or six and more of its first digits.
+ * Errors: MR_DATA_VERSION, MR_DATA_VERSION_AMBIGUOUS.
+ */
+export async function resolveVersion(store: Store, name: string): Promise<NamedVersion> {
+  const step = /^(.+?)(?:@main)?(?:~(\d{1,6}))?$/.exec(name)
+  const head = step ? await headOf(store, step[1]!) : undefined
+  if (head) return await stepsBefore(store, name, head, Number(step![2] ?? 0))
+  if (isDigest(name)) return await byDigest(store, name)
+  const hex = name.replace(/^sha256:/, '').toLowerCase()
+  if (hex.length >= HEX_MIN && /^[0-9a-f]+$/.test(hex)) return await byPrefix(store, name, hex)
+  throw await unknownVersion(store, name)
+}
+
+async function stepsBefore(
+  store: Store,
+  name: string,
+  head: NamedVersion,
+  steps: number,
+): Promise<NamedVersion> {
+  let n = 0
+  for await (const at of ancestry(store, head)) if (n++ === steps) return at
+  throw await unknownVersion(store, name)
+}
+
+async function byDigest(store: Store, digest: Digest): Promise<NamedVersion> {
+  if (!(await store.objects.has(digest))) throw await unknownVersion(store, digest)
+  return { digest, version: await getVersion(store, digest) }
+}
+
+async function byPrefix(store: Store, name: string, hex: string): Promise<NamedVersion> {
+  const found = new Map<Digest, NamedVersion>()
+  for (const dataset of await datasetNames(store)) {
+    for await (const at of ancestry(store, await headOf(store, dataset)))
+      if (at.digest.startsWith(`sha256:${hex}`)) found.set(at.digest, at)
+  }
+  const [first, second] = found.values()
+  if (second)
+    throw new MillraceError('MR_DATA_VERSION_AMBIGUOUS', {
+      name,
+      matches: [...found.keys()].map(shortDigest),
+    })
+  if (!first) throw await unknownVersion(store, name)
+  return first
+}
+
+async function unknownVersion(store: Store, name: string): Promise<Error> {
+  const names = await datasetNames(store)
+  return new MillraceError('MR_DATA_VERSION', { name, known: names.map((dataset) => `${dataset}@main`) })
+}
+
+export interface LogRow {
+  digest: Digest
+  at: number
+  rows: number
+  rowsAdded: number
+  rowsQuarantined: number
+  message: string
+  partsNew: number
+  parts: number
+}
+
+/** What happened to a dataset, newest first. */
+export async function log(store: Store, dataset: string, limit = 100): Promise<LogRow[]> {
+  const rows: LogRow[] = []
+  for await (const { digest, version } of ancestry(store, await headOf(store, dataset))) {
+    if (rows.length === limit) break
+    rows.push(await logRow(store, digest, version))
+  }
+  return rows
+}
+
+async function logRow(store: Store, digest: Digest, version: DatasetVersion): Promise<LogRow> {
+  const before = await parentOf(store, version)
+  const known = new Set(before?.parts.map((p) => p.digest))
+  return {
+    digest,
+    at: version.createdAt,
+    rows: version.rows,
+    rowsAdded: version.rows - (before?.rows ?? 0),
+    rowsQuarantined: version.rowsQuarantined - (before?.rowsQuarantined ?? 0),
+    message: version.message,
+    partsNew: version.parts.filter((p) => !known.has(p.digest)).length,
+    parts: version.parts.length,
+  }
+}
+
+export async function parentOf(store: Store, version: DatasetVersion): Promise<DatasetVersion | undefined> {
+  const [parent] = version.parents
+  return parent && (await getVersion(store, parent))
+}
+
+export interface Verification {
+  version: Digest
+  /** Objects that were rehashed. */
+  objects: number
+  bad: { digest: Digest; part: string; state: 'missing' | 'corrupt'; fix: string }[]
+}
+
+/** Rehashes every part of a version. Bad ones are values, each with what to do. Cost: one read of all bytes. */
+export async function verify(store: Store, name: string): Promise<Verification> {
+  const { digest: version, version: record } = await resolveVersion(store, name)
+  const parts = [...record.parts, ...record.quarantine]
+  const bad: Verification['bad'] = []
+  for (const { digest, key } of parts) {
+    const state = await store.objects.verify(digest)
+    if (state === 'ok') continue
+    const fix = `run \`millrace data repair ${record.dataset}\`: it imports the part again from its source, which gives the same bytes`
+    bad.push({ digest, part: key, state, fix })
+  }
+  return { version, objects: parts.length, bad }
+}
+
+export interface Repair {
+  repaired: Digest[]
+  /** What is still bad, and what a person can do. */
+  left: Verification['bad']
+}
+
+/**
+ * Makes bad parts again: the imports that wrote them are run once more from the sources in the store. Imports are deterministic, so the bytes are
+ * those that the digests name. No ref moves. Errors: those of an import, MR_OBJECT_MISSING when a source is gone.
+ */
+export async function repair(
+  store: Store,
+  name: string,
+  options: { signal?: AbortSignal } = {},
+): Promise<Repair> {
+  const before = await verify(store, name)
+  if (before.bad.length === 0) return { repaired: [], left: [] }
+  const specs = await originsOf(
+    store,
+    await resolveVersion(store, name),
+    new Set(before.bad.map((b) => b.digest)),
+  )
+  for (const { digest } of before.bad) await store.objects.remove(digest)
+  const { signal = new AbortController().signal } = options
+  for (const spec of specs)
+    await createImportTask().run({ store, spec, query: noQuery, progress: () => {}, signal })
+  const after = await verify(store, name)
+  const left = new Set(after.bad.map((b) => b.digest))
+  return { repaired: before.bad.map((b) => b.digest).filter((digest) => !left.has(digest)), left: after.bad }
+}
+
+const noQuery = (): never => assert(false, 'an import asks its own engine') as never
+
+/** Specs of the imports that first wrote these parts, oldest first, so that a rewritten part finds the one it was made from. */
+async function originsOf(store: Store, head: NamedVersion, wanted: ReadonlySet<Digest>): Promise<RunSpec[]> {
+  const runs = await runsOf(store, head.version.dataset)
+  const specs: RunSpec[] = []
+  for await (const { digest, version } of ancestry(store, head)) {
+    const before = await parentOf(store, version)
+    const known = new Set(allParts(before).map((p) => p.digest))
+    const wrote = allParts(version).some((p) => wanted.has(p.digest) && !known.has(p.digest))
+    const run = runs.get(digest)
+    if (wrote && run) specs.unshift(await store.getRecord<RunSpec>(run, 'RunSpec'))
+  }
+  return specs
+}
+
+const allParts = (version: DatasetVersion | undefined): Part[] =>
+  version ? [...version.parts, ...version.quarantine] : []
+
+async function runsOf(store: Store, dataset: string): Promise<Map<Digest, Digest>> {
+  const runs = new Map<Digest, Digest>()
+  for await (const event of importEvents(store, dataset, 'data.imported')) {
+    const { version, run } = event.data as unknown as ImportEventData
+    runs.set(version, run)
+  }
+  return runs
+}
