@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { Json } from '../../src/core/canonical.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import type { Digest } from '../../src/core/records.ts'
 import type { Store } from '../../src/store/ports.ts'
@@ -157,6 +158,29 @@ export function metaContract(name: string, withStore: With): void {
         expect(await meta.events({ limit: 10_000 })).toHaveLength(LIMITS.journalPageMax)
         expect(await meta.events({ after: LIMITS.journalPageMax })).toHaveLength(5)
         expect(await meta.verifyJournal()).toBeUndefined()
+      }))
+
+    it('keeps any text in an event, and the chain whole', () =>
+      withStore(async ({ meta }) => {
+        const text = fc.string({ unit: 'binary', maxLength: 12 })
+        const data = fc.jsonValue()
+        await fc.assert(
+          fc.asyncProperty(text, text, data, async (reason, subject, data) => {
+            const result = await meta.commit({ event: eventOf({ reason, subject, data: data as Json }) })
+            expect(result.ok && (await meta.events({ newest: true, limit: 1 }))).toEqual(
+              result.ok && [result.event],
+            )
+          }),
+          { numRuns: 60 },
+        )
+        await meta.commit({ event: eventOf({ reason: 'half a pair \ud800, a zero \0', data: '\ud800\0' }) })
+        expect((await meta.events({ newest: true, limit: 1 }))[0].reason).toBe(
+          'half a pair \ufffd, a zero \ufffd',
+        )
+        expect(await meta.verifyJournal()).toBeUndefined()
+        await expect(meta.commit({ moves: [{ name: 'a\0', to: null }], event: eventOf() })).rejects.toThrow(
+          /a ref has a name/,
+        )
       }))
 
     it('refuses an event that no JSON can hold, and goes on', () =>

@@ -241,19 +241,38 @@ async function endedAmong(tx: Kysely<Schema>, ids: string[]): Promise<Row[]> {
   return rows
 }
 
-/** Queued jobs that need one of `ended` can never start: they end the same way, and so on to their own dependents. */
+/** Queued jobs that need one of `ended` can never start: they end the same way, and so on to their own dependents, level by level. */
 async function endDependents(tx: Kysely<Schema>, ended: Row[], now: number): Promise<void> {
-  const frontier = [...ended]
-  for (let row = frontier.pop(); row !== undefined; row = frontier.pop()) {
-    const dependents = await tx
-      .updateTable('jobs')
-      .set({ state: row.state, error: reasonOf(row), ended_at: now })
-      .where('state', '=', 'queued')
-      .where('id', 'in', (eb) => eb.selectFrom('job_needs').select('job_id').where('needs_id', '=', row.id))
-      .returningAll()
-      .execute()
-    frontier.push(...dependents)
+  for (let level = ended; level.length > 0; ) {
+    const next: Row[] = []
+    for (const causes of bySameEnd(level)) {
+      for (const some of chunks(causes)) next.push(...(await endNeedingOneOf(tx, some, now)))
+    }
+    level = next
   }
+}
+
+/** Groups whose dependents end in one state for one reason. */
+function bySameEnd(rows: Row[]): Row[][] {
+  const groups = new Map<string, Row[]>()
+  for (const row of rows) {
+    const end = `${row.state} ${reasonOf(row)}`
+    const group = groups.get(end)
+    if (group === undefined) groups.set(end, [row])
+    else group.push(row)
+  }
+  return [...groups.values()]
+}
+
+function endNeedingOneOf(tx: Kysely<Schema>, causes: Row[], now: number): Promise<Row[]> {
+  const needed = causes.map(({ id }) => id)
+  return tx
+    .updateTable('jobs')
+    .set({ state: causes[0].state, error: reasonOf(causes[0]), ended_at: now })
+    .where('state', '=', 'queued')
+    .where('id', 'in', (eb) => eb.selectFrom('job_needs').select('job_id').where('needs_id', 'in', needed))
+    .returningAll()
+    .execute()
 }
 
 /** The first cause is kept through the chain, not wrapped again at each step. */

@@ -30,10 +30,15 @@ export async function readHead(db: Kysely<Schema>): Promise<Head> {
 
 /** The event that comes after `head`: its hash covers everything else in it, and through `previous` all before it. */
 export function chainEvent(head: Head, at: number, event: NewEvent): JournalEvent {
-  const { type, subject, actor, reason } = event
+  const [type, subject, actor, reason] = [event.type, event.subject, event.actor, event.reason].map(asStored)
   const data = JSON.parse(canonicalJson(event.data)) as Json
   const body = { seq: head.seq + 1, at, type, subject, actor, reason, data, previous: head.hash }
   return { ...body, hash: hashOf(body) }
+}
+
+/** Text as the database gives it back: what UTF-8 cannot say (half a surrogate pair) and U+0000 become U+FFFD before they are hashed. */
+function asStored(text: string): string {
+  return Buffer.from(text).toString().replaceAll('\0', '\ufffd')
 }
 
 function hashOf(body: Omit<JournalEvent, 'hash'>): string {

@@ -96,10 +96,14 @@ function checkChange({ moves = [], event }: Change): void {
   const names = moves.map(({ name }) => name)
   assert(new Set(names).size === names.length, `one commit moves a ref once, got ${names.join(', ')}`)
   assert(
-    names.every((name) => name !== '' && !name.includes(AFTER_PREFIX)),
-    'a ref has a name without U+10FFFF',
+    names.every(isRefName),
+    `a ref has a name of well-formed text without control characters, got ${names.join(', ')}`,
   )
   canonicalJson(event.data)
+}
+
+function isRefName(name: string): boolean {
+  return name !== '' && !/[\p{Cc}\p{Cs}\u{10ffff}]/u.test(name)
 }
 
 /** Answers are given only after the transaction is durable; a failure fails the whole group, of which nothing was kept. */
