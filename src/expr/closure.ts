@@ -67,7 +67,7 @@ function strict(fn: AnyFn, args: Fn[], spec: FnSpec): Fn {
   if (!spec.nan) return bare
   return (row) => {
     const v = bare(row)
-    return v === v ? v : null
+    return Number.isNaN(v) ? null : v
   }
 }
 
@@ -103,7 +103,7 @@ function column(name: string, type: Known): Fn {
     case 'number':
       return (row) => {
         const v = row[name]
-        return typeof v === 'number' ? (v === v ? v : null) : enterNumber(name, v)
+        return typeof v === 'number' ? (Number.isNaN(v) ? null : v) : enterNumber(name, v)
       }
     case 'string':
       return (row) => {
@@ -118,7 +118,7 @@ function column(name: string, type: Known): Fn {
     case 'time':
       return (row) => {
         const v = row[name]
-        return typeof v === 'number' ? (v === v ? v : null) : enterTime(name, v)
+        return typeof v === 'number' ? (Number.isNaN(v) ? null : v) : enterTime(name, v)
       }
     case undefined:
       return (row) => enterAny(name, row[name])
@@ -133,7 +133,7 @@ function enterNumber(name: string, v: unknown): Value {
 
 function enterString(name: string, v: unknown): Value {
   if (v === null || v === undefined) return null
-  if (typeof v === 'number') return v === v ? numberText(v) : null
+  if (typeof v === 'number') return Number.isNaN(v) ? null : numberText(v)
   if (typeof v === 'boolean' || typeof v === 'bigint') return String(v)
   throw wrong(name, 'a string', v)
 }
@@ -151,7 +151,7 @@ function enterTime(name: string, v: unknown): Value {
 
 function enterAny(name: string, v: unknown): Value {
   if (v === null || v === undefined) return null
-  if (typeof v === 'number') return v === v ? v : null
+  if (typeof v === 'number') return Number.isNaN(v) ? null : v
   if (typeof v === 'string' || typeof v === 'boolean') return v
   if (typeof v === 'bigint') return Number(v)
   if (v instanceof Date) return enterTime(name, v)
