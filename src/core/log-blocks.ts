@@ -29,7 +29,7 @@ export interface PredictionBlock {
   modelVersions: Digest[]
   modelVersion: number[]
   routes: Observation['route'][]
-  /** Raw inputs as the client sent them, by column of the signature; absent values are null. */
+  /** Raw inputs by column of the signature, as `coerceRow` gives them (times as epoch milliseconds); absent values are null. */
   inputs: Record<string, Json[]>
   /** Calibrated probability, or the predicted value. */
   outputs: number[]

@@ -8,8 +8,10 @@ export interface PredictorParts {
   digest: Digest
   version: ModelVersion
   bytes: number
-  /** Writes the features of a row at `out[offset…]`. Errors: MR_SERVE_FIELD under the row's number. */
-  features: (row: RawRow, rowNumber: number, out: Float64Array, offset: number) => void
+  coerce: (row: RawRow, rowNumber: number) => RawRow
+  featureNames: readonly string[]
+  /** Writes the features of a coerced row at `out[offset…]`. */
+  features: (row: RawRow, out: Float64Array, offset: number) => void
   /** Calibrated outputs. */
   score: (matrix: Float64Array, nRows: number) => Float64Array | Promise<Float64Array>
   explain?: (matrix: Float64Array, nRows: number) => Explanation[]
@@ -19,11 +21,11 @@ export interface PredictorParts {
 export function assemblePredictor(parts: PredictorParts): Predictor {
   const { version } = parts
   const { model, task, format, signature } = version
-  const featureNames = version.featureInfo.map((feature) => feature.name)
-  const matrixOf = (rows: readonly RawRow[], rowNumbers: readonly number[]): Float64Array => {
+  const { featureNames, coerce } = parts
+  const matrixOf = (rows: readonly RawRow[]): Float64Array => {
     const matrix = new Float64Array(rows.length * featureNames.length)
     rows.forEach((row, i) => {
-      parts.features(row, rowNumbers[i], matrix, i * featureNames.length)
+      parts.features(row, matrix, i * featureNames.length)
     })
     return matrix
   }
@@ -41,15 +43,17 @@ export function assemblePredictor(parts: PredictorParts): Predictor {
     task,
     format,
     inputs: signature.inputs,
+    inputNames: new Set(signature.inputs.map((input) => input.name)),
     featureNames,
+    coerce,
     score: (rows, rowNumbers) => {
-      const outputs = parts.score(matrixOf(rows, rowNumbers), rows.length)
+      const outputs = parts.score(matrixOf(rows), rows.length)
       if (outputs instanceof Promise) return outputs.then((late) => checked(late, rowNumbers))
       return checked(outputs, rowNumbers)
     },
-    explain: (rows, rowNumbers) => {
+    explain: (rows) => {
       if (!parts.explain) throw new MillraceError('MR_SERVE_EXPLAIN', { model, format })
-      return parts.explain(matrixOf(rows, rowNumbers), rows.length)
+      return parts.explain(matrixOf(rows), rows.length)
     },
     dispose: parts.dispose,
   }

@@ -29,20 +29,31 @@ export interface Predictor extends Held {
   task: ModelTask
   format: ModelVersion['format']
   inputs: readonly SignatureField[]
+  /** Names of `inputs`. */
+  inputNames: ReadonlySet<string>
   featureNames: readonly string[]
+  /** A client's row as the expressions take it, by the signature: this is what is scored and what is logged. Errors name row and field. */
+  coerce(row: RawRow, rowNumber: number): RawRow
   /**
-   * Calibrated outputs, one a row, in order. `rowNumbers` are what errors call the rows. At once when the model is cheap, later when it
-   * runs in a worker. Errors: MR_SERVE_FIELD names row and field; MR_SERVE_OUTPUT when an output is no number.
+   * Calibrated outputs of coerced rows, one a row, in order: at once when the model is cheap, later when it runs in a worker. `rowNumbers` are
+   * what errors call the rows. Errors: MR_SERVE_OUTPUT when an output is no number.
    */
   score(rows: readonly RawRow[], rowNumbers: readonly number[]): Float64Array | Promise<Float64Array>
-  /** Errors: as `score`; MR_SERVE_EXPLAIN when the format has no exact explanation. */
-  explain(rows: readonly RawRow[], rowNumbers: readonly number[]): Explanation[]
+  /** Explanations of coerced rows. Errors: MR_SERVE_EXPLAIN when the format has no exact explanation. */
+  explain(rows: readonly RawRow[]): Explanation[]
 }
 
 /** A value of a row, null when the row does not have the column itself (what objects inherit is not a value). */
 export function fieldOf(row: RawRow, column: string): Json {
   const value = row[column]
   return value === undefined || typeof value === 'function' ? null : value
+}
+
+/** Fields of a row that the signature does not name. They are ignored, and counted. */
+export function countUnknown(row: RawRow, known: ReadonlySet<string>): number {
+  let unknown = 0
+  for (const name in row) if (!known.has(name)) unknown++
+  return unknown
 }
 
 /** Share above which a binary model's label is true. */

@@ -18,7 +18,7 @@ import { groupByMember, type MemberGroup } from './member-groups.ts'
 import { ServeMetrics } from './metrics.ts'
 import { ModelCache } from './model-cache.ts'
 import { type LogPolicy, PredictionLog } from './prediction-log.ts'
-import { type Explanation, fieldOf, type Predictor, type RawRow } from './predictor.ts'
+import { countUnknown, type Explanation, fieldOf, type Predictor, type RawRow } from './predictor.ts'
 import { RecentIds } from './recent-ids.ts'
 import { parseAddress, type RoutedBundle, Router, routeFor, shadowsOf } from './router.ts'
 import { ServeStats } from './serve-stats.ts'
@@ -72,10 +72,14 @@ export interface StationOptions {
 interface Scored {
   route: RoutedBundle
   groups: MemberGroup[]
-  columns: ReadonlySet<string>
+  columns: Set<string>
+  /** Coerced rows, in the order of the request. */
+  rows: RawRow[]
   outputs: Float64Array
   explanations?: Explanation[]
   task: ModelTask
+  /** Fields that no signature names. */
+  ignored: number
 }
 
 interface ShadowWork {
@@ -147,10 +151,11 @@ export class Station {
       const route = routeFor(live, family, request.key ?? requestId, request.version)
       const scored = await this.#score(route, request, member)
       const ids = request.ids ?? this.#rowIds(requestId, request)
-      const block = this.#block(family, scored, request.rows, ids, request.trace)
+      const block = this.#block(family, scored, ids, request.trace)
       await this.log.predictions([block])
       for (const id of ids) this.#recent.add(id)
       this.#shadow({ ...request, model: family, member, ids, routes: shadowsOf(live, route) })
+      this.metrics.ignoredFields += scored.ignored
       this.#answered(family, route, ids.length, performance.now() - begunMs)
       const { task, outputs, explanations } = scored
       const { version, role } = route
@@ -261,9 +266,11 @@ export class Station {
       route,
       groups,
       columns: new Set(),
+      rows: new Array<RawRow>(request.rows.length),
       outputs: new Float64Array(request.rows.length),
       explanations: request.explain ? new Array<Explanation>(request.rows.length) : undefined,
       task: 'regression',
+      ignored: 0,
     }
     const under: Promise<void>[] = []
     for (const group of groups) {
@@ -279,7 +286,6 @@ export class Station {
   #block(
     model: string,
     scored: Scored,
-    rows: readonly RawRow[],
     ids: readonly string[],
     trace: string | undefined,
     withInputs = true,
@@ -287,7 +293,7 @@ export class Station {
     const nRows = ids.length
     const inputs: Record<string, Json[]> = {}
     if (withInputs)
-      for (const column of scored.columns) inputs[column] = rows.map((row) => fieldOf(row, column))
+      for (const column of scored.columns) inputs[column] = scored.rows.map((row) => fieldOf(row, column))
     const modelVersion = new Array<number>(nRows).fill(0)
     scored.groups.forEach((group, g) => {
       for (const i of group.rows) modelVersion[i] = g
@@ -334,7 +340,7 @@ export class Station {
       const begunMs = performance.now()
       try {
         const scored = await this.#score(route, { rows: work.rows }, work.member)
-        await this.log.predictions([this.#block(work.model, scored, work.rows, work.ids, work.trace, false)])
+        await this.log.predictions([this.#block(work.model, scored, work.ids, work.trace, false)])
         const seconds = (performance.now() - begunMs) / 1000
         this.metrics.answered(work.model, route.version, route.role, work.rows.length, seconds)
       } catch (error) {
@@ -366,16 +372,19 @@ function scoreGroup(
   scored: Scored,
 ): void | Promise<void> {
   const all = group.rows.length === rows.length
-  const own = all ? rows : group.rows.map((i) => rows[i])
+  const own = group.rows.map((i) => {
+    scored.ignored += countUnknown(rows[i], predictor.inputNames)
+    scored.rows[i] = predictor.coerce(rows[i], i)
+    return scored.rows[i]
+  })
   scored.task = predictor.task
-  const columns = scored.columns as Set<string>
-  for (const field of predictor.inputs) columns.add(field.name)
+  for (const field of predictor.inputs) scored.columns.add(field.name)
   const place = (outputs: Float64Array): void => {
     if (all) scored.outputs = outputs
     else for (let k = 0; k < outputs.length; k++) scored.outputs[group.rows[k]] = outputs[k]
   }
   if (scored.explanations) {
-    const explained = predictor.explain(own, group.rows)
+    const explained = predictor.explain(own)
     explained.forEach((explanation, k) => {
       ;(scored.explanations as Explanation[])[group.rows[k]] = explanation
     })

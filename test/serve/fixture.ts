@@ -73,6 +73,8 @@ export function loadConstant(store: Store) {
       digest,
       version,
       bytes: bytes.length,
+      coerce: (row) => row,
+      featureNames: version.featureInfo.map((feature) => feature.name),
       features: () => undefined,
       score: (_, nRows) => new Float64Array(nRows).fill(output),
     })

@@ -19,6 +19,9 @@ export interface Problem {
 export function codedError(thrown: unknown, request: FastifyRequest, bodyBytesMax: number): MillraceError {
   if (isMillraceError(thrown)) return thrown
   const { code } = thrown as { code?: string }
+  if (code === 'ECONNRESET' || code === 'ECONNABORTED') {
+    return new MillraceError('MR_CANCELLED', { what: 'the request' }, { cause: thrown })
+  }
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
     const got = Number(request.headers['content-length'] ?? bodyBytesMax + 1)
     const data = { limit: 'bodyBytesMax', max: bodyBytesMax, got, unit: 'bytes' }
