@@ -86,8 +86,8 @@ function tableTest(
   const rowSums = pooled.map((row) => row.reduce((a, b) => a + b, 0))
   const total = rowSums.reduce((a, b) => a + b, 0)
   const columns = pooled[0]?.length ?? 0
-  const df = (pooled.length - 1) * (columns - 1)
-  if (df <= 0) return { statistic: 0, pValue: 1, df: 0 }
+  const df = Math.max(0, pooled.length - 1) * Math.max(0, columns - 1)
+  if (df === 0) return { statistic: 0, pValue: 1, df: 0 }
   let statistic = 0
   for (let c = 0; c < columns; c++) {
     const columnSum = pooled.reduce((a, row) => a + row[c], 0)

@@ -1,0 +1,128 @@
+/** HyperLogLog: distinct values in 4 KiB, mergeable. Source: Flajolet and others, 2007; estimator of Ertl, 2017, "New cardinality estimation algorithms". */
+import { MillraceError } from '../core/errors.ts'
+import { mix32 } from '../core/rng.ts'
+import { requireRange } from './inputs.ts'
+
+/** Largest number of leading zeros + 1 that a register holds: 32 hashed bits and the 20 or more left of the other word. */
+const RANK_MAX = 53
+
+export interface HllSketch {
+  kind: 'HllSketch'
+  /** 2^lgK registers; relative standard error 1.04 / √2^lgK: 1.6 % at the default 12. */
+  lgK: number
+  registers: Uint8Array
+}
+
+export function emptyHll(lgK = 12): HllSketch {
+  requireRange(Number.isInteger(lgK) && lgK >= 4 && lgK <= 16, 'lgK', 'a whole number from 4 to 16', lgK)
+  return { kind: 'HllSketch', lgK, registers: new Uint8Array(2 ** lgK) }
+}
+
+/** Takes one value, in place. A number and its text are different values; -0 is 0, NaN is one value. Cost: O(length). */
+export function addToHll(into: HllSketch, value: string | number): void {
+  const [high, low] = typeof value === 'number' ? hashNumber(value) : hashText(value)
+  const register = high >>> (32 - into.lgK)
+  const rest = (high << into.lgK) >>> 0
+  const rank = low !== 0 ? Math.clz32(low) + 1 : 33 + Math.min(20, Math.clz32(rest))
+  if (rank > into.registers[register]) into.registers[register] = rank
+}
+
+/** Two 32-bit words over the UTF-16 units, with different multipliers and a full final mix. */
+function hashText(text: string): [number, number] {
+  let a = 0x2f0b4c47
+  let b = 0x51ed270b
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    a = Math.imul(a ^ unit, 0x01000193)
+    b = Math.imul(((b << 13) | (b >>> 19)) ^ unit, 0x9e3779b1)
+  }
+  return [mix32(a ^ text.length ^ mix32(b)), mix32(b + Math.imul(text.length, 0x27d4eb2f))]
+}
+
+const NUMBER_BITS = new DataView(new ArrayBuffer(8))
+
+function hashNumber(value: number): [number, number] {
+  NUMBER_BITS.setFloat64(0, value === 0 ? 0 : value)
+  const top = mix32(NUMBER_BITS.getInt32(0) ^ 0x3c6ef372)
+  const bottom = NUMBER_BITS.getInt32(4)
+  const a = mix32(top ^ bottom)
+  return [mix32(a + 0x9e3779b9), mix32(top + Math.imul(mix32(bottom ^ 0x7f4a7c15), 0x85ebca6b))]
+}
+
+/** Sketch of both sets: the larger of each register; neither is changed. Errors: MR_STATS_BINS for another lgK. */
+export function mergeHll(a: HllSketch, b: HllSketch): HllSketch {
+  if (a.lgK !== b.lgK) {
+    throw new MillraceError('MR_STATS_BINS', {
+      what: 'merging HLL sketches',
+      a: `lgK ${a.lgK}`,
+      b: `lgK ${b.lgK}`,
+    })
+  }
+  return { ...a, registers: a.registers.map((rank, i) => Math.max(rank, b.registers[i])) }
+}
+
+/** Number of distinct values, about; 0 for none. Unbiased from one to billions. Cost: O(registers). */
+export function hllEstimate(sketch: HllSketch): number {
+  const m = sketch.registers.length
+  const counts = new Float64Array(RANK_MAX + 1)
+  for (const rank of sketch.registers) counts[rank]++
+  let z = m * tau(1 - counts[RANK_MAX] / m)
+  for (let rank = RANK_MAX - 1; rank >= 1; rank--) z = (z + counts[rank]) / 2
+  z += m * sigma(counts[0] / m)
+  return (m * m) / (2 * Math.LN2 * z)
+}
+
+/** x + Σ x^(2^k)·2^(k-1), for the empty registers. */
+function sigma(share: number): number {
+  if (share === 1) return Number.POSITIVE_INFINITY
+  let x = share
+  let y = 1
+  let z = share
+  for (let before = Number.NaN; z !== before; ) {
+    before = z
+    x *= x
+    z += x * y
+    y += y
+  }
+  return z
+}
+
+/** (1 - x - Σ (1 - x^(2^-k))²·2^-k) / 3, for the full registers. */
+function tau(share: number): number {
+  if (share === 0 || share === 1) return 0
+  let x = share
+  let y = 1
+  let z = 1 - share
+  for (let before = Number.NaN; z !== before; ) {
+    before = z
+    x = Math.sqrt(x)
+    y /= 2
+    z -= (1 - x) ** 2 * y
+  }
+  return z / 3
+}
+
+const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+
+/** Plain JSON: one character a register. */
+export function encodeHll(sketch: HllSketch): { kind: 'HllSketch'; lgK: number; registers: string } {
+  return {
+    kind: 'HllSketch',
+    lgK: sketch.lgK,
+    registers: Array.from(sketch.registers, (r) => DIGITS[r]).join(''),
+  }
+}
+
+/** Reads `encodeHll` back; MR_STATS_DECODE when it is not such a thing. */
+export function decodeHll(encoded: { kind: 'HllSketch'; lgK: number; registers: string }): HllSketch {
+  const sketch = emptyHll(encoded.lgK)
+  const refuse = (why: string) => new MillraceError('MR_STATS_DECODE', { what: 'HllSketch', why })
+  if (encoded.registers.length !== sketch.registers.length)
+    throw refuse(`${encoded.registers.length} registers, not ${sketch.registers.length}`)
+  for (let i = 0; i < sketch.registers.length; i++) {
+    const rank = DIGITS.indexOf(encoded.registers[i])
+    if (rank < 0 || rank > RANK_MAX) throw refuse(`register ${i} is malformed`)
+    sketch.registers[i] = rank
+  }
+  return sketch
+}
