@@ -11,7 +11,10 @@ import { openFileObjects } from './objects/files.ts'
 import type { Store } from './ports.ts'
 import { openRecords } from './records.ts'
 
-/** Opens the store of one folder: objects as files, refs and journal on SQLite, the log as segments. Any number of processes may have it open. */
+/**
+ * Opens the store of one folder: objects as files, refs and journal on SQLite, the log as segments. Any
+ * number of processes may have it open.
+ */
 export async function openEmbedded(
   dir: string,
   options: { clock: Clock; limits?: Partial<Limits> },

@@ -12,11 +12,12 @@ export interface StoreOptions {
 }
 
 /**
- * Opens a store: a folder as a path, as `{ dir }` or as a `file:` URL; it is made when it is not there. Puts right what a
- * crash left half done and says so in `repaired`. The adapter is loaded here and only when it is asked for.
+ * Opens a store: a folder as a path, as `{ dir }` or as a `file:` URL; it is made when it is not there. Puts
+ * right what a crash left half done and says so in `repaired`. The adapter is loaded here and only when it is
+ * asked for.
  *
- * Errors: MR_STORE_SCHEME, MR_STORE_FOREIGN (the folder is something else), MR_STORE_NEWER, MR_STORE_DAMAGED, MR_STORE_BUSY,
- * MR_NO_PERMISSION, MR_NO_SPACE.
+ * Errors: MR_STORE_SCHEME, MR_STORE_FOREIGN (the folder is something else), MR_STORE_NEWER, MR_STORE_DAMAGED,
+ * MR_STORE_BUSY, MR_NO_PERMISSION, MR_NO_SPACE.
  */
 export async function openStore(where: string | { dir: string }, options: StoreOptions): Promise<Store> {
   const dir = resolve(typeof where === 'string' ? folderOf(where) : where.dir)

@@ -1,19 +1,27 @@
 /**
- * The three kinds of storage and the log, as ports. Adapters are chosen by URL in `open.ts` and each passes the contract suite in
- * `test/contract/`. Every method is safe to call from several processes at once.
+ * The three kinds of storage and the log, as ports. Adapters are chosen by URL in `open.ts` and each passes
+ * the contract suite in `test/contract/`. Every method is safe to call from several processes at once.
  */
 import type { Json } from '../core/canonical.ts'
 import type { Digest, JournalEvent } from '../core/records.ts'
 
-/** Immutable bytes by digest. A digest never gets other bytes; a write is whole or absent, also after `kill -9`. */
+/**
+ * Immutable bytes by digest. A digest never gets other bytes; a write is whole or absent, also after
+ * `kill -9`.
+ */
 export interface Objects {
   /** Stores bytes and resolves when they are durable. Idempotent. The caller keeps its buffer. */
   put(bytes: Uint8Array): Promise<Digest>
   /** Stores many at once with one wait for the disk; digests in the order given. */
   putAll(items: Uint8Array[]): Promise<Digest[]>
-  /** Takes over a finished local file (moves it if it can) and resolves when durable. The file is gone afterwards, also on a duplicate. */
+  /**
+   * Takes over a finished local file (moves it if it can) and resolves when durable. The file is gone
+   * afterwards, also on a duplicate.
+   */
   putFile(path: string): Promise<{ digest: Digest; bytes: number }>
-  /** Bytes, verified against the digest. Throws MR_OBJECT_MISSING or MR_OBJECT_CORRUPT (which names the file). */
+  /**
+   * Bytes, verified against the digest. Throws MR_OBJECT_MISSING or MR_OBJECT_CORRUPT (which names the file).
+   */
   get(digest: Digest): Promise<Uint8Array>
   /** A local path to read from (engines map it); throws MR_OBJECT_MISSING. The file must not be written. */
   path(digest: Digest): Promise<string>
@@ -62,9 +70,15 @@ export interface Meta {
   refs(prefix: string): Promise<Ref[]>
   /** Where a ref has pointed, newest first, at most `limit`. */
   history(name: string, limit?: number): Promise<{ digest: Digest | null; seq: number; movedAt: number }[]>
-  /** Moves all refs and appends one event, or does nothing. A lost compare-and-set is a value. Durable when it resolves. */
+  /**
+   * Moves all refs and appends one event, or does nothing. A lost compare-and-set is a value. Durable when it
+   * resolves.
+   */
   commit(change: { moves?: RefMove[]; event: NewEvent }): Promise<CommitResult>
-  /** Events after `after` (default 0), oldest first unless `newest`; at most `limit` (default and cap: limits.journalPageMax). */
+  /**
+   * Events after `after` (default 0), oldest first unless `newest`; at most `limit` (default and cap:
+   * limits.journalPageMax).
+   */
   events(query?: {
     after?: number
     before?: number
@@ -105,16 +119,23 @@ export interface Job {
 /** Leased work on the metadata database. All times are passed in: no clock inside. */
 export interface JobTable {
   /**
-   * Adds jobs that are not there yet (or requeues failed and cancelled ones, with `again` done ones too); returns how many were added.
-   * A job waits for all its needs, also for one that is enqueued only later; when one of them fails or is cancelled, so does the job, with the reason.
+   * Adds jobs that are not there yet (or requeues failed and cancelled ones, with `again` done ones too);
+   * returns how many were added. A job waits for all its needs, also for one that is enqueued only later;
+   * when one of them fails or is cancelled, so does the job, with the reason.
    */
   enqueue(
     jobs: { id: Digest; task: string; needs?: Digest[]; priority?: number; again?: boolean }[],
     now: number,
   ): Promise<number>
-  /** Leases a job whose lease has expired, or else the most urgent one (highest priority, then oldest) whose needs are done. Counts a try. */
+  /**
+   * Leases a job whose lease has expired, or else the most urgent one (highest priority, then oldest) whose
+   * needs are done. Counts a try.
+   */
   claim(worker: string, now: number, leaseMs: number): Promise<Job | undefined>
-  /** Puts back what a worker holds, without counting a try: for an orderly stop, or when its process is known to be dead. */
+  /**
+   * Puts back what a worker holds, without counting a try: for an orderly stop, or when its process is known
+   * to be dead.
+   */
   release(worker: string): Promise<number>
   /** Extends the lease; false when it was lost. */
   heartbeat(
@@ -124,7 +145,10 @@ export interface JobTable {
     leaseMs: number,
     progress?: { done: number; note: string },
   ): Promise<boolean>
-  /** Ends a job; false when the lease was lost and someone else has it. `failed` below `triesMax` is queued again. */
+  /**
+   * Ends a job; false when the lease was lost and someone else has it. `failed` below `triesMax` is queued
+   * again.
+   */
   finish(
     id: Digest,
     fence: number,
@@ -138,32 +162,46 @@ export interface JobTable {
   cancel(ids: Digest[], now: number): Promise<void>
 }
 
-/** A place in a stream after some append: segment number and byte offset in it. Compare as a pair. Positions come from `append` and `read` alone. */
+/**
+ * A place in a stream after some append: segment number and byte offset in it. Compare as a pair. Positions
+ * come from `append` and `read` alone.
+ */
 export interface LogPosition {
   segment: number
   offset: number
 }
 
 /**
- * High-rate observations: streams of JSON records in append-only segments. Appends of one moment share one wait for the disk.
- * Torn tails (a crash in the middle of a write) are cut at the next open; nothing acknowledged is in them.
+ * High-rate observations: streams of JSON records in append-only segments. Appends of one moment share one
+ * wait for the disk. Torn tails (a crash in the middle of a write) are cut at the next open; nothing
+ * acknowledged is in them.
  */
 export interface Log {
   /**
-   * Appends and resolves when durable, with the position after the last record: reading after it yields later appends only. The records of
-   * one call are kept all or not at all. Records are JSON texts without newlines, as `JSON.stringify` prints them. One process
-   * writes a stream at a time: MR_LOG_WRITER names the other. MR_LOG_BUSY when too much waits for the disk.
+   * Appends and resolves when durable, with the position after the last record: reading after it yields later
+   * appends only. The records of one call are kept all or not at all. Records are JSON texts without
+   * newlines, as `JSON.stringify` prints them. One process writes a stream at a time: MR_LOG_WRITER names the
+   * other. MR_LOG_BUSY when too much waits for the disk.
    */
   append(stream: string, records: string[]): Promise<LogPosition>
-  /** Records after a position, in order, in batches; ends at the tail as it was when called. Only durable records are seen. Throws MR_LOG_DAMAGED. */
+  /**
+   * Records after a position, in order, in batches; ends at the tail as it was when called. Only durable
+   * records are seen. Throws MR_LOG_DAMAGED.
+   */
   read(stream: string, after?: LogPosition): AsyncIterable<{ records: string[]; next: LogPosition }>
   /** Closes the current segment, so that it can be compacted; returns the closed segments that exist. */
   seal(stream: string): Promise<{ segment: number; path: string; bytes: number; records: number }[]>
-  /** All segments as newline-delimited JSON files. Engines read the sealed ones; the open one may end in half a line while it is written. */
+  /**
+   * All segments as newline-delimited JSON files. Engines read the sealed ones; the open one may end in half
+   * a line while it is written.
+   */
   segments(
     stream: string,
   ): Promise<{ segment: number; path: string; bytes: number; records: number; sealed: boolean }[]>
-  /** Drops a closed segment after it was compacted; absent is fine. Throws MR_LOG_SEGMENT_OPEN for the one being written. */
+  /**
+   * Drops a closed segment after it was compacted; absent is fine. Throws MR_LOG_SEGMENT_OPEN for the one
+   * being written.
+   */
   drop(stream: string, segment: number): Promise<void>
   close(): Promise<void>
 }
@@ -184,11 +222,14 @@ export interface Store {
   putRecord(record: object): Promise<Digest>
   putRecords(records: object[]): Promise<Digest[]>
   /**
-   * Reads a record; throws MR_RECORD_KIND when its `kind` is another. Recently read records are cached and shared, so what
-   * is returned is frozen: copy it to change it.
+   * Reads a record; throws MR_RECORD_KIND when its `kind` is another. Recently read records are cached and
+   * shared, so what is returned is frozen: copy it to change it.
    */
   getRecord<R extends { kind: string }>(digest: Digest, kind: R['kind']): Promise<R>
-  /** Folder of this open store for scratch files, on the same file system as the objects; removed at close, or at a later open after a crash. */
+  /**
+   * Folder of this open store for scratch files, on the same file system as the objects; removed at close, or
+   * at a later open after a crash.
+   */
   scratch: string
   /** What opening put right; empty after an orderly close. */
   repaired: Repair[]

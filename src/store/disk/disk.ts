@@ -1,4 +1,7 @@
-/** The boundary to the file system: what must be durable goes through here, and a test can stand in for the disk. */
+/**
+ * The boundary to the file system: what must be durable goes through here, and a test can stand in for the
+ * disk.
+ */
 import { type FileHandle, open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
@@ -65,7 +68,10 @@ export function sharedWait(wait: () => Promise<void>): () => Promise<void> {
   }
 }
 
-/** Maps with at most `atOnce` under way; answers in the order given. The first failure is thrown after the others ended. */
+/**
+ * Maps with at most `atOnce` under way; answers in the order given. The first failure is thrown after the
+ * others ended.
+ */
 export async function mapAtOnce<A, B>(
   items: A[],
   atOnce: number,

@@ -5,8 +5,8 @@ const FORBIDDEN = new Set(['EACCES', 'EPERM', 'EROFS', 'SQLITE_READONLY', 'SQLIT
 const DAMAGED = new Set(['SQLITE_CORRUPT', 'SQLITE_NOTADB'])
 
 /**
- * Turns what the system or SQLite says into an error of the catalogue, or gives it back as it is. The one place that
- * knows the names ENOSPC, EACCES and their kin. `act` completes "no permission to … <path>".
+ * Turns what the system or SQLite says into an error of the catalogue, or gives it back as it is. The one
+ * place that knows the names ENOSPC, EACCES and their kin. `act` completes "no permission to … <path>".
  */
 export function fault(thrown: unknown, path: string, act: string): Error {
   if (isMillraceError(thrown)) return thrown

@@ -30,7 +30,10 @@ export function layoutOf(dir: string): Layout {
 /** Names that a store whose creation was cut short may hold before it has its mark. */
 const OWN = /^(objects|log|scratch|meta\.sqlite(-wal|-shm|-journal)?|store\.json.*)$/
 
-/** Checks that a folder is a store this version can use, or makes it one. Throws MR_STORE_FOREIGN, MR_STORE_NEWER, MR_NO_PERMISSION. */
+/**
+ * Checks that a folder is a store this version can use, or makes it one. Throws MR_STORE_FOREIGN,
+ * MR_STORE_NEWER, MR_NO_PERMISSION.
+ */
 export async function prepareLayout(dir: string): Promise<Layout> {
   const layout = layoutOf(dir)
   try {

@@ -9,11 +9,13 @@ export interface Lock {
 }
 
 /**
- * Takes a lock of the operating system on a file, or gives `undefined` when another holder lives, in this process or any other.
+ * Takes a lock of the operating system on a file, or gives `undefined` when another holder lives, in this
+ * process or any other.
  *
- * Node has no file locks of its own, and a file with a pid lies after a crash, a reused pid or a second container; SQLite's lock on an
- * empty database is released by the kernel with its process, so no lock is ever stale. The file stays empty. Nobody may open it by
- * other means: closing any handle on it would drop the lock (POSIX).
+ * Node has no file locks of its own, and a file with a pid lies after a crash, a reused pid or a second
+ * container; SQLite's lock on an empty database is released by the kernel with its process, so no lock is
+ * ever stale. The file stays empty. Nobody may open it by other means: closing any handle on it would drop
+ * the lock (POSIX).
  */
 export function tryLock(path: string): Lock | undefined {
   const db = openEmpty(path)

@@ -17,8 +17,9 @@ export interface Scratch {
 const DOOR = 'open.lock'
 
 /**
- * Opens this process's own folder under `root` and removes those whose process has ended. Each folder has a lock file beside it that
- * its owner holds; opening and cleaning take turns behind one more lock, so that no folder is seen half made.
+ * Opens this process's own folder under `root` and removes those whose process has ended. Each folder has a
+ * lock file beside it that its owner holds; opening and cleaning take turns behind one more lock, so that no
+ * folder is seen half made.
  */
 export async function openScratch(root: string): Promise<Scratch> {
   const door = await lockWithin(join(root, DOOR), STORE_LIMITS.busyWaitMsMax)

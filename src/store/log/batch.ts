@@ -1,13 +1,15 @@
 import { crc32 } from 'node:zlib'
 
 /**
- * How one append lies in a segment: its records as lines, and after the last record, before its line end, 64 blanks that carry the
- * checksum. A space is a 0 and a tab a 1: 32 bits CRC-32 of the batch up to the blanks, then 32 bits of its length in bytes, high bits first.
+ * How one append lies in a segment: its records as lines, and after the last record, before its line end, 64
+ * blanks that carry the checksum. A space is a 0 and a tab a 1: 32 bits CRC-32 of the batch up to the blanks,
+ * then 32 bits of its length in bytes, high bits first.
  *
  *     {"id":"a"}\n{"id":"b"}<64 blanks>\n
  *
- * JSON allows blanks there, so a segment stays newline-delimited JSON for every reader, one wait for the disk covers records and checksum, and
- * the end of the last whole batch can be found from behind. No record ends in a blank, so a line that does ends a batch.
+ * JSON allows blanks there, so a segment stays newline-delimited JSON for every reader, one wait for the disk
+ * covers records and checksum, and the end of the last whole batch can be found from behind. No record ends
+ * in a blank, so a line that does ends a batch.
  */
 export const SEAL_BYTES = 64
 const SPACE = 32
@@ -45,7 +47,10 @@ export function endsBatch(bytes: Buffer, iNewline: number): boolean {
   return last === SPACE || last === TAB
 }
 
-/** Start of the records of the batch whose line ends at `iNewline`, when its seal is whole and true; else undefined. */
+/**
+ * Start of the records of the batch whose line ends at `iNewline`, when its seal is whole and true; else
+ * undefined.
+ */
 export function sealedStart(bytes: Buffer, iNewline: number): number | undefined {
   const end = iNewline - SEAL_BYTES
   if (end < 1) return undefined

@@ -9,8 +9,9 @@ import { readRange, segmentNumbers, segmentPath } from './segment-files.ts'
 type Batch = { records: string[]; next: LogPosition }
 
 /**
- * Reads a stream in any process, also while its writer writes. The end is fixed when reading begins; a wait for the disk at that moment makes
- * everything before it durable, so that no reader ever sees a record that a crash could take back.
+ * Reads a stream in any process, also while its writer writes. The end is fixed when reading begins; a wait
+ * for the disk at that moment makes everything before it durable, so that no reader ever sees a record that a
+ * crash could take back.
  */
 export async function* readStream(stream: string, folder: string, after?: LogPosition): AsyncIterable<Batch> {
   const numbers = await segmentNumbers(folder)
@@ -88,7 +89,10 @@ async function* readSegment({ stream, path, segment, start, end }: Part): AsyncI
   }
 }
 
-/** Whole batches from the start of `bytes`; stops at the first that is not there in full, and says when one is there but false. */
+/**
+ * Whole batches from the start of `bytes`; stops at the first that is not there in full, and says when one is
+ * there but false.
+ */
 function parseBatches(bytes: Buffer): { records: string[]; end: number; damaged: boolean } {
   const records: string[] = []
   let start = 0

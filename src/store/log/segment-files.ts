@@ -31,7 +31,10 @@ export async function segmentNumbers(folder: string): Promise<number[]> {
   return numbers.sort((a, b) => a - b)
 }
 
-/** Where the last whole batch of a segment ends: looks at the tail first, and at all of it only when the tail has none. */
+/**
+ * Where the last whole batch of a segment ends: looks at the tail first, and at all of it only when the tail
+ * has none.
+ */
 export async function wholeBytes(handle: FileHandle, size: number): Promise<number> {
   for (let window = Math.min(size, 256 * 1024); window > 0; window = Math.min(size, window * 16)) {
     const end = lastBatchEnd(await readRange(handle, size - window, window))

@@ -17,7 +17,10 @@ export interface SegmentLimits {
 
 type Segment = Awaited<ReturnType<Log['segments']>>[number]
 
-/** The log on segment files: `<root>/<stream>/00000001.ndjson` and on. The highest number is the one being written. */
+/**
+ * The log on segment files: `<root>/<stream>/00000001.ndjson` and on. The highest number is the one being
+ * written.
+ */
 export function openSegmentLog(root: string, limits: SegmentLimits = LIMITS): Log {
   const writers = new Map<string, Promise<Writer>>()
   /** Closed segments never change. */

@@ -23,7 +23,10 @@ interface Tail {
   offset: number
 }
 
-/** The one writer of a stream. It holds the stream's lock from opening to close; after a failed write it is broken and must be opened anew. */
+/**
+ * The one writer of a stream. It holds the stream's lock from opening to close; after a failed write it is
+ * broken and must be opened anew.
+ */
 export interface Writer {
   append(records: string[]): Promise<LogPosition>
   /** Closes the current segment unless it is empty. */
@@ -33,7 +36,10 @@ export interface Writer {
   close(): Promise<void>
 }
 
-/** Takes the stream's lock, cuts a torn tail, and is ready to append. Throws MR_LOG_WRITER when another writer lives. */
+/**
+ * Takes the stream's lock, cuts a torn tail, and is ready to append. Throws MR_LOG_WRITER when another writer
+ * lives.
+ */
 export async function openWriter(
   stream: string,
   folder: string,

@@ -10,9 +10,10 @@ type Row = Selectable<Schema['jobs']>
 type NewJob = Parameters<JobTable['enqueue']>[0][number]
 
 /**
- * Leased work. A job is `queued` until a worker claims it, `leased` while its worker sends heartbeats, and ends `done`, `failed` or
- * `cancelled`. A lease that ran out may be claimed by anyone; the fence, raised by each claim, keeps the slow worker from ending what is
- * no longer its own. Every change is one statement or one transaction, so any number of processes may work.
+ * Leased work. A job is `queued` until a worker claims it, `leased` while its worker sends heartbeats, and
+ * ends `done`, `failed` or `cancelled`. A lease that ran out may be claimed by anyone; the fence, raised by
+ * each claim, keeps the slow worker from ending what is no longer its own. Every change is one statement or
+ * one transaction, so any number of processes may work.
  */
 export function openJobTable(db: Kysely<Schema>): JobTable {
   const write = <T>(work: (tx: Kysely<Schema>) => Promise<T>): Promise<T> => db.transaction().execute(work)
@@ -241,7 +242,10 @@ async function endedAmong(tx: Kysely<Schema>, ids: string[]): Promise<Row[]> {
   return rows
 }
 
-/** Queued jobs that need one of `ended` can never start: they end the same way, and so on to their own dependents, level by level. */
+/**
+ * Queued jobs that need one of `ended` can never start: they end the same way, and so on to their own
+ * dependents, level by level.
+ */
 async function endDependents(tx: Kysely<Schema>, ended: Row[], now: number): Promise<void> {
   for (let level = ended; level.length > 0; ) {
     const next: Row[] = []
@@ -278,7 +282,8 @@ function endNeedingOneOf(tx: Kysely<Schema>, causes: Row[], now: number): Promis
 /** The first cause is kept through the chain, not wrapped again at each step. */
 function reasonOf({ id, task, state, error }: Row): string {
   if (error?.startsWith('needs ')) return error
-  return `needs ${task} ${shortDigest(id)}, which ${state === 'failed' ? 'failed' : 'was cancelled'}${error ? `: ${error}` : ''}`
+  const end = state === 'failed' ? 'failed' : 'was cancelled'
+  return `needs ${task} ${shortDigest(id)}, which ${end}${error ? `: ${error}` : ''}`
 }
 
 async function withNeeds(db: Kysely<Schema>, rows: Row[]): Promise<Job[]> {

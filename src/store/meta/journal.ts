@@ -28,7 +28,10 @@ export async function readHead(db: Kysely<Schema>): Promise<Head> {
   return row ?? { seq: 0, hash: GENESIS }
 }
 
-/** The event that comes after `head`: its hash covers everything else in it, and through `previous` all before it. */
+/**
+ * The event that comes after `head`: its hash covers everything else in it, and through `previous` all before
+ * it.
+ */
 export function chainEvent(head: Head, at: number, event: NewEvent): JournalEvent {
   const [type, subject, actor, reason] = [event.type, event.subject, event.actor, event.reason].map(asStored)
   const data = JSON.parse(canonicalJson(event.data)) as Json
@@ -36,7 +39,10 @@ export function chainEvent(head: Head, at: number, event: NewEvent): JournalEven
   return { ...body, hash: hashOf(body) }
 }
 
-/** Text as the database gives it back: what UTF-8 cannot say (half a surrogate pair) and U+0000 become U+FFFD before they are hashed. */
+/**
+ * Text as the database gives it back: what UTF-8 cannot say (half a surrogate pair) and U+0000 become U+FFFD
+ * before they are hashed.
+ */
 function asStored(text: string): string {
   return Buffer.from(text).toString().replaceAll('\0', '\ufffd')
 }
@@ -81,8 +87,8 @@ export async function readEvents(
 }
 
 /**
- * Recomputes the chain from the first event. Finds edited, inserted, removed and reordered events, and a cut tail as far as a ref was moved in it;
- * events cut from the end that moved nothing leave no trace.
+ * Recomputes the chain from the first event. Finds edited, inserted, removed and reordered events, and a cut
+ * tail as far as a ref was moved in it; events cut from the end that moved nothing leave no trace.
  */
 export async function findBreak(db: Kysely<Schema>): Promise<number | undefined> {
   let head: Head = { seq: 0, hash: GENESIS }

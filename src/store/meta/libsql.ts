@@ -17,9 +17,9 @@ import { STORE_LIMITS } from '../limits.ts'
 import type { Schema } from './schema.ts'
 
 /**
- * Opens SQLite through libsql for Kysely: write-ahead log, every commit waits for the disk. SQLite's own waiting for a busy database
- * is off, because it would block the whole process, and in vain when the holder is in this one; statements are tried again here instead,
- * with the event loop free in between.
+ * Opens SQLite through libsql for Kysely: write-ahead log, every commit waits for the disk. SQLite's own
+ * waiting for a busy database is off, because it would block the whole process, and in vain when the holder
+ * is in this one; statements are tried again here instead, with the event loop free in between.
  */
 export async function openLibsql(path: string): Promise<Kysely<Schema>> {
   const driver = new LibsqlDriver(path, connect(path))
@@ -61,8 +61,9 @@ class LibsqlDriver implements Driver {
   async init(): Promise<void> {}
 
   /**
-   * One connection: callers take turns, first come first served. SQLite answers at once, so that a chain of awaited statements would never let
-   * the event loop go; after each commit, and every few milliseconds, a turn begins by doing so.
+   * One connection: callers take turns, first come first served. SQLite answers at once, so that a chain of
+   * awaited statements would never let the event loop go; after each commit, and every few milliseconds, a
+   * turn begins by doing so.
    */
   async acquireConnection(): Promise<DatabaseConnection> {
     const before = this.#turn
@@ -83,7 +84,9 @@ class LibsqlDriver implements Driver {
     this.#endTurn?.()
   }
 
-  /** Takes the write lock at once: a transaction that reads first and writes later could be refused half-way. */
+  /**
+   * Takes the write lock at once: a transaction that reads first and writes later could be refused half-way.
+   */
   async beginTransaction(): Promise<void> {
     await this.#connection.exec('begin immediate')
   }
@@ -114,7 +117,10 @@ class LibsqlConnection implements DatabaseConnection {
     this.#db = db
   }
 
-  /** Runs a statement that takes or ends locks. It is not kept prepared: one that met a busy database would stay half run and bar every commit. */
+  /**
+   * Runs a statement that takes or ends locks. It is not kept prepared: one that met a busy database would
+   * stay half run and bar every commit.
+   */
   exec(sql: string): Promise<void> {
     return this.#whenFree(() => {
       this.#opened().exec(sql)

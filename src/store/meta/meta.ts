@@ -28,7 +28,10 @@ interface Waiting {
   reject(error: unknown): void
 }
 
-/** Refs, journal and jobs on one database. Commits that arrive while one is under way share the next transaction. */
+/**
+ * Refs, journal and jobs on one database. Commits that arrive while one is under way share the next
+ * transaction.
+ */
 export function openMeta(db: Kysely<Schema>, clock: Clock): Meta {
   let waiting: Waiting[] = []
   let committing: Promise<void> | undefined
@@ -106,7 +109,10 @@ function isRefName(name: string): boolean {
   return name !== '' && !/[\p{Cc}\p{Cs}\u{10ffff}]/u.test(name)
 }
 
-/** Answers are given only after the transaction is durable; a failure fails the whole group, of which nothing was kept. */
+/**
+ * Answers are given only after the transaction is durable; a failure fails the whole group, of which nothing
+ * was kept.
+ */
 async function commitGroup(db: Kysely<Schema>, clock: Clock, group: Waiting[]): Promise<void> {
   try {
     const results = await db.transaction().execute(async (tx) => {

@@ -2,7 +2,10 @@ import type { Kysely } from 'kysely'
 import { MillraceError } from '../../core/errors.ts'
 import type { Schema } from './schema.ts'
 
-/** One step of the schema. A step never changes after a release; what it got wrong is put right by a later one. */
+/**
+ * One step of the schema. A step never changes after a release; what it got wrong is put right by a later
+ * one.
+ */
 interface Migration {
   id: string
   up(db: Kysely<Schema>): Promise<void>
@@ -90,8 +93,8 @@ async function createJobs(db: Kysely<Schema>): Promise<void> {
 }
 
 /**
- * Brings a database to this version in one transaction; several processes may open a new one at once.
- * Throws MR_STORE_NEWER when it holds steps that this version does not know.
+ * Brings a database to this version in one transaction; several processes may open a new one at once. Throws
+ * MR_STORE_NEWER when it holds steps that this version does not know.
  */
 export async function migrate(db: Kysely<Schema>, path: string, now: number): Promise<void> {
   await db.transaction().execute(async (tx) => {

@@ -1,4 +1,7 @@
-/** Tables of the metadata database as Kysely sees them. Portable: ids and JSON as text, times as bigint milliseconds, no arrays. */
+/**
+ * Tables of the metadata database as Kysely sees them. Portable: ids and JSON as text, times as bigint
+ * milliseconds, no arrays.
+ */
 export interface Schema {
   migrations: { id: string; applied_at: number }
   refs: { name: string; digest: string; seq: number; moved_at: number }

@@ -4,7 +4,10 @@ import { pipeline } from 'node:stream/promises'
 import type { Digest } from '../../core/records.ts'
 import { STORE_LIMITS } from '../limits.ts'
 
-/** SHA-256 of bytes: small ones at once, large ones on the thread pool so that requests are answered meanwhile. */
+/**
+ * SHA-256 of bytes: small ones at once, large ones on the thread pool so that requests are answered
+ * meanwhile.
+ */
 export async function digestBytes(bytes: Uint8Array): Promise<Digest> {
   if (bytes.length <= STORE_LIMITS.hashInlineBytesMax)
     return `sha256:${createHash('sha256').update(bytes).digest('hex')}`

@@ -12,9 +12,10 @@ import { digestBytes, digestFile } from './digest-file.ts'
 const READ_ONLY = 0o444
 
 /**
- * Objects as files: `<root>/ab/cdef…` by digest, read-only. A write goes to `scratch`, waits for the disk, is renamed into place, and
- * waits for the name; waits on one folder are shared by all writers of the process. A file that is already there is
- * compared with what was to be written, and replaced when it is damaged: putting an object again heals it.
+ * Objects as files: `<root>/ab/cdef…` by digest, read-only. A write goes to `scratch`, waits for the disk, is
+ * renamed into place, and waits for the name; waits on one folder are shared by all writers of the process. A
+ * file that is already there is compared with what was to be written, and replaced when it is damaged:
+ * putting an object again heals it.
  */
 export function openFileObjects(root: string, scratch: string): Objects {
   const folders = new Map<string, { made: Promise<void>; sync: () => Promise<void> }>()
