@@ -1,2 +1,53 @@
 /** Error texts of the area `loop`. Each: what (subject, expected, got), fix (an act), retryable, HTTP status. */
-export const loop = {}
+export const loop = {
+  MR_LOOP_UNKNOWN: {
+    what: (d: { what: string; name: string; known: string[] }) =>
+      `the project has no ${d.what} "${d.name.slice(0, 64)}"`,
+    fix: (d: { what: string; name: string; known: string[] }) =>
+      d.known.length > 0
+        ? `use one of: ${d.known.slice(0, 20).join(', ')}`
+        : `add a ${d.what} to millrace.config.ts`,
+    retryable: false,
+    status: 404,
+  },
+  MR_LOOP_NO_DATA: {
+    what: (d: { dataset: string }) => `dataset "${d.dataset}" has no version yet`,
+    fix: (d: { dataset: string }) => `import it: millrace data import ${d.dataset}`,
+    retryable: false,
+    status: 409,
+  },
+  MR_LOOP_NO_RELEASE: {
+    what: (d: { model: string }) => `model "${d.model}" has no release`,
+    fix: (d: { model: string }) => `train and release it: millrace run ${d.model}`,
+    retryable: false,
+    status: 409,
+  },
+  MR_LOOP_NOTHING_BEFORE: {
+    what: (d: { model: string; version: number }) =>
+      `nothing was live before v${d.version} of model "${d.model}", so there is nothing to go back to`,
+    fix: (_: { model: string; version: number }) => 'train and release another version, or stop the server',
+    retryable: false,
+    status: 409,
+  },
+  MR_LOOP_GATES_CLOSED: {
+    what: (d: { model: string; version: number; failed: string[] }) =>
+      `v${d.version} of model "${d.model}" did not pass its gates: ${d.failed.join('; ')}`,
+    fix: (d: { model: string; version: number; failed: string[] }) =>
+      `see millrace gate ${d.model}, then change the data, the features or the gate`,
+    retryable: false,
+    status: 409,
+  },
+  MR_LOOP_PREDICTION_UNKNOWN: {
+    what: (d: { id: string }) => `no prediction "${d.id.slice(0, 64)}" is in the log`,
+    fix: (_: { id: string }) => 'check the id: every answer carries its own; old ones may have been dropped',
+    retryable: false,
+    status: 404,
+  },
+  MR_LOOP_MOVED: {
+    what: (d: { model: string }) => `the release of model "${d.model}" was moved by somebody else meanwhile`,
+    fix: (d: { model: string }) =>
+      `look at it (millrace status ${d.model}) and run the command again if it is still wanted`,
+    retryable: true,
+    status: 409,
+  },
+}

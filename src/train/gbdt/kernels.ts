@@ -121,8 +121,8 @@ const BLOCK_ROWS = 256
 /** Features one pass over the rows takes. More would spill registers. */
 const PASS_FEATURES = 32
 
-/** Keeps the loads of `touchRecords` from being optimised away. */
-let touched = 0
+/** Where the loads of `touchRecords` end, so that they are not optimised away. */
+const touched = new Int32Array(1)
 
 /**
  * Loads the records of a block into cache. A loop of loads alone has dozens of cache misses under way at once; the histogram loop has
@@ -147,7 +147,7 @@ export function buildHistogram(
   hist.fill(0)
   for (let from = begin; from < end; from += BLOCK_ROWS) {
     const to = Math.min(end, from + BLOCK_ROWS)
-    if (!everyRow) touched ^= touchRecords(records.words, records.stride, rows, from, to)
+    if (!everyRow) touched[0] ^= touchRecords(records.words, records.stride, rows, from, to)
     for (let j = 0; j < records.nFeatures; j += PASS_FEATURES) {
       const kernel = histogramKernel(Math.min(PASS_FEATURES, records.nFeatures - j), everyRow)
       kernel(hist, records.words, records.stride, j / 4, unit, hessShift, rows, from, to)

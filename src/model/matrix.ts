@@ -6,6 +6,7 @@
  */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { assert } from '../core/errors.ts'
+import type { ModelTask, Signature, TimeWindow } from '../core/records.ts'
 
 export const SPLITS = ['train', 'validate', 'test'] as const
 export type Split = (typeof SPLITS)[number]
@@ -30,6 +31,22 @@ export interface MatrixSlice {
   /** One column a feature, in header order. */
   columns: Float64Array[]
   target: Float64Array
+}
+
+/** What the other training tasks need to know of a matrix without opening it. */
+export interface PreparedPlan {
+  kind: 'PreparedPlan'
+  model: string
+  task: ModelTask
+  signature: Signature
+  each?: string
+  /** Members with enough rows, most rows first, with their training rows. */
+  members: { key: string; rows: number }[]
+  rows: Record<Split, number>
+  /** Mean target over the training rows. */
+  baseRate: number
+  window?: TimeWindow
+  notes: string[]
 }
 
 const MAGIC = 'MRMX1\n'

@@ -1,0 +1,10 @@
+/** All the work that a worker can be asked to do: the tasks of every station. Workers load this module. */
+import { importTask } from '../data/import-task.ts'
+import type { Task } from '../engine/ports.ts'
+import { gateTask } from '../gate/task.ts'
+import { fitTask } from '../train/fit.ts'
+import { prepareTask } from '../train/prepare.ts'
+
+const tasks: Task[] = [importTask, prepareTask, fitTask, gateTask]
+
+export default tasks

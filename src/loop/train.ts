@@ -1,0 +1,221 @@
+/** From a dataset version to a bundle with a verdict: prepare, fit the parent, fit the members, gate. Each step is a run that is never done twice. */
+import { digestOf } from '../core/digest.ts'
+import { MillraceError } from '../core/errors.ts'
+import { refs, subjects } from '../core/names.ts'
+import type { DatasetVersion, Digest, Finding, ModelBundle, Release } from '../core/records.ts'
+import { opens } from '../core/verdicts.ts'
+import type { ModelDef } from '../define/types.ts'
+import type { RunProgress } from '../engine/ports.ts'
+import { type GateReport, gateSpec } from '../gate/task.ts'
+import type { PreparedPlan } from '../model/matrix.ts'
+import { liveRoute } from '../release/machine.ts'
+import { fitSpec, type Prepared, prepareSpec, spanOf } from '../train/specs.ts'
+import { planSplit } from '../train/split.ts'
+import { datasetDef, modelDef, type Runtime } from './runtime.ts'
+
+export interface TrainRequest {
+  model: string
+  /** Default: the dataset's newest version. */
+  version?: Digest
+  reason: string
+  actor: string
+  signal?: AbortSignal
+  onProgress?: (progress: TrainProgress) => void
+}
+
+export interface TrainProgress {
+  stage: 'prepare' | 'parent' | 'members' | 'gate'
+  /** 0 to 1 of the stage. */
+  done: number
+  note: string
+}
+
+export interface Trained {
+  digest: Digest
+  bundle: ModelBundle
+  report: GateReport
+  /** Whether every gate is open. */
+  passed: boolean
+  plan: PreparedPlan
+  /** True when nothing had to be trained. */
+  known: boolean
+}
+
+/** Trains a model (a family with `each`) on a dataset version, gates it against what is live, and records it as the newest bundle. */
+export async function trainModel(rt: Runtime, request: TrainRequest): Promise<Trained> {
+  const model = modelDef(rt, request.model)
+  const { digest: data, version } = await dataFor(rt, model, request.version)
+  const tell = (stage: TrainProgress['stage']) => (p: RunProgress) =>
+    request.onProgress?.({ stage, done: p.done, note: p.note })
+  const run = async (stage: TrainProgress['stage'], spec: Parameters<typeof rt.jobs.run>[0][number]) => {
+    const [outcome] = await rt.jobs.run([spec], { signal: request.signal, onProgress: tell(stage) })
+    return outcome
+  }
+  const dataset = datasetDef(rt, model.from)
+  const prepareRun = await run(
+    'prepare',
+    prepareSpec(
+      model,
+      dataset,
+      data,
+      planSplit(model.split, dataset.time, historyOf(model, version, dataset.time)),
+    ),
+  )
+  const prepared = prepareRun.record.outputs as unknown as Prepared
+  const plan = await rt.store.getRecord<PreparedPlan>(prepared.plan, 'PreparedPlan')
+  const parentRun = await run('parent', fitSpec(model, data, prepared))
+  const parent = parentRun.record.outputs.model
+  const members = await fitMembers(rt, model, data, prepared, plan, parent, request)
+  const live = await liveBundle(rt, model.name)
+  const gateRun = await run(
+    'gate',
+    gateSpec(model, { ...prepared, parent, members }, live, version.createdAt),
+  )
+  const report = await rt.store.getRecord<GateReport>(gateRun.record.outputs.report, 'GateReport')
+  const recorded = await recordBundle(rt, {
+    model,
+    parent,
+    members,
+    report,
+    reportDigest: gateRun.record.outputs.report,
+    request,
+    data,
+  })
+  return { ...recorded, report, passed: opens(report.findings), plan }
+}
+
+/** The rows that a retrain uses: all of them, or the newest months. */
+function historyOf(model: ModelDef, version: DatasetVersion, time: string | undefined) {
+  const span = spanOf(version, time)
+  if (!span || model.watch.history === 'all') return span
+  const from = new Date(span.toAt)
+  from.setUTCMonth(from.getUTCMonth() - model.watch.history)
+  return { fromAt: Math.max(span.fromAt, from.getTime()), toAt: span.toAt }
+}
+
+async function dataFor(
+  rt: Runtime,
+  model: ModelDef,
+  wanted: Digest | undefined,
+): Promise<{ digest: Digest; version: DatasetVersion }> {
+  const digest = wanted ?? (await rt.store.meta.ref(refs.dataset(model.from)))?.digest
+  if (!digest) throw new MillraceError('MR_LOOP_NO_DATA', { dataset: model.from })
+  return { digest, version: await rt.store.getRecord<DatasetVersion>(digest, 'DatasetVersion') }
+}
+
+async function fitMembers(
+  rt: Runtime,
+  model: ModelDef,
+  data: Digest,
+  prepared: Prepared,
+  plan: PreparedPlan,
+  parent: Digest,
+  request: TrainRequest,
+): Promise<Record<string, Digest>> {
+  const specs = plan.members.map(({ key }) => fitSpec(model, data, prepared, { key, parent }))
+  const done = new Set<Digest>()
+  const outcomes = await rt.jobs.run(specs, {
+    signal: request.signal,
+    onProgress: ({ spec, done: share }) => {
+      if (share >= 1) done.add(spec)
+      request.onProgress?.({
+        stage: 'members',
+        done: done.size / specs.length,
+        note: `${done.size} of ${specs.length} members`,
+      })
+    },
+  })
+  return Object.fromEntries(plan.members.map(({ key }, i) => [key, outcomes[i].record.outputs.model]))
+}
+
+async function liveBundle(rt: Runtime, model: string): Promise<{ bundle: Digest } | undefined> {
+  const ref = await rt.store.meta.ref(refs.live(model))
+  if (!ref) return undefined
+  const route = liveRoute(await rt.store.getRecord<Release>(ref.digest, 'Release'))
+  return route && { bundle: route.bundle }
+}
+
+interface BundleParts {
+  model: ModelDef
+  parent: Digest
+  members: Record<string, Digest>
+  report: GateReport
+  reportDigest: Digest
+  request: TrainRequest
+  data: Digest
+}
+
+/** Makes the bundle the newest of its model, unless an equal one is that already. */
+async function recordBundle(
+  rt: Runtime,
+  parts: BundleParts,
+): Promise<{ digest: Digest; bundle: ModelBundle; known: boolean }> {
+  const { model, parent, members, report } = parts
+  for (;;) {
+    const ref = await rt.store.meta.ref(refs.latest(model.name))
+    const latest = ref && (await rt.store.getRecord<ModelBundle>(ref.digest, 'ModelBundle'))
+    const used = Object.fromEntries(report.used.map((key) => [key, members[key]]))
+    if (ref && latest && sameModels(latest, parent, used))
+      return { digest: ref.digest, bundle: latest, known: true }
+    const bundle: ModelBundle = {
+      kind: 'ModelBundle',
+      model: model.name,
+      parent,
+      each: model.each?.column,
+      members: used,
+      held: report.held,
+      version: (latest?.version ?? 0) + 1,
+      createdAt: rt.clock.now(),
+      reason: parts.request.reason,
+    }
+    const digest = await rt.store.putRecord(bundle)
+    if (await commitBundle(rt, parts, digest, bundle, ref?.digest)) return { digest, bundle, known: false }
+  }
+}
+
+function sameModels(latest: ModelBundle, parent: Digest, used: Record<string, Digest>): boolean {
+  return latest.parent === parent && digestOf(latest.members) === digestOf(used)
+}
+
+async function commitBundle(
+  rt: Runtime,
+  parts: BundleParts,
+  digest: Digest,
+  bundle: ModelBundle,
+  from: Digest | undefined,
+): Promise<boolean> {
+  const { report, request } = parts
+  const failed = failedGates(report.findings)
+  const count = Object.keys(bundle.members).length
+  const family = bundle.each
+    ? ` with ${count} members of its own and ${Object.keys(bundle.held).length} that share the parent`
+    : ''
+  const result = await rt.store.meta.commit({
+    moves: [
+      { name: refs.latest(bundle.model), from: from ?? null, to: digest },
+      { name: refs.gates(bundle.model, bundle.version), to: parts.reportDigest },
+    ],
+    event: {
+      type: 'train.finished',
+      subject: subjects.model(bundle.model),
+      actor: request.actor,
+      reason: `v${bundle.version}${family}: ${request.reason}; ${failed.length === 0 ? 'all gates passed' : `closed gates: ${failed.join('; ')}`}`,
+      data: {
+        bundle: digest,
+        version: bundle.version,
+        dataset: parts.data,
+        members: count,
+        report: parts.reportDigest,
+        at: bundle.createdAt,
+      },
+    },
+  })
+  return result.ok
+}
+
+/** Messages of the gates that are not open. */
+export function failedGates(findings: Finding[]): string[] {
+  return findings
+    .filter((f) => f.slice === undefined && f.verdict !== 'pass')
+    .map((f) => `${f.check} ${f.verdict}: ${f.message}`)
+}

@@ -1,0 +1,111 @@
+/** RunSpecs of training: what a model is made from, completely, so that the same model is never trained twice. Pure. */
+import type { Json } from '../core/canonical.ts'
+import type { DatasetVersion, Digest, RunSpec, TimeWindow } from '../core/records.ts'
+import type { DatasetDef, EachDef, FeatureDef, ModelDef, TrainerDef } from '../define/types.ts'
+import type { ExprNode } from '../expr/ast.ts'
+import type { SplitPlan } from './split.ts'
+
+export const PREPARE_CODE = 'prepare-1'
+export const FIT_CODE = 'fit-1'
+
+export interface PrepareParams {
+  model: string
+  task: ModelDef['task']
+  target: ExprNode
+  features: FeatureDef[]
+  each?: EachDef
+  split: SplitPlan
+  trainer: TrainerDef['kind']
+  /** Columns that must not become features when features are inferred. */
+  exclude: string[]
+}
+
+/** Reads the dataset, learns the fitted features and writes the training matrix. */
+export function prepareSpec(
+  model: ModelDef,
+  dataset: DatasetDef,
+  version: Digest,
+  split: SplitPlan,
+): RunSpec {
+  const params: PrepareParams = {
+    model: model.name,
+    task: model.task,
+    target: model.target,
+    features: model.features,
+    each: model.each,
+    split,
+    trainer: model.trainer.kind,
+    exclude: [...dataset.exclude, ...dataset.key],
+  }
+  return {
+    kind: 'RunSpec',
+    task: 'train.prepare',
+    code: PREPARE_CODE,
+    inputs: { version },
+    params: asJson(params),
+    seed: model.seed,
+  }
+}
+
+export interface FitParams {
+  model: string
+  /** Member key, '' for the parent or a single model. */
+  member: string
+  trainer: TrainerDef
+  description: string
+}
+
+/** Outputs of `train.prepare`, by name. */
+export interface Prepared {
+  plan: Digest
+  features: Digest
+  matrix: Digest
+  rows: Digest
+}
+
+/** Trains one model: the parent from all rows, or a member from its own with the parent as the starting point. */
+export function fitSpec(
+  model: ModelDef,
+  version: Digest,
+  prepared: Prepared,
+  member?: { key: string; parent: Digest },
+): RunSpec {
+  const params: FitParams = {
+    model: model.name,
+    member: member?.key ?? '',
+    trainer: model.trainer,
+    description: model.description,
+  }
+  const inputs: Record<string, Digest> = { version, ...pick(prepared) }
+  if (member) inputs.parent = member.parent
+  return {
+    kind: 'RunSpec',
+    task: 'train.fit',
+    code: FIT_CODE,
+    inputs,
+    params: asJson(params),
+    seed: model.seed,
+  }
+}
+
+function pick({ plan, features, matrix, rows }: Prepared): Record<string, Digest> {
+  return { plan, features, matrix, rows }
+}
+
+/** Span of a version's time column, half-open; undefined when it has none. */
+export function spanOf(version: DatasetVersion, time: string | undefined): TimeWindow | undefined {
+  if (time === undefined) return undefined
+  let fromAt = Number.POSITIVE_INFINITY
+  let toAt = Number.NEGATIVE_INFINITY
+  for (const part of version.parts) {
+    const { min, max } = part.stats[time] ?? {}
+    if (typeof min === 'number') fromAt = Math.min(fromAt, min)
+    if (typeof max === 'number') toAt = Math.max(toAt, max + 1)
+  }
+  return fromAt < toAt ? { fromAt, toAt } : undefined
+}
+
+/** Drops what is undefined, so that the record has one text. */
+export function asJson(value: unknown): Json {
+  return JSON.parse(JSON.stringify(value)) as Json
+}

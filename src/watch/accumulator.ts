@@ -1,0 +1,136 @@
+/** What one open window has seen so far. Fed block by block as the log is read; bounded in memory whatever the traffic. */
+import type { PredictionBlock } from '../core/log-blocks.ts'
+import type { JoinedRow } from '../core/log-join.ts'
+import type { FeatureInfo, Histogram, ModelTask, TimeWindow } from '../core/records.ts'
+import { mix32 } from '../core/rng.ts'
+import type { FittedFeatures } from '../expr/features.ts'
+import { featureRowFn } from '../expr/features.ts'
+import { type QualityCells, qualityCells } from './quality-cells.ts'
+
+/** Rows of a window whose features are evaluated for drift; more are sampled by a hash of their id. */
+export const DRIFT_ROWS_MAX = 20_000
+/** Score bins of one member: coarse, as there may be thousands of members. */
+const MEMBER_BINS = 100
+const TOTAL_BINS = 1000
+
+/** What live traffic is held against: the version that answers. */
+export interface Reference {
+  version: number
+  task: ModelTask
+  features: FittedFeatures
+  featureInfo: FeatureInfo[]
+  scores: Histogram
+}
+
+export class WindowAccumulator {
+  readonly window: TimeWindow
+  readonly #reference: Reference
+  readonly #featuresOf: (row: Record<string, unknown>, out: Float64Array, offset: number) => void
+  readonly #row: Float64Array
+  readonly drift: Histogram[]
+  readonly scores: Histogram
+  readonly total: QualityCells
+  readonly members = new Map<string, QualityCells>()
+  readonly byVersion = new Map<number, number>()
+  predictions = 0
+  driftRows = 0
+  /** Outcomes that the task cannot take, e.g. 0.5 for a classifier. */
+  outcomesRefused = 0
+  /** One row in so many is evaluated for drift; doubles as the window fills. */
+  #sampleOneIn = 1
+
+  constructor(window: TimeWindow, reference: Reference) {
+    this.window = window
+    this.#reference = reference
+    this.#featuresOf = featureRowFn(reference.features)
+    this.#row = new Float64Array(reference.featureInfo.length)
+    this.drift = reference.featureInfo.map((f) => emptyLike(f.reference))
+    this.scores = emptyLike(reference.scores)
+    this.total = qualityCells(reference.task, TOTAL_BINS)
+  }
+
+  /** Takes the answered rows of a block that lie in the window; shadows are left to the release. */
+  addPredictions(block: PredictionBlock): void {
+    const columns = Object.entries(block.inputs)
+    for (let i = 0; i < block.ids.length; i++) {
+      if (block.routes[i] === 'shadow') continue
+      this.predictions++
+      this.byVersion.set(block.versions[i], (this.byVersion.get(block.versions[i]) ?? 0) + 1)
+      addTo(this.scores, block.outputs[i])
+      if (this.#sampled(block.ids[i])) this.#addFeatures(columns, i)
+    }
+  }
+
+  addJoined(row: JoinedRow): void {
+    if (this.#reference.task === 'binary' && row.outcome !== 0 && row.outcome !== 1) {
+      this.outcomesRefused++
+      return
+    }
+    this.total.add(row.output, row.outcome)
+    let member = this.members.get(row.member)
+    if (member === undefined) {
+      member = qualityCells(this.#reference.task, MEMBER_BINS)
+      this.members.set(row.member, member)
+    }
+    member.add(row.output, row.outcome)
+  }
+
+  #sampled(id: string): boolean {
+    if (this.#sampleOneIn > 1 && hashOf(id) % this.#sampleOneIn !== 0) return false
+    if (++this.driftRows >= DRIFT_ROWS_MAX * 2) {
+      // Counts so far stand for a denser sample than what follows; halving both keeps every row's weight equal.
+      this.#sampleOneIn *= 2
+      this.driftRows = Math.round(this.driftRows / 2)
+      for (const histogram of this.drift) halve(histogram)
+    }
+    return true
+  }
+
+  #addFeatures(columns: [string, unknown[]][], i: number): void {
+    const raw: Record<string, unknown> = {}
+    for (const [name, values] of columns) raw[name] = values[i]
+    this.#featuresOf(raw, this.#row, 0)
+    for (let j = 0; j < this.drift.length; j++) addTo(this.drift[j], this.#row[j])
+  }
+}
+
+/** A histogram of the same bins without counts. */
+function emptyLike(reference: Histogram): Histogram {
+  return reference.kind === 'numeric'
+    ? { ...reference, counts: reference.counts.map(() => 0), nulls: 0 }
+    : { ...reference, counts: reference.counts.map(() => 0), other: 0, nulls: 0 }
+}
+
+function addTo(histogram: Histogram, value: number): void {
+  if (Number.isNaN(value)) histogram.nulls++
+  else if (histogram.kind === 'numeric') histogram.counts[binOf(histogram.edges, value)]++
+  else {
+    const at = histogram.categories.indexOf(String(value))
+    if (at < 0) histogram.other++
+    else histogram.counts[at]++
+  }
+}
+
+/** Bin of a value; values beyond the reference's range fall into the outermost bins. */
+function binOf(edges: number[], value: number): number {
+  let low = 0
+  let high = edges.length - 2
+  while (low < high) {
+    const middle = (low + high + 1) >> 1
+    if (value >= edges[middle]) low = middle
+    else high = middle - 1
+  }
+  return Math.max(0, low)
+}
+
+function halve(histogram: Histogram): void {
+  histogram.counts = histogram.counts.map((n) => Math.round(n / 2))
+  histogram.nulls = Math.round(histogram.nulls / 2)
+  if (histogram.kind === 'category') histogram.other = Math.round(histogram.other / 2)
+}
+
+function hashOf(text: string): number {
+  let h = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) h = mix32(h ^ text.charCodeAt(i))
+  return h
+}

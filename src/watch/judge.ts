@@ -1,0 +1,262 @@
+/**
+ * The verdicts of a closed window: quality, calibration and drift, each tested against what matters (a tolerance), not against "no change at all",
+ * which fails for any change once there are enough rows. All p-values of all windows run through one online procedure, so that the rate of
+ * false alarms over columns, members and time stays below the model's `alpha`.
+ */
+import type { Finding, Measured, ModelCard, ModelTask, Verdict } from '../core/records.ts'
+import { LEAD_OF, metricOf } from '../model/measure.ts'
+import { normalSf } from '../stats/distributions.ts'
+import { driftTest } from '../stats/drift.ts'
+import { type LordState, nextLord } from '../stats/multiplicity.ts'
+import type { Reference, WindowAccumulator } from './accumulator.ts'
+import type { QualityCells } from './quality-cells.ts'
+import type { ColumnDrift, MemberWindow, WindowReport } from './records.ts'
+
+/** How much of a change matters, as shares of the scale that each test lives on. */
+export const MATTERS = {
+  /** Population stability index: the usual border of a moderate shift. */
+  psi: 0.1,
+  /** Distance of mean prediction and mean outcome, of the base rate (binary) or of the target's spread (regression). */
+  biasRelative: 0.1,
+  /** Loss of the lead metric against the card: AUC points, or the share of the RMSE. */
+  leadLoss: 0.03,
+} as const
+
+/** Outcomes that a member or a window needs before it is judged. */
+export const JOINED_MIN = 200
+
+export interface Expected {
+  metric: string
+  value: number
+  se: number
+}
+
+interface Test {
+  finding: Omit<Finding, 'verdict' | 'message'>
+  pValue: number
+  /** Whether the change is large enough to matter. */
+  matters: boolean
+  message: string
+}
+
+/** Judges a window and returns its report with what is left of the alarm budget. Pure. */
+export function judgeWindow(
+  window: WindowAccumulator,
+  reference: Reference,
+  card: ModelCard,
+  fdr: LordState,
+  model: string,
+): { report: WindowReport; fdr: LordState } {
+  const subject = `models/${model}`
+  const at = window.window.toAt
+  const columns = reference.featureInfo.map((f, i) => ({
+    name: f.name,
+    result: driftTest(f.reference, window.drift[i]),
+  }))
+  const tests: Test[] = []
+  if (window.total.n() >= JOINED_MIN)
+    tests.push(...qualityTests(window.total, card, reference.task, subject, at))
+  tests.push(
+    driftOf('prediction', driftTest(reference.scores, window.scores), subject, at, 'watch.prediction-drift'),
+  )
+  for (const { name, result } of columns) tests.push(driftOf(name, result, subject, at, 'watch.drift'))
+  for (const [key, cells] of [...window.members].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (key !== '' && cells.n() >= JOINED_MIN)
+      tests.push(biasTest(cells, card, reference.task, `${subject}/${key}`, at))
+  }
+  const { findings, fdr: left } = decide(tests, fdr)
+  const expected = expectedOf(card, reference.task, window.total.n())
+  return {
+    fdr: left,
+    report: {
+      kind: 'WindowReport',
+      model,
+      window: window.window,
+      version: reference.version,
+      predictions: window.predictions,
+      joined: window.total.n(),
+      byVersion: Object.fromEntries(window.byVersion),
+      metrics: window.total.metrics(),
+      meanPredicted: window.total.meanPredicted(),
+      meanActual: window.total.meanActual(),
+      expected,
+      calibration: window.total.reliability(),
+      members: membersOf(window),
+      drift: columns.map(
+        ({ name, result }, i): ColumnDrift => ({
+          column: name,
+          psi: result.effect.psi,
+          pValue: result.pValue,
+          n: result.n.current,
+          verdict:
+            findings.find((f) => f.check === 'watch.drift' && f.slice === name)?.verdict ?? 'inconclusive',
+          current: window.drift[i],
+        }),
+      ),
+      findings: [...notJudged(window, subject, at), ...findings],
+    },
+  }
+}
+
+function membersOf(window: WindowAccumulator): Record<string, MemberWindow> {
+  const members: Record<string, MemberWindow> = {}
+  for (const [key, cells] of window.members) {
+    if (key !== '')
+      members[key] = {
+        joined: cells.n(),
+        meanPredicted: cells.meanPredicted(),
+        meanActual: cells.meanActual(),
+        lead: cells.lead(),
+      }
+  }
+  return members
+}
+
+function notJudged(window: WindowAccumulator, subject: string, at: number): Finding[] {
+  const n = window.total.n()
+  if (n >= JOINED_MIN) return []
+  const message = `${n} outcomes known, ${JOINED_MIN} needed to judge quality`
+  return [
+    {
+      kind: 'Finding',
+      check: 'watch.quality',
+      subject,
+      value: null,
+      limit: `n >= ${JOINED_MIN}`,
+      n,
+      verdict: 'inconclusive',
+      message,
+      at,
+    },
+  ]
+}
+
+/** Runs the tests in their fixed order through the online procedure. A discovery fails only when the change is also large enough to matter. */
+function decide(tests: Test[], fdr: LordState): { findings: Finding[]; fdr: LordState } {
+  const findings: Finding[] = []
+  let state = fdr
+  for (const test of tests) {
+    const step = nextLord(state, test.pValue)
+    state = step.state
+    const verdict: Verdict = step.rejected && test.matters ? 'fail' : 'pass'
+    findings.push({ ...test.finding, verdict, message: test.message })
+  }
+  return { findings, fdr: state }
+}
+
+function qualityTests(
+  cells: QualityCells,
+  card: ModelCard,
+  task: ModelTask,
+  subject: string,
+  at: number,
+): Test[] {
+  return [...leadTest(cells, card, task, subject, at), biasTest(cells, card, task, subject, at)]
+}
+
+/** The lead metric against the card: worse by more than matters? */
+function leadTest(
+  cells: QualityCells,
+  card: ModelCard,
+  task: ModelTask,
+  subject: string,
+  at: number,
+): Test[] {
+  const measured = cells.lead()
+  const reference = card.metrics[LEAD_OF[task]]
+  if (!measured || !reference || reference.n === 0) return []
+  const metric = metricOf(LEAD_OF[task])
+  const worse = metric.higherIsBetter
+    ? reference.value - measured.value
+    : (measured.value - reference.value) / reference.value
+  const scale = metric.higherIsBetter ? 1 : 1 / reference.value
+  const se = Math.hypot(standardError(measured), standardError(reference)) * scale
+  const pValue = normalSf((worse - MATTERS.leadLoss) / se)
+  return [
+    {
+      finding: {
+        kind: 'Finding',
+        check: 'watch.quality',
+        subject,
+        value: measured.value,
+        interval: measured.interval,
+        limit: `${metric.name} no worse than ${reference.value.toFixed(3)} by ${MATTERS.leadLoss}`,
+        n: measured.n,
+        at,
+      },
+      pValue,
+      matters: worse > MATTERS.leadLoss,
+      message: `${metric.name} ${measured.value.toFixed(3)} on ${measured.n.toLocaleString('en')} outcomes, ${reference.value.toFixed(3)} when it was trained`,
+    },
+  ]
+}
+
+/** Mean prediction against mean outcome: does the model still promise what happens? */
+function biasTest(cells: QualityCells, card: ModelCard, task: ModelTask, subject: string, at: number): Test {
+  const bias = cells.meanPredicted() - cells.meanActual()
+  const scale =
+    task === 'binary'
+      ? Math.max(card.baseRate, 0.01)
+      : Math.max(card.metrics.rmse?.value ?? 1, Number.MIN_VALUE)
+  const tolerance = MATTERS.biasRelative * scale
+  const se = cells.biasSe()
+  const show = (x: number) => (task === 'binary' ? `${(100 * x).toFixed(1)} %` : x.toPrecision(4))
+  return {
+    finding: {
+      kind: 'Finding',
+      check: 'watch.calibration',
+      subject,
+      value: bias,
+      interval: [bias - 1.96 * se, bias + 1.96 * se],
+      limit: `|mean predicted - mean actual| <= ${tolerance.toPrecision(3)}`,
+      n: cells.n(),
+      at,
+    },
+    pValue: Math.min(1, 2 * normalSf((Math.abs(bias) - tolerance) / se)),
+    matters: Math.abs(bias) > tolerance,
+    message: `predicted ${show(cells.meanPredicted())} on average, ${show(cells.meanActual())} happened (${cells.n().toLocaleString('en')} outcomes)`,
+  }
+}
+
+function driftOf(
+  name: string,
+  result: ReturnType<typeof driftTest>,
+  subject: string,
+  at: number,
+  check: string,
+): Test {
+  const { psi } = result.effect
+  return {
+    finding: {
+      kind: 'Finding',
+      check,
+      subject,
+      slice: check === 'watch.drift' ? name : undefined,
+      value: psi,
+      limit: `population stability index <= ${MATTERS.psi}`,
+      n: result.n.current,
+      at,
+    },
+    pValue: result.pValue,
+    matters: psi > MATTERS.psi,
+    message: `${name}: population stability index ${psi.toFixed(3)} against the training rows (p ${result.pValue < 0.001 ? '< 0.001' : result.pValue.toFixed(3)})`,
+  }
+}
+
+/** What the card promises for a window of n outcomes: the band widens with the window's own noise. */
+export function expectedOf(card: ModelCard, task: ModelTask, n: number): WindowReport['expected'] {
+  const reference = card.metrics[LEAD_OF[task]]
+  if (!reference || reference.n === 0) return null
+  const se = standardError(reference)
+  const half = 1.96 * se * Math.sqrt(1 + reference.n / Math.max(n, 1))
+  return {
+    metric: LEAD_OF[task],
+    value: reference.value,
+    low: reference.value - half,
+    high: reference.value + half,
+  }
+}
+
+function standardError({ interval }: Measured): number {
+  return interval ? (interval[1] - interval[0]) / (2 * 1.959963984540054) : 0
+}

@@ -1,0 +1,147 @@
+/** Quality of a stream of (output, outcome) pairs in bounded memory: whatever the traffic, a window costs the same. */
+import type { Measured, ModelTask } from '../core/records.ts'
+import { seededRng } from '../core/rng.ts'
+import {
+  addScores,
+  cellsAucInterval,
+  cellsBrier,
+  cellsLogLossInterval,
+  emptyCounts,
+  meanActual,
+  meanPredicted,
+  reliability,
+  rowsOf,
+  totalCells,
+} from '../stats/counts.ts'
+import { bootstrapInterval, CELL_STATISTICS } from '../stats/counts-bootstrap.ts'
+import { addValue, emptyMoments, type Moments, variance } from '../stats/moments.ts'
+
+export interface QualityCells {
+  add(output: number, outcome: number): void
+  n(): number
+  meanPredicted(): number
+  meanActual(): number
+  /** Standard error of `meanPredicted - meanActual`. */
+  biasSe(): number
+  metrics(): Record<string, Measured>
+  /** Only the metric that leads; cheap enough for every member. */
+  lead(): Measured | null
+  reliability(): { meanPredicted: number; meanActual: number; n: number }[]
+}
+
+export function qualityCells(task: ModelTask, nBins: number): QualityCells {
+  return task === 'binary' ? new BinaryCells(nBins) : new RegressionCells()
+}
+
+const Z95 = 1.959963984540054
+
+class BinaryCells implements QualityCells {
+  readonly #counts
+  readonly #score = new Float64Array(1)
+  readonly #label = new Float64Array(1)
+
+  constructor(nBins: number) {
+    this.#counts = emptyCounts(nBins)
+  }
+
+  add(output: number, outcome: number): void {
+    this.#score[0] = output
+    this.#label[0] = outcome
+    addScores(this.#counts, this.#score, this.#label)
+  }
+
+  n() {
+    return rowsOf(totalCells(this.#counts))
+  }
+  meanPredicted() {
+    return this.n() === 0 ? 0 : meanPredicted(totalCells(this.#counts))
+  }
+  meanActual() {
+    return this.n() === 0 ? 0 : meanActual(totalCells(this.#counts))
+  }
+  biasSe() {
+    const n = this.n()
+    return n === 0 ? Number.POSITIVE_INFINITY : Math.sqrt(cellsBrier(totalCells(this.#counts)) / n)
+  }
+
+  metrics(): Record<string, Measured> {
+    const cells = totalCells(this.#counts)
+    const lead = this.lead()
+    if (rowsOf(cells) === 0) return {}
+    const ece = bootstrapInterval(cells, CELL_STATISTICS.ece, { rng: seededRng(1), replicates: 100 })
+    return {
+      ...(lead ? { auc: lead } : {}),
+      logLoss: plain(cellsLogLossInterval(cells)),
+      brier: { value: cellsBrier(cells), n: rowsOf(cells) },
+      calibrationError: plain(ece),
+    }
+  }
+
+  lead(): Measured | null {
+    const cells = totalCells(this.#counts)
+    const rate = rowsOf(cells) === 0 ? 0 : meanActual(cells)
+    return rate > 0 && rate < 1 ? plain(cellsAucInterval(cells)) : null
+  }
+
+  reliability() {
+    return this.n() === 0
+      ? []
+      : reliability(totalCells(this.#counts)).map(({ meanPredicted, meanActual, n }) => ({
+          meanPredicted,
+          meanActual,
+          n,
+        }))
+  }
+}
+
+class RegressionCells implements QualityCells {
+  readonly #squared: Moments = emptyMoments()
+  readonly #absolute: Moments = emptyMoments()
+  readonly #error: Moments = emptyMoments()
+  readonly #outcome: Moments = emptyMoments()
+
+  add(output: number, outcome: number): void {
+    addValue(this.#squared, (output - outcome) ** 2)
+    addValue(this.#absolute, Math.abs(output - outcome))
+    addValue(this.#error, output - outcome)
+    addValue(this.#outcome, outcome)
+  }
+
+  n() {
+    return this.#error.n
+  }
+  meanPredicted() {
+    return this.#outcome.mean + this.#error.mean
+  }
+  meanActual() {
+    return this.#outcome.mean
+  }
+  biasSe() {
+    return this.n() < 2 ? Number.POSITIVE_INFINITY : Math.sqrt(variance(this.#error) / this.n())
+  }
+
+  metrics(): Record<string, Measured> {
+    const rmse = this.lead()
+    return rmse ? { rmse, mae: meanWithInterval(this.#absolute) } : {}
+  }
+
+  lead(): Measured | null {
+    if (this.n() < 2) return null
+    const { value, interval, n } = meanWithInterval(this.#squared)
+    const [low, high] = interval as [number, number]
+    return { value: Math.sqrt(value), interval: [Math.sqrt(Math.max(0, low)), Math.sqrt(high)], n }
+  }
+
+  reliability() {
+    return []
+  }
+}
+
+function meanWithInterval(moments: Moments): Measured {
+  const half = moments.n < 2 ? 0 : Z95 * Math.sqrt(variance(moments) / moments.n)
+  return { value: moments.mean, interval: [moments.mean - half, moments.mean + half], n: moments.n }
+}
+
+function plain({ value, interval, n }: Measured): Measured {
+  return { value, interval, n }
+}

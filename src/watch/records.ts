@@ -1,0 +1,70 @@
+/** What watching remembers: one report a window, and a state that says where reading the log goes on. */
+import type { Digest, Finding, Histogram, Measured, TimeWindow } from '../core/records.ts'
+import type { LordState } from '../stats/multiplicity.ts'
+import type { LogPosition } from '../store/ports.ts'
+
+export interface MemberWindow {
+  joined: number
+  meanPredicted: number
+  meanActual: number
+  lead: Measured | null
+}
+
+export interface ColumnDrift {
+  column: string
+  psi: number
+  pValue: number
+  n: number
+  verdict: Finding['verdict']
+  current: Histogram
+}
+
+export interface WindowReport {
+  kind: 'WindowReport'
+  model: string
+  window: TimeWindow
+  /** Version that answered most, whose card and references the window is judged against. */
+  version: number
+  predictions: number
+  /** Predictions whose outcome is known. */
+  joined: number
+  /** Answered requests by version. */
+  byVersion: Record<string, number>
+  metrics: Record<string, Measured>
+  meanPredicted: number
+  meanActual: number
+  /** Lead metric expected from the card, with the band of a window of this size. */
+  expected: { metric: string; value: number; low: number; high: number } | null
+  calibration: { meanPredicted: number; meanActual: number; n: number }[]
+  members: Record<string, MemberWindow>
+  drift: ColumnDrift[]
+  findings: Finding[]
+}
+
+/** One line a window, kept in the state so that a year of windows is read at once. */
+export interface WindowSummary {
+  window: TimeWindow
+  report: Digest
+  version: number
+  predictions: number
+  joined: number
+  metrics: Record<string, Measured>
+  meanPredicted: number
+  meanActual: number
+  expected: WindowReport['expected']
+  verdict: Finding['verdict']
+  drift: { column: string; psi: number; verdict: Finding['verdict'] }[]
+}
+
+export interface WatchState {
+  kind: 'WatchState'
+  model: string
+  /** Oldest first. */
+  windows: WindowSummary[]
+  /** The first window that is not closed starts here; absent before the first prediction. */
+  openFromAt?: number
+  /** Where reading must begin to rebuild what is open. */
+  checkpoint: { predictions?: LogPosition; outcomes?: LogPosition }
+  /** What has been spent of the false alarms allowed. */
+  fdr: LordState
+}
