@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { MillraceError, reviveError } from '../core/errors.ts'
-import { childPath } from './child-url.ts'
+import { workerUrl } from '../engine/worker-url.ts'
 import type { ChildJob, ChildMessage, ImportJob, ImportResult, Inspection, InspectJob } from './types.ts'
 
 export interface ChildOptions {
@@ -14,7 +15,7 @@ const STDERR_CHARS = 4_000
 
 /**
  * Runs one job in a process of its own and resolves with its result. The process is killed on cancel, when it makes no progress for `stallMs`, and
- * with its parent. Errors: those of the job, MR_DATA_STALLED, MR_DATA_MEMORY, MR_DATA_CRASHED, MR_CANCELLED, MR_DATA_NOT_BUILT.
+ * with its parent. Errors: those of the job, MR_DATA_STALLED, MR_DATA_MEMORY, MR_DATA_CRASHED, MR_CANCELLED, MR_DIST_MISSING.
  */
 export function runChild(job: ImportJob, options: ChildOptions): Promise<ImportResult>
 export function runChild(job: InspectJob, options: ChildOptions): Promise<Inspection>
@@ -29,6 +30,11 @@ export function runChild(job: ChildJob, options: ChildOptions): Promise<ImportRe
       if (error) ended(new MillraceError('MR_DATA_CRASHED', { what, why: error.message }))
     })
   })
+}
+
+function childPath(): string {
+  const twin = import.meta.url.endsWith('.ts') ? './import-child.ts' : './import-child.js'
+  return fileURLToPath(workerUrl(new URL(twin, import.meta.url)))
 }
 
 function start(job: ChildJob): ChildProcess {

@@ -178,8 +178,16 @@ export async function repair(
   )
   for (const { digest } of before.bad) await store.objects.remove(digest)
   const { signal = new AbortController().signal } = options
-  for (const spec of specs)
-    await createImportTask().run({ store, spec, query: noQuery, progress: () => {}, signal })
+  for (const spec of specs) {
+    await importTask.run({
+      store,
+      spec,
+      specDigest: digestOf(spec),
+      query: noQuery,
+      progress: () => {},
+      signal,
+    })
+  }
   const after = await verify(store, name)
   const left = new Set(after.bad.map((b) => b.digest))
   return { repaired: before.bad.map((b) => b.digest).filter((digest) => !left.has(digest)), left: after.bad }

@@ -102,12 +102,6 @@ export const data = {
     retryable: false,
     status: 422,
   },
-  MR_DATA_NOT_BUILT: {
-    what: (d: { path: string }) => `the compiled reader of files is not there: ${d.path}`,
-    fix: (_: { path: string }) => 'run `npm run build` first',
-    retryable: false,
-    status: 500,
-  },
   MR_DATA_REFUSED: {
     what: (d: { dataset: string; checks: string[]; findings: { message: string }[] }) =>
       `the delivery for dataset "${d.dataset}" was refused by ${d.checks.join(', ')}: ${d.findings.map((f) => f.message).join('; ')}`,
