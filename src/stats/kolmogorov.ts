@@ -28,9 +28,9 @@ function kolmogorovCdfBelow1(x: number): number {
 /**
  * Chance that D of one sample of `n` against its own distribution is above `d`.
  *
- * Exact (Durbin's matrix, as Marsaglia, Tsang and Wang, 2003) up to n = 140; twice the exact one-sided tail where that is closer than
- * 1e-10 to it; else the series of Pelz and Good, 1976 (relative error < 1e-4 for small tails, 1e-6 in the middle). The choice follows
- * Simard and L'Ecuyer, 2011. Cost: O(n) for the one-sided tail, O((nd)³ log n) for the matrix, with nd <= 24.
+ * Exact (Durbin's matrix, as Marsaglia, Tsang and Wang, 2003) up to n = 140; in the tail twice the exact one-sided chance; else the series
+ * of Pelz and Good, 1976. The choice follows Simard and L'Ecuyer, 2011. Relative error < 1e-9 up to n = 100 and < 2e-6 above (test/reference/stats).
+ * Cost: O(n) for the one-sided tail, O((nd)³ log n) for the matrix, with nd <= 24.
  */
 export function kolmogorovSmirnovSf(d: number, n: number): number {
   requireRange(

@@ -55,11 +55,15 @@ function logGammaNear1(z: number): number {
   return logGammaNear2(z) - Math.log1p(z)
 }
 
+/** B₂ₖ / (2k(2k - 1)), k = 1, 2, … (DLMF 5.11.1). */
+const STIRLING = [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156]
+
 /** What Stirling's formula lacks of ln Γ(x): 1/(12x) - 1/(360x³) + …, for x >= 10. */
 function stirlingTail(x: number): number {
   const u = 1 / (x * x)
-  const c = [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156]
-  return c.reduceRight((total, a) => a + u * total, 0) / x
+  let total = 0
+  for (let i = STIRLING.length - 1; i >= 0; i--) total = STIRLING[i] + u * total
+  return total / x
 }
 
 /** ln(n!) - ln(√(2πn) (n/e)^n), n > 0. Source: Loader, 2000, "Fast and accurate computation of binomial probabilities". */

@@ -13,7 +13,8 @@ test('of ten known p-values at 5 % Benjamini-Hochberg rejects two, Holm one, Bon
   expect(rejected(m.benjaminiHochberg(p))).toBe(2)
   expect(rejected(m.holm(p))).toBe(1)
   expect(rejected(m.bonferroni(p))).toBe(1)
-  m.benjaminiHochberg(p).forEach((q, i) => expectClose(q, benjaminiHochberg[i], 1e-12, `q of ${p[i]}`))
+  for (const [i, q] of m.benjaminiHochberg(p).entries())
+    expectClose(q, benjaminiHochberg[i], 1e-12, `q of ${p[i]}`)
 })
 
 test('adjusted p-values keep their order, are never below p, and do not depend on the order of tests', () => {
@@ -21,10 +22,10 @@ test('adjusted p-values keep their order, are never below p, and do not depend o
     fc.property(fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 12 }), (p) => {
       for (const adjust of [m.bonferroni, m.holm, m.benjaminiHochberg]) {
         const adjusted = adjust(p)
-        p.forEach((x, i) => expect(adjusted[i]).toBeGreaterThanOrEqual(x))
+        for (const [i, x] of p.entries()) expect(adjusted[i]).toBeGreaterThanOrEqual(x)
         expect(adjust([...p].reverse()).reverse()).toEqual(adjusted)
       }
-      m.holm(p).forEach((x, i) => expect(x).toBeLessThanOrEqual(m.bonferroni(p)[i]))
+      for (const [i, x] of m.holm(p).entries()) expect(x).toBeLessThanOrEqual(m.bonferroni(p)[i])
     }),
   )
   expect(m.holm([])).toEqual([])
@@ -143,5 +144,5 @@ test('the first levels of LORD++ are those of its formula', () => {
     g(4) * 0.02 + 0.03 * g(3),
     g(5) * 0.02 + 0.03 * g(4) + 0.05 * g(1),
   ]
-  levels.forEach((level, i) => expectClose(level, expected[i], 1e-14, `level ${i + 1}`))
+  for (const [i, level] of levels.entries()) expectClose(level, expected[i], 1e-14, `level ${i + 1}`)
 })

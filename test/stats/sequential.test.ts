@@ -12,7 +12,7 @@ test('a 90 % confidence sequence, watched at every row, misses the mean ever in 
     const rng = seededRng(seed)
     let state = s.openMeanSequence({ min: -1, max: 1, level: 0.9 })
     let outside = false
-    for (let i = 0; i < 600; i++) {
+    for (let i = 0; i < 450; i++) {
       const x = rng.next() < 0.3 ? 2 * rng.next() - 1 : 0.2 * rng.next()
       state = s.nextMean(state, x)
       outside ||= state.lower > 0.07 || state.upper < 0.07
@@ -55,7 +55,7 @@ function runCanary(seed: number, mean: number, rows: number, options: Parameters
 test('a canary that is exactly at the tolerance gets either verdict, at any look, in at most 10 % of 500 runs each', () => {
   const verdicts = { worse: 0, 'no-worse': 0, undecided: 0 }
   for (let seed = 0; seed < SEEDS; seed++)
-    verdicts[runCanary(seed, 0.01, 1500, { alpha: 0.1, tolerance: 0.01 }).decision]++
+    verdicts[runCanary(seed, 0.01, 1000, { alpha: 0.1, tolerance: 0.01 }).decision]++
   expect(verdicts.worse).toBeLessThanOrEqual(hitsAtMost(SEEDS, 0.1))
   expect(verdicts['no-worse']).toBeLessThanOrEqual(hitsAtMost(SEEDS, 0.1))
 })
