@@ -107,5 +107,10 @@ function literal(value: SqlValue | Literal, type: Known): Sql {
     return raw(type === undefined ? 'NULL' : `CAST(NULL AS ${type === 'time' ? 'TIMESTAMP' : CASTS[type]})`)
   if (type === 'time')
     return { text: 'make_timestamp(CAST(? AS BIGINT))', params: [BigInt(Math.round(Number(value) * 1000))] }
-  return { text: `CAST(? AS ${CASTS[type!]})`, params: [value] }
+  return { text: `CAST(? AS ${CASTS[type!]})`, params: [bindable(value)] }
+}
+
+/** The driver binds whole numbers as 64-bit integers; larger ones travel as their digits, which the cast reads back to the bit. */
+function bindable(value: SqlValue): SqlValue {
+  return Number.isInteger(value) && !Number.isSafeInteger(value) ? String(value) : value
 }
