@@ -148,6 +148,14 @@ export const engine = {
     retryable: true,
     status: 503,
   },
+  MR_ONNX_BUSY: {
+    what: (d: { id: string; max: number }) =>
+      `model "${d.id}" has ${d.max} requests waiting on its thread, which is as many as it takes`,
+    fix: (_: { id: string; max: number }) =>
+      'send again in a moment, put more rows into one request, or load the model on more threads',
+    retryable: true,
+    status: 429,
+  },
   MR_ONNX_MEMORY: {
     what: (d: { id: string; needMb: number; maxMb: number }) =>
       `model "${d.id}" needs about ${d.needMb} MB, the ONNX workers have ${d.maxMb} MB left`,

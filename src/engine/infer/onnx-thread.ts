@@ -1,0 +1,94 @@
+/** One worker thread with the requests it has not answered; replaced by the pool when it dies or is stuck. */
+import { Worker } from 'node:worker_threads'
+import { MillraceError, toError } from '../../core/errors.ts'
+import { workerUrl } from '../worker-url.ts'
+import type { FromOnnx, ToOnnx } from './messages.ts'
+
+/** Requests a thread may owe answers to. */
+export const PENDING_MAX = 1_024
+
+type WithoutSeq<M> = M extends unknown ? Omit<M, 'seq'> : never
+interface Owed {
+  id: string
+  resolve(answer: FromOnnx): void
+  reject(error: Error): void
+}
+
+export class OnnxThread {
+  /** Models it holds, or will hold when it has read its messages. */
+  readonly loaded = new Set<string>()
+  private readonly worker: Worker
+  private readonly stuckMs: number
+  private readonly onGone: (thread: OnnxThread) => void
+  private readonly owed = new Map<number, Owed>()
+  private seq = 0
+  private timer: NodeJS.Timeout | undefined
+  private reason = 'ended'
+  private gone = false
+
+  /** `stuckMs`: how long it may work on one request. `onGone` is called once, before its requests fail. */
+  constructor(stuckMs: number, onGone: (thread: OnnxThread) => void) {
+    this.stuckMs = stuckMs
+    this.onGone = onGone
+    const file = import.meta.url.endsWith('.ts') ? './onnx-worker.ts' : './onnx-worker.js'
+    this.worker = new Worker(workerUrl(new URL(file, import.meta.url)), { execArgv: [] })
+    this.worker.unref()
+    this.worker.on('message', (message: FromOnnx) => this.onAnswer(message))
+    this.worker.on('error', (thrown) => {
+      this.reason = `died (${toError(thrown).message})`
+    })
+    this.worker.on('exit', () => this.end())
+  }
+
+  get pending(): number {
+    return this.owed.size
+  }
+
+  /** Sends a request and resolves with its answer. Errors: MR_ONNX_BUSY, MR_ONNX_WORKER. */
+  ask(message: WithoutSeq<ToOnnx>, transfer: ArrayBuffer[] = []): Promise<FromOnnx> {
+    if (this.owed.size >= PENDING_MAX)
+      throw new MillraceError('MR_ONNX_BUSY', { id: message.id, max: PENDING_MAX })
+    const seq = ++this.seq
+    return new Promise((resolve, reject) => {
+      this.owed.set(seq, { id: message.id, resolve, reject })
+      if (this.owed.size === 1) this.watch()
+      this.worker.postMessage({ ...message, seq }, transfer)
+    })
+  }
+
+  /** Ends the thread; what it still owes fails with the reason. */
+  stop(reason: string): void {
+    this.reason = reason
+    this.end()
+    void this.worker.terminate()
+  }
+
+  private onAnswer(message: FromOnnx): void {
+    const owed = this.owed.get(message.seq)
+    this.owed.delete(message.seq)
+    this.watch()
+    owed?.resolve(message)
+  }
+
+  /** Answers come in order, so the time since the last one is what the oldest request has taken. */
+  private watch(): void {
+    clearTimeout(this.timer)
+    if (this.owed.size === 0) {
+      this.worker.unref()
+      return
+    }
+    this.worker.ref()
+    this.timer = setTimeout(() => this.stop(`was stuck for ${this.stuckMs} ms`), this.stuckMs)
+  }
+
+  private end(): void {
+    if (this.gone) return
+    this.gone = true
+    clearTimeout(this.timer)
+    this.onGone(this)
+    for (const { id, reject } of this.owed.values()) {
+      reject(new MillraceError('MR_ONNX_WORKER', { id, reason: this.reason }))
+    }
+    this.owed.clear()
+  }
+}

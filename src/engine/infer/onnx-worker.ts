@@ -1,0 +1,107 @@
+/** A worker thread that owns ONNX sessions. The runtime computes on the thread that calls it, so it gets threads of its own. */
+import { parentPort } from 'node:worker_threads'
+import type { InferenceSession, Tensor } from 'onnxruntime-node'
+import { assert, toError } from '../../core/errors.ts'
+import type { FromOnnx, OnnxData, OnnxTensor, OnnxValue, ToOnnx } from './messages.ts'
+
+type Runtime = typeof import('onnxruntime-node')
+
+/** One thread a session: many small models share the machine best so, and a pool of workers gives the parallelism. */
+const SESSION: InferenceSession.SessionOptions = {
+  executionProviders: ['cpu'],
+  intraOpNumThreads: 1,
+  interOpNumThreads: 1,
+  enableCpuMemArena: false,
+  logSeverityLevel: 3,
+}
+
+assert(parentPort, 'this module runs in a worker thread')
+const port = parentPort
+const sessions = new Map<string, InferenceSession>()
+let runtime: Promise<Runtime> | undefined
+/** Messages are answered in the order they came. */
+let tail: Promise<void> = Promise.resolve()
+
+port.on('message', (message: ToOnnx) => {
+  tail = tail.then(() => handle(message))
+})
+
+async function handle(message: ToOnnx): Promise<void> {
+  if (message.type === 'load') await load(message)
+  else if (message.type === 'run') await run(message)
+  else await unload(message)
+}
+
+function answer(message: FromOnnx, transfer: ArrayBuffer[] = []): void {
+  port.postMessage(message, transfer)
+}
+
+const fail = (seq: number, failed: 'absent' | 'load' | 'run', thrown: unknown) =>
+  answer({ seq, failed, message: toError(thrown).message })
+
+async function load({ seq, id, bytes }: Extract<ToOnnx, { type: 'load' }>): Promise<void> {
+  runtime ??= import('onnxruntime-node')
+  let ort: Runtime
+  try {
+    ort = await runtime
+  } catch (thrown) {
+    return fail(seq, 'absent', thrown)
+  }
+  try {
+    const session = await ort.InferenceSession.create(bytes, SESSION)
+    await sessions.get(id)?.release()
+    sessions.set(id, session)
+    const signature = {
+      inputs: session.inputMetadata.map(describe),
+      outputs: session.outputMetadata.map(describe),
+    }
+    answer({ seq, signature })
+  } catch (thrown) {
+    fail(seq, 'load', thrown)
+  }
+}
+
+function describe(value: InferenceSession.ValueMetadata): OnnxValue {
+  return value.isTensor
+    ? { name: value.name, type: value.type, shape: [...value.shape] }
+    : { name: value.name, type: 'other', shape: [] }
+}
+
+async function run({ seq, id, feeds }: Extract<ToOnnx, { type: 'run' }>): Promise<void> {
+  const session = sessions.get(id)
+  if (!session || !runtime) return answer({ seq, failed: 'unknown', message: 'not loaded' })
+  try {
+    const { Tensor } = await runtime
+    const tensors = Object.entries(feeds).map(([name, { type, data, dims }]) => [
+      name,
+      new Tensor(type as 'float32', data as Float32Array, dims),
+    ])
+    const outputs = plain(await session.run(Object.fromEntries(tensors) as Record<string, Tensor>))
+    answer({ seq, outputs }, buffersOf(outputs))
+  } catch (thrown) {
+    fail(seq, 'run', thrown)
+  }
+}
+
+/** Tensors as plain values in memory of their own, which can be handed over. Outputs that are no tensors are left out. */
+function plain(results: InferenceSession.ReturnType): Record<string, OnnxTensor> {
+  const outputs: Record<string, OnnxTensor> = {}
+  for (const [name, value] of Object.entries(results)) {
+    const { type, dims, data } = value as Tensor
+    if (type !== undefined)
+      outputs[name] = { type, dims: [...dims], data: (data as Float32Array).slice() as OnnxData }
+  }
+  return outputs
+}
+
+function buffersOf(outputs: Record<string, OnnxTensor>): ArrayBuffer[] {
+  return Object.values(outputs).flatMap(({ data }) =>
+    Array.isArray(data) ? [] : [data.buffer as ArrayBuffer],
+  )
+}
+
+async function unload({ seq, id }: Extract<ToOnnx, { type: 'unload' }>): Promise<void> {
+  await sessions.get(id)?.release()
+  sessions.delete(id)
+  answer({ seq, unloaded: true })
+}

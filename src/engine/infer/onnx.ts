@@ -1,0 +1,188 @@
+/** Scoring of ONNX models on worker threads. The runtime is an optional peer and is looked for only here. */
+import { createRequire } from 'node:module'
+import { assert, excerpt, MillraceError, toError } from '../../core/errors.ts'
+import { checkFeeds, copyFeeds } from './feeds.ts'
+import type { FromOnnx, OnnxSignature, OnnxTensor } from './messages.ts'
+import { OnnxThread } from './onnx-thread.ts'
+
+export type { OnnxData, OnnxSignature, OnnxTensor, OnnxValue } from './messages.ts'
+
+export interface OnnxOptions {
+  /** Threads; each scores one request at a time. */
+  workers: number
+  /** Memory that loaded models may take together, estimated from their size. Default 1024. */
+  memoryMb?: number
+  /** How long a thread may work on one request before it counts as stuck and is replaced. Default 10,000. */
+  stuckMs?: number
+}
+
+export interface Onnx {
+  /**
+   * Loads a model under an id, on `replicas` threads (default 1), replacing what the id held. The caller keeps its bytes.
+   * Errors: MR_ONNX_LOAD, MR_ONNX_MEMORY, MR_ONNX_ABSENT, MR_ONNX_WORKER.
+   */
+  load(bytes: Uint8Array, options: { id: string; replicas?: number }): Promise<OnnxSignature>
+  /**
+   * Scores one batch on the least busy thread that holds the model. The caller keeps its arrays; outputs are the caller's.
+   * Errors: MR_ONNX_UNKNOWN, MR_ONNX_INPUT, MR_ONNX_RUN, MR_ONNX_BUSY, MR_ONNX_WORKER.
+   */
+  run(id: string, feeds: Record<string, OnnxTensor>): Promise<Record<string, OnnxTensor>>
+  /** Forgets a model; unknown is fine. */
+  unload(id: string): Promise<void>
+  /** Ends the threads; what they still owe fails with MR_ONNX_WORKER. */
+  close(): Promise<void>
+}
+
+const MEMORY_MB = 1024
+const STUCK_MS = 10_000
+const MB = 1024 * 1024
+/** A session was measured to take two to five times its file, and about 130 kB at least. */
+const SESSION_PER_BYTE = 5
+const SESSION_BYTES = 200_000
+
+/** Opens a pool. Threads start with the first model. Errors: MR_ONNX_ABSENT, MR_DIST_MISSING. */
+export async function openOnnx(options: OnnxOptions): Promise<Onnx> {
+  requireRuntime('onnxruntime-node')
+  return new OnnxPool({ memoryMb: MEMORY_MB, stuckMs: STUCK_MS, ...options })
+}
+
+/** Errors: MR_ONNX_ABSENT when the package is not installed. */
+export function requireRuntime(name: string): void {
+  try {
+    createRequire(import.meta.url).resolve(name)
+  } catch (cause) {
+    throw new MillraceError('MR_ONNX_ABSENT', { reason: toError(cause).message }, { cause })
+  }
+}
+
+interface Model {
+  id: string
+  /** Kept to load the model again where a thread was replaced. */
+  bytes: Uint8Array
+  needBytes: number
+  /** Indexes of the threads that hold it. */
+  places: number[]
+  signature: OnnxSignature
+}
+
+class OnnxPool implements Onnx {
+  private readonly options: Required<OnnxOptions>
+  private readonly threads: (OnnxThread | undefined)[]
+  private readonly models = new Map<string, Model>()
+  private closed = false
+
+  constructor(options: Required<OnnxOptions>) {
+    this.options = options
+    this.threads = new Array<undefined>(options.workers).fill(undefined)
+  }
+
+  async load(
+    bytes: Uint8Array,
+    { id, replicas = 1 }: { id: string; replicas?: number },
+  ): Promise<OnnxSignature> {
+    assert(!this.closed, 'an ONNX pool is not used after close()')
+    const places = this.leastLoaded(Math.min(replicas, this.threads.length))
+    const needBytes = bytes.length + places.length * (bytes.length * SESSION_PER_BYTE + SESSION_BYTES)
+    this.checkMemory(id, needBytes)
+    await this.unload(id)
+    const model: Model = {
+      id,
+      bytes: new Uint8Array(bytes),
+      needBytes,
+      places,
+      signature: { inputs: [], outputs: [] },
+    }
+    this.models.set(id, model)
+    try {
+      const signatures = await Promise.all(places.map((place) => this.loadAt(place, model)))
+      model.signature = signatures[0]!
+      return model.signature
+    } catch (thrown) {
+      if (this.models.get(id) === model) await this.unload(id).catch(() => undefined)
+      throw thrown
+    }
+  }
+
+  async run(id: string, feeds: Record<string, OnnxTensor>): Promise<Record<string, OnnxTensor>> {
+    const model = this.models.get(id)
+    if (!model) throw new MillraceError('MR_ONNX_UNKNOWN', { id })
+    checkFeeds(id, model.signature, feeds)
+    const place = this.leastBusy(model.places)
+    const thread = this.threadAt(place)
+    const reloading = thread.loaded.has(id) ? undefined : this.loadAt(place, model)
+    reloading?.catch(() => undefined)
+    const copy = copyFeeds(feeds)
+    const [, answer] = await Promise.all([
+      reloading,
+      thread.ask({ type: 'run', id, feeds: copy.feeds }, copy.buffers),
+    ])
+    if ('outputs' in answer) return answer.outputs
+    throw failure(id, answer)
+  }
+
+  async unload(id: string): Promise<void> {
+    const model = this.models.get(id)
+    if (!model) return
+    this.models.delete(id)
+    const holders = model.places
+      .flatMap((place) => this.threads[place] ?? [])
+      .filter((one) => one.loaded.delete(id))
+    await Promise.all(holders.map((thread) => thread.ask({ type: 'unload', id })))
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    this.models.clear()
+    for (const thread of this.threads) thread?.stop('was closed')
+  }
+
+  private threadAt(place: number): OnnxThread {
+    const thread = this.threads[place]
+    if (thread) return thread
+    const made = new OnnxThread(this.options.stuckMs, (gone) => {
+      if (this.threads[place] === gone) this.threads[place] = undefined
+    })
+    this.threads[place] = made
+    return made
+  }
+
+  private async loadAt(place: number, model: Model): Promise<OnnxSignature> {
+    const thread = this.threadAt(place)
+    thread.loaded.add(model.id)
+    const bytes = new Uint8Array(model.bytes)
+    const answer = await thread.ask({ type: 'load', id: model.id, bytes }, [bytes.buffer])
+    if ('signature' in answer) return answer.signature
+    thread.loaded.delete(model.id)
+    throw failure(model.id, answer)
+  }
+
+  private checkMemory(id: string, needBytes: number): void {
+    let usedBytes = 0
+    for (const model of this.models.values()) if (model.id !== id) usedBytes += model.needBytes
+    const leftMb = this.options.memoryMb - usedBytes / MB
+    if (needBytes / MB <= leftMb) return
+    const about = { needMb: Math.ceil(needBytes / MB), maxMb: Math.max(0, Math.floor(leftMb)) }
+    throw new MillraceError('MR_ONNX_MEMORY', { id, ...about })
+  }
+
+  private leastLoaded(n: number): number[] {
+    const bytes = this.threads.map(() => 0)
+    for (const { places, needBytes } of this.models.values())
+      for (const place of places) bytes[place]! += needBytes
+    const order = bytes.map((_, place) => place).sort((a, b) => bytes[a]! - bytes[b]! || a - b)
+    return order.slice(0, n)
+  }
+
+  private leastBusy(places: number[]): number {
+    const pending = (place: number) => this.threads[place]?.pending ?? 0
+    return places.reduce((best, place) => (pending(place) < pending(best) ? place : best))
+  }
+}
+
+function failure(id: string, answer: FromOnnx): Error {
+  assert('failed' in answer, 'an answer of another request')
+  const message = excerpt(answer.message.replace(/\s+/g, ' '), 300)
+  if (answer.failed === 'absent') return new MillraceError('MR_ONNX_ABSENT', { reason: message })
+  if (answer.failed === 'unknown') return new MillraceError('MR_ONNX_UNKNOWN', { id })
+  return new MillraceError(answer.failed === 'load' ? 'MR_ONNX_LOAD' : 'MR_ONNX_RUN', { id, message })
+}
