@@ -41,7 +41,7 @@ export async function openCandidate(context: TaskContext): Promise<Candidate> {
         .query()
         .then((query) =>
           query.rows(
-            { text: 'select * exclude (_target, _key) from read_parquet(?)', params: [rowsPath] },
+            { text: 'select * exclude (mr_target, mr_key) from read_parquet(?)', params: [rowsPath] },
             context.signal,
           ),
         )

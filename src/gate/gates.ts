@@ -1,5 +1,6 @@
 /** Verdicts on a candidate, from its outputs on the test rows. Pure: what was measured comes in, findings come out. */
 import type { Finding, Measured, ModelCard, ModelTask, Verdict } from '../core/records.ts'
+import { autoMetric } from '../define/gates.ts'
 import type { GateDef } from '../define/types.ts'
 import { LOSS_OF, metricOf } from '../model/measure.ts'
 import { normalQuantile } from '../stats/distributions.ts'
@@ -173,7 +174,8 @@ function calibrated(gate: Of<'calibration'>, input: GateInput): Finding {
  * The metric within each value of a column. The level of each slice's interval is divided by their number, so that one bad slice among many is not just
  * chance. The gate's own finding is the worst slice; slices that do not pass follow with `slice` set.
  */
-function slices(gate: Of<'slices'>, input: GateInput): Finding[] {
+function slices(declared: Of<'slices'>, input: GateInput): Finding[] {
+  const gate = { ...declared, metric: namedMetric(declared, input.task) }
   const check = `gate.slices.${gate.column}`
   const limit = `${gate.metric} >= ${gate.floor} in each slice`
   const column = input.slices[gate.column]
@@ -298,6 +300,11 @@ function below(
     m.value <= m.max ? 'pass' : 'fail',
     `${m.what} ${+m.value.toPrecision(4)} ${m.unit}, asked <= ${m.max}`,
   )
+}
+
+/** The metric a gate names, or the one that `auto` stands for. */
+function namedMetric(gate: { kind: GateDef['kind']; metric: string }, task: ModelTask): string {
+  return gate.metric === 'auto' ? autoMetric(gate.kind, task) : gate.metric
 }
 
 function lossDelta(

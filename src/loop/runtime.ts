@@ -50,7 +50,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const jobs = createJobs({
     store,
     storeUrl: stateDir,
-    tasksModule: new URL('./tasks.ts', import.meta.url),
+    tasksModule: new URL(import.meta.url.endsWith('.ts') ? './tasks.ts' : './tasks.js', import.meta.url),
     workers,
     clock: wallClock,
     memoryMb,

@@ -128,9 +128,9 @@ export async function leakyColumns(query: Query, columns: string[]): Promise<Map
   for (const name of columns) {
     const [row] = await query.rows<{ kept: number; n: number; groups: number; majority: number }>(
       raw(`select sum(most) as kept, sum(n) as n, count(*) as groups, max(total) as majority from (
-        select greatest(sum(_target), count(*) - sum(_target)) as most, count(*) as n,
-          (select greatest(avg(_target), 1 - avg(_target)) from mr_rows where _split = 0) as total
-        from mr_rows where _split = 0 group by ${quoted(name)})`),
+        select greatest(sum(mr_target), count(*) - sum(mr_target)) as most, count(*) as n,
+          (select greatest(avg(mr_target), 1 - avg(mr_target)) from mr_rows where mr_split = 0) as total
+        from mr_rows where mr_split = 0 group by ${quoted(name)})`),
     )
     const { kept, n, groups, majority } = {
       kept: Number(row.kept),

@@ -73,11 +73,11 @@ function inputsOf(plan: Pick<FeaturePlan, 'features'>, params: PrepareParams): s
   return [...names]
 }
 
-const TARGET: ExprNode = { op: 'col', name: '_target' }
+const TARGET: ExprNode = { op: 'col', name: 'mr_target' }
 
 /** Columns of `mr_rows`: those of the version, and the target as a number. */
 function rowsSchema(version: DatasetVersion): Schema {
-  return { columns: [...version.schema.columns, { name: '_target', type: 'float', nullable: false }] }
+  return { columns: [...version.schema.columns, { name: 'mr_target', type: 'float', nullable: false }] }
 }
 
 async function learn(
@@ -90,7 +90,7 @@ async function learn(
   for (const { id, sql: question } of fitSql(
     plan,
     TARGET,
-    '(select * from mr_rows where _split = 0)',
+    '(select * from mr_rows where mr_split = 0)',
     schema,
   )) {
     answers[id] = await query.rows(question, signal)
@@ -112,13 +112,12 @@ async function loadRows(
   })
   const key = params.each ? raw(`coalesce(cast(${quoted(params.each.column)} as varchar), '')`) : raw("''")
   const columns = raw(inputs.map(quoted).join(', '))
-  await query.exec(raw('drop table if exists mr_rows'))
   await query.exec(
-    sql`create temp table mr_rows as select * from (
-      select ${columns}, cast(${toDuckDb(params.target, { schema: version.schema })} as double) as _target, ${splitSql(params.split)} as _split,
-        _n % ${String(FOLDS)} as _fold, ${key} as _key, _n
-      from (select *, row_number() over () as _n from (${relation}))
-    ) where _split is not null and _target is not null and not isnan(_target)`,
+    sql`create or replace table mr_rows as select *, row_number() over (order by mr_key, mr_n) as mr_order from (
+      select ${columns}, cast(${toDuckDb(params.target, { schema: version.schema })} as double) as mr_target, ${splitSql(params.split)} as mr_split,
+        mr_n % ${String(FOLDS)} as mr_fold, ${key} as mr_key, mr_n
+      from (select *, row_number() over () as mr_n from (${relation}))
+    ) where mr_split is not null and mr_target is not null and not isnan(mr_target)`,
     context.signal,
   )
 }
@@ -134,7 +133,7 @@ function coveredBy(split: SplitPlan): TimeWindow | undefined {
 
 /** 0 train, 1 validate, 2 test, null for rows that are in none. Shares go by the golden-ratio sequence of the row number: stable and evenly spread. */
 function splitSql(split: SplitPlan): Sql {
-  const spread = '((_n * 2654435769) % 4294967296) / 4294967296.0'
+  const spread = '((mr_n * 2654435769) % 4294967296) / 4294967296.0'
   const within = (w: TimeWindow) =>
     `epoch_ms(${quoted(split.time as string)}) >= ${w.fromAt} and epoch_ms(${quoted(split.time as string)}) < ${w.toAt}`
   const cases: string[] = []
@@ -160,7 +159,7 @@ function splitSql(split: SplitPlan): Sql {
 async function requireRows(query: Query, params: PrepareParams, task: ModelTask): Promise<void> {
   const counts = await query.rows<{ split: number; n: number; low: number; high: number }>(
     raw(
-      'select _split as split, count(*) as n, min(_target) as low, max(_target) as high from mr_rows group by 1',
+      'select mr_split as split, count(*) as n, min(mr_target) as low, max(mr_target) as high from mr_rows group by 1',
     ),
   )
   const of = (code: number) => counts.find((c) => Number(c.split) === code)
@@ -191,17 +190,17 @@ async function evaluate(
   schema: Schema,
 ): Promise<{ header: MatrixHeader; columns: Float64Array[] }> {
   const names = fitted.features.map((f) => f.name)
-  const options = { extra: { _target: raw('_target') }, orderBy: raw('_key, _n') }
-  const rows = (code: number) => `(select * from mr_rows where _split = ${code})`
+  const options = { extra: { mr_target: raw('mr_target') }, orderBy: raw('mr_order') }
+  const rows = (code: number) => `(select * from mr_rows where mr_split = ${code})`
   const selects = [
-    trainingSelectSql(fitted, rows(0), { ...options, target: TARGET, fold: raw('_fold'), schema }),
+    trainingSelectSql(fitted, rows(0), { ...options, target: TARGET, fold: raw('mr_fold'), schema }),
     featureSelectSql(fitted, rows(1), options),
     featureSelectSql(fitted, rows(2), options),
   ]
   const parts: Float64Array[][] = []
   for (const select of selects) {
     const result = await query.columns(select)
-    parts.push([...names, '_target'].map((name) => numbersOf(result.columns[name])))
+    parts.push([...names, 'mr_target'].map((name) => numbersOf(result.columns[name])))
   }
   const header = await headerOf(
     query,
@@ -225,7 +224,7 @@ async function headerOf(
   const members: MatrixHeader['members'] = {}
   if (params.each) {
     const counts = await query.rows<{ split: number; key: string; n: number }>(
-      raw('select _split as split, _key as key, count(*) as n from mr_rows group by 1, 2 order by 1, 2'),
+      raw('select mr_split as split, mr_key as key, count(*) as n from mr_rows group by 1, 2 order by 1, 2'),
     )
     const next = [...starts]
     const ranges: MatrixHeader['members'] = {}
@@ -279,7 +278,7 @@ async function write(context: TaskContext, query: Query, made: Made): Promise<Re
   writeMatrix(path, header, columns)
   const rowsPath = `${path}.parquet`
   await query.exec({
-    text: `copy (select * exclude (_split, _fold, _n) from mr_rows where _split = 2 order by _key, _n) to '${rowsPath.replaceAll("'", "''")}' (format parquet, compression zstd)`,
+    text: `copy (select * exclude (mr_split, mr_fold, mr_n, mr_order) from mr_rows where mr_split = 2 order by mr_order) to '${rowsPath.replaceAll("'", "''")}' (format parquet, compression zstd)`,
     params: [],
   })
   const [matrix, rows] = [
