@@ -16,6 +16,8 @@ export const SERVE_LIMITS = {
   idCharsMax: 200,
   /** Models named in one readiness answer. */
   readinessListMax: 50,
-  /** Records (releases, bundles) kept besides models. */
-  recordsMax: 4_096,
+  /** How long a closing server waits for requests under way before it cuts their connections. */
+  drainMsMax: 5_000,
+  /** Graphs kept for explanations, besides the models that score. */
+  explainersMax: 16,
 } as const

@@ -12,8 +12,10 @@ import type { Digest } from '../core/records.ts'
 export interface Held {
   /** Name in errors. */
   name: string
-  /** Memory it takes while it is ready. */
+  /** Memory it takes alone while it is ready. */
   bytes: number
+  /** Memory it shares with others of the same key (a family's parent graph, its features): counted once while anyone holds it. */
+  shared?: readonly { key: string; bytes: number }[]
   /** Gives back what the garbage collector cannot see (sessions in workers). */
   dispose?: () => void
 }
@@ -38,6 +40,7 @@ export class ModelCache<M extends Held> {
   readonly #bytesMax: number
   readonly #entries = new Map<Digest, Entry<M>>()
   readonly #loading = new Map<Digest, Promise<Entry<M>>>()
+  readonly #sharedBy = new Map<string, number>()
   #bytes = 0
   #loads = 0
   #hits = 0
@@ -111,14 +114,16 @@ export class ModelCache<M extends Held> {
   }
 
   #admit(digest: Digest, model: M): Entry<M> {
-    if (model.bytes > this.#bytesMax) {
+    const bytes = (model.shared ?? []).reduce((sum, part) => sum + part.bytes, model.bytes)
+    if (bytes > this.#bytesMax) {
       model.dispose?.()
-      const { name, bytes } = model
+      const { name } = model
       throw new MillraceError('MR_SERVE_MODEL_TOO_LARGE', { model: name, bytes, max: this.#bytesMax })
     }
     const entry: Entry<M> = { model, holders: 0, evicted: false }
     this.#entries.set(digest, entry)
     this.#bytes += model.bytes
+    for (const { key, bytes: part } of model.shared ?? []) this.#share(key, part, 1)
     for (const oldest of this.#entries.keys()) {
       if (this.#bytes <= this.#bytesMax) break
       this.#evict(oldest)
@@ -131,8 +136,18 @@ export class ModelCache<M extends Held> {
     const entry = this.#entries.get(digest) as Entry<M>
     this.#entries.delete(digest)
     this.#bytes -= entry.model.bytes
+    for (const { key, bytes } of entry.model.shared ?? []) this.#share(key, bytes, -1)
     entry.evicted = true
     if (entry.holders === 0) entry.model.dispose?.()
+  }
+
+  #share(key: string, bytes: number, change: 1 | -1): void {
+    const before = this.#sharedBy.get(key) ?? 0
+    const after = before + change
+    if (after === 0) this.#sharedBy.delete(key)
+    else this.#sharedBy.set(key, after)
+    if (before === 0) this.#bytes += bytes
+    if (after === 0) this.#bytes -= bytes
   }
 
   #touch(digest: Digest, entry: Entry<M>): void {

@@ -40,7 +40,7 @@ export interface Predictor extends Held {
    */
   score(rows: readonly RawRow[], rowNumbers: readonly number[]): Float64Array | Promise<Float64Array>
   /** Explanations of coerced rows. Errors: MR_SERVE_EXPLAIN when the format has no exact explanation. */
-  explain(rows: readonly RawRow[]): Explanation[]
+  explain(rows: readonly RawRow[]): Promise<Explanation[]>
 }
 
 /** A value of a row, null when the row does not have the column itself (what objects inherit is not a value). */
@@ -49,10 +49,10 @@ export function fieldOf(row: RawRow, column: string): Json {
   return value === undefined || typeof value === 'function' ? null : value
 }
 
-/** Fields of a row that the signature does not name. They are ignored, and counted. */
-export function countUnknown(row: RawRow, known: ReadonlySet<string>): number {
+/** Fields of a row that neither the signature names nor the family is divided by. They are ignored, and counted. */
+export function countUnknown(row: RawRow, known: ReadonlySet<string>, each?: string): number {
   let unknown = 0
-  for (const name in row) if (!known.has(name)) unknown++
+  for (const name in row) if (!known.has(name) && name !== each) unknown++
   return unknown
 }
 

@@ -11,7 +11,8 @@ import { healthRoutes, type ReadinessOptions } from './http/health-routes.ts'
 import { closingError, oipRoutes, type ServerInfo } from './http/oip-routes.ts'
 import { plainRoutes } from './http/plain-routes.ts'
 import { codedError, sendProblem } from './http/problem.ts'
-import { loadPredictor } from './load-predictor.ts'
+import { SERVE_LIMITS } from './limits.ts'
+import { type GraphRunner, predictorLoader } from './load-predictor.ts'
 import type { LogPolicy } from './prediction-log.ts'
 import type { Predictor } from './predictor.ts'
 import { Station } from './station.ts'
@@ -32,7 +33,9 @@ export interface ServerOptions {
   workers?: ReadinessOptions['workers']
   /** Paths besides health that need no token (sign-in pages, for instance). */
   isPublic?: (path: string) => boolean
-  /** Makes a model ready from its digest. Default: from the store, by `loadPredictor`. */
+  /** Runs ONNX models; without it they are refused. */
+  onnx?: GraphRunner
+  /** Makes a model ready from its digest. Default: from the store, by `predictorLoader`. */
   load?: (digest: Digest) => Promise<Predictor>
   /** What is told of faults of the server itself. Default: standard error. */
   onFault?: (error: MillraceError, request: FastifyRequest) => void
@@ -94,12 +97,13 @@ export function createServer(options: ServerOptions): Server {
   const { store, clock, host = HOST, port = PORT, token } = options
   checkBinding(host, token)
   const limits: Limits = { ...LIMITS, ...options.limits }
-  const load = options.load ?? ((digest: Digest) => loadPredictor(store, digest))
+  const load = options.load ?? predictorLoader({ store, limits, onnx: options.onnx })
   const station = new Station({ store, clock, limits, load, logPolicy: options.logPolicy })
   const fastify = newFastify(station, limits)
   let closing: Promise<void> | undefined
   let notFound: ((request: FastifyRequest, reply: FastifyReply) => unknown) | undefined
 
+  const drain = trackRequests(fastify, () => closing !== undefined)
   const guard = requestGuard({
     host,
     token,
@@ -138,9 +142,40 @@ export function createServer(options: ServerOptions): Server {
       notFound = handler
     },
     close: () => {
-      closing ??= fastify.close().then(() => station.close())
+      closing ??= Promise.all([fastify.close(), drain()]).then(() => station.close())
       return closing
     },
+  }
+}
+
+/**
+ * Counts requests under way, and gives what closes the server's connections once there are none (or `drainMsMax` has passed): a kept-alive
+ * connection, or one that never asked anything, would hold the server open otherwise. Streams end themselves in a `preClose` hook.
+ */
+function trackRequests(fastify: FastifyInstance, isClosing: () => boolean): () => Promise<void> {
+  let active = 0
+  let idle: () => void = () => undefined
+  const ended = () => {
+    if (--active === 0) idle()
+  }
+  fastify.addHook('onRequest', (_, reply, done) => {
+    active++
+    reply.raw.once('close', ended)
+    done()
+  })
+  fastify.addHook('onSend', (_, reply, __, done) => {
+    if (isClosing()) reply.header('connection', 'close')
+    done()
+  })
+  return async () => {
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      if (active === 0) return resolve()
+      idle = resolve
+      timer = setTimeout(resolve, SERVE_LIMITS.drainMsMax)
+    })
+    clearTimeout(timer)
+    fastify.server.closeAllConnections()
   }
 }
 

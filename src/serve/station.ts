@@ -373,7 +373,7 @@ function scoreGroup(
 ): void | Promise<void> {
   const all = group.rows.length === rows.length
   const own = group.rows.map((i) => {
-    scored.ignored += countUnknown(rows[i], predictor.inputNames)
+    scored.ignored += countUnknown(rows[i], predictor.inputNames, scored.route.record.each)
     scored.rows[i] = predictor.coerce(rows[i], i)
     return scored.rows[i]
   })
@@ -384,11 +384,12 @@ function scoreGroup(
     else for (let k = 0; k < outputs.length; k++) scored.outputs[group.rows[k]] = outputs[k]
   }
   if (scored.explanations) {
-    const explained = predictor.explain(own)
-    explained.forEach((explanation, k) => {
-      ;(scored.explanations as Explanation[])[group.rows[k]] = explanation
+    return predictor.explain(own).then((explained) => {
+      explained.forEach((explanation, k) => {
+        ;(scored.explanations as Explanation[])[group.rows[k]] = explanation
+      })
+      place(Float64Array.from(explained, (explanation) => explanation.output))
     })
-    return place(Float64Array.from(explained, (explanation) => explanation.output))
   }
   const outputs = predictor.score(own, group.rows)
   return outputs instanceof Promise ? outputs.then(place) : place(outputs)

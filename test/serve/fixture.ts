@@ -46,6 +46,7 @@ export function versionRecord(model: string, graph: Digest, over: Partial<ModelV
       metrics: {},
       baseline: {},
       importance: [],
+      featureAuc: [],
       scores: { kind: 'numeric', edges: [0, 1], counts: [0], nulls: 0 },
       calibration: [],
       baseRate: 0.2,
@@ -72,6 +73,7 @@ export function loadConstant(store: Store) {
     return assemblePredictor({
       digest,
       version,
+      inputs: version.signature.inputs,
       bytes: bytes.length,
       coerce: (row) => row,
       featureNames: version.featureInfo.map((feature) => feature.name),

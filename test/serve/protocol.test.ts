@@ -40,6 +40,7 @@ beforeAll(async () => {
         return assemblePredictor({
           digest,
           version,
+          inputs: version.signature.inputs,
           bytes: 100,
           coerce: (row) => row,
           featureNames: ['x'],
@@ -52,7 +53,7 @@ beforeAll(async () => {
             if (origin) out[offset] += String(origin).length
           },
           score: (matrix) => Float64Array.from(matrix),
-          explain: (matrix) =>
+          explain: async (matrix) =>
             Array.from(matrix, (x) => ({
               base: 1,
               contributions: [{ feature: 'x', value: x, contribution: x - 1 }],

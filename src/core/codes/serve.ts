@@ -86,6 +86,19 @@ export const serve = {
     retryable: false,
     status: 422,
   },
+  MR_SERVE_NO_RUNTIME: {
+    what: (d: { model: string }) => `model "${d.model}" is ONNX and this server has no workers that run ONNX`,
+    fix: (_: { model: string }) => 'install onnxruntime-node beside millrace and start again',
+    retryable: false,
+    status: 501,
+  },
+  MR_SERVE_GRAPH: {
+    what: (d: { graph: string; need: string; got: string }) =>
+      `ONNX graph ${d.graph.slice(0, 19)} must have ${d.need}, got ${d.got}`,
+    fix: (d: { graph: string; need: string; got: string }) => `export the graph again with ${d.need}`,
+    retryable: false,
+    status: 422,
+  },
   MR_SERVE_MEDIA_TYPE: {
     what: (d: { got: string }) => `the body must be application/json (or binary tensors), got "${d.got}"`,
     fix: (_: { got: string }) => "add the header 'content-type: application/json'",
