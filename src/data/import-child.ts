@@ -50,13 +50,18 @@ function outOfMemory(job: ChildJob, cause?: Error): MillraceError {
 /** Tells the parent that rows move, and ends the process when it holds more than it may. */
 function watch(duck: Duck, job: ChildJob): void {
   let processed = 0
+  requireMemory(job)
   setInterval(() => {
-    if (process.memoryUsage.rss() > job.memoryMb * 1024 * 1024)
-      void finish({ kind: 'failed', error: plainError(outOfMemory(job)) })
+    requireMemory(job)
     const now = duck.processed()
     if (now !== processed) process.send?.({ kind: 'progress', done: -1, note: '' } satisfies ChildMessage)
     processed = now
   }, WATCH_MS).unref()
+}
+
+function requireMemory(job: ChildJob): void {
+  const grown = process.memoryUsage.rss() > job.memoryMb * 1024 * 1024
+  if (grown) void finish({ kind: 'failed', error: plainError(outOfMemory(job)) })
 }
 
 function finish(message: ChildMessage): Promise<never> {

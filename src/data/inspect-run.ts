@@ -22,7 +22,7 @@ export async function runInspect(duck: Duck, job: InspectJob): Promise<Inspectio
   const given = job.read.missing ?? []
   const first = await load(duck, job, given)
   const codes = await missingCodes(duck, first)
-  const found = [...new Set([...codes.values()].flat())].filter((code) => !given.includes(code))
+  const found = [...new Set([...codes.values()].flat())].filter((code) => !given.includes(code)).sort()
   const padded = await paddedCounts(duck, first)
   const last = found.length === 0 ? first : await load(duck, job, [...given, ...found])
   const columns = await inspectColumns(duck, last, codes, padded)

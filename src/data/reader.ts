@@ -2,7 +2,7 @@
 import { closeSync, createReadStream, openSync, readSync } from 'node:fs'
 import { createGunzip } from 'node:zlib'
 import { excerpt, MillraceError, toError } from '../core/errors.ts'
-import { type Duck, literal } from './duck.ts'
+import { type Duck, literal, quote } from './duck.ts'
 import type { ChildFile } from './types.ts'
 
 export interface SourceColumn {
@@ -37,20 +37,27 @@ const OBJECT_BYTES_MAX = 16 * 1024 * 1024
 export async function openFile(duck: Duck, file: ChildFile, options: ReadOptions): Promise<OpenFile> {
   const encoding = file.format === 'parquet' ? 'binary' : encodingOf(await firstBytes(file))
   return await named(file, async () => {
-    const dialect = file.format === 'csv' ? await sniff(duck, file, encoding, options) : {}
-    const scan = scanOf(file, encoding, { ...options, ...dialect })
-    const columns = await describe(duck, scan)
-    const forced = columns.some((c) => options.asText.has(c.name) && c.duckType !== 'VARCHAR')
-    if (!forced || file.format === 'parquet') return { ...file, encoding, columns, scan, ...dialect }
-    const texts = columns.map((c) => (options.asText.has(c.name) ? { ...c, duckType: 'VARCHAR' } : c))
-    return {
-      ...file,
-      encoding,
-      columns: texts,
-      scan: scanOf(file, encoding, { ...options, ...dialect }, texts),
-      ...dialect,
-    }
+    const dialect: Dialect = file.format === 'csv' ? await sniff(duck, file, encoding, options) : {}
+    const settings = { ...options, ...dialect }
+    const scan = scanOf(file, encoding, settings)
+    const columns = await describeFile(duck, file, scan, dialect)
+    const asText = columns.map((c) => (options.asText.has(c.name.trim()) ? { ...c, duckType: 'VARCHAR' } : c))
+    const forced = file.format !== 'parquet' && asText.some((c, i) => c.duckType !== columns[i]!.duckType)
+    const read = forced
+      ? { columns: asText, scan: scanOf(file, encoding, settings, asText) }
+      : { columns, scan }
+    return { ...file, encoding, delimiter: dialect.delimiter, header: dialect.header, ...trimNames(read) }
   })
+}
+
+/** Names of columns without the blanks that a header may have after its commas. */
+function trimNames(read: Pick<OpenFile, 'columns' | 'scan'>): Pick<OpenFile, 'columns' | 'scan'> {
+  if (read.columns.every((c) => c.name === c.name.trim())) return read
+  const list = read.columns.map((c) => `${quote(c.name)} AS ${quote(c.name.trim())}`).join(', ')
+  return {
+    columns: read.columns.map((c) => ({ ...c, name: c.name.trim() })),
+    scan: `(SELECT ${list} FROM ${read.scan})`,
+  }
 }
 
 async function describe(duck: Duck, scan: string): Promise<SourceColumn[]> {
@@ -58,19 +65,58 @@ async function describe(duck: Duck, scan: string): Promise<SourceColumn[]> {
   return rows.map((r) => ({ name: r.column_name, duckType: r.column_type }))
 }
 
-type Dialect = { delimiter?: string; header?: boolean; quote?: string; escape?: string }
+/** Types of a CSV file. One that has none in common is read as text to the end, which names the first line at fault. */
+async function describeFile(
+  duck: Duck,
+  file: ChildFile,
+  scan: string,
+  dialect: Dialect,
+): Promise<SourceColumn[]> {
+  if (file.format !== 'csv') return await describe(duck, scan)
+  try {
+    return await describe(duck, scan)
+  } catch (thrown) {
+    const columns = dialect.names!.map((name) => `${literal(name)}: 'VARCHAR'`).join(', ')
+    await duck.run(
+      `SELECT count(*) FROM ${scan.replace(/\)$/, `, auto_detect = false, columns = {${columns}})`)}`,
+    )
+    throw thrown
+  }
+}
 
+interface Dialect {
+  delimiter?: string
+  header?: boolean
+  quote?: string
+  escape?: string
+  names?: string[]
+}
+
+/**
+ * Delimiter, quotes and header. Faulty lines are overlooked here, since DuckDB would rather take a file with one ragged line for a file of one column;
+ * reading stops at them.
+ */
 async function sniff(duck: Duck, file: ChildFile, encoding: string, options: ReadOptions): Promise<Dialect> {
   const given = options.delimiter === undefined ? '' : `, delim = ${literal(options.delimiter)}`
-  const found = await duck.one<{ Delimiter: string; HasHeader: boolean; Quote: string; Escape: string }>(
-    `SELECT * FROM sniff_csv(${literal(file.path)}, sample_size = ${sampleSize(options)}, ${csvBasics(file, encoding)}${given})`,
+  const settings = `sample_size = ${sampleSize(options)}, ignore_errors = true, ${csvBasics(file, encoding)}${given}`
+  const found = await duck.one<SniffRow>(
+    `SELECT *, list_transform(Columns, lambda c: c.name) AS names FROM sniff_csv(${literal(file.path)}, ${settings})`,
   )
   return {
     delimiter: found.Delimiter,
     header: found.HasHeader,
-    quote: charOf(found.Quote),
-    escape: charOf(found.Escape),
+    quote: charOf(found.Quote) || '"',
+    escape: charOf(found.Escape) || '"',
+    names: found.names,
   }
+}
+
+interface SniffRow {
+  Delimiter: string
+  HasHeader: boolean
+  Quote: string
+  Escape: string
+  names: string[]
 }
 
 /** DuckDB prints "no such character" as an empty text or a NUL. */
@@ -110,7 +156,7 @@ function csvScan(
     `sample_size = ${sampleSize(options)}`,
     `nullstr = [${missingTexts(options.missing).map(literal).join(', ')}]`,
   ]
-  const texts = columns?.filter((c) => options.asText.has(c.name)) ?? []
+  const texts = columns?.filter((c) => options.asText.has(c.name.trim())) ?? []
   if (texts.length > 0)
     settings.push(`types = {${texts.map((c) => `${literal(c.name)}: 'VARCHAR'`).join(', ')}}`)
   return `read_csv(${path}, ${settings.join(', ')})`
@@ -121,7 +167,7 @@ const missingTexts = (missing: string[]): string[] => ['', ...missing.flatMap((c
 
 function jsonScan(path: string, file: ChildFile, options: ReadOptions, columns?: SourceColumn[]): string {
   const settings = [
-    `compression = ${file.gzip ? "'gzip'" : "'none'"}`,
+    `compression = '${file.gzip ? 'gzip' : 'uncompressed'}'`,
     `sample_size = ${sampleSize(options)}`,
     `maximum_object_size = ${OBJECT_BYTES_MAX}`,
   ]
@@ -190,8 +236,16 @@ function readError(file: { name: string; format: string }, cause: Error): Error 
 export const isOutOfMemory = (error: Error): boolean =>
   /out of memory|could not allocate|failed to allocate/i.test(error.message)
 
-/** The first sentence of an engine's message, without paths of the store and without rows of the file. */
+/** What an engine's message says of the fault and its line, without paths of the store and without values of the file. */
 function reasonOf(cause: Error): string {
-  const line = cause.message.split('\n')[0]!
-  return excerpt(line.replace(/(["'])\/[^"']*\1/g, 'the file'), 240)
+  const [first, ...rest] = cause.message.split('\n')
+  const line = /Error on Line: (\d+)/.exec(first!)
+  const fault = rest
+    .map(
+      (text) =>
+        /^(Expected Number of Columns.*|Error when converting column "[^"]*"|.*quote.*)/i.exec(text)?.[1],
+    )
+    .find(Boolean)
+  if (line) return excerpt(`line ${line[1]}: ${fault ?? 'it does not fit the lines above it'}`, 240)
+  return excerpt(first!.replace(/(["'])\/[^"']*\1/g, 'the file'), 240)
 }
