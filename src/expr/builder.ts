@@ -223,10 +223,10 @@ export class Expr<T = unknown, Cols extends string = string> {
   slice(this: Expr<string, Cols>, start: number, end = 1_000_000): Expr<string, Cols> {
     return call('slice', this, start, end)
   }
-  concat<I extends Input<string>>(
+  concat<I extends readonly Input<string>[]>(
     this: Expr<string, Cols>,
-    ...others: I[]
-  ): Expr<string, Cols | ColumnsIn<I>> {
+    ...others: I
+  ): Expr<string, Cols | ColumnsIn<I[number]>> {
     return call('concat', this, ...others)
   }
   /** One part between separators, counted from 0. */

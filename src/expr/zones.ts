@@ -79,10 +79,13 @@ function openZone(formatter: Intl.DateTimeFormat): Zone {
     return recent.offset
   }
   return {
-    toWall: (ms) => ms + offsetAt(ms),
-    fromWall: (wall) => instantOf(wall, offsetAt),
+    toWall: (ms) => wholeMicros(ms + offsetAt(ms)),
+    fromWall: (wall) => wholeMicros(instantOf(wall, offsetAt)),
   }
 }
+
+/** Adding to a time with a fraction may leave its last bit off. */
+const wholeMicros = (ms: number): number => (Number.isInteger(ms) ? ms : Math.round(ms * 1000) / 1000)
 
 /** No offset is beyond a day, so the offsets a day around hold every reading of the wall time. */
 function instantOf(wall: number, offsetAt: (ms: number) => number): number {

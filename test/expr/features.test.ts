@@ -80,7 +80,7 @@ const plan = planFeatures(
   schema,
 )
 
-async function fit() {
+async function learn() {
   const answers: Record<string, Record<string, unknown>[]> = {}
   for (const query of fitSql(plan, target, 'flights', schema)) answers[query.id] = await duck.rows(query.sql)
   return fittedFrom(plan, answers)
@@ -91,7 +91,7 @@ test('SQL and one request give exactly the same features, whatever the rows hold
     fc.asyncProperty(fc.array(flight, { minLength: 1, maxLength: 40 }), async (random) => {
       const rows = random.map((r, id) => ({ id, ...r, delay: id === 0 ? 20 : r.delay }))
       await load(rows)
-      const fitted = readFitted(JSON.parse(canonicalJson(await fit())))
+      const fitted = readFitted(JSON.parse(canonicalJson(await learn())))
       const bulk = await duck.rows(featureSelectSql(fitted, 'flights', { orderBy: raw('id') }))
       const write = featureRowFn(fitted)
       const out = new Float64Array(fitted.features.length + 1)
@@ -132,7 +132,7 @@ test('a training row’s rate is learned from the other folds alone', async () =
     fc.asyncProperty(fc.array(flight, { minLength: 8, maxLength: 60 }), async (random) => {
       const rows = random.map((r, id) => ({ id, ...r, delay: id < 6 ? 10 + id * 2 : r.delay }))
       await load(rows)
-      const fitted = await fit()
+      const fitted = await learn()
       const query = trainingSelectSql(fitted, 'flights', {
         target,
         schema,
@@ -174,7 +174,7 @@ test('changing a row’s own target never changes its own training features', as
   const features = async () => {
     await load(rows)
     const options = { target, schema, fold: raw('id % 5'), orderBy: raw('id') }
-    return (await duck.rows(trainingSelectSql(await fit(), 'flights', options)))[17]!
+    return (await duck.rows(trainingSelectSql(await learn(), 'flights', options)))[17]!
   }
   const before = await features()
   rows[17]!.delay = 1000 - rows[17]!.delay!
@@ -184,7 +184,7 @@ test('changing a row’s own target never changes its own training features', as
 test('codes go by falling count, then by value; the rest share the code after the last', async () => {
   const origins = ['b', 'a', 'c', 'c', 'd', 'e', null]
   await load(origins.map((origin, id) => ({ id, at: null, origin, size: 1, code: 1, wet: null, delay: 20 })))
-  const fitted = await fit()
+  const fitted = await learn()
   expect(fitted.features[2]!.state).toEqual({ kind: 'category', values: ['c', 'a', 'b'] })
   const bulk = await duck.rows(featureSelectSql(fitted, 'flights', { orderBy: raw('id') }))
   expect(bulk.map((row) => row.origin)).toEqual([2, 1, 0, 0, 3, 3, null])
@@ -193,19 +193,19 @@ test('codes go by falling count, then by value; the rest share the code after th
 test('the fitted state does not depend on the order of rows, also for targets with fractions', async () => {
   await duck.exec(`CREATE OR REPLACE TABLE flights AS SELECT i AS id, NULL::TIMESTAMP AS "at", 'o' || i % 7 AS origin, 1.0::DOUBLE AS size,
     i::INTEGER % 3 AS code, true AS wet, sin(i) * 1e3 AS delay FROM range(5000) t(i)`)
-  const learn = async () => {
+  const learned = async () => {
     const answers: Record<string, Record<string, unknown>[]> = {}
     for (const q of fitSql(plan, col('delay').node, 'flights', schema)) answers[q.id] = await duck.rows(q.sql)
     return canonicalJson(fittedFrom(plan, answers))
   }
-  const forward = await learn()
+  const forward = await learned()
   await duck.exec('CREATE OR REPLACE TABLE flights AS SELECT * FROM flights ORDER BY id DESC')
-  expect(await learn()).toBe(forward)
+  expect(await learned()).toBe(forward)
 })
 
 test('a rate with no target to learn from says so', async () => {
   await load([{ id: 0, at: null, origin: 'a', size: 1, code: 1, wet: null, delay: null }])
-  await expect(fit()).rejects.toThrow(/MR_EXPR_FIT_EMPTY: the rate of feature "origin rate"/)
+  await expect(learn()).rejects.toThrow(/MR_EXPR_FIT_EMPTY: the rate of feature "origin rate"/)
 })
 
 test('a feature must be a number, a boolean or a category', () => {

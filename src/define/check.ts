@@ -1,0 +1,341 @@
+/** Validation of a project: every fault found, each with the place where it is. */
+import { isMillraceError, MillraceError } from '../core/errors.ts'
+import { LIMITS } from '../core/limits.ts'
+import type { Schema } from '../core/records.ts'
+import type { ExprNode } from '../expr/ast.ts'
+import { planFeatures } from '../expr/features.ts'
+import { resolve, resolveKey, typeOf } from '../expr/resolve.ts'
+import { METRICS } from './metrics.ts'
+import { checkValue, type Rule } from './rules.ts'
+import type { CheckDef, DatasetDef, GateDef, ModelDef, ObjectiveDef, ProjectDef } from './types.ts'
+
+const share: Rule = { kind: 'number', min: 0, max: 1, exclusiveMin: true, exclusiveMax: true }
+const count = (min: number, max = Number.MAX_SAFE_INTEGER): Rule => ({
+  kind: 'number',
+  integer: true,
+  min,
+  max,
+})
+const positive: Rule = { kind: 'number', min: 0, exclusiveMin: true }
+const notNegative: Rule = { kind: 'number', min: 0 }
+const name: Rule = { kind: 'name' }
+const given: Rule = { kind: 'text', nonEmpty: true }
+
+/** What each value of a config must keep, by its place below a dataset, a check, a model, a gate … `*` stands for each item of a list. */
+export const RULES = {
+  project: {
+    name,
+    'serve.host': given,
+    'serve.port': count(0, 65_535),
+  },
+  dataset: {
+    name,
+    'source.*': given,
+    time: given,
+    'key.*': given,
+    'exclude.*': given,
+    'parts.by': { kind: 'oneOf', values: ['month', 'day', 'rows'] },
+    'parts.rowsMax': count(1, 100_000_000),
+    'read.format': { kind: 'oneOf', values: ['parquet', 'csv', 'json'] },
+    'read.delimiter': given,
+  },
+  check: {
+    name: given,
+    atLeast: { kind: 'number', min: 0, exclusiveMin: true, max: 1 },
+    onFail: { kind: 'oneOf', values: ['quarantine', 'stop', 'warn'] },
+    'rule.min': count(0),
+    'rule.max': count(0),
+    'rule.ageMsMax': positive,
+    'rule.column': given,
+    'rule.columns.*': given,
+  },
+  model: {
+    name,
+    from: given,
+    task: { kind: 'oneOf', values: ['auto', 'binary', 'regression'] },
+    'each.column': given,
+    'each.rowsMin': count(1),
+    'each.membersMax': count(1, 1_000_000),
+    'trainer.kind': { kind: 'oneOf', values: ['gbdt', 'linear'] },
+    'trainer.trees': count(1, 100_000),
+    'trainer.leaves': count(2, 4096),
+    'trainer.learningRate': { kind: 'number', min: 0, exclusiveMin: true, max: 1 },
+    'trainer.minRowsInLeaf': count(1),
+    'trainer.bins': count(2, 65_535),
+    'trainer.l2': notNegative,
+    'trainer.earlyStoppingRounds': count(0),
+    'trainer.memberTrees': count(1, 100_000),
+    'split.by': { kind: 'oneOf', values: ['time', 'random'] },
+    'split.validateMs': positive,
+    'split.testMs': positive,
+    'split.validateShare': share,
+    'split.testShare': share,
+    'release.steps.*': share,
+    'release.rowsMin': count(1),
+    'release.tolerance': notNegative,
+    'release.alpha': share,
+    'watch.window': { kind: 'oneOf', values: ['day', 'week', 'month'] },
+    'watch.outcomeDelayMs': notNegative,
+    'watch.retrain.*': { kind: 'oneOf', values: ['drift', 'quality', 'daily', 'weekly', 'monthly'] },
+    'watch.alpha': share,
+    seed: count(0, 2 ** 32 - 1),
+  },
+  gate: {
+    kind: {
+      kind: 'oneOf',
+      values: [
+        'beatsBaseline',
+        'noWorseThanLive',
+        'metric',
+        'calibration',
+        'slices',
+        'size',
+        'latency',
+        'noLeak',
+      ],
+    },
+    tolerance: notNegative,
+    min: { kind: 'number' },
+    max: { kind: 'number' },
+    column: given,
+    floor: { kind: 'number' },
+    rowsMin: count(1),
+    bytesMax: count(1),
+    msMax: positive,
+    aucMax: { kind: 'number', min: 0.5, exclusiveMin: true, max: 1 },
+  },
+  objective: {
+    name: given,
+    goal: { kind: 'oneOf', values: ['maximize', 'minimize', 'under', 'over'] },
+    limit: { kind: 'number' },
+  },
+} as const satisfies Record<string, Record<string, Rule>>
+
+/** Faults of a project, in order of the config; empty when it is sound. Columns and types are checked too where `schemas` has the dataset. */
+export function checkProject(
+  def: ProjectDef,
+  schemas: Readonly<Record<string, Schema>> = {},
+): MillraceError[] {
+  const faults = new Faults()
+  faults.rules('project', RULES.project, def)
+  for (const [limit, value] of Object.entries(def.limits)) {
+    faults.try(() => checkLimit(limit, value))
+  }
+  faults.names('datasets', def.datasets)
+  faults.names('models', def.models)
+  for (const dataset of def.datasets) checkDataset(faults, dataset, schemas[dataset.name])
+  for (const model of def.models) checkModel(faults, model, def.datasets, schemas[model.from])
+  return faults.found
+}
+
+/** `checkProject` that throws the first fault. */
+export function assertProject(def: ProjectDef, schemas: Readonly<Record<string, Schema>> = {}): void {
+  const [first] = checkProject(def, schemas)
+  if (first !== undefined) throw first
+}
+
+class Faults {
+  readonly found: MillraceError[] = []
+
+  /** Runs a check; a coded error becomes a fault. */
+  try(check: () => void): void {
+    try {
+      check()
+    } catch (error) {
+      if (!isMillraceError(error)) throw error
+      this.found.push(error)
+    }
+  }
+
+  rules(place: string, rules: Readonly<Record<string, Rule>>, subject: unknown): void {
+    for (const [path, rule] of Object.entries(rules)) {
+      for (const [at, value] of valuesAt(subject, path.split('.')))
+        this.try(() => checkValue(`${place}.${at}`, rule, value))
+    }
+  }
+
+  names(place: string, items: readonly { name: string }[]): void {
+    const seen = new Set<string>()
+    for (const item of items) {
+      const key = String(item.name).toLowerCase()
+      if (seen.has(key)) this.found.push(new MillraceError('MR_DEFINE_DUPLICATE', { place, name: item.name }))
+      seen.add(key)
+    }
+  }
+
+  unknown(place: string, kind: string, wanted: string, known: readonly string[]): void {
+    if (known.includes(wanted)) return
+    this.found.push(new MillraceError('MR_DEFINE_UNKNOWN', { place, kind, name: wanted, known: [...known] }))
+  }
+}
+
+/** Values at a path, with their own places; a path that leads nowhere yields none, since optional parts may be absent. */
+function valuesAt(subject: unknown, path: readonly string[]): [string, unknown][] {
+  const [head, ...rest] = path
+  if (head === undefined) return [['', subject]]
+  const entries: [string, unknown][] =
+    head === '*'
+      ? Object.entries(subject as unknown[])
+      : isObject(subject) && head in subject
+        ? [[head, subject[head]]]
+        : []
+  return entries
+    .filter(([, value]) => value !== undefined)
+    .flatMap(([key, value]) =>
+      valuesAt(value, rest).map(([at, v]): [string, unknown] => [at === '' ? key : `${key}.${at}`, v]),
+    )
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null
+
+function checkLimit(limit: string, value: unknown): void {
+  if (!Object.hasOwn(LIMITS, limit)) {
+    throw new MillraceError('MR_DEFINE_UNKNOWN', {
+      place: 'project.limits',
+      kind: 'limit',
+      name: limit,
+      known: Object.keys(LIMITS),
+    })
+  }
+  checkValue(`project.limits.${limit}`, count(1), value)
+}
+
+function checkDataset(faults: Faults, dataset: DatasetDef, schema: Schema | undefined): void {
+  const place = `datasets.${dataset.name}`
+  faults.rules(place, RULES.dataset, dataset)
+  if (dataset.source.length === 0) faults.try(() => checkValue(`${place}.source`, given, ''))
+  if (dataset.parts.by !== 'rows' && dataset.time === undefined) {
+    faults.try(() => checkValue(`${place}.time`, given, undefined))
+  }
+  for (const column of [
+    ...(dataset.time === undefined ? [] : [dataset.time]),
+    ...dataset.key,
+    ...dataset.exclude,
+  ]) {
+    faults.try(() => checkColumn(place, column, schema))
+  }
+  faults.names(`${place}.checks`, dataset.checks)
+  for (const check of dataset.checks) checkCheck(faults, `${place}.checks.${check.name}`, check, schema)
+}
+
+function checkCheck(faults: Faults, place: string, check: CheckDef, schema: Schema | undefined): void {
+  faults.rules(place, RULES.check, check)
+  const { rule } = check
+  if (rule.kind === 'row') faults.try(() => resolve(rule.holds, { schema, expect: 'bool', place }))
+  if (rule.kind === 'unique')
+    for (const column of rule.columns) faults.try(() => checkColumn(place, column, schema))
+  if (rule.kind === 'fresh' || rule.kind === 'inWindow') {
+    faults.try(() => resolve({ op: 'col', name: rule.column }, { schema, expect: 'time', place }))
+  }
+  if (rule.kind === 'rowCount' && rule.min !== undefined && rule.max !== undefined && rule.max < rule.min) {
+    faults.try(() => checkValue(`${place}.rule.max`, count(rule.min!), rule.max))
+  }
+}
+
+function checkColumn(place: string, column: string, schema: Schema | undefined): void {
+  resolve({ op: 'col', name: column }, { schema, place })
+}
+
+function checkModel(
+  faults: Faults,
+  model: ModelDef,
+  datasets: readonly DatasetDef[],
+  schema: Schema | undefined,
+): void {
+  const place = `models.${model.name}`
+  faults.rules(place, RULES.model, model)
+  faults.unknown(
+    `${place}.from`,
+    'dataset',
+    model.from,
+    datasets.map((d) => d.name),
+  )
+  faults.try(() => checkTarget(`${place}.target`, model.target, schema))
+  faults.names(`${place}.features`, model.features)
+  for (const feature of model.features) {
+    faults.try(() => checkValue(`${place}.features name`, given, feature.name))
+    faults.try(() => checkFeature(`${place}.features`, feature, schema))
+  }
+  if (model.each !== undefined) faults.try(() => checkColumn(`${place}.each`, model.each!.column, schema))
+  checkSplit(faults, place, model, datasets)
+  checkSteps(faults, place, model.release.steps)
+  faults.names(`${place}.objectives`, model.objectives)
+  for (const objective of model.objectives)
+    checkObjective(faults, `${place}.objectives.${objective.name}`, objective)
+  model.gates.forEach((gate, i) => {
+    checkGate(faults, `${place}.gates.${i}`, gate, schema)
+  })
+}
+
+function checkTarget(place: string, target: ExprNode, schema: Schema | undefined): void {
+  if (schema === undefined) resolve(target, { place })
+  const type = schema === undefined ? 'number' : typeOf(target, schema, place)
+  if (type === 'number' || type === 'bool') return
+  throw new MillraceError('MR_EXPR_TYPE', {
+    expr: 'the target',
+    expected: 'bool or number',
+    got: type,
+    place,
+  })
+}
+
+function checkFeature(
+  place: string,
+  feature: ModelDef['features'][number],
+  schema: Schema | undefined,
+): void {
+  if (schema !== undefined) {
+    planFeatures([feature], schema, place)
+  } else if (feature.expr.op === 'fit') {
+    resolveKey(feature.expr.arg, { place: `${place}.${feature.name}` })
+  } else {
+    resolve(feature.expr, { place: `${place}.${feature.name}` })
+  }
+}
+
+function checkSplit(faults: Faults, place: string, model: ModelDef, datasets: readonly DatasetDef[]): void {
+  const { split } = model
+  if (split.by === 'random') {
+    const left = split.validateShare + split.testShare
+    faults.try(() => checkValue(`${place}.split: validate and test together`, share, left))
+    return
+  }
+  const dataset = datasets.find((d) => d.name === model.from)
+  if (dataset !== undefined && dataset.time === undefined) {
+    faults.try(() =>
+      checkValue(
+        `${place}.split.by of a dataset without a time`,
+        { kind: 'oneOf', values: ['random'] },
+        'time',
+      ),
+    )
+  }
+}
+
+function checkSteps(faults: Faults, place: string, steps: readonly number[]): void {
+  steps.forEach((step, i) => {
+    const min = steps[i - 1]
+    if (min === undefined) return
+    const above: Rule = { kind: 'number', min, exclusiveMin: true, max: 1, exclusiveMax: true }
+    faults.try(() => checkValue(`${place}.release.steps.${i}`, above, step))
+  })
+}
+
+function checkObjective(faults: Faults, place: string, objective: ObjectiveDef): void {
+  faults.rules(place, RULES.objective, objective)
+  faults.unknown(`${place}.metric`, 'metric', objective.metric, Object.keys(METRICS))
+  if ((objective.goal === 'under' || objective.goal === 'over') && objective.limit === undefined) {
+    faults.try(() => checkValue(`${place}.limit`, { kind: 'number' }, undefined))
+  }
+}
+
+function checkGate(faults: Faults, place: string, gate: GateDef, schema: Schema | undefined): void {
+  faults.rules(place, RULES.gate, gate)
+  if ('metric' in gate)
+    faults.unknown(`${place}.metric`, 'metric', gate.metric, ['auto', ...Object.keys(METRICS)])
+  if (gate.kind === 'slices') faults.try(() => checkColumn(place, gate.column, schema))
+  if (gate.kind === 'metric' && gate.min === undefined && gate.max === undefined) {
+    faults.try(() => checkValue(`${place}.min or max`, { kind: 'number' }, undefined))
+  }
+}

@@ -1,0 +1,201 @@
+import { canary, checks, col, dataset, each, gates, gbdt, linear, model, over, project, time } from 'millrace'
+import * as m from 'millrace/metrics'
+import { describe, expect, test } from 'vitest'
+import type { Schema } from '../../src/core/records.ts'
+import { checkProject, RULES } from '../../src/define/check.ts'
+import { durationMs } from '../../src/define/durations.ts'
+import { invalidValues, keepsRule, type Rule } from '../../src/define/rules.ts'
+import type { ProjectDef } from '../../src/define/types.ts'
+
+const flights = dataset('flights', {
+  source: 'flights.csv',
+  time: 'date',
+  key: ['id'],
+  exclude: ['name'],
+  read: { format: 'csv', delimiter: ',' },
+  checks: [
+    checks.notNull('delay'),
+    checks.unique('id'),
+    checks.rowCount({ min: 1, max: 10 }),
+    checks.fresh('date', '2d'),
+    checks.inWindow('date'),
+    checks.isIn('origin', ['ATL', 'SFO']),
+    checks.matches('origin', /^[A-Z]{3}$/),
+    checks
+      .holds(col('date').gt(time('2001-01-01')))
+      .named('recent')
+      .stop()
+      .owner('data@example.com'),
+    checks.holds(col('delay').lt(2880)).warn(),
+  ],
+})
+
+const sound = (): ProjectDef =>
+  structuredClone(
+    project('flights', {
+      datasets: [flights],
+      models: [
+        model('late', {
+          from: flights,
+          target: col('delay').gt(15),
+          features: { hour: col('date').hour(), origin: col('origin').category() },
+          each: each('origin', { rowsMin: 100 }),
+          trainer: gbdt({ trees: 10 }),
+          objectives: { quality: over(0.6, m.auc) },
+          gates: [
+            gates.metric(m.auc, { min: 0.6 }),
+            gates.calibration(),
+            gates.slices('origin', { floor: 0.5 }),
+            gates.size(),
+            gates.latency(),
+            gates.noLeak(),
+            gates.noWorseThanLive(),
+            gates.beatsBaseline({ metric: m.brier }),
+          ],
+          release: canary({ steps: [0.1, 0.5] }),
+        }),
+        model('delay', { from: flights, target: col('delay'), split: { by: 'random' }, trainer: linear() }),
+      ],
+    }),
+  )
+
+const schema: Schema = {
+  columns: [
+    { name: 'id', type: 'int', nullable: false },
+    { name: 'date', type: 'time', nullable: false },
+    { name: 'delay', type: 'float', nullable: true },
+    { name: 'origin', type: 'string', nullable: true },
+    { name: 'name', type: 'string', nullable: true },
+  ],
+}
+
+const messages = (change: (def: ProjectDef) => void, schemas: Record<string, Schema> = {}): string[] => {
+  const def = sound()
+  change(def)
+  return checkProject(def, schemas).map((error) => error.message)
+}
+
+test('a sound project has no faults, with and without its columns', () => {
+  expect(messages(() => {})).toEqual([])
+  expect(messages(() => {}, { flights: schema })).toEqual([])
+})
+
+const SUBJECTS = {
+  project: (def: ProjectDef): unknown[] => [def],
+  dataset: (def: ProjectDef): unknown[] => def.datasets,
+  check: (def: ProjectDef): unknown[] => def.datasets.flatMap((d) => d.checks),
+  model: (def: ProjectDef): unknown[] => def.models,
+  gate: (def: ProjectDef): unknown[] => def.models.flatMap((each) => each.gates),
+  objective: (def: ProjectDef): unknown[] => def.models.flatMap((each) => each.objectives),
+}
+
+/** Sets the first value that is found at the path; says whether there was one. */
+function setAt(subject: unknown, path: string[], value: unknown): boolean {
+  if (typeof subject !== 'object' || subject === null) return false
+  const at = subject as Record<string, unknown>
+  const [head, ...rest] = path
+  const key = head === '*' ? Object.keys(at)[0] : head
+  if (key === undefined || !(key in at)) return false
+  if (rest.length > 0) return setAt(at[key], rest, value)
+  at[key] = value
+  return true
+}
+
+describe('every rule is checked', () => {
+  const cases = Object.entries(RULES).flatMap(([kind, rules]) =>
+    Object.entries(rules).map(([path, rule]): [string, keyof typeof SUBJECTS, string, Rule] => [
+      `${kind} ${path}`,
+      kind as keyof typeof SUBJECTS,
+      path,
+      rule,
+    ]),
+  )
+  test.each(cases)('%s', (_, kind, path, rule) => {
+    for (const bad of invalidValues(rule)) {
+      expect(keepsRule(rule, bad)).toBe(false)
+      const found = messages((def) => {
+        const isSet = SUBJECTS[kind](def).some((subject) => setAt(subject, path.split('.'), bad))
+        expect(isSet, `the sound project has no ${kind} ${path} to break`).toBe(true)
+      })
+      expect(
+        found.some((message) => message.startsWith('MR_DEFINE_VALUE')),
+        `${String(bad)} passed`,
+      ).toBe(true)
+    }
+  })
+})
+
+test('names that are given twice are refused, whatever their letter case', () => {
+  expect(messages((def) => def.models.push({ ...def.models[0]!, name: 'LATE' }))).toEqual([
+    'MR_DEFINE_DUPLICATE: models: the name "LATE" is given twice',
+  ])
+  expect(messages((def) => def.datasets[0]!.checks.push(def.datasets[0]!.checks[0]!))).toEqual([
+    'MR_DEFINE_DUPLICATE: datasets.flights.checks: the name "notNull(delay)" is given twice',
+  ])
+})
+
+test('a model of an unknown dataset is told which there are', () => {
+  const found = messages((def) => {
+    def.models[0]!.from = 'flihgts'
+  })
+  expect(found).toEqual([
+    'MR_DEFINE_UNKNOWN: models.late.from: there is no dataset "flihgts"; there is flights',
+  ])
+})
+
+test('steps must rise, shares must leave rows to train on, and a split by time needs a time', () => {
+  const found = messages((def) => {
+    def.models[0]!.release.steps = [0.5, 0.1]
+    def.models[1]!.split = { by: 'random', validateShare: 0.6, testShare: 0.6 }
+  })
+  expect(found).toEqual([
+    'MR_DEFINE_VALUE: models.late.release.steps.1 must be a number above 0.5 and below 1, got 0.1',
+    'MR_DEFINE_VALUE: models.delay.split: validate and test together must be a number above 0 and below 1, got 1.2',
+  ])
+  expect(messages((def) => delete def.datasets[0]!.time)).toContain(
+    'MR_DEFINE_VALUE: models.late.split.by of a dataset without a time must be one of random, got "time"',
+  )
+})
+
+test('with the data’s columns known, each use of another one is named with its place and the near names', () => {
+  const def = sound()
+  def.models[0]!.features[0]!.expr = col('dtae').hour().node
+  def.datasets[0]!.checks[0]!.rule = { kind: 'row', holds: col('delya').notNull().node }
+  const faults = checkProject(def, { flights: schema })
+  expect(faults.map((f) => f.message.slice(0, 96))).toEqual([
+    'MR_EXPR_UNKNOWN_COLUMN: datasets.flights.checks.notNull(delay) uses column "delya", which the da',
+    'MR_EXPR_UNKNOWN_COLUMN: models.late.features.hour uses column "dtae", which the data do not have',
+  ])
+  expect(faults[1]!.fix).toBe('write "date" instead of "dtae"')
+})
+
+test('with the data’s columns known, wrong types are named too', () => {
+  const found = messages(
+    (def) => {
+      def.models[0]!.target = col('origin').node
+      def.models[0]!.features[0]!.expr = col('delay').hour().node
+    },
+    { flights: schema },
+  )
+  expect(found).toEqual([
+    'MR_EXPR_TYPE: models.late.target: the target must be bool or number, got string',
+    'MR_EXPR_TYPE: models.late.features.hour: delay must be time, got number',
+  ])
+})
+
+test('limits have known names', () => {
+  expect(messages((def) => Object.assign(def.limits, { bodyBytesMax: 0, nonsense: 1 }))).toEqual([
+    'MR_DEFINE_VALUE: project.limits.bodyBytesMax must be a whole number at least 1 and at most 9007199254740991, got 0',
+    expect.stringMatching(/^MR_DEFINE_UNKNOWN: project.limits: there is no limit "nonsense"/),
+  ])
+})
+
+test('durations are a number and a unit', () => {
+  expect(['5ms', '1.5s', '2m', '1h', '7d', '2w'].map((d) => durationMs(d, 'x'))).toEqual([
+    5, 1500, 120_000, 3_600_000, 604_800_000, 1_209_600_000,
+  ])
+  for (const bad of ['', '5', 'ms', '-1d', '1 d', '1y', '1e3s', 'Infinityd'])
+    expect(() => durationMs(bad, 'models.late.split.test'), bad).toThrow(
+      /MR_DEFINE_DURATION: models.late.split.test/,
+    )
+})
