@@ -13,6 +13,7 @@ export type ResultColumn =
   | { kind: 'string'; values: (string | null)[] }
   /** Epoch milliseconds; NaN when missing. */
   | { kind: 'time'; values: Float64Array }
+  /** 1, 0, and -1 when missing. */
   | { kind: 'bool'; values: Int8Array }
 
 export interface Columns {
@@ -23,10 +24,16 @@ export interface Columns {
 /** Questions over relations. One instance owns its memory and threads; cancel by signal. */
 export interface Query {
   /** Small results as plain rows: numbers as number (bigint beyond 2^53), times as epoch milliseconds, missing as null. */
-  rows<R extends Record<string, unknown> = Record<string, unknown>>(sql: Sql, signal?: AbortSignal): Promise<R[]>
-  /** Large results streamed into typed arrays. Strings come as `string` unless named in `categories`, then as codes. */
+  rows<R extends Record<string, unknown> = Record<string, unknown>>(
+    sql: Sql,
+    signal?: AbortSignal,
+  ): Promise<R[]>
+  /**
+   * Large results in typed arrays. Strings come as `string` unless named in `categories`, then as codes of categories sorted by
+   * code unit; enum columns are codes in their own order; nested values are JSON text.
+   */
   columns(sql: Sql, options?: { categories?: string[]; signal?: AbortSignal }): Promise<Columns>
-  /** Statements without a result (COPY, CREATE VIEW). */
+  /** Statements without a result (COPY, CREATE VIEW), several by `;` with parameters for the last. No TEMP and no BEGIN: a Query uses several connections. */
   exec(sql: Sql, signal?: AbortSignal): Promise<void>
   close(): Promise<void>
 }
@@ -35,6 +42,8 @@ export interface Query {
 export interface TaskContext {
   store: Store
   spec: RunSpec
+  /** Digest of `spec`. */
+  specDigest: Digest
   /** A Query of this worker's own; memory and threads are bounded. */
   query(): Promise<Query>
   progress(done: number, note: string): void
@@ -66,7 +75,10 @@ export interface RunOutcome {
 /** Work on RunSpecs: each spec is done at most once, whoever asks and however often; the record is kept under `runs/<digest>`. */
 export interface Jobs {
   /** Runs specs (or finds their records) and yields outcomes as they end. Throws the first failure after the others ended. */
-  run(specs: RunSpec[], options?: { signal?: AbortSignal; onProgress?: (p: RunProgress) => void; priority?: number }): Promise<RunOutcome[]>
+  run(
+    specs: RunSpec[],
+    options?: { signal?: AbortSignal; onProgress?: (p: RunProgress) => void; priority?: number },
+  ): Promise<RunOutcome[]>
   /** Workers that live now and what they do. */
   workers(): { name: string; task?: string; since?: number }[]
   close(): Promise<void>

@@ -108,6 +108,11 @@ export function releaseThread(thread: number): void {
   give(thread, Atomics.load(cells(), cellOf(thread)))
 }
 
+/** Queries of one thread that run now. While there are any, ending the thread from outside would abort the whole process. */
+export function queriesOf(thread: number): number {
+  return Atomics.load(cells(), cellOf(thread))
+}
+
 /** Queries that run now in this process. */
 export function queriesRunning(): number {
   return Atomics.load(cells(), 0)

@@ -251,6 +251,25 @@ export function jobsContract(name: string, openJobs: OpenJobs): void {
       expect(await bench.value((await jobs.run([bench.spec('square', 6)]))[0])).toBe(36)
     })
 
+    it('stops a long query of a task that does not listen', async () => {
+      const jobs = bench.open(1)
+      const abort = new AbortController()
+      const running = fails(jobs.run([bench.spec('queries', 1)], { signal: abort.signal }), 'MR_CANCELLED')
+      await until(() => bench.tries().length === 1)
+      abort.abort()
+      await running
+      const [outcome] = await jobs.run([bench.spec('asks', 10)])
+      expect(await bench.value(outcome)).toEqual({ tablesBefore: 0, sum: 45 })
+    })
+
+    it('closes while a task is in the middle of a query', async () => {
+      const jobs = bench.open(1)
+      const running = fails(jobs.run([bench.spec('queries', 1)]), 'MR_JOBS_CLOSED')
+      await until(() => bench.tries().length === 1)
+      await jobs.close()
+      await running
+    })
+
     it('is taken up by the next pool on the same store after it was closed', async () => {
       const first = bench.open(1)
       const go = join(bench.folder, 'go')

@@ -74,7 +74,7 @@ describe('ONNX models in worker threads', () => {
     await open()
     await onnx.load(logistic(W, B), { id: 'late' })
     const x = feed([[1, 2, 3]]).x!
-    for (const wrong of [
+    const wrongs: Record<string, OnnxTensor>[] = [
       {},
       { x, z: x },
       { x: { ...x, type: 'float64' } },
@@ -82,7 +82,8 @@ describe('ONNX models in worker threads', () => {
       { x: { ...x, dims: [1, 4] } },
       { x: { ...x, dims: [2, 3] } },
       { x: { ...x, data: Float64Array.of(1, 2, 3) } },
-    ]) {
+    ]
+    for (const wrong of wrongs) {
       await fails(onnx.run('late', wrong), 'MR_ONNX_INPUT')
     }
     await expectScores('late', [[1, 2, 3]])
@@ -102,7 +103,7 @@ describe('ONNX models in worker threads', () => {
   it('cost only their own requests when one is stuck: its thread is replaced within a second', async () => {
     await open({ stuckMs: 400 })
     await onnx.load(logistic(W, B), { id: 'late' })
-    await onnx.load(slow(3_000_000), { id: 'stuck' })
+    await onnx.load(slow(1_500_000), { id: 'stuck' })
     const from = performance.now()
     const stuck = fails(
       onnx.run('stuck', { x: { type: 'float32', dims: [], data: Float32Array.of(0) } }),

@@ -156,6 +156,12 @@ export const engine = {
     retryable: true,
     status: 429,
   },
+  MR_ONNX_STUCK: {
+    what: (d: { threads: number }) => `${d.threads} threads are stuck in ONNX models, so no more are started`,
+    fix: (_: { threads: number }) => 'remove the model that does not end, then restart the server',
+    retryable: true,
+    status: 503,
+  },
   MR_ONNX_MEMORY: {
     what: (d: { id: string; needMb: number; maxMb: number }) =>
       `model "${d.id}" needs about ${d.needMb} MB, the ONNX workers have ${d.maxMb} MB left`,

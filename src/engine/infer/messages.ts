@@ -38,6 +38,7 @@ export type ToOnnx =
   | { type: 'load'; seq: number; id: string; bytes: Uint8Array }
   | { type: 'run'; seq: number; id: string; feeds: Record<string, OnnxTensor> }
   | { type: 'unload'; seq: number; id: string }
+  | { type: 'close'; seq: number; id: string }
 
 export type FromOnnx =
   | { seq: number; signature: OnnxSignature }

@@ -17,6 +17,8 @@ interface Owed {
 export class OnnxThread {
   /** Models it holds, or will hold when it has read its messages. */
   readonly loaded = new Set<string>()
+  /** Resolves when the thread is no more. */
+  readonly ended: Promise<void>
   private readonly worker: Worker
   private readonly stuckMs: number
   private readonly onGone: (thread: OnnxThread) => void
@@ -37,7 +39,12 @@ export class OnnxThread {
     this.worker.on('error', (thrown) => {
       this.reason = `died (${toError(thrown).message})`
     })
-    this.worker.on('exit', () => this.end())
+    this.ended = new Promise((resolve) => {
+      this.worker.on('exit', () => {
+        this.end()
+        resolve()
+      })
+    })
   }
 
   get pending(): number {
@@ -56,14 +63,19 @@ export class OnnxThread {
     })
   }
 
-  /** Ends the thread; what it still owes fails with the reason. */
+  /**
+   * Lets go of the thread; what it still owes fails with the reason. It ends when it has finished what it computes: ending it from
+   * outside in the middle of native code would take the process with it.
+   */
   stop(reason: string): void {
     this.reason = reason
+    this.worker.unref()
+    this.worker.postMessage({ type: 'close', seq: ++this.seq, id: '' } satisfies ToOnnx)
     this.end()
-    void this.worker.terminate()
   }
 
   private onAnswer(message: FromOnnx): void {
+    if (this.gone) return
     const owed = this.owed.get(message.seq)
     this.owed.delete(message.seq)
     this.watch()

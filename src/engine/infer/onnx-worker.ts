@@ -29,7 +29,8 @@ port.on('message', (message: ToOnnx) => {
 async function handle(message: ToOnnx): Promise<void> {
   if (message.type === 'load') await load(message)
   else if (message.type === 'run') await run(message)
-  else await unload(message)
+  else if (message.type === 'unload') await unload(message)
+  else await close()
 }
 
 function answer(message: FromOnnx, transfer: ArrayBuffer[] = []): void {
@@ -98,6 +99,13 @@ function buffersOf(outputs: Record<string, OnnxTensor>): ArrayBuffer[] {
   return Object.values(outputs).flatMap(({ data }) =>
     Array.isArray(data) ? [] : [data.buffer as ArrayBuffer],
   )
+}
+
+/** The thread ends by itself: one that is ended from outside while the runtime computes takes the whole process with it. */
+async function close(): Promise<void> {
+  for (const session of sessions.values()) await session.release()
+  sessions.clear()
+  port.close()
 }
 
 async function unload({ seq, id }: Extract<ToOnnx, { type: 'unload' }>): Promise<void> {

@@ -1,5 +1,6 @@
 /** Scoring of ONNX models on worker threads. The runtime is an optional peer and is looked for only here. */
 import { createRequire } from 'node:module'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { assert, excerpt, MillraceError, toError } from '../../core/errors.ts'
 import { checkFeeds, copyFeeds } from './feeds.ts'
 import type { FromOnnx, OnnxSignature, OnnxTensor } from './messages.ts'
@@ -24,18 +25,22 @@ export interface Onnx {
   load(bytes: Uint8Array, options: { id: string; replicas?: number }): Promise<OnnxSignature>
   /**
    * Scores one batch on the least busy thread that holds the model. The caller keeps its arrays; outputs are the caller's.
-   * Errors: MR_ONNX_UNKNOWN, MR_ONNX_INPUT, MR_ONNX_RUN, MR_ONNX_BUSY, MR_ONNX_WORKER.
+   * Errors: MR_ONNX_UNKNOWN, MR_ONNX_INPUT, MR_ONNX_RUN, MR_ONNX_BUSY, MR_ONNX_WORKER, MR_ONNX_STUCK.
    */
   run(id: string, feeds: Record<string, OnnxTensor>): Promise<Record<string, OnnxTensor>>
   /** Forgets a model; unknown is fine. */
   unload(id: string): Promise<void>
-  /** Ends the threads; what they still owe fails with MR_ONNX_WORKER. */
+  /** Ends the threads; what they still owe fails with MR_ONNX_WORKER. Waits some seconds for what they compute. */
   close(): Promise<void>
 }
 
 const MEMORY_MB = 1024
 const STUCK_MS = 10_000
 const MB = 1024 * 1024
+/** Threads that may be stuck at once, each on a core, before no more are started. */
+const STUCK_MAX = 4
+/** How long closing waits for threads that still compute. */
+const CLOSE_MS = 5_000
 /** A session was measured to take two to five times its file, and about 130 kB at least. */
 const SESSION_PER_BYTE = 5
 const SESSION_BYTES = 200_000
@@ -69,6 +74,8 @@ class OnnxPool implements Onnx {
   private readonly options: Required<OnnxOptions>
   private readonly threads: (OnnxThread | undefined)[]
   private readonly models = new Map<string, Model>()
+  /** Threads that were let go and have not ended yet. */
+  private readonly leaving = new Set<OnnxThread>()
   private closed = false
 
   constructor(options: Required<OnnxOptions>) {
@@ -134,14 +141,20 @@ class OnnxPool implements Onnx {
     this.closed = true
     this.models.clear()
     for (const thread of this.threads) thread?.stop('was closed')
+    const ended = Promise.all([...this.leaving].map((thread) => thread.ended))
+    await Promise.race([ended, sleep(CLOSE_MS, undefined, { ref: false })])
   }
 
   private threadAt(place: number): OnnxThread {
     const thread = this.threads[place]
     if (thread) return thread
+    if (this.leaving.size >= STUCK_MAX)
+      throw new MillraceError('MR_ONNX_STUCK', { threads: this.leaving.size })
     const made = new OnnxThread(this.options.stuckMs, (gone) => {
       if (this.threads[place] === gone) this.threads[place] = undefined
+      this.leaving.add(gone)
     })
+    void made.ended.then(() => this.leaving.delete(made))
     this.threads[place] = made
     return made
   }

@@ -346,7 +346,7 @@ class WorkerJobs implements Jobs {
 
   private stop(run: Running): void {
     if (run.stopping) return
-    run.stopping = setTimeout(() => void run.slot.kill(), ABORT_MS)
+    run.stopping = setTimeout(() => run.slot.kill(), ABORT_MS)
     run.slot.abort(run.job.id)
   }
 

@@ -1,12 +1,17 @@
 /** One place for a worker thread: starts it when it is first needed, hands it one spec at a time, and tells when it died. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { Digest, RunSpec } from '../../core/records.ts'
-import { releaseThread, shareQuerySlots } from '../slots.ts'
+import { queriesOf, releaseThread, shareQuerySlots } from '../slots.ts'
 import { workerUrl } from '../worker-url.ts'
 import type { FromWorker, ToWorker, WorkerSetup } from './messages.ts'
 
 /** How long a worker may take to end by itself when it is asked to. */
 const CLOSE_MS = 2_000
+/** How long closing waits at most. */
+const CLOSE_MS_MAX = 8_000
+/** How soon a thread is looked at again that could not be ended. */
+const KILL_AGAIN_MS = 50
 
 export interface SlotEvents {
   message(slot: Slot, message: FromWorker): void
@@ -51,18 +56,23 @@ export class Slot {
     this.post({ type: 'abort', id })
   }
 
-  /** Ends the thread at once, whatever it does; counts as its death when it had work. */
-  async kill(): Promise<void> {
-    await this.thread?.terminate()
-    await this.ended
+  /**
+   * Ends the thread, whatever it does; counts as its death when it had work. A thread whose engine runs a query is ended as soon as
+   * that has stopped: in the middle of it the whole process would be aborted.
+   */
+  kill(): void {
+    const { thread } = this
+    if (!thread) return
+    if (queriesOf(thread.threadId) === 0) void thread.terminate()
+    else setTimeout(() => this.thread === thread && this.kill(), KILL_AGAIN_MS).unref()
   }
 
   /** Lets the thread close its store and engine, and ends it when that takes too long. */
   async close(): Promise<void> {
     if (!this.thread) return
     this.post({ type: 'close' })
-    const timer = setTimeout(() => void this.thread?.terminate(), CLOSE_MS)
-    await this.ended
+    const timer = setTimeout(() => this.kill(), CLOSE_MS)
+    await Promise.race([this.ended, sleep(CLOSE_MS_MAX, undefined, { ref: false })])
     clearTimeout(timer)
   }
 

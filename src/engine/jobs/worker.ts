@@ -26,7 +26,7 @@ let current: { id: Digest; abort: AbortController } | undefined
 
 port.on('message', (message: ToWorker) => {
   if (message.type === 'run') void run(message.id, message.spec)
-  else if (message.type === 'abort' && current?.id === message.id) current.abort.abort()
+  else if (message.type === 'abort' && current?.id === message.id) void stop(current.abort)
   else if (message.type === 'close') void close()
 })
 
@@ -55,6 +55,16 @@ async function run(id: Digest, spec: RunSpec): Promise<void> {
     if (used) swept = sweep(used)
     used = undefined
   }
+}
+
+/** Tells the task to stop and interrupts what its engine does; the engine is not used again. */
+async function stop(abort: AbortController): Promise<void> {
+  abort.abort()
+  if (!used) return
+  const open = used
+  used = undefined
+  query = undefined
+  await open.close()
 }
 
 function answer(message: FromWorker): void {
@@ -93,6 +103,7 @@ async function contextOf(id: Digest, spec: RunSpec, signal: AbortSignal): Promis
 }
 
 async function ownQuery(): Promise<Query> {
+  current?.abort.signal.throwIfAborted()
   await swept
   const { scratch } = await store!
   query ??= openQuery('duckdb:', {

@@ -17,6 +17,16 @@ const put = async (store, value) => ({
 
 export default [
   {
+    name: 'queries',
+    code: '1',
+    async run({ spec, query }) {
+      const q = await query()
+      trace(spec)
+      await q.rows({ text: 'SELECT count(*) AS n FROM range(100000000000) t(i) WHERE i % 7 = 8', params: [] })
+      return { outputs: {} }
+    },
+  },
+  {
     name: 'square',
     code: '1',
     async run({ store, spec, specDigest, progress }) {
