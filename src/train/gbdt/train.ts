@@ -320,7 +320,7 @@ function validationLoss({ valid, loss }: Training): number {
 
 function isStale({ validLoss, params }: Training): boolean {
   return (
-    params.earlyStoppingRounds > 0 && validLoss.length - bestRound(validLoss) > params.earlyStoppingRounds
+    params.earlyStoppingRounds > 0 && validLoss.length - bestRound(validLoss) >= params.earlyStoppingRounds
   )
 }
 
