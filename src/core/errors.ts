@@ -14,6 +14,7 @@ import { serve } from './codes/serve.ts'
 import { stats } from './codes/stats.ts'
 import { store } from './codes/store.ts'
 import { train } from './codes/train.ts'
+import { watch } from './codes/watch.ts'
 
 /** How one code is explained. `data` carries the facts; the texts are built from them alone. */
 export interface ErrorText<D> {
@@ -36,6 +37,7 @@ export const ERRORS = {
   ...model,
   ...train,
   ...serve,
+  ...watch,
   ...loop,
   ...engine,
 }

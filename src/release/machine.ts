@@ -12,6 +12,7 @@ import { assert } from '../core/errors.ts'
 import type { Digest, Finding, Release, Route } from '../core/records.ts'
 import { opens } from '../core/verdicts.ts'
 import type { ReleaseDef } from '../define/types.ts'
+import type { CanaryDecision } from '../stats/sequential.ts'
 
 /** A bundle as routes name it. */
 export interface Candidate {
@@ -28,6 +29,8 @@ export interface Evidence {
   mean: number
   /** Confidence sequence for the mean over the whole release: valid however often it is looked at. */
   interval: [number, number]
+  /** What the bets of the canary test have settled; the interval only shows where the mean lies. */
+  decision: CanaryDecision
   /** Requests that the candidate failed to answer. */
   errors: number
 }
@@ -146,13 +149,12 @@ export function judge(release: Release, def: ReleaseDef, evidence: Evidence, at:
   const numbers = `loss against live ${signed(evidence.mean)} [${signed(evidence.interval[0])}, ${signed(evidence.interval[1])}] on ${evidence.n.toLocaleString('en')} requests`
   if (evidence.errors > 0)
     return { ...base, verdict: 'fail', message: `the candidate failed to answer ${evidence.errors} requests` }
-  if (evidence.n > 0 && evidence.interval[0] > def.tolerance)
-    return { ...base, verdict: 'fail', message: numbers }
+  if (evidence.decision === 'worse') return { ...base, verdict: 'fail', message: numbers }
   if (evidence.nStage < def.rowsMin) {
     const message = `${evidence.nStage} of the ${def.rowsMin} outcomes that this step needs`
     return { ...base, verdict: 'inconclusive', message }
   }
-  if (evidence.interval[1] <= def.tolerance) return { ...base, verdict: 'pass', message: numbers }
+  if (evidence.decision === 'no-worse') return { ...base, verdict: 'pass', message: numbers }
   return { ...base, verdict: 'inconclusive', message: `${numbers}: not yet clear` }
 }
 
