@@ -27,8 +27,9 @@ export interface Explainer {
  * `pred_contrib` give: a feature that is not known follows both children by their covers. Linear models: `w (x - missing)`, the
  * closed form for independent features around the training means.
  * Shapes: `x` `[nFeatures]`, NaN where missing. Errors: MR_MODEL_SHAPE. Tables are kept with the model.
- * Cost: O(leaves * features on the path^2 / 2). Source: Lundberg et al. 2020 for the game; Shapley weights as integrals over [0, 1]
- * (Owen 1972), taken exactly by Gauss-Legendre quadrature, so that nothing cancels in deep trees.
+ * Cost: O(nodes * features on the longest path / 2). Source: Lundberg et al. 2020 for the game; Shapley weights as integrals over [0, 1]
+ * (Owen 1972), taken exactly by Gauss-Legendre quadrature, so that nothing cancels in deep trees; one pass down and one up a tree as in
+ * Linear TreeSHAP (Yu et al. 2022).
  */
 export function explainRow(model: Model, x: Float64Array): Explanation {
   return explainerOf(model).explain(x)
@@ -88,40 +89,35 @@ function linearExplainer(model: LinearModel): Explainer {
 // ---------------------------------------------------------------- trees
 
 /**
- * What is known of an ensemble before any row. A path visits a feature once or more; the last node it enters by a split of that feature
- * stands for all of them: `share` is the product of cover ratios over those splits, and whether a row satisfies them all is one bit
- * that the previous such node (`earlier`) passes on.
+ * What is known of an ensemble before any row. A path visits a feature once or more; each node entered by a split of it stands for all of
+ * its splits so far: `share` is the product of their cover ratios, and whether a row satisfies them all is one bit that the previous such
+ * node (`earlier`) passes on.
  */
 interface TreeTables {
   model: TreeEnsemble
   base: number
-  /** By node. */
-  parent: Int32Array
+  /** By node: the feature it was entered by (-1 for roots), and the nearest node above entered by the same one (-1 for none). */
+  entered: Int32Array
   earlier: Int32Array
+  parent: Int32Array
   share: Float64Array
-  /** By leaf with features: node, and its features' nodes in `pathNodes[pathStarts[i], pathStarts[i + 1])`. */
-  leaves: Int32Array
-  pathStarts: Int32Array
-  pathNodes: Int32Array
-  /** Most distinct features on a path. */
-  kMax: number
-  /** Quadrature for k features on the path, by k. */
+  /** Quadrature of each tree, exact for its longest path. */
   rules: Quadrature[]
+  /** `1 / (share + (1 - share) u)` by node and point; a node's begin at `inverseAt`. */
+  inverse: Float64Array
+  inverseAt: Int32Array
 }
 
 function treeExplainer(model: TreeEnsemble): Explainer {
   const tables = buildTables(model)
   const scorer: Scorer = compileScorer(model)
-  const scratch = {
-    satisfied: new Uint8Array(model.feature.length),
-    factors: new Float64Array(tables.kMax * Math.max(1, Math.ceil(tables.kMax / 2))),
-    products: new Float64Array(Math.max(1, Math.ceil(tables.kMax / 2))),
-  }
+  const satisfied = new Uint8Array(model.feature.length)
+  const scratch = openScratch(tables)
   const explain = (x: Float64Array) => {
     checkRow(x, model.nFeatures)
     const contributions = new Float64Array(model.nFeatures)
-    markSatisfied(tables, x, scratch.satisfied)
-    addLeaves(tables, scratch.satisfied, scratch.factors, scratch.products, contributions)
+    markSatisfied(tables, x, satisfied)
+    for (let t = 0; t < model.roots.length; t++) addTree(tables, t, satisfied, scratch, contributions)
     return explanation(tables.base, contributions, scorer.rawRow(x))
   }
   return { base: tables.base, explain }
@@ -130,40 +126,72 @@ function treeExplainer(model: TreeEnsemble): Explainer {
 function buildTables(model: TreeEnsemble): TreeTables {
   const n = model.feature.length
   const parent = new Int32Array(n).fill(-1)
+  const entered = new Int32Array(n).fill(-1)
   const earlier = new Int32Array(n).fill(-1)
   const share = new Float64Array(n).fill(1)
   const reach = new Float64Array(n).fill(1)
-  const leaves: number[] = []
-  const pathStarts = [0]
-  const pathNodes: number[] = []
+  const distinct = new Int32Array(n)
   let base = model.baseScore
-  let kMax = 0
   for (let node = 0; node < n; node++) {
     if (model.left[node] < 0) {
       base += model.value[node] * reach[node]
-      const path = pathOf(model, parent, node)
-      if (path.length === 0) continue
-      kMax = Math.max(kMax, path.length)
-      leaves.push(node)
-      pathNodes.push(...path)
-      pathStarts.push(pathNodes.length)
       continue
     }
     for (const child of [model.left[node], model.right[node]]) {
       const ratio = coverRatio(model, node, child)
       parent[child] = node
-      earlier[child] = lastEntered(model, parent, node, model.feature[node])
+      entered[child] = model.feature[node]
+      earlier[child] = lastEntered(entered, parent, node, model.feature[node])
       share[child] = ratio * (earlier[child] < 0 ? 1 : share[earlier[child]])
       reach[child] = reach[node] * ratio
+      distinct[child] = distinct[node] + (earlier[child] < 0 ? 1 : 0)
     }
   }
-  const rules = Array.from({ length: kMax + 1 }, (_, k) => gaussLegendre(Math.max(1, Math.ceil(k / 2))))
-  const table = {
-    leaves: Int32Array.from(leaves),
-    pathStarts: Int32Array.from(pathStarts),
-    pathNodes: Int32Array.from(pathNodes),
-  }
-  return { model, base, parent, earlier, share, ...table, kMax, rules }
+  const rules = rulesOf(model, distinct)
+  return { model, base, entered, earlier, parent, share, rules, ...inversesOf(model, share, rules) }
+}
+
+/** A rule for each tree: k distinct features on a path make an integrand of degree k - 1. */
+function rulesOf({ roots }: TreeEnsemble, distinct: Int32Array): Quadrature[] {
+  const made = new Map<number, Quadrature>()
+  return Array.from(roots, (root, t) => {
+    const most = distinct.subarray(root, roots[t + 1]).reduce((max, k) => Math.max(max, k), 1)
+    const nPoints = Math.ceil(most / 2)
+    const rule = made.get(nPoints) ?? gaussLegendre(nPoints)
+    made.set(nPoints, rule)
+    return rule
+  })
+}
+
+function inversesOf({ roots, feature }: TreeEnsemble, share: Float64Array, rules: Quadrature[]) {
+  const inverseAt = new Int32Array(feature.length + 1)
+  rules.forEach(({ points }, t) => {
+    for (let node = roots[t]; node < (roots[t + 1] ?? feature.length); node++)
+      inverseAt[node + 1] = inverseAt[node] + points.length
+  })
+  const inverse = new Float64Array(inverseAt[feature.length])
+  rules.forEach(({ points }, t) => {
+    for (let node = roots[t]; node < (roots[t + 1] ?? feature.length); node++) {
+      for (let q = 0; q < points.length; q++)
+        inverse[inverseAt[node] + q] = 1 / (share[node] + (1 - share[node]) * points[q])
+    }
+  })
+  return { inverse, inverseAt }
+}
+
+/** One tree's products, inverses of factors and sums, by node and point. */
+interface Scratch {
+  products: Float64Array
+  inverses: Float64Array
+  sums: Float64Array
+}
+
+function openScratch({ model, rules }: TreeTables): Scratch {
+  const size = rules.reduce((max, { points }, t) => {
+    const nNodes = (model.roots[t + 1] ?? model.feature.length) - model.roots[t]
+    return Math.max(max, nNodes * points.length)
+  }, 0)
+  return { products: new Float64Array(size), inverses: new Float64Array(size), sums: new Float64Array(size) }
 }
 
 /** Share of a node's rows that a child has; halves where the cover is not known. */
@@ -173,22 +201,9 @@ function coverRatio({ cover, left, right }: TreeEnsemble, node: number, child: n
 }
 
 /** The nearest node, from `node` up, that was entered by a split of `feature`; -1 when none was. */
-function lastEntered(model: TreeEnsemble, parent: Int32Array, node: number, feature: number): number {
-  for (let at = node; parent[at] >= 0; at = parent[at]) if (model.feature[parent[at]] === feature) return at
+function lastEntered(entered: Int32Array, parent: Int32Array, node: number, feature: number): number {
+  for (let at = node; at >= 0; at = parent[at]) if (entered[at] === feature) return at
   return -1
-}
-
-/** The last node of each feature on the path to a leaf. */
-function pathOf(model: TreeEnsemble, parent: Int32Array, leaf: number): number[] {
-  const seen = new Set<number>()
-  const nodes: number[] = []
-  for (let at = leaf; parent[at] >= 0; at = parent[at]) {
-    const feature = model.feature[parent[at]]
-    if (seen.has(feature)) continue
-    seen.add(feature)
-    nodes.push(at)
-  }
-  return nodes
 }
 
 /** Marks each node whose parent, and all earlier splits of the same feature on the path, would send the row to it. */
@@ -218,57 +233,78 @@ export function rowGoesLeft(model: TreeEnsemble, node: number, row: Float64Array
 }
 
 /**
- * Adds each leaf's share to the features on its path. With share r and satisfied bit o, feature i gets
- * `v (o_i - r_i) * integral over u in [0, 1] of prod_{j != i} (r_j (1 - u) + o_j u)`.
+ * Adds one tree's contributions. With share r and satisfied bit o of each feature on a leaf's path, feature i gets
+ * `v (o_i - r_i) * integral over u in [0, 1] of prod_{j != i} (r_j (1 - u) + o_j u)`. Down the tree the products grow, up the tree they are
+ * summed over leaves; at each node its own factor is divided out, and what a later split of the same feature replaces is taken off.
  */
-function addLeaves(
-  { model, leaves, pathStarts, pathNodes, share, parent, rules }: TreeTables,
+function addTree(
+  tables: TreeTables,
+  t: number,
   satisfied: Uint8Array,
-  factors: Float64Array,
-  products: Float64Array,
+  scratch: Scratch,
   contributions: Float64Array,
 ): void {
-  for (let leaf = 0; leaf < leaves.length; leaf++) {
-    const begin = pathStarts[leaf]
-    const end = pathStarts[leaf + 1]
-    const { points, weights } = rules[end - begin]
-    const nPoints = points.length
-    let unmet = 0
-    let scale = model.value[leaves[leaf]]
-    for (let i = begin; i < end; i++) {
-      if (satisfied[pathNodes[i]]) continue
-      unmet++
-      scale *= share[pathNodes[i]]
-    }
-    if (scale === 0) continue
-    for (let q = 0; q < nPoints; q++) products[q] = weights[q] * scale
-    for (let step = 1; step < unmet; step++) for (let q = 0; q < nPoints; q++) products[q] *= 1 - points[q]
-    for (let i = begin, at = 0; i < end; i++) {
-      const node = pathNodes[i]
-      if (!satisfied[node]) continue
-      const r = share[node]
-      for (let q = 0; q < nPoints; q++, at++) {
-        const factor = r + (1 - r) * points[q]
-        factors[at] = factor
-        products[q] *= factor
-      }
-    }
-    let unmetSum = 0
+  const { roots, feature } = tables.model
+  const end = roots[t + 1] ?? feature.length
+  multiplyDown(tables, t, roots[t], end, satisfied, scratch)
+  sumUp(tables, t, roots[t], end, satisfied, scratch, contributions)
+}
+
+/** Products of factors on the way to each node, and the inverse of each node's factor; both 0 where a row can never count. */
+function multiplyDown(
+  { parent, earlier, share, rules, inverse, inverseAt }: TreeTables,
+  t: number,
+  root: number,
+  end: number,
+  satisfied: Uint8Array,
+  { products, inverses, sums }: Scratch,
+): void {
+  const { points, weights, inverseRest } = rules[t]
+  const nPoints = points.length
+  for (let q = 0; q < nPoints; q++) products[q] = weights[q]
+  sums.fill(0, 0, (end - root) * nPoints)
+  for (let node = root + 1; node < end; node++) {
+    const at = (node - root) * nPoints
+    const above = (parent[node] - root) * nPoints
+    const before = earlier[node] < 0 ? -1 : (earlier[node] - root) * nPoints
+    const r = share[node]
+    const met = satisfied[node] === 1
+    const perShare = r > 0 ? 1 / r : 0
     for (let q = 0; q < nPoints; q++) {
-      unmetSum += products[q]
-      if (unmet > 0) products[q] *= 1 - points[q]
+      const factor = met ? r + (1 - r) * points[q] : r * (1 - points[q])
+      inverses[at + q] = met ? inverse[inverseAt[node] + q] : perShare * inverseRest[q]
+      products[at + q] = products[above + q] * factor * (before < 0 ? 1 : inverses[before + q])
     }
-    for (let i = begin, at = 0; i < end; i++) {
-      const node = pathNodes[i]
-      const feature = model.feature[parent[node]]
-      if (!satisfied[node]) {
-        contributions[feature] -= unmetSum
-        continue
-      }
-      let sum = 0
-      for (let q = 0; q < nPoints; q++, at++) sum += products[q] / factors[at]
-      contributions[feature] += sum * (1 - share[node])
+  }
+}
+
+function sumUp(
+  { model, entered, parent, earlier, share, rules }: TreeTables,
+  t: number,
+  root: number,
+  end: number,
+  satisfied: Uint8Array,
+  { products, inverses, sums }: Scratch,
+  contributions: Float64Array,
+): void {
+  const nPoints = rules[t].points.length
+  for (let node = end - 1; node > root; node--) {
+    const at = (node - root) * nPoints
+    const above = (parent[node] - root) * nPoints
+    const before = earlier[node] < 0 ? -1 : (earlier[node] - root) * nPoints
+    const value = model.value[node]
+    const isLeaf = model.left[node] < 0
+    let own = 0
+    let replaced = 0
+    for (let q = 0; q < nPoints; q++) {
+      const sum = isLeaf ? value * products[at + q] : sums[at + q]
+      sums[above + q] += sum
+      own += sum * inverses[at + q]
+      if (before >= 0) replaced += sum * inverses[before + q]
     }
+    let gain = (satisfied[node] - share[node]) * own
+    if (before >= 0) gain -= (satisfied[earlier[node]] - share[earlier[node]]) * replaced
+    contributions[entered[node]] += gain
   }
 }
 
@@ -277,6 +313,8 @@ function addLeaves(
 interface Quadrature {
   points: Float64Array
   weights: Float64Array
+  /** `1 / (1 - point)`. */
+  inverseRest: Float64Array
 }
 
 /**
@@ -299,7 +337,7 @@ export function gaussLegendre(n: number): Quadrature {
     points[n - 1 - i] = (1 + x) / 2
     weights[n - 1 - i] = 1 / ((1 - x * x) * slope * slope)
   }
-  return { points, weights }
+  return { points, weights, inverseRest: points.map((u) => 1 / (1 - u)) }
 }
 
 function legendre(n: number, x: number): { value: number; slope: number } {
