@@ -5,7 +5,9 @@ export const SERVE_LIMITS = {
   /** Rows waiting to be scored by shadows; beyond it shadow rows are dropped and counted. */
   shadowRowsMax: 20_000,
   /** Appends under way for models whose log is relaxed, before they wait like durable ones. */
-  relaxedAppendsMax: 1024,
+  relaxedAppendsMax: 64,
+  /** Characters of relaxed records that wait to be written together. */
+  relaxedCharsMax: 1024 * 1024,
   /** Ids of recent predictions kept in memory to tell known from unknown feedback. */
   recentIdsMax: 100_000,
   /** Label sets kept by the metrics; the least recently used goes first. */

@@ -15,7 +15,7 @@ import { SERVE_LIMITS } from './limits.ts'
 
 /**
  * When an answer may leave: `durable` after its block is on disk (nothing answered is ever lost), `relaxed` at once, with the block
- * written soon after (a crash loses the last moments).
+ * written within about ten milliseconds (a crash loses those).
  */
 export type LogPolicy = 'durable' | 'relaxed'
 
@@ -24,12 +24,23 @@ export interface PredictionLogOptions {
   policyOf?: (model: string) => LogPolicy
 }
 
+/** How long a relaxed record may wait before it is written. */
+const RELAXED_MS = 10
+
+interface Relaxed {
+  records: string[]
+  written: (() => void)[]
+  chars: number
+}
+
 export class PredictionLog {
   readonly #log: Log
   readonly #options: PredictionLogOptions
   readonly #predictionListeners = new Set<(block: PredictionBlock) => void>()
   readonly #outcomeListeners = new Set<(block: OutcomeBlock) => void>()
   readonly #pending = new Set<Promise<void>>()
+  #relaxed: Relaxed = { records: [], written: [], chars: 0 }
+  #flushTimer: NodeJS.Timeout | undefined
   /** The last failure of an append that no request waited for; readiness tells it. */
   relaxedError: Error | undefined
 
@@ -66,19 +77,49 @@ export class PredictionLog {
     return () => this.#outcomeListeners.delete(listener)
   }
 
-  /** Resolves when no append is under way. */
+  /** Writes what relaxed models left to be written, and resolves when no append is under way. */
   async drained(): Promise<void> {
+    this.#flush()
     while (this.#pending.size > 0) await Promise.allSettled(this.#pending)
   }
 
   async #append(policy: LogPolicy, stream: string, records: string[], written: () => void): Promise<void> {
+    if (policy === 'relaxed' && this.#pending.size < SERVE_LIMITS.relaxedAppendsMax)
+      return this.#later(records, written)
+    await this.#write(stream, records, written)
+  }
+
+  /** Relaxed records of a few milliseconds are one append: it costs the disk and this thread as much as one record does. */
+  #later(records: string[], written: () => void): void {
+    this.#relaxed.records.push(...records)
+    this.#relaxed.written.push(written)
+    for (const record of records) this.#relaxed.chars += record.length
+    if (this.#relaxed.chars >= SERVE_LIMITS.relaxedCharsMax) this.#flush()
+    else this.#flushTimer ??= setTimeout(() => this.#flush(), RELAXED_MS)
+  }
+
+  #flush(): void {
+    clearTimeout(this.#flushTimer)
+    this.#flushTimer = undefined
+    const { records, written } = this.#relaxed
+    if (records.length === 0) return
+    this.#relaxed = { records: [], written: [], chars: 0 }
+    this.#write(PREDICTIONS_STREAM, records, () => {
+      for (const tell of written) tell()
+    }).then(
+      () => {
+        this.relaxedError = undefined
+      },
+      (error) => {
+        this.relaxedError = toError(error)
+      },
+    )
+  }
+
+  #write(stream: string, records: string[], written: () => void): Promise<void> {
     const append = this.#log.append(stream, records).then(written)
     this.#track(append)
-    if (policy === 'durable' || this.#pending.size > SERVE_LIMITS.relaxedAppendsMax) return await append
-    append.then(
-      () => (this.relaxedError = undefined),
-      (error) => (this.relaxedError = toError(error)),
-    )
+    return append
   }
 
   #track(append: Promise<void>): void {

@@ -46,7 +46,7 @@ export function versionRecord(model: string, graph: Digest, over: Partial<ModelV
       metrics: {},
       baseline: {},
       importance: [],
-      featureAuc: [],
+      featureAuc: {},
       scores: { kind: 'numeric', edges: [0, 1], counts: [0], nulls: 0 },
       calibration: [],
       baseRate: 0.2,
