@@ -1,0 +1,87 @@
+/** Every question the console asks, with the key its answer is kept under. */
+import { keepPreviousData, queryOptions } from '@tanstack/react-query'
+import { get } from './client.ts'
+import type {
+  Alert,
+  Backtest,
+  BundleDetail,
+  DatasetDiff,
+  DatasetPage,
+  DatasetRow,
+  DatasetVersionPage,
+  Fleet,
+  JournalEvent,
+  MemberList,
+  ModelPage,
+  Playground,
+  QuarantineRows,
+  RunRow,
+  Status,
+  VersionDetail,
+  Why,
+} from './types.ts'
+
+const seg = encodeURIComponent
+
+function asked<T>(key: readonly unknown[], path: string) {
+  return queryOptions({ queryKey: key, queryFn: ({ signal }) => get<T>(path, signal) })
+}
+
+export const fleetQuery = () => asked<Fleet>(['fleet'], '/api/fleet')
+export const modelQuery = (model: string) => asked<ModelPage>(['model', model], `/api/models/${seg(model)}`)
+export const playgroundQuery = (model: string) =>
+  asked<Playground>(['playground', model], `/api/models/${seg(model)}/playground`)
+export const bundleQuery = (digest: string) => asked<BundleDetail>(['bundle', digest], `/api/bundles/${seg(digest)}`)
+export const versionQuery = (digest: string) =>
+  asked<VersionDetail>(['version', digest], `/api/versions/${seg(digest)}`)
+export const datasetsQuery = () => asked<DatasetRow[]>(['datasets'], '/api/datasets')
+export const datasetQuery = (dataset: string) => asked<DatasetPage>(['dataset', dataset], `/api/datasets/${seg(dataset)}`)
+export const datasetVersionQuery = (dataset: string, digest: string) =>
+  asked<DatasetVersionPage>(['dataset', dataset, digest], `/api/datasets/${seg(dataset)}/versions/${seg(digest)}`)
+export const quarantineQuery = (dataset: string, digest: string, limit: number) =>
+  asked<QuarantineRows>(
+    ['quarantine', dataset, digest, limit],
+    `/api/datasets/${seg(dataset)}/versions/${seg(digest)}/quarantine?limit=${limit}`,
+  )
+export const diffQuery = (dataset: string, from: string, to: string) =>
+  asked<DatasetDiff>(['diff', dataset, from, to], `/api/datasets/${seg(dataset)}/diff?from=${seg(from)}&to=${seg(to)}`)
+export const alertsQuery = () => asked<Alert[]>(['alerts'], '/api/alerts')
+export const runsQuery = (limit: number) => asked<RunRow[]>(['runs', limit], `/api/runs?limit=${limit}`)
+export const whyQuery = (id: string) => asked<Why>(['why', id], `/api/predictions/${seg(id)}`)
+export const backtestQuery = (model: string) => asked<Backtest | null>(['backtest', model], `/api/backtest/${seg(model)}`)
+export const statusQuery = () => asked<Status>(['status'], '/api/status')
+
+export interface MemberAsk {
+  search: string
+  sort: string
+  limit: number
+  offset: number
+}
+
+export function membersPath(model: string, ask: MemberAsk): string {
+  const params = new URLSearchParams({
+    search: ask.search,
+    sort: ask.sort,
+    limit: String(ask.limit),
+    offset: String(ask.offset),
+  })
+  return `/api/models/${seg(model)}/members?${params}`
+}
+
+export function membersQuery(model: string, ask: MemberAsk) {
+  return queryOptions({
+    ...asked<MemberList>(['members', model, ask], membersPath(model, ask)),
+    placeholderData: keepPreviousData,
+  })
+}
+
+/** A page of the journal: events older than `before`, newest first. */
+export function eventsPath(ask: { before?: number; subjectPrefix: string; limit: number }): string {
+  const params = new URLSearchParams({ limit: String(ask.limit) })
+  if (ask.before !== undefined) params.set('before', String(ask.before))
+  if (ask.subjectPrefix !== '') params.set('subjectPrefix', ask.subjectPrefix)
+  return `/api/events?${params}`
+}
+
+export const eventsPage = (ask: Parameters<typeof eventsPath>[0], signal?: AbortSignal) =>
+  get<JournalEvent[]>(eventsPath(ask), signal)

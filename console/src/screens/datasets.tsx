@@ -1,0 +1,104 @@
+/** All data: what there is, how fresh, how clean. */
+import { useQuery } from '@tanstack/react-query'
+import { datasetsQuery } from '../api/queries.ts'
+import type { DatasetRow } from '../api/types.ts'
+import { bytes, compact, count, share } from '../format/numbers.ts'
+import { datasetsSentence } from '../format/sentences.ts'
+import { windowDays } from '../format/times.ts'
+import { Scroll } from '../parts/figure.tsx'
+import { Ask, Empty, Page, Section } from '../parts/page.tsx'
+import { Sign } from '../parts/signs.tsx'
+import { Ago, useNow } from '../parts/time.tsx'
+import { Go } from '../shell/go.tsx'
+import { hrefs } from '../shell/hrefs.ts'
+
+export function Datasets() {
+  const query = useQuery(datasetsQuery())
+  const now = useNow()
+  return (
+    <Ask query={query} title="Data">
+      {(rows) =>
+        rows.length === 0 ? (
+          <Page title="Data">
+            <Empty title="No data yet" commands={['millrace init my-data.csv', 'millrace run']}>
+              A dataset is named in millrace.config.ts; a run imports it, checks it and keeps it as a version.
+            </Empty>
+          </Page>
+        ) : (
+          <Page title="Data" sentence={datasetsSentence(rows, now)}>
+            <Section flush>
+              <Scroll label="Datasets">
+                <table className="table table-rows table-roomy">
+                  <thead>
+                    <tr>
+                      <th scope="col">Dataset</th>
+                      <th scope="col">Covers</th>
+                      <th scope="col" className="num">
+                        Rows
+                      </th>
+                      <th scope="col" className="num">
+                        Quarantine
+                      </th>
+                      <th scope="col">Checks</th>
+                      <th scope="col" className="num">
+                        Versions
+                      </th>
+                      <th scope="col" className="num">
+                        Size
+                      </th>
+                      <th scope="col">Imported</th>
+                    </tr>
+                  </thead>
+                  <tbody>
+                    {rows.map((row) => (
+                      <Row key={row.dataset} row={row} />
+                    ))}
+                  </tbody>
+                </table>
+              </Scroll>
+            </Section>
+          </Page>
+        )
+      }
+    </Ask>
+  )
+}
+
+function Row({ row }: { row: DatasetRow }) {
+  return (
+    <tr>
+      <td>
+        <Go href={hrefs.dataset(row.dataset)} className="row-link name">
+          {row.dataset}
+        </Go>
+      </td>
+      <td className="nowrap">{row.window ? windowDays(row.window.fromAt, row.window.toAt) : <span className="muted">no time column</span>}</td>
+      <td className="num">{count(row.rows)}</td>
+      <td className="num">
+        {row.version && row.rowsQuarantined > 0 ? (
+          <Go href={`${hrefs.datasetVersion(row.dataset, row.version)}#quarantine`} className="link">
+            {compact(row.rowsQuarantined)} <span className="small muted">{share(row.rowsQuarantined / (row.rows + row.rowsQuarantined))}</span>
+          </Go>
+        ) : (
+          <span className="muted">none</span>
+        )}
+      </td>
+      <td>
+        <ChecksSign findings={row.findings} />
+      </td>
+      <td className="num">{count(row.versions)}</td>
+      <td className="num">{bytes(row.bytes)}</td>
+      <td>
+        <Ago at={row.importedAt} />
+      </td>
+    </tr>
+  )
+}
+
+export function ChecksSign({ findings }: { findings: DatasetRow['findings'] }) {
+  const total = findings.pass + findings.fail + findings.inconclusive + findings.error
+  if (total === 0) return <Sign icon="ring" dashed word="no checks" tone="quiet" />
+  if (findings.fail + findings.error > 0) return <Sign icon="cross" word={`${count(findings.fail + findings.error)} of ${count(total)} fail`} tone="warn" />
+  if (findings.inconclusive > 0) return <Sign icon="ring" dashed word={`${count(findings.inconclusive)} inconclusive`} tone="calm" />
+  return <Sign icon="check" word={`all ${count(total)} hold`} tone="ok" />
+}

@@ -1,0 +1,103 @@
+/** One model: is it good, why, and what stands behind it. The tab is part of the address. */
+import { useQuery } from '@tanstack/react-query'
+import { useParams } from '@tanstack/react-router'
+import { lazy, Suspense, useState } from 'react'
+import { modelQuery } from '../../api/queries.ts'
+import type { ModelPage } from '../../api/types.ts'
+import { count, plural } from '../../format/numbers.ts'
+import { needsPerson } from '../../format/sentences.ts'
+import { ActionDialog } from '../../parts/action.tsx'
+import { Icon } from '../../parts/icons.tsx'
+import { Ask, Page, Section, Skeleton } from '../../parts/page.tsx'
+import { ReleaseSign } from '../../parts/signs.tsx'
+import { Go } from '../../shell/go.tsx'
+import { hrefs, MODEL_TABS, type ModelTab } from '../../shell/hrefs.ts'
+
+const TABS = {
+  quality: lazy(() => import('./quality.tsx').then((m) => ({ default: m.Quality }))),
+  drift: lazy(() => import('./drift.tsx').then((m) => ({ default: m.Drift }))),
+  members: lazy(() => import('./members.tsx').then((m) => ({ default: m.Members }))),
+  versions: lazy(() => import('./versions.tsx').then((m) => ({ default: m.Versions }))),
+  releases: lazy(() => import('./releases.tsx').then((m) => ({ default: m.Releases }))),
+  explain: lazy(() => import('./explain.tsx').then((m) => ({ default: m.Explain }))),
+  speed: lazy(() => import('./speed.tsx').then((m) => ({ default: m.Speed }))),
+} satisfies Record<ModelTab, unknown>
+
+export function Model() {
+  const { model, tab = 'quality' } = useParams({ strict: false }) as { model: string; tab?: string }
+  const shown = MODEL_TABS.find((name) => name === tab) ?? 'quality'
+  const query = useQuery(modelQuery(model))
+  const crumbs = crumbsOf(model, query.data?.parent ?? null)
+  const Body = TABS[shown]
+  return (
+    <Ask query={query} title={model} crumbs={crumbs}>
+      {(page) => (
+        <Page title={page.model} crumbs={crumbs} sentence={page.sentence} sign={<ReleaseSign release={page.release} long />} actions={<Actions page={page} />} tabs={<Tabs page={page} shown={shown} />}>
+          <Suspense fallback={<Section><Skeleton lines={8} /></Section>}>
+            <Body page={page} />
+          </Suspense>
+        </Page>
+      )}
+    </Ask>
+  )
+}
+
+function crumbsOf(model: string, parent: string | null) {
+  const family = parent ?? (model.includes('/') ? model.slice(0, model.indexOf('/')) : null)
+  const fleet = { label: 'Fleet', href: hrefs.fleet() }
+  return family === null || family === model ? [fleet] : [fleet, { label: family, href: hrefs.model(family, 'members') }]
+}
+
+function Tabs({ page, shown }: { page: ModelPage; shown: ModelTab }) {
+  const notes: Partial<Record<ModelTab, number>> = {
+    drift: page.drift.filter((column) => column.verdict === 'fail').length,
+    versions: page.versions.length,
+  }
+  const tabs = page.parent === null ? MODEL_TABS : MODEL_TABS.filter((tab) => tab !== 'members')
+  return (
+    <nav className="tabs" aria-label={`About ${page.model}`}>
+      {tabs.map((tab) => (
+        <Go key={tab} href={hrefs.model(page.model, tab)} aria-current={tab === shown ? 'page' : undefined} className="tab">
+          {tab[0]!.toUpperCase() + tab.slice(1)}
+          {notes[tab] ? <span className="tab-note">{notes[tab]}</span> : null}
+        </Go>
+      ))}
+    </nav>
+  )
+}
+
+/** What can be done to it. Members follow their family, so they offer none. */
+function Actions({ page }: { page: ModelPage }) {
+  const [verb, setVerb] = useState<'rollback' | 'promote' | null>(null)
+  const waiting = page.alerts.filter(needsPerson).length
+  const open = page.alerts.filter((alert) => alert.state !== 'resolved').length
+  const canPromote = page.release !== null && ['shadow', 'canary', 'paused'].includes(page.release.state)
+  const own = page.parent === null && page.release !== null
+  return (
+    <>
+      {open > 0 && (
+        <Go href={hrefs.alerts({ model: page.model })} className={waiting > 0 ? 'button button-act' : 'button'}>
+          <Icon name="alerts" /> {plural(open, 'alert')}
+        </Go>
+      )}
+      <Go href={hrefs.playground(page.model)} className="button">
+        <Icon name="play" /> Try it
+      </Go>
+      {own && (
+        <button type="button" className="button" onClick={() => setVerb('rollback')} title={page.commands.rollback}>
+          <Icon name="back" /> Roll back
+        </button>
+      )}
+      {own && canPromote && (
+        <button type="button" className="button" onClick={() => setVerb('promote')} title={page.commands.promote}>
+          <Icon name="forward" /> Promote
+        </button>
+      )}
+      {own && (
+        <ActionDialog model={page.model} verb={verb ?? 'rollback'} undo={verb === 'promote' ? page.commands.rollback : page.commands.promote} opened={verb !== null} close={() => setVerb(null)} />
+      )}
+    </>
+  )
+}
+
+export const nOf = (n: number) => `n ${count(n)}`

@@ -1,0 +1,128 @@
+/** Is it still as good as it was when it was trained: metrics by window, calibration, gates. */
+import { lazy, Suspense } from 'react'
+import type { MetricSeries, ModelPage } from '../../api/types.ts'
+import { Calibration } from '../../charts/calibration.tsx'
+import { count, interval, metric, share } from '../../format/numbers.ts'
+import { exact, windowDays } from '../../format/times.ts'
+import { Command } from '../../parts/copy.tsx'
+import { Door } from '../../parts/door.tsx'
+import { Figure } from '../../parts/figure.tsx'
+import { Findings, verdictCounts } from '../../parts/findings.tsx'
+import { Chips, Empty, Section } from '../../parts/page.tsx'
+import { VerdictSign } from '../../parts/signs.tsx'
+import { Go, useParam } from '../../shell/go.tsx'
+import { hrefs } from '../../shell/hrefs.ts'
+
+const TimeSeries = lazy(() => import('../../charts/time-series.tsx'))
+
+export function Quality({ page }: { page: ModelPage }) {
+  const [name, setName] = useParam('metric', page.quality.metrics[0]?.name ?? '')
+  const chosen = page.quality.metrics.find((m) => m.name === name) ?? page.quality.metrics[0]
+  return (
+    <>
+      {chosen === undefined || chosen.points.length === 0 ? <NoWindows page={page} /> : <Metric page={page} chosen={chosen} choose={setName} />}
+      <div className="two">
+        <Section>
+          <Figure
+            title="Calibration"
+            note="When it says 30 %, does it happen in 30 of 100? On the dashed line it does. Larger dots hold more rows; whiskers are 95 % intervals."
+            table={() => ({ columns: ['says', 'happens', 'n'], rows: page.calibration.map((p) => [p.meanPredicted, p.meanActual, p.n]) })}
+          >
+            <Calibration points={page.calibration} binary={page.task === 'binary'} />
+          </Figure>
+        </Section>
+        <Section title="Gates" note={page.gates.length > 0 ? `Newest run: ${verdictCounts(page.gates)}. Only pass opens a gate.` : undefined}>
+          {page.gates.length > 0 ? <Findings findings={page.gates} /> : <Empty title="Not gated yet" commands={[page.commands.train]} />}
+        </Section>
+      </div>
+    </>
+  )
+}
+
+function NoWindows({ page }: { page: ModelPage }) {
+  return (
+    <Section title="Quality by window">
+      <p className="soft">
+        No window has outcomes yet. Quality is measured once predictions are served and the truth about them arrives as feedback; until then the gates below are what is known.
+      </p>
+      {page.versions.length === 0 && <Command text={page.commands.train} />}
+    </Section>
+  )
+}
+
+function Metric({ page, chosen, choose }: { page: ModelPage; chosen: MetricSeries; choose: (name: string) => void }) {
+  const last = chosen.points.findLast((p) => p.value !== null)
+  return (
+    <Section>
+      <Chips label="Metric">
+        {page.quality.metrics.map((m) => (
+          <button key={m.name} type="button" className="chip" aria-pressed={m === chosen} onClick={() => choose(m.name)}>
+            {m.name}
+          </button>
+        ))}
+      </Chips>
+      <div className="with-aside">
+        <Figure
+          title={`${chosen.name} by window`}
+          note={`${chosen.higherIsBetter ? 'Higher' : 'Lower'} is better. The shade round the line is its 95 % interval; the pale stripe is what training leads one to expect. Filled dot: pass. Ring: inconclusive. Diamond: fail.`}
+          table={() => ({
+            columns: ['from', 'to', chosen.name, 'low', 'high', 'n', 'verdict', 'version'],
+            rows: chosen.points.map((p) => [exact(p.fromAt), exact(p.toAt), p.value, p.interval?.[0], p.interval?.[1], p.n, p.verdict, p.version]),
+          })}
+        >
+          <Suspense fallback={<div className="series-wait" />}>
+            <TimeSeries label={chosen.name} points={chosen.points} expected={chosen.expected} height={264} />
+          </Suspense>
+        </Figure>
+        {last && <LastWindow page={page} series={chosen} last={last} />}
+      </div>
+    </Section>
+  )
+}
+
+function LastWindow({ page, series, last }: { page: ModelPage; series: MetricSeries; last: MetricSeries['points'][number] }) {
+  const live = page.versions.find((v) => v.version === last.version)
+  return (
+    <aside className="aside" aria-label="Newest window">
+      <p className="small muted">{windowDays(last.fromAt, last.toAt)}</p>
+      <p className="big">
+        <Door
+          facts={{
+            title: `${series.name}, ${windowDays(last.fromAt, last.toAt)}`,
+            rows: [
+              ['predictions with outcomes', count(last.n)],
+              ['value', String(last.value)],
+              ['interval', interval(last.interval) || 'not given'],
+              ['version', last.version === undefined ? 'several' : `v${last.version}`],
+              ...(live ? [['trained on', windowDays(live.trainedOn.fromAt, live.trainedOn.toAt)] as [string, string]] : []),
+            ],
+            to: { href: hrefs.model(page.model, 'versions'), label: 'Versions' },
+          }}
+        >
+          {metric(last.value)}
+        </Door>
+      </p>
+      <p className="small soft">
+        {last.interval ? `${interval(last.interval)} · ` : ''}n {count(last.n)}
+      </p>
+      <p>
+        <VerdictSign verdict={last.verdict} />
+      </p>
+      {series.expected && (
+        <p className="small soft">
+          expected {metric(series.expected.low)} to {metric(series.expected.high)}
+        </p>
+      )}
+      {live && (
+        <p className="small soft">
+          by{' '}
+          <Go href={hrefs.model(page.model, 'versions')} className="link">
+            v{live.version}
+          </Go>
+          , trained on {windowDays(live.trainedOn.fromAt, live.trainedOn.toAt)}, {count(live.trainedOn.rows)} rows
+        </p>
+      )}
+      {page.task === 'binary' && series.name === 'auc' && <p className="small muted">{share(last.value)} of pairs, one of each outcome, are ranked rightly</p>}
+    </aside>
+  )
+}
