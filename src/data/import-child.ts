@@ -36,7 +36,7 @@ function run(duck: Duck, job: ChildJob) {
 }
 
 function failureOf(error: Error, job: ChildJob): Error {
-  return isOutOfMemory(error) || error.message.startsWith('MR_DATA_MEMORY') ? outOfMemory(job, error) : error
+  return isOutOfMemory(error) ? outOfMemory(job, error) : error
 }
 
 function outOfMemory(job: ChildJob, cause?: Error): MillraceError {

@@ -1,6 +1,6 @@
 /** The import itself, as it happens in the child process: load and judge, put bad rows aside, write parts. */
 
-import { MillraceError, toError } from '../core/errors.ts'
+import { isMillraceError, MillraceError, toError } from '../core/errors.ts'
 import type { Finding, Part } from '../core/records.ts'
 import type { CheckDef } from '../define/types.ts'
 import { join, raw, type Sql } from '../expr/sql.ts'
@@ -66,7 +66,7 @@ async function load(duck: Duck, job: ImportJob, report: Report): Promise<Loaded>
     return await loadOnce(duck, job, report, false)
   } catch (thrown) {
     const mayBeSniffing =
-      job.files.some((f) => f.format !== 'parquet') && toError(thrown).message.includes('MR_DATA_UNREADABLE')
+      job.files.some((f) => f.format !== 'parquet') && isMillraceError(thrown, 'MR_DATA_UNREADABLE')
     if (!mayBeSniffing) throw thrown
     await duck.run('DROP TABLE IF EXISTS staged')
     return await loadOnce(duck, job, report, true)

@@ -1,5 +1,6 @@
 import type { Json } from '../core/canonical.ts'
 import { digestOf } from '../core/digest.ts'
+import { MillraceError } from '../core/errors.ts'
 import type { Digest, RunSpec, TimeWindow } from '../core/records.ts'
 import type { DatasetDef } from '../define/types.ts'
 import type { ImportParams, SourceFile } from './types.ts'
@@ -18,7 +19,7 @@ export interface ImportOptions {
 
 /**
  * What an import will do, as a spec: sources and the version before are inputs, everything else is in the parameters. Pure. The order in which the
- * files are given does not matter.
+ * files are given does not matter. Errors: MR_DATA_NO_TIME for a window without a time column.
  */
 export function planImport(
   def: DatasetDef,
@@ -26,6 +27,8 @@ export function planImport(
   state: { parent?: Digest },
   options: ImportOptions = {},
 ): RunSpec {
+  const windowed = options.select !== undefined || options.period !== undefined
+  if (windowed && def.time === undefined) throw new MillraceError('MR_DATA_NO_TIME', { dataset: def.name })
   const files = [...sources].sort((a, b) => compare(a.digest, b.digest) || compare(a.name, b.name))
   const inputs: Record<string, Digest> = Object.fromEntries(
     files.map((file, i) => [inputName(i), file.digest]),

@@ -1,7 +1,7 @@
 /** How one file is read by DuckDB: format, dialect and encoding as a table function, and errors in words that name the file. */
 import { closeSync, createReadStream, openSync, readSync } from 'node:fs'
 import { createGunzip } from 'node:zlib'
-import { excerpt, MillraceError, toError } from '../core/errors.ts'
+import { excerpt, isMillraceError, MillraceError, toError } from '../core/errors.ts'
 import { type Duck, literal, quote } from './duck.ts'
 import type { ChildFile } from './types.ts'
 
@@ -33,7 +33,7 @@ const SNIFF_BYTES = 1 << 20
 const SNIFF_ROWS = 100_000
 const OBJECT_BYTES_MAX = 16 * 1024 * 1024
 
-/** Opens a file for reading: its columns with types, and the text that scans it. Errors: MR_DATA_UNREADABLE, MR_DATA_MEMORY. */
+/** Opens a file for reading: its columns with types, and the text that scans it. Errors: MR_DATA_UNREADABLE. */
 export async function openFile(duck: Duck, file: ChildFile, options: ReadOptions): Promise<OpenFile> {
   const encoding = file.format === 'parquet' ? 'binary' : encodingOf(await firstBytes(file))
   return await named(file, async () => {
@@ -222,15 +222,11 @@ export async function named<T>(file: { name: string; format: string }, work: () 
   }
 }
 
+/** Lack of memory is the process's to tell, which knows its cap. */
 function readError(file: { name: string; format: string }, cause: Error): Error {
-  if (cause.name === 'MillraceError') return cause
-  if (isOutOfMemory(cause))
-    return new MillraceError('MR_DATA_MEMORY', { what: `reading ${file.name}`, limitMb: 0 }, { cause })
-  return new MillraceError(
-    'MR_DATA_UNREADABLE',
-    { file: file.name, format: file.format, why: reasonOf(cause) },
-    { cause },
-  )
+  if (isMillraceError(cause) || isOutOfMemory(cause)) return cause
+  const { name, format } = file
+  return new MillraceError('MR_DATA_UNREADABLE', { file: name, format, why: reasonOf(cause) }, { cause })
 }
 
 export const isOutOfMemory = (error: Error): boolean =>

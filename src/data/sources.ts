@@ -25,7 +25,8 @@ export async function takeSources(
   if (paths.length === 0) throw new MillraceError('MR_DATA_NO_FILES', { dataset: def.name, folder, tried })
   const sources: SourceFile[] = []
   for (const path of paths) {
-    options.signal?.throwIfAborted()
+    if (options.signal?.aborted)
+      throw new MillraceError('MR_CANCELLED', { what: `reading the sources of ${def.name}` })
     sources.push(await takeSource(store, path, nameOf(folder, path), def.read.format))
   }
   return sources

@@ -251,3 +251,35 @@ test('imports rows from memory with times as numbers or dates', async () => {
     { ...third, at: third.at.getTime() },
   ])
 })
+
+test('takes days as times, and times with a zone as UTC', async () => {
+  const place = await openPlace()
+  await place.parquet('a.parquet', "SELECT DATE '2001-01-31' + i::INTEGER AS day, i AS n FROM range(2) r(i)")
+  const days = await place.import({ name: 'days', time: 'day', parts: { by: 'day', rowsMax: 10 } })
+  expect(days.parts.map((p) => [p.key, p.keyRange.min])).toEqual([
+    ['2001-01-31', '2001-01-31T00:00:00.000Z'],
+    ['2001-02-01', '2001-02-01T00:00:00.000Z'],
+  ])
+  await place.parquet('z.parquet', "SELECT TIMESTAMPTZ '2001-01-01 00:30:00+02' AS at")
+  const zoned = await place.import({ name: 'zoned', time: 'at' }, { files: ['z.parquet'] })
+  expect(zoned.window!.fromAt).toBe(Date.UTC(2000, 11, 31, 22, 30))
+})
+
+test('puts rows without a time into a part of their own', async () => {
+  const place = await openPlace()
+  await place.parquet('a.parquet', "SELECT unnest([TIMESTAMP '2001-01-01', NULL]) AS at, 1 AS n")
+  expect((await place.import({ time: 'at' })).parts.map((p) => [p.key, p.rows])).toEqual([
+    ['2001-01', 1],
+    ['no-time', 1],
+  ])
+})
+
+test('reads a csv whose first rows look like numbers and a later one does not', async () => {
+  const place = await openPlace()
+  place.file('a.csv', `code, n\n${'7,1\n'.repeat(120_000)}x,2\n`)
+  const version = await place.import({ source: ['a.csv'] })
+  expect(version.schema.columns.map((c) => [c.name, c.type])).toEqual([
+    ['code', 'string'],
+    ['n', 'int'],
+  ])
+})

@@ -89,10 +89,15 @@ test('a plan does not depend on the order of the files, and does on all else', (
   })
   const [a, b] = [file('a'), file('b')]
   const plan = planImport(datasetDef(), [a, b], {})
+  expect(() => planImport(datasetDef(), [a], {}, { select: { fromAt: 0, toAt: 1 } })).toThrow(
+    'MR_DATA_NO_TIME',
+  )
   expect(planImport(datasetDef(), [b, a], {})).toEqual(plan)
   expect(plan.inputs).toEqual({ 'source/00000': a.digest, 'source/00001': b.digest })
   expect(planImport(datasetDef(), [a, b], { parent: a.digest })).not.toEqual(plan)
-  expect(planImport(datasetDef(), [a, b], {}, { select: { fromAt: 0, toAt: 1 } })).not.toEqual(plan)
+  expect(planImport(datasetDef({ time: 'at' }), [a, b], {}, { select: { fromAt: 0, toAt: 1 } })).not.toEqual(
+    plan,
+  )
 })
 
 test('parts of several row groups are the same bytes however their rows came', async () => {

@@ -71,6 +71,14 @@ export const data = {
     retryable: false,
     status: 422,
   },
+  MR_DATA_NO_TIME: {
+    what: (d: { dataset: string }) =>
+      `a window of time is asked of dataset "${d.dataset}", which has no time column`,
+    fix: (d: { dataset: string }) =>
+      `name the column: dataset('${d.dataset}', { time: '…' }), or import without a window`,
+    retryable: false,
+    status: 422,
+  },
   MR_DATA_COLUMN_NAME: {
     what: (d: { column: string; file: string }) =>
       `column "${d.column}" of ${d.file} has a name that Millrace keeps for itself`,
