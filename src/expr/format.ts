@@ -1,5 +1,21 @@
 import type { ExprNode } from './ast.ts'
-import { functionOf } from './functions/index.ts'
+
+/** Functions that are printed between their two arguments. This file stays free of the function table, so that a config loads without it. */
+export const INFIX: Readonly<Record<string, string>> = {
+  eq: '=',
+  ne: '<>',
+  lt: '<',
+  le: '<=',
+  gt: '>',
+  ge: '>=',
+  and: 'and',
+  or: 'or',
+  add: '+',
+  sub: '-',
+  mul: '*',
+  div: '/',
+  mod: '%',
+}
 
 /** An expression as text a person reads: `hour(date)`, `delay > 15`, `category(origin)`. Not parsed back. */
 export function format(node: ExprNode): string {
@@ -31,7 +47,7 @@ function printFit(node: Extract<ExprNode, { op: 'fit' }>): string {
 }
 
 function printCall(node: Extract<ExprNode, { op: 'call' }>, isInner: boolean): string {
-  const infix = functionOf(node.fn)?.infix
+  const infix = Object.hasOwn(INFIX, node.fn) ? INFIX[node.fn] : undefined
   if (infix !== undefined && node.args.length === 2) {
     const body = `${print(node.args[0]!, true)} ${infix} ${print(node.args[1]!, true)}`
     return isInner ? `(${body})` : body

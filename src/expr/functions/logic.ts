@@ -12,13 +12,12 @@ function order(left: Plain, right: Plain): number {
   return left < right ? -1 : left > right ? 1 : 0
 }
 
-const comparison = (infix: string, doc: string, js: (left: Plain, right: Plain) => boolean): FnSpec => ({
+const comparison = (operator: string, doc: string, js: (left: Plain, right: Plain) => boolean): FnSpec => ({
   doc,
   args: [a, b],
   result: 'bool',
-  sql: `({0} ${infix} {1})`,
+  sql: `({0} ${operator} {1})`,
   js: js as FnSpec['js'],
-  infix,
 })
 
 const between: FnSpec = {
@@ -124,7 +123,6 @@ export const logic = {
     result: 'bool',
     sql: '({0} AND {1})',
     closure: ([l, r]) => both(l!, r!),
-    infix: 'and',
   },
   or: {
     doc: 'Three-valued or: true beats missing.',
@@ -132,7 +130,6 @@ export const logic = {
     result: 'bool',
     sql: '({0} OR {1})',
     closure: ([l, r]) => either(l!, r!),
-    infix: 'or',
   },
   not: {
     doc: 'Negation; missing stays missing.',

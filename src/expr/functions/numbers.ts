@@ -75,15 +75,14 @@ const binary = (
 
 /** Arithmetic and mathematics on doubles. */
 export const numbers = {
-  add: binary('Sum.', '({0} + {1})', (l, r) => l + r, { infix: '+', nan: true }),
-  sub: binary('Difference.', '({0} - {1})', (l, r) => l - r, { infix: '-', nan: true }),
-  mul: binary('Product.', '({0} * {1})', (l, r) => l * r, { infix: '*', nan: true }),
+  add: binary('Sum.', '({0} + {1})', (l, r) => l + r, { nan: true }),
+  sub: binary('Difference.', '({0} - {1})', (l, r) => l - r, { nan: true }),
+  mul: binary('Product.', '({0} * {1})', (l, r) => l * r, { nan: true }),
   div: binary(
     'Quotient; missing when the divisor is 0.',
     '({0} / nullif({1}, 0.0::DOUBLE))',
     (l, r) => (r === 0 ? null : l / r),
     {
-      infix: '/',
       nan: true,
     },
   ),
@@ -91,7 +90,7 @@ export const numbers = {
     'Remainder with the sign of the dividend; missing when the divisor is 0.',
     '({0} % nullif({1}, 0.0::DOUBLE))',
     (l, r) => (r === 0 ? null : l % r),
-    { infix: '%', nan: true },
+    { nan: true },
   ),
   pow: binary(
     'First to the power of the second; a root of a negative number is missing.',

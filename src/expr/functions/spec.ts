@@ -50,8 +50,6 @@ export interface FnSpec {
   nan?: true
   /** Units in the last place by which the two engines' libraries may differ; absent means equal to the bit. */
   ulps?: number
-  /** How `format` prints it between its two arguments. */
-  infix?: string
 }
 
 export type Literal = boolean | number | string
