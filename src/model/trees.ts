@@ -4,7 +4,9 @@
  * All trees lie in flat arrays, one entry a node, children behind their parent. Node `i` is a leaf when `left[i] === -1`; then `value[i]` is
  * its contribution to the raw score. A split sends a row left when `x <= threshold[i]` (`compare: 'le'`, doubles) or `x < threshold[i]`
  * (`'lt-f32'`, both rounded to float32 first, as XGBoost does); NaN goes the way `missingLeft[i]` says. A categorical split
- * (`categorySet[i] >= 0`) sends a row left when its code is in that bit set; unseen and missing codes go as `missingLeft[i]` says.
+ * (`categorySet[i] >= 0`) sends a row left when its code is in that bit set; unseen and missing codes go as `missingLeft[i]` says: NaN, what
+ * is not an integer of at least 0, and codes beyond the set's last word. Fields that a node does not use are at rest (0, or -1 for
+ * `right` and `categorySet`), so equal ensembles have equal arrays; `validate.ts` holds models to this.
  */
 export interface TreeEnsemble {
   kind: 'TreeEnsemble'
@@ -13,6 +15,7 @@ export interface TreeEnsemble {
   roots: Int32Array
   /** Feature tested; 0 in leaves. */
   feature: Int32Array
+  /** Any number; `+Infinity` under `le` divides the present (left) from the missing. */
   threshold: Float64Array
   /** Index of the left child, -1 in leaves. */
   left: Int32Array

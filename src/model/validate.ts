@@ -38,14 +38,14 @@ function validateLinear({ nFeatures, weights, missing, intercept }: LinearModel)
 }
 
 function validateCalibration({ kind, x, y }: Calibration): void {
-  check(kind === 'isotonic' || kind === 'none', 'calibration', 0, 'isotonic or none', String(kind))
+  check(kind === 'isotonic' || kind === 'none', 'calibration', 0, 'isotonic or none', kind)
   length('calibration y', y.length, x.length)
   between('calibration x', x.length, x.length, kind === 'none' ? 0 : 1, MODEL_LIMITS.calibrationPointsMax)
   allFinite('calibration x', x)
   allFinite('calibration y', y)
   for (let i = 1; i < x.length; i++) {
-    check(x[i] > x[i - 1], 'calibration x', i, `above ${x[i - 1]}`, String(x[i]))
-    check(y[i] >= y[i - 1], 'calibration y', i, `at least ${y[i - 1]}`, String(y[i]))
+    check(x[i] > x[i - 1], 'calibration x', i, `above ${x[i - 1]}`, x[i])
+    check(y[i] >= y[i - 1], 'calibration y', i, `at least ${y[i - 1]}`, y[i])
   }
 }
 
@@ -66,13 +66,7 @@ function validateTrees(model: TreeEnsemble): void {
   ] as const) {
     length(name, model[name].length, n)
   }
-  check(
-    model.compare === 'le' || model.compare === 'lt-f32',
-    'compare',
-    0,
-    'le or lt-f32',
-    String(model.compare),
-  )
+  check(model.compare === 'le' || model.compare === 'lt-f32', 'compare', 0, 'le or lt-f32', model.compare)
   allFinite('baseScore', [model.baseScore])
   validateSets(model.categorySets)
   validateRoots(model.roots, n)
@@ -91,7 +85,7 @@ function validateSets(sets: Uint32Array[]): void {
 
 function validateRoots(roots: Int32Array, n: number): void {
   if (roots.length === 0) check(n === 0, 'roots', 0, 'the root of a tree', 'none')
-  else check(roots[0] === 0, 'roots', 0, '0', String(roots[0]))
+  else check(roots[0] === 0, 'roots', 0, '0', roots[0])
   for (let t = 1; t < roots.length; t++) between('roots', t, roots[t], roots[t - 1] + 1, n - 1)
 }
 
@@ -106,7 +100,7 @@ function validateTree(model: TreeEnsemble, root: number, end: number, depth: Int
       'cover',
       node,
       'finite and not negative',
-      String(model.cover[node]),
+      model.cover[node],
     )
     if (model.left[node] === -1) validateLeaf(model, node)
     else validateSplit(model, node, end, depth)
@@ -114,8 +108,8 @@ function validateTree(model: TreeEnsemble, root: number, end: number, depth: Int
 }
 
 function validateLeaf(model: TreeEnsemble, node: number): void {
-  check(model.right[node] === -1, 'right', node, '-1 in a leaf', String(model.right[node]))
-  check(Number.isFinite(model.value[node]), 'value', node, 'finite', String(model.value[node]))
+  check(model.right[node] === -1, 'right', node, '-1 in a leaf', model.right[node])
+  check(Number.isFinite(model.value[node]), 'value', node, 'finite', model.value[node])
   for (const name of ['feature', 'threshold', 'missingLeft'] as const) atRest(model, name, node, 0)
   atRest(model, 'categorySet', node, -1)
 }
@@ -124,7 +118,7 @@ function validateSplit(model: TreeEnsemble, node: number, end: number, depth: In
   for (const side of ['left', 'right'] as const) {
     const child = model[side][node]
     between(side, node, child, node + 1, end - 1)
-    check(depth[child] === -1, side, node, 'a node without another parent', String(child))
+    check(depth[child] === -1, side, node, 'a node without another parent', child)
     depth[child] = depth[node] + 1
   }
   between('feature', node, model.feature[node], 0, model.nFeatures - 1)
@@ -142,13 +136,13 @@ function atRest(
   rest: number,
 ): void {
   const got = model[name][node]
-  check(Object.is(got, rest), name, node, `${rest}, as this node does not use it`, String(got))
+  if (!Object.is(got, rest)) check(false, name, node, `${rest}, as this node does not use it`, got)
 }
 
 // ---------------------------------------------------------------- checks
 
-function check(holds: boolean, part: string, index: number, expected: string, got: string): asserts holds {
-  if (!holds) throw new MillraceError('MR_MODEL_INVALID', { part, index, expected, got })
+function check(holds: boolean, part: string, index: number, expected: string, got: unknown): asserts holds {
+  if (!holds) throw new MillraceError('MR_MODEL_INVALID', { part, index, expected, got: String(got) })
 }
 
 function between(part: string, index: number, got: number, min: number, max: number): void {

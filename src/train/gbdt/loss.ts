@@ -71,7 +71,8 @@ export function meanLoss(loss: Loss, score: Float64Array, target: Float64Array, 
   return sum / total
 }
 
-function checkFinite(target: Float64Array): void {
+/** Errors: MR_MODEL_TARGET when a target is missing or infinite. */
+export function checkFinite(target: Float64Array): void {
   const row = target.findIndex((y) => !Number.isFinite(y))
   if (row >= 0)
     throw new MillraceError('MR_MODEL_TARGET', { row, expected: 'a finite number', got: String(target[row]) })

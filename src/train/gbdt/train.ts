@@ -5,7 +5,7 @@ import { type BinnedData, binColumns, binWith, takeRows } from './binning.ts'
 import { ensembleOf, type FinishedTree } from './ensemble.ts'
 import { type GrownTree, growTree, leafOfRow, openWorkspace, type Workspace } from './grow.ts'
 import { addLeafValues, maxAbs, packing, quantise, sumByLeaf } from './kernels.ts'
-import { LOSSES, type Loss, meanLoss, weightedMedian } from './loss.ts'
+import { checkFinite, LOSSES, type Loss, meanLoss, weightedMedian } from './loss.ts'
 import { type GbdtParams, gbdtParams } from './params.ts'
 
 /** Rows to train on: one column a feature, NaN where missing; category features hold codes. */
@@ -119,6 +119,7 @@ function openRows(given: BinnedRows, loss: Loss, forTraining: boolean): Rows {
   const weights = given.weights ? pick('weights', given.weights) : null
   if (weights) checkWeights(weights)
   if (forTraining) loss.checkTarget(target, weights)
+  else checkFinite(target)
   const score = given.init ? pick('init', given.init).slice() : new Float64Array(data.nRows)
   return { data, target, weights, score }
 }

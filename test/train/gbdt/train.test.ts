@@ -243,6 +243,17 @@ describe('what cannot be trained', () => {
     ['a short target', small({ target: ones.subarray(1) }), 'MR_MODEL_SHAPE'],
     ['a negative weight', small({ weights: ones.with(0, -1) }), 'MR_MODEL_WEIGHT'],
     ['weights of 0', small({ weights: new Float64Array(100) }), 'MR_MODEL_WEIGHT'],
+    [
+      'a missing target in validation',
+      small({
+        valid: {
+          nRows: 1,
+          columns: [ones, ones, ones].map((c) => c.subarray(0, 1)),
+          target: Float64Array.of(Number.NaN),
+        },
+      }),
+      'MR_MODEL_TARGET',
+    ],
     ['half a category', small({ columns: [ones, ones, ones.with(3, 0.5)] }), 'MR_MODEL_CATEGORY'],
   ])('%s is refused with a code', (_, data, code) => {
     expect(() => trainGbdt(data)).toThrow(code)
