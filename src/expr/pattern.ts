@@ -140,7 +140,8 @@ class PatternReader {
 
   /** The character that an escape spells. */
   private escapedPoint(): string {
-    const point = this.points[this.at++] ?? this.refuse('it ends in a backslash')
+    const point = this.points[this.at] ?? this.refuse('it ends in a backslash')
+    this.at++
     if (Object.hasOwn(CONTROLS, point)) return CONTROL_POINTS[point]!
     if (point === 'x') return this.hex(2)
     if (point === 'u') return this.next === '{' ? this.bracedHex() : this.hex(4)
@@ -206,7 +207,8 @@ class PatternReader {
   }
 
   private classPoint(): string {
-    const point = this.points[this.at++] ?? this.refuse('a class is not closed')
+    const point = this.points[this.at] ?? this.refuse('a class is not closed')
+    this.at++
     if (point === '[') this.refuse('write "\\[" inside a class')
     return point === '\\' ? this.escapedPoint() : point
   }
