@@ -3,6 +3,7 @@
  *
  * Codes are grouped by area under `codes/` and are never reused. `docs/errors.md` is generated from here.
  */
+import { api } from './codes/api.ts'
 import { core } from './codes/core.ts'
 import { data } from './codes/data.ts'
 import { define } from './codes/define.ts'
@@ -40,6 +41,7 @@ export const ERRORS = {
   ...watch,
   ...loop,
   ...engine,
+  ...api,
 }
 
 export type ErrorCode = keyof typeof ERRORS
