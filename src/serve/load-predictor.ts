@@ -146,8 +146,9 @@ function compileGraph(digest: Digest, { model, calibration }: DecodedModel): Gra
   return { key: digest, bytes: graphBytes(model), scorer, link: model.link, calibration }
 }
 
-/** Bytes of a compiled node: slot, limit, child, value, set and flags of `model/tree-walk.ts`. */
-const NODE_BYTES = 29
+/** Bytes of a compiled node: slot, limit, child, value and flag of `model/tree-walk.ts`, and its set where any node tests a category. */
+const NODE_BYTES = 25
+const NODE_SET_BYTES = 4
 /** Rows of scratch memory that a tree scorer owns, each of at most twice its features and two more. */
 const SCRATCH_ROWS = 64
 
@@ -155,7 +156,8 @@ function graphBytes(model: Model): number {
   if (model.kind === 'LinearModel') return 4_096 + model.nFeatures * 16
   const sets = model.categorySets.reduce((sum, set) => sum + set.byteLength, 0)
   const scratch = SCRATCH_ROWS * (2 * model.nFeatures + 2) * 8
-  return 4_096 + model.feature.length * NODE_BYTES + model.roots.length * 8 + sets + scratch
+  const nodeBytes = NODE_BYTES + (model.categorySets.length > 0 ? NODE_SET_BYTES : 0)
+  return 4_096 + model.feature.length * nodeBytes + model.roots.length * 8 + sets + scratch
 }
 
 /** Bytes of one learned value: the text, its entry in a map and its number. */

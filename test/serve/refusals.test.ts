@@ -150,6 +150,19 @@ describe('bodies and names', () => {
     expect((await logged(f.store, 'predictions')).length).toBe(before)
   })
 
+  test('beyond the requests in flight it refuses at once, says when to come back, and recovers', async () => {
+    const { metrics } = f.server.station
+    metrics.requestsInFlight += 4096
+    const refused = await f.post('/predict/late', ROW)
+    metrics.requestsInFlight -= 4096
+    expect([refused.status, refused.body.code, refused.headers.get('retry-after')]).toEqual([
+      429,
+      'MR_SERVE_BUSY',
+      '1',
+    ])
+    expect((await f.post('/predict/late', ROW)).status).toBe(200)
+  })
+
   test('a client that goes away in the middle of its body harms nobody', async () => {
     const { port } = new URL(f.url)
     const socket = connect(Number(port), '127.0.0.1')
