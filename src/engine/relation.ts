@@ -24,7 +24,10 @@ async function partsRelation(
   version: DatasetVersion,
   parts: Part[],
 ): Promise<Sql> {
-  const columns = version.schema.columns.map((c) => quoted(c.name)).join(', ')
+  const known = (name: string) => parts.some((part) => Object.hasOwn(part.stats, name))
+  const absent = (c: DatasetVersion['schema']['columns'][number]) =>
+    `null::${SQL_TYPES[c.type]} as ${quoted(c.name)}`
+  const columns = version.schema.columns.map((c) => (known(c.name) ? quoted(c.name) : absent(c))).join(', ')
   if (parts.length === 0) {
     const nothing = version.schema.columns
       .map((c) => `null::${SQL_TYPES[c.type]} as ${quoted(c.name)}`)

@@ -1,7 +1,5 @@
-import { isMillraceError } from '../core/errors.ts'
-import { refs } from '../core/names.ts'
 import type { DatasetVersion, Digest, TimeWindow } from '../core/records.ts'
-import { findDelivery, planImport, recordImport, recordRefusal, takeSources } from '../data/index.ts'
+import { appendRows as append, importData as deliver } from '../data/index.ts'
 import { datasetDef, type Runtime } from './runtime.ts'
 
 export interface ImportRequest {
@@ -28,58 +26,51 @@ export interface ImportResult {
 /** Earliest and latest instants that a window can name: years 0 and 9999. */
 const ALL_TIME: TimeWindow = { fromAt: -62_167_219_200_000, toAt: 253_402_300_799_999 }
 
-/** How often an import is planned anew when another writer moved the dataset meanwhile. */
-const TRIES_MAX = 5
-
-/** Imports what is new into a dataset. The same delivery (bytes, selection, period) is never imported twice. */
+/** Imports what is new into a dataset of the project. The same delivery (bytes, selection, period) is never imported twice. */
 export async function importData(rt: Runtime, request: ImportRequest): Promise<ImportResult> {
-  const def = datasetDef(rt, request.dataset)
-  const sources = await takeSources(rt.store, def, rt.folder, {
-    files: request.files,
-    signal: request.signal,
-  })
-  const select = request.select && { ...ALL_TIME, ...request.select }
-  for (let attempt = 1; ; attempt++) {
-    const parent = await rt.store.meta.ref(refs.dataset(def.name))
-    const spec = planImport(
-      def,
-      sources,
-      { parent: parent?.digest },
-      { select, period: request.period, message: request.message },
-    )
-    const delivered = await findDelivery(rt.store, spec)
-    if (delivered)
-      return { digest: delivered.version, version: await versionAt(rt, delivered.version), known: true }
-    try {
-      const [outcome] = await rt.jobs.run([spec], {
-        signal: request.signal,
-        onProgress: (p) => request.onProgress?.(p.done, p.note),
-      })
-      const recorded = await recordImport(rt.store, {
-        spec,
-        outputs: outcome.record.outputs,
-        actor: request.actor,
-        now: rt.clock.now(),
-      })
-      return {
-        digest: recorded.version,
-        version: await versionAt(rt, recorded.version),
-        known: recorded.known,
-      }
-    } catch (error) {
-      if (isMillraceError(error, 'MR_DATA_MOVED') && attempt < TRIES_MAX) continue
-      if (
-        !isMillraceError(error, 'MR_DATA_REFUSED') &&
-        !isMillraceError(error, 'MR_CANCELLED') &&
-        !request.signal?.aborted
-      ) {
-        await recordRefusal(rt.store, spec, error, request.actor)
-      }
-      throw error
-    }
+  const { version, known } = await deliver(
+    rt,
+    datasetDef(rt, request.dataset),
+    rt.folder,
+    optionsOf(rt, request),
+  )
+  return {
+    digest: version,
+    known,
+    version: await rt.store.getRecord<DatasetVersion>(version, 'DatasetVersion'),
   }
 }
 
-export async function versionAt(rt: Pick<Runtime, 'store'>, digest: Digest): Promise<DatasetVersion> {
-  return await rt.store.getRecord<DatasetVersion>(digest, 'DatasetVersion')
+/** Appends rows that are in memory to a dataset of the project. */
+export async function appendRows(
+  rt: Runtime,
+  rows: readonly Record<string, unknown>[],
+  request: Omit<ImportRequest, 'files'>,
+): Promise<ImportResult> {
+  const { version, known } = await append(rt, datasetDef(rt, request.dataset), rows, optionsOf(rt, request))
+  return {
+    digest: version,
+    known,
+    version: await rt.store.getRecord<DatasetVersion>(version, 'DatasetVersion'),
+  }
+}
+
+function optionsOf(
+  rt: Runtime,
+  { files, select, period, message, actor, signal, onProgress }: ImportRequest,
+) {
+  return {
+    files,
+    select: select && { ...ALL_TIME, ...withoutUndefined(select) },
+    period,
+    message,
+    actor,
+    now: rt.clock.now(),
+    signal,
+    onProgress,
+  }
+}
+
+function withoutUndefined(select: Partial<TimeWindow>): Partial<TimeWindow> {
+  return Object.fromEntries(Object.entries(select).filter(([, value]) => value !== undefined))
 }

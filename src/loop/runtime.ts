@@ -97,3 +97,14 @@ export function datasetDef(rt: Pick<Runtime, 'project'>, name: string): DatasetD
     })
   return found
 }
+
+/** A clock that is moved by hand, for replays of the past; it never goes back. */
+export function steppedClock(startAt: number): Clock & { set(at: number): void } {
+  let now = startAt
+  return {
+    now: () => now,
+    set: (at) => {
+      now = Math.max(now, at)
+    },
+  }
+}

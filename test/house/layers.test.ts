@@ -25,6 +25,7 @@ const FLOORS: Record<string, number> = {
   api: 5,
   cli: 6,
   'index.ts': 7,
+  'runtime.ts': 7,
 }
 
 /** Rooms that run anywhere: no `node:` module, no clock of their own, no unseeded chance. */

@@ -1,8 +1,8 @@
 /** Strings to codes while they stream in, without making a JavaScript string for a value that was seen before. */
 import type { DuckDBVector } from '@duckdb/node-api'
 import type { ResultColumn } from '../ports.ts'
-import { type ColumnBuilder, textOf } from './columns.ts'
-import { toPlain } from './values.ts'
+import type { ColumnBuilder } from './column-builder.ts'
+import { textOf, toPlain } from './values.ts'
 import { bytesOf, isValid, validBitsOf } from './vectors.ts'
 
 /** DuckDB keeps strings of up to 12 bytes in the 16-byte cell itself: length, then the bytes, the rest zero. */

@@ -2,14 +2,9 @@
 import { type DuckDBEnumType, type DuckDBType, DuckDBTypeId, type DuckDBVector } from '@duckdb/node-api'
 import type { ResultColumn } from '../ports.ts'
 import { CategoryBuilder } from './categories.ts'
-import { dayMs, instantMs, toPlain } from './values.ts'
+import type { ColumnBuilder } from './column-builder.ts'
+import { dayMs, instantMs, textOf, toPlain } from './values.ts'
 import { blank, bytesOf, isValid, validBitsOf } from './vectors.ts'
-
-export interface ColumnBuilder {
-  /** Takes over rows `[at, at + n)`; the vector's memory is not used afterwards. */
-  add(vector: DuckDBVector, at: number, n: number): void
-  finish(): ResultColumn
-}
 
 /** The builder for `nRows` values of a type. `category` asks for codes instead of strings; enum columns always come as codes. */
 export function builderOf(type: DuckDBType, nRows: number, category: boolean): ColumnBuilder {
@@ -202,12 +197,3 @@ class StringBuilder implements ColumnBuilder {
     return { kind: 'string', values: this.values }
   }
 }
-
-/** A plain value as text. Bytes are written in hexadecimal. */
-export function textOf(value: unknown): string | null {
-  if (value === null || typeof value === 'string') return value
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')
-  return typeof value === 'object' ? JSON.stringify(value, jsonSafe) : String(value)
-}
-
-const jsonSafe = (_key: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value)

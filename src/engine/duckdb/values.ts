@@ -126,3 +126,12 @@ function nested(value: DuckDBValue): unknown {
 
 const plainFields = (entries: [string, DuckDBValue][]) =>
   Object.fromEntries(entries.map(([key, item]) => [key, toPlain(item)]))
+
+/** A plain value as text. Bytes are written in hexadecimal. */
+export function textOf(value: unknown): string | null {
+  if (value === null || typeof value === 'string') return value
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')
+  return typeof value === 'object' ? JSON.stringify(value, jsonSafe) : String(value)
+}
+
+const jsonSafe = (_key: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value)

@@ -1,0 +1,124 @@
+/** Everything in one process: serving, the API and the console, the follower of the logs and the policy that trains again. */
+import { toError } from '../core/errors.ts'
+import { Follower, type Happening } from '../loop/follow.ts'
+import type { ProgressFeed } from '../loop/progress.ts'
+import { type Retrained, retrainIfDue } from '../loop/retrain.ts'
+import type { Runtime } from '../loop/runtime.ts'
+import { createServer, type Server } from '../serve/server.ts'
+import { openAlerts, readWatch } from '../watch/record.ts'
+import type { WatchState } from '../watch/records.ts'
+
+export interface UpOptions {
+  host?: string
+  port?: number
+  /** Needed off loopback. */
+  token?: string
+  /** Where the console's progress banner comes from. */
+  progress?: ProgressFeed
+  /** `timer` polls the logs and retrains by itself; `by-hand` leaves both to the caller (a replay). */
+  follow?: 'timer' | 'by-hand'
+  onHappening?: (happening: Happening) => void
+  onRetrained?: (model: string, result: Retrained) => void
+  onFault?: (error: Error) => void
+}
+
+export interface Running {
+  address: string
+  server: Server
+  /** Follows the logs once; see `Follower.poll`. */
+  poll(): Promise<Happening[]>
+  /** Makes serving look at the releases now. */
+  refresh(): Promise<void>
+  alertsOpen(): number
+  watchState(model: string): Promise<WatchState | undefined>
+  close(): Promise<void>
+}
+
+/** How often the logs are followed. */
+const POLL_MS = 500
+
+/** Starts serving what is released in a project's store. Errors: MR_PORT_TAKEN, MR_SERVE_TOKEN_NEEDED, and the store's. */
+export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running> {
+  const { host = rt.project.serve.host, port = rt.project.serve.port, token } = options
+  const server = createServer({
+    store: rt.store,
+    clock: rt.clock,
+    host,
+    port,
+    token,
+    limits: rt.project.limits,
+    declared: () => rt.project.models.map((m) => m.name),
+  })
+  const address = await server.listen()
+  const follower = await Follower.open(rt)
+  let alerts = (await openAlerts(rt.store)).length
+  const poll = async () => {
+    const happenings = await follower.poll()
+    if (happenings.some((h) => h.kind === 'release')) await server.refresh()
+    if (happenings.some((h) => h.kind === 'window')) alerts = (await openAlerts(rt.store)).length
+    for (const happening of happenings) options.onHappening?.(happening)
+    return happenings
+  }
+  const timer = options.follow === 'by-hand' ? undefined : new PolicyTimer(rt, poll, server, options)
+  return {
+    address,
+    server,
+    poll,
+    refresh: () => server.refresh(),
+    alertsOpen: () => alerts,
+    watchState: async (model) => (await readWatch(rt.store, model))?.state,
+    async close() {
+      await timer?.stop()
+      await server.close()
+    },
+  }
+}
+
+/** Polls, and trains again when the policy says so, one thing at a time. */
+class PolicyTimer {
+  readonly #rt: Runtime
+  readonly #poll: () => Promise<unknown>
+  readonly #server: Server
+  readonly #options: UpOptions
+  readonly #abort = new AbortController()
+  #round: Promise<void> = Promise.resolve()
+  readonly #timer: NodeJS.Timeout
+
+  constructor(rt: Runtime, poll: () => Promise<unknown>, server: Server, options: UpOptions) {
+    this.#rt = rt
+    this.#poll = poll
+    this.#server = server
+    this.#options = options
+    let busy = false
+    this.#timer = setInterval(() => {
+      if (busy) return
+      busy = true
+      this.#round = this.#once().finally(() => {
+        busy = false
+      })
+    }, POLL_MS)
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    this.#abort.abort()
+    await this.#round
+  }
+
+  async #once(): Promise<void> {
+    try {
+      await this.#poll()
+      for (const model of this.#rt.project.models) {
+        const result = await retrainIfDue(this.#rt, model.name, { signal: this.#abort.signal })
+        if (!result) continue
+        await this.#server.refresh()
+        this.#options.onRetrained?.(model.name, result)
+      }
+    } catch (thrown) {
+      if (this.#abort.signal.aborted) return
+      const error = toError(thrown)
+      if (this.#options.onFault) this.#options.onFault(error)
+      else process.stderr.write(`${error.stack}\n`)
+    }
+  }
+}

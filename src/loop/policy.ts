@@ -1,0 +1,48 @@
+/** When a model is trained again: plain rules over what was seen. Pure. */
+import type { Alert, Release } from '../core/records.ts'
+import type { WatchDef } from '../define/types.ts'
+
+export interface RetrainState {
+  /** Alerts of the model that are not resolved. */
+  alerts: Alert[]
+  release: Release | undefined
+  /** When the newest bundle was made, in business time. */
+  trainedAt: number | undefined
+}
+
+const DAY = 86_400_000
+const EVERY: Partial<Record<WatchDef['retrain'][number], number>> = {
+  daily: DAY,
+  weekly: 7 * DAY,
+  monthly: 30 * DAY,
+}
+
+/** Alerts about quality or calibration are one trigger: both say that outcomes are not what the model promised. */
+const TRIGGER_OF: Record<string, WatchDef['retrain'][number]> = {
+  quality: 'quality',
+  calibration: 'quality',
+  drift: 'drift',
+}
+
+/**
+ * Why to train again now, or undefined. Not while a release is under way (its verdict comes first), and for alerts not within a week of the last training:
+ * the same rows would give the same model.
+ */
+export function planRetrain(state: RetrainState, watch: WatchDef, now: number): string | undefined {
+  if (state.release?.state === 'shadow' || state.release?.state === 'canary') return undefined
+  const age = state.trainedAt === undefined ? Number.POSITIVE_INFINITY : now - state.trainedAt
+  for (const [name, every] of Object.entries(EVERY)) {
+    if (watch.retrain.includes(name as WatchDef['retrain'][number]) && age >= (every as number))
+      return `${name} retraining is due`
+  }
+  if (age < 7 * DAY) return undefined
+  const alert = state.alerts.find(
+    (a) => a.state !== 'resolved' && watch.retrain.includes(TRIGGER_OF[causeOf(a)]),
+  )
+  return alert && `${causeOf(alert)} alert: ${alert.finding.message}`
+}
+
+/** The last piece of an alert's key names its cause. */
+export function causeOf(alert: Pick<Alert, 'dedupeKey'>): string {
+  return alert.dedupeKey.slice(alert.dedupeKey.lastIndexOf('/') + 1)
+}

@@ -1,0 +1,24 @@
+/** Everything the command line does, as functions: `import { openRuntime, importData, trainModel, up } from 'millrace/runtime'`. */
+
+export { type Running, type UpOptions, up } from './api/up.ts'
+export { isMillraceError, MillraceError } from './core/errors.ts'
+export { refs } from './core/names.ts'
+export type * from './core/records.ts'
+export { loadProject } from './define/load.ts'
+export { raw, type Sql, sql } from './expr/sql.ts'
+export { type BacktestReport, type BacktestRequest, backtest } from './loop/backtest.ts'
+export { appendRows, type ImportRequest, type ImportResult, importData } from './loop/data.ts'
+export { Follower, type Happening } from './loop/follow.ts'
+export { planRetrain } from './loop/policy.ts'
+export { type Progress, ProgressFeed } from './loop/progress.ts'
+export {
+  promoteModel,
+  type ReleaseRequest,
+  type ReleaseResult,
+  releaseLatest,
+  rollBackModel,
+} from './loop/release.ts'
+export { type Retrained, retrainIfDue, retrainState } from './loop/retrain.ts'
+export { openRuntime, type Runtime, type RuntimeOptions, steppedClock, wallClock } from './loop/runtime.ts'
+export { type Trained, type TrainProgress, type TrainRequest, trainModel } from './loop/train.ts'
+export { currentRelease, releaseHistory } from './release/record.ts'
