@@ -69,7 +69,7 @@ export class Router {
 
   /** Reads where every live ref points now. Resolves when moved releases that were in use have been replaced. */
   async refresh(): Promise<void> {
-    await this.#refreshing
+    await this.#refreshing?.catch(() => undefined)
     this.#refreshing = this.#refresh().finally(() => {
       this.#refreshing = undefined
     })

@@ -5,23 +5,23 @@
  * request and leaves no trace in the log. The answer leaves after its block is durable (or at once, where the model's log is relaxed). Shadows
  * are asked afterwards: they can neither delay nor fail an answer, and under load their rows are dropped and counted.
  */
-import type { Json } from '../core/canonical.ts'
 import type { Clock } from '../core/clock.ts'
-import { MillraceError } from '../core/errors.ts'
+import { isMillraceError, MillraceError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
-import type { PredictionBlock } from '../core/log-blocks.ts'
 import type { Digest, ModelTask, Observation } from '../core/records.ts'
 import type { Store } from '../store/ports.ts'
 import { IdMaker } from './ids.ts'
 import { SERVE_LIMITS } from './limits.ts'
-import { groupByMember, type MemberGroup } from './member-groups.ts'
+import { groupByMember } from './member-groups.ts'
 import { ServeMetrics } from './metrics.ts'
 import { ModelCache } from './model-cache.ts'
 import { type LogPolicy, PredictionLog } from './prediction-log.ts'
-import { countUnknown, type Explanation, fieldOf, type Predictor, type RawRow } from './predictor.ts'
+import type { Explanation, Predictor, RawRow } from './predictor.ts'
 import { RecentIds } from './recent-ids.ts'
 import { parseAddress, type RoutedBundle, Router, routeFor, shadowsOf } from './router.ts'
+import { blockOf, membersOf, scoreRows } from './scoring.ts'
 import { ServeStats } from './serve-stats.ts'
+import { ShadowQueue } from './shadow-queue.ts'
 
 export interface PredictRequest {
   /** `late`, or `late/ATL` for one member. */
@@ -68,29 +68,6 @@ export interface StationOptions {
   metrics?: ServeMetrics
 }
 
-/** What scoring the rows of one route gave. */
-interface Scored {
-  route: RoutedBundle
-  groups: MemberGroup[]
-  columns: Set<string>
-  /** Coerced rows, in the order of the request. */
-  rows: RawRow[]
-  outputs: Float64Array
-  explanations?: Explanation[]
-  task: ModelTask
-  /** Fields that no signature names. */
-  ignored: number
-}
-
-interface ShadowWork {
-  model: string
-  member?: string
-  rows: readonly RawRow[]
-  ids: readonly string[]
-  routes: RoutedBundle[]
-  trace?: string
-}
-
 export class Station {
   readonly router: Router
   readonly cache: ModelCache<Predictor>
@@ -101,8 +78,7 @@ export class Station {
   readonly ids: IdMaker
   readonly #clock: Clock
   readonly #recent = new RecentIds(SERVE_LIMITS.recentIdsMax)
-  #shadowRows = 0
-  #shadows: Promise<void> = Promise.resolve()
+  readonly #shadows: ShadowQueue
 
   constructor(options: StationOptions) {
     this.limits = options.limits
@@ -116,6 +92,7 @@ export class Station {
     this.stats = options.stats ?? new ServeStats()
     this.metrics = options.metrics ?? new ServeMetrics()
     this.ids = new IdMaker(options.clock)
+    this.#shadows = this.#newShadows()
     this.#addGauges()
   }
 
@@ -133,7 +110,7 @@ export class Station {
 
   /** Resolves when shadows asked so far are scored and every block is written. */
   async settled(): Promise<void> {
-    await this.#shadows
+    await this.#shadows.settled()
     await this.log.drained()
   }
 
@@ -149,12 +126,18 @@ export class Station {
       const live = await this.router.release(family)
       const requestId = request.requestId ?? this.ids.next()
       const route = routeFor(live, family, request.key ?? requestId, request.version)
-      const scored = await this.#score(route, request, member)
+      const scored = await scoreRows(this.cache, {
+        route,
+        rows: request.rows,
+        explain: request.explain,
+        member,
+      })
       const ids = request.ids ?? this.#rowIds(requestId, request)
-      const block = this.#block(family, scored, ids, request.trace)
+      const { trace } = request
+      const block = blockOf(scored, { model: family, at: this.#clock.now(), ids, trace, withInputs: true })
       await this.log.predictions([block])
       for (const id of ids) this.#recent.add(id)
-      this.#shadow({ ...request, model: family, member, ids, routes: shadowsOf(live, route) })
+      this.#shadow(family, member, request, ids, shadowsOf(live, route))
       this.metrics.ignoredFields += scored.ignored
       this.#answered(family, route, ids.length, performance.now() - begunMs)
       const { task, outputs, explanations } = scored
@@ -171,7 +154,7 @@ export class Station {
       const live = await this.router.release(family)
       const requestId = request.requestId ?? this.ids.next()
       const route = routeFor(live, family, request.key ?? requestId, request.version)
-      const scored = await this.#score(route, { ...request, explain: true }, member)
+      const scored = await scoreRows(this.cache, { route, rows: request.rows, explain: true, member })
       const ids = request.ids ?? this.#rowIds(requestId, request)
       const { task, outputs, explanations } = scored
       const members = membersOf(scored.groups, ids.length)
@@ -191,7 +174,7 @@ export class Station {
     return await this.#counted(model, async (family) => {
       this.#checkRows(outcomes.length)
       if (!this.router.has(family)) await this.router.release(family)
-      await this.#shadows
+      await this.#shadows.settled()
       const at = this.#clock.now()
       const ids = outcomes.map((outcome) => outcome.id)
       const values = outcomes.map((outcome) => outcome.value)
@@ -238,11 +221,17 @@ export class Station {
 
   /** Counts a failed request by code, under the model's name when it is one of ours. */
   countError(family: string, error: unknown): void {
-    const code = error instanceof MillraceError ? error.code : 'MR_SERVE_INTERNAL'
+    const code = isMillraceError(error) ? error.code : 'MR_SERVE_INTERNAL'
     this.metrics.failed(this.router.has(family) ? family : '', code)
   }
 
   #checkRows(rows: number): void {
+    if (rows === 0)
+      throw new MillraceError('MR_SERVE_BODY', {
+        where: 'the request',
+        need: 'at least one row',
+        got: 'none',
+      })
     const max = this.limits.requestRowsMax
     if (rows > max)
       throw new MillraceError('MR_LIMIT', { limit: 'requestRowsMax', max, got: rows, unit: 'rows' })
@@ -256,98 +245,39 @@ export class Station {
     return request.rows.map((_, i) => `${requestId}:${i}`)
   }
 
-  async #score(
-    route: RoutedBundle,
-    request: Pick<PredictRequest, 'rows' | 'explain'>,
-    member?: string,
-  ): Promise<Scored> {
-    const groups = groupByMember(route.record, request.rows, member)
-    const scored: Scored = {
-      route,
-      groups,
-      columns: new Set(),
-      rows: new Array<RawRow>(request.rows.length),
-      outputs: new Float64Array(request.rows.length),
-      explanations: request.explain ? new Array<Explanation>(request.rows.length) : undefined,
-      task: 'regression',
-      ignored: 0,
-    }
-    const under: Promise<void>[] = []
-    for (const group of groups) {
-      const work = this.cache.with(group.digest, (predictor) =>
-        scoreGroup(predictor, group, request.rows, scored),
-      )
-      if (work instanceof Promise) under.push(work)
-    }
-    if (under.length > 0) await allOrFirstError(under)
-    return scored
-  }
-
-  #block(
-    model: string,
-    scored: Scored,
-    ids: readonly string[],
-    trace: string | undefined,
-    withInputs = true,
-  ): PredictionBlock {
-    const nRows = ids.length
-    const inputs: Record<string, Json[]> = {}
-    if (withInputs)
-      for (const column of scored.columns) inputs[column] = scored.rows.map((row) => fieldOf(row, column))
-    const modelVersion = new Array<number>(nRows).fill(0)
-    scored.groups.forEach((group, g) => {
-      for (const i of group.rows) modelVersion[i] = g
-    })
-    return {
-      kind: 'predictions',
-      model,
-      at: this.#clock.now(),
-      ...(trace === undefined ? {} : { trace }),
-      ids: ids as string[],
-      members: membersOf(scored.groups, nRows),
-      versions: new Array<number>(nRows).fill(scored.route.version),
-      modelVersions: scored.groups.map((group) => group.digest),
-      modelVersion,
-      routes: new Array<Observation['route']>(nRows).fill(scored.route.role),
-      inputs,
-      outputs: Array.from(scored.outputs),
-    }
-  }
-
   #answered(model: string, route: RoutedBundle, rows: number, latencyMs: number): void {
     this.stats.record(model, route.version, rows, latencyMs)
     this.metrics.answered(model, route.version, route.role, rows, latencyMs / 1000)
   }
 
-  #shadow(work: ShadowWork): void {
-    const rows = work.rows.length * work.routes.length
-    if (rows === 0) return
-    if (this.#shadowRows + rows > SERVE_LIMITS.shadowRowsMax) {
-      this.metrics.shadowRowsDropped += rows
-      return
-    }
-    this.#shadowRows += rows
-    this.#shadows = this.#shadows
-      .then(() => new Promise((resolve) => setImmediate(resolve)))
-      .then(() => this.#askShadows(work))
-      .finally(() => {
-        this.#shadowRows -= rows
-      })
-  }
-
-  async #askShadows(work: ShadowWork): Promise<void> {
-    for (const route of work.routes) {
-      const begunMs = performance.now()
-      try {
-        const scored = await this.#score(route, { rows: work.rows }, work.member)
-        await this.log.predictions([this.#block(work.model, scored, work.ids, work.trace, false)])
-        const seconds = (performance.now() - begunMs) / 1000
-        this.metrics.answered(work.model, route.version, route.role, work.rows.length, seconds)
-      } catch (error) {
+  #newShadows(): ShadowQueue {
+    return new ShadowQueue({
+      write: (block) => this.log.predictions([block]),
+      answered: (work, route, seconds) =>
+        this.metrics.answered(work.model, route.version, route.role, work.rows, seconds),
+      failed: (work, error) => {
         this.metrics.shadowErrors++
         this.countError(work.model, error)
-      }
+      },
+      dropped: (rows) => {
+        this.metrics.shadowRowsDropped += rows
+      },
+    })
+  }
+
+  #shadow(
+    family: string,
+    member: string | undefined,
+    request: PredictRequest,
+    ids: readonly string[],
+    routes: RoutedBundle[],
+  ): void {
+    const { rows, trace } = request
+    const score = async (route: RoutedBundle) => {
+      const scored = await scoreRows(this.cache, { route, rows, member })
+      return blockOf(scored, { model: family, at: this.#clock.now(), ids, trace, withInputs: false })
     }
+    this.#shadows.add({ model: family, routes, rows: rows.length, score })
   }
 
   #addGauges(): void {
@@ -363,47 +293,4 @@ export class Station {
       () => this.cache.numbers().evictions,
     )
   }
-}
-
-function scoreGroup(
-  predictor: Predictor,
-  group: MemberGroup,
-  rows: readonly RawRow[],
-  scored: Scored,
-): void | Promise<void> {
-  const all = group.rows.length === rows.length
-  const own = group.rows.map((i) => {
-    scored.ignored += countUnknown(rows[i], predictor.inputNames, scored.route.record.each)
-    scored.rows[i] = predictor.coerce(rows[i], i)
-    return scored.rows[i]
-  })
-  scored.task = predictor.task
-  for (const field of predictor.inputs) scored.columns.add(field.name)
-  const place = (outputs: Float64Array): void => {
-    if (all) scored.outputs = outputs
-    else for (let k = 0; k < outputs.length; k++) scored.outputs[group.rows[k]] = outputs[k]
-  }
-  if (scored.explanations) {
-    return predictor.explain(own).then((explained) => {
-      explained.forEach((explanation, k) => {
-        ;(scored.explanations as Explanation[])[group.rows[k]] = explanation
-      })
-      place(Float64Array.from(explained, (explanation) => explanation.output))
-    })
-  }
-  const outputs = predictor.score(own, group.rows)
-  return outputs instanceof Promise ? outputs.then(place) : place(outputs)
-}
-
-function membersOf(groups: readonly MemberGroup[], nRows: number): string[] {
-  const members = new Array<string>(nRows).fill('')
-  for (const group of groups) if (group.member !== '') for (const i of group.rows) members[i] = group.member
-  return members
-}
-
-/** Waits for all, so that nothing runs on behind a failed request, then throws the first error. */
-async function allOrFirstError(work: Promise<void>[]): Promise<void> {
-  const settled = await Promise.allSettled(work)
-  const failed = settled.find((result) => result.status === 'rejected')
-  if (failed) throw failed.reason
 }

@@ -18,7 +18,9 @@ import { type Held, ModelCache } from '../../src/serve/model-cache.ts'
 import { onnxGraphs } from '../../src/serve/onnx-graphs.ts'
 import { encode, PredictionLog } from '../../src/serve/prediction-log.ts'
 import { RecentIds } from '../../src/serve/recent-ids.ts'
+import type { RoutedBundle } from '../../src/serve/router.ts'
 import { ServeStats } from '../../src/serve/serve-stats.ts'
+import { ShadowQueue } from '../../src/serve/shadow-queue.ts'
 import type { Log } from '../../src/store/ports.ts'
 
 const digest = (n: number) => `sha256:${n.toString(16).padStart(64, '0')}` as Digest
@@ -414,6 +416,30 @@ describe('policies of the log', () => {
     const durable = new PredictionLog(log, { recordBytesMax: 10_000 })
     await expect(durable.predictions([block('a')])).rejects.toThrow('disk full')
   })
+})
+
+test('shadows beyond their queue are dropped and counted, and those within it are all asked', async () => {
+  let dropped = 0
+  let written = 0
+  const queue = new ShadowQueue({
+    write: async () => {
+      written++
+    },
+    answered: () => undefined,
+    failed: () => undefined,
+    dropped: (rows) => {
+      dropped += rows
+    },
+  })
+  const shadow = {} as RoutedBundle
+  const score = async () => ({}) as PredictionBlock
+  for (let i = 0; i < 30; i++) queue.add({ model: 'late', routes: [shadow], rows: 1000, score })
+  queue.add({ model: 'late', routes: [], rows: 1000, score })
+  await queue.settled()
+  expect([written, dropped]).toEqual([20, 10_000])
+  queue.add({ model: 'late', routes: [shadow], rows: 1, score })
+  await queue.settled()
+  expect(written).toBe(21)
 })
 
 test('recent ids remember at least half of what they may hold, and never more', () => {

@@ -1,12 +1,20 @@
 /** The Open Inference Protocol V2 over HTTP: metadata, readiness, inference with JSON or binary tensors, and explanations. */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { MillraceError } from '../../core/errors.ts'
 import type { ModelTask, SignatureField } from '../../core/records.ts'
 import { groupByMember } from '../member-groups.ts'
 import { parseAddress, routeFor, versionsOf } from '../router.ts'
 import type { PredictRequest, Station } from '../station.ts'
 import { isObject, parseJson, readPlain } from './body.ts'
-import { bytesOf, headersOf, type ModelParams, plainAnswers, sendJson } from './plain-routes.ts'
+import {
+  bytesOf,
+  counted,
+  headersOf,
+  type ModelParams,
+  type ModelRequest,
+  plainAnswers,
+  sendJson,
+} from './plain-routes.ts'
 import { checkOutputs, inferAnswer, tensorInfo } from './tensor-answers.ts'
 import { type InferRequest, readInfer, rowsOf } from './tensor-rows.ts'
 
@@ -14,8 +22,6 @@ export interface ServerInfo {
   name: string
   version: string
 }
-
-type ModelRequest = FastifyRequest<{ Params: ModelParams }>
 
 const HEADER_LENGTH = 'inference-header-content-length'
 
@@ -73,16 +79,6 @@ async function infer(station: Station, request: ModelRequest, reply: FastifyRepl
   const answer = inferAnswer(answers, asked.infer, request.params.model)
   if (answer.headerLength !== undefined) reply.header(HEADER_LENGTH, answer.headerLength)
   return reply.header('content-type', answer.contentType).send(answer.body)
-}
-
-/** Errors met before the station is asked are counted here; those after, there. */
-async function counted<R>(station: Station, request: ModelRequest, work: () => R | Promise<R>): Promise<R> {
-  try {
-    return await work()
-  } catch (error) {
-    station.countError(parseAddress(request.params.model).family, error)
-    throw error
-  }
 }
 
 function readTensors(

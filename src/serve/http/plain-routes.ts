@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { SERVE_LIMITS } from '../limits.ts'
 import { type Explanation, labelOf, outputName } from '../predictor.ts'
+import { parseAddress } from '../router.ts'
 import type { Answers, PredictRequest, Station } from '../station.ts'
 import { type PlainRequest, parseJson, readFeedback, readPlain } from './body.ts'
 
@@ -9,6 +10,8 @@ export interface ModelParams {
   model: string
   version?: string
 }
+
+export type ModelRequest = FastifyRequest<{ Params: ModelParams }>
 
 /** One answered row as the plain route gives it. */
 export interface PlainAnswer {
@@ -30,21 +33,36 @@ const JSON_TYPE = 'application/json; charset=utf-8'
 export function plainRoutes(app: FastifyInstance, station: Station): void {
   app.post<{ Params: ModelParams }>('/predict/:model', async (request, reply) => {
     const { explain } = request.query as { explain?: string }
-    const plain = readBody(request, station)
+    const plain = await counted(station, request, () => readBody(request, station))
     const asked = askOf(request, plain)
     const answers = await station.predict({ ...asked, explain: explain === '1' || explain === 'true' })
     return sendJson(reply, shaped(plain, answers))
   })
   app.post<{ Params: ModelParams }>('/predict/:model/explain', async (request, reply) => {
-    const plain = readBody(request, station)
+    const plain = await counted(station, request, () => readBody(request, station))
     return sendJson(reply, shaped(plain, await station.explain(askOf(request, plain))))
   })
-  const feedback = async (request: FastifyRequest<{ Params: ModelParams }>, reply: FastifyReply) => {
-    const outcomes = readFeedback(parseJson(bytesOf(request), station.limits.jsonDepthMax))
+  const feedback = async (request: ModelRequest, reply: FastifyReply) => {
+    const read = () => readFeedback(parseJson(bytesOf(request), station.limits.jsonDepthMax))
+    const outcomes = await counted(station, request, read)
     return sendJson(reply, await station.feedback(request.params.model, outcomes))
   }
   app.post<{ Params: ModelParams }>('/predict/:model/feedback', feedback)
   app.post<{ Params: ModelParams }>('/v2/models/:model/feedback', feedback)
+}
+
+/** Errors met before the station is asked are counted here; those after, there. */
+export async function counted<R>(
+  station: Station,
+  request: ModelRequest,
+  work: () => R | Promise<R>,
+): Promise<R> {
+  try {
+    return await work()
+  } catch (error) {
+    station.countError(parseAddress(request.params.model).family, error)
+    throw error
+  }
 }
 
 export function bytesOf(request: FastifyRequest): Uint8Array {
@@ -73,7 +91,7 @@ function readBody(request: FastifyRequest, station: Station): PlainRequest {
   return readPlain(parseJson(bytesOf(request), station.limits.jsonDepthMax))
 }
 
-function askOf(request: FastifyRequest<{ Params: ModelParams }>, plain: PlainRequest): PredictRequest {
+function askOf(request: ModelRequest, plain: PlainRequest): PredictRequest {
   const headers = headersOf(request)
   return {
     model: request.params.model,

@@ -1,0 +1,156 @@
+/** Rows of a request through the models of one route: coerced, scored or explained by member, and put down as a block of the log. */
+import type { Json } from '../core/canonical.ts'
+import type { PredictionBlock } from '../core/log-blocks.ts'
+import type { ModelTask, Observation } from '../core/records.ts'
+import { groupByMember, type MemberGroup } from './member-groups.ts'
+import type { ModelCache } from './model-cache.ts'
+import { countUnknown, type Explanation, fieldOf, type Predictor, type RawRow } from './predictor.ts'
+import type { RoutedBundle } from './router.ts'
+
+/** What scoring the rows of one route gave. */
+export interface Scored {
+  route: RoutedBundle
+  groups: MemberGroup[]
+  columns: Set<string>
+  /** Coerced rows, in the order of the request. */
+  rows: RawRow[]
+  outputs: Float64Array
+  explanations?: Explanation[]
+  task: ModelTask
+  /** Fields that no signature names. */
+  ignored: number
+}
+
+export interface ScoreRequest {
+  route: RoutedBundle
+  rows: readonly RawRow[]
+  /** Member that answers all rows; undefined when the rows choose. */
+  member?: string
+  explain?: boolean
+}
+
+/**
+ * Scores every row or none. Models that are ready answer at once; others are loaded side by side. Errors: MR_SERVE_MEMBER_UNKNOWN, those of
+ * the load, MR_SERVE_FIELD, MR_SERVE_OUTPUT, MR_SERVE_EXPLAIN.
+ */
+export async function scoreRows(cache: ModelCache<Predictor>, request: ScoreRequest): Promise<Scored> {
+  const { route, rows, member, explain } = request
+  const groups = groupByMember(route.record, rows, member)
+  const scored: Scored = {
+    route,
+    groups,
+    columns: new Set(),
+    rows: new Array<RawRow>(rows.length),
+    outputs: new Float64Array(rows.length),
+    explanations: explain ? new Array<Explanation>(rows.length) : undefined,
+    task: 'regression',
+    ignored: 0,
+  }
+  const under: Promise<void>[] = []
+  for (const group of groups) {
+    const work = attempt(() =>
+      cache.with(group.digest, (predictor) => scoreGroup(predictor, group, rows, scored)),
+    )
+    if (work) under.push(work)
+  }
+  if (under.length > 0) await allOrFirstError(under)
+  return scored
+}
+
+/** What `work` left to wait for; what it threw at once is waited for too, so that the groups beside it are not left behind. */
+function attempt(work: () => void | Promise<void>): Promise<void> | undefined {
+  try {
+    return work() ?? undefined
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+export interface BlockOptions {
+  /** Family name. */
+  model: string
+  at: number
+  ids: readonly string[]
+  trace?: string
+  withInputs: boolean
+}
+
+/** Scored rows as a block of the log. */
+export function blockOf(
+  scored: Scored,
+  { model, at, ids, trace, withInputs }: BlockOptions,
+): PredictionBlock {
+  const { groups, route } = scored
+  const nRows = ids.length
+  return {
+    kind: 'predictions',
+    model,
+    at,
+    ...(trace === undefined ? {} : { trace }),
+    ids: ids as string[],
+    members: membersOf(groups, nRows),
+    versions: new Array<number>(nRows).fill(route.version),
+    modelVersions: groups.map((group) => group.digest),
+    modelVersion: versionIndexes(groups, nRows),
+    routes: new Array<Observation['route']>(nRows).fill(route.role),
+    inputs: withInputs ? inputColumns(scored) : {},
+    outputs: Array.from(scored.outputs),
+  }
+}
+
+function inputColumns({ columns, rows }: Scored): Record<string, Json[]> {
+  const inputs: Record<string, Json[]> = {}
+  for (const column of columns) inputs[column] = rows.map((row) => fieldOf(row, column))
+  return inputs
+}
+
+function versionIndexes(groups: readonly MemberGroup[], nRows: number): number[] {
+  const indexes = new Array<number>(nRows).fill(0)
+  groups.forEach((group, g) => {
+    for (const i of group.rows) indexes[i] = g
+  })
+  return indexes
+}
+
+function scoreGroup(
+  predictor: Predictor,
+  group: MemberGroup,
+  rows: readonly RawRow[],
+  scored: Scored,
+): void | Promise<void> {
+  const all = group.rows.length === rows.length
+  const own = group.rows.map((i) => {
+    scored.ignored += countUnknown(rows[i], predictor.inputNames, scored.route.record.each)
+    scored.rows[i] = predictor.coerce(rows[i], i)
+    return scored.rows[i]
+  })
+  scored.task = predictor.task
+  for (const field of predictor.inputs) scored.columns.add(field.name)
+  const place = (outputs: Float64Array): void => {
+    if (all) scored.outputs = outputs
+    else for (let k = 0; k < outputs.length; k++) scored.outputs[group.rows[k]] = outputs[k]
+  }
+  if (scored.explanations) {
+    return predictor.explain(own).then((explained) => {
+      explained.forEach((explanation, k) => {
+        ;(scored.explanations as Explanation[])[group.rows[k]] = explanation
+      })
+      place(Float64Array.from(explained, (explanation) => explanation.output))
+    })
+  }
+  const outputs = predictor.score(own, group.rows)
+  return outputs instanceof Promise ? outputs.then(place) : place(outputs)
+}
+
+export function membersOf(groups: readonly MemberGroup[], nRows: number): string[] {
+  const members = new Array<string>(nRows).fill('')
+  for (const group of groups) if (group.member !== '') for (const i of group.rows) members[i] = group.member
+  return members
+}
+
+/** Waits for all, so that nothing runs on behind a failed request, then throws the first error. */
+async function allOrFirstError(work: Promise<void>[]): Promise<void> {
+  const settled = await Promise.allSettled(work)
+  const failed = settled.find((result) => result.status === 'rejected')
+  if (failed) throw failed.reason
+}
