@@ -46,7 +46,7 @@ export function problemOf(error: MillraceError, instance: string): Problem {
   const { code, fix, retryable, status } = error
   const detail = error.message.slice(code.length + 2)
   return {
-    type: `https://millrace.dev/errors#${code.toLowerCase()}`,
+    type: `urn:millrace:error:${code}`,
     title: code,
     status,
     detail,
