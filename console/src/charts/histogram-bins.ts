@@ -11,6 +11,8 @@ export interface PairedBins {
 }
 
 const CATEGORIES_MAX = 12
+/** So few names keep the order the data give them: days of the week, yes and no. */
+const NAMES_IN_ORDER_MAX = 8
 
 export function totalOf(histogram: Histogram): number {
   const inBins = histogram.counts.reduce((sum, n) => sum + n, 0)
@@ -43,7 +45,7 @@ function pairedNames(reference: Histogram, current: Histogram): PairedBins {
   const after = byName(current)
   const names = [...new Set([...before.keys(), ...after.keys()])]
   const size = (name: string) => Math.max(before.get(name) ?? 0, after.get(name) ?? 0)
-  const labels = names.sort((a, b) => size(b) - size(a)).slice(0, CATEGORIES_MAX)
+  const labels = names.length <= NAMES_IN_ORDER_MAX ? names : names.sort((a, b) => size(b) - size(a)).slice(0, CATEGORIES_MAX)
   const bins: PairedBins = {
     labels,
     reference: labels.map((name) => before.get(name) ?? 0),

@@ -96,11 +96,11 @@ function PeakNames({ bins, y }: { bins: PairedBins; y: YScale }) {
   const apart = Math.abs(nowAt.x - beforeAt.x) > 62 || Math.abs(nowAt.y - beforeAt.y) > 14
   return (
     <>
-      <text x={nowAt.x} y={nowAt.y} className="t-accent" textAnchor="middle">
+      <text x={nowAt.x} y={nowAt.y} className="t-accent t-halo" textAnchor="middle">
         now
       </text>
       {apart && (
-        <text x={beforeAt.x} y={beforeAt.y} className="t-muted" textAnchor="middle">
+        <text x={beforeAt.x} y={beforeAt.y} className="t-muted t-halo" textAnchor="middle">
           reference
         </text>
       )}

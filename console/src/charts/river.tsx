@@ -33,7 +33,8 @@ export function River({ releases, by, until }: RiverProps) {
               width={Math.max(0.6, x(block.toAt) - x(block.fromAt))}
               y={y(block.high)}
               height={y(block.low) - y(block.high)}
-              className={`river-${(i % 2) + 1} ${i === bands.length - 1 ? 'river-newest' : ''}`}
+              className="river-block"
+              fillOpacity={recency(bands.length - 1 - i)}
             >
               <title>{`v${band.version}: ${weight(block.high - block.low)} from ${clock(block.fromAt)}`}</title>
             </rect>
@@ -46,6 +47,9 @@ export function River({ releases, by, until }: RiverProps) {
     </svg>
   )
 }
+
+/** Newest versions are strongest; older ones fade, in steps that stay apart. */
+const recency = (age: number) => [0.95, 0.5, 0.28, 0.14][age] ?? (age % 2 === 0 ? 0.14 : 0.07)
 
 /** Names over the river as HTML, so that they keep their shape while the drawing stretches. */
 export function RiverNames({ releases, by, until }: RiverProps) {

@@ -90,6 +90,31 @@ export function forceSteps(
   })
 }
 
+/**
+ * Places moments on a line of 0 to 100 on which only busy time has length: stretches in which nothing ran shrink to a gap of 2.
+ * `intervals` are half-open `[from, to)` in any order.
+ */
+export function busyScale(intervals: readonly (readonly [number, number])[]): Scale {
+  const busy: [number, number][] = []
+  for (const [from, to] of [...intervals].sort((a, b) => a[0] - b[0])) {
+    const last = busy.at(-1)
+    if (last && from <= last[1]) last[1] = Math.max(last[1], to)
+    else busy.push([from, to])
+  }
+  const total = busy.reduce((sum, [from, to]) => sum + to - from, 0) || 1
+  const gap = Math.min(2, 40 / Math.max(1, busy.length))
+  const room = 100 - gap * Math.max(0, busy.length - 1)
+  return (moment) => {
+    let at = 0
+    for (const [from, to] of busy) {
+      if (moment < from) return Math.max(0, at - gap)
+      if (moment <= to) return at + ((moment - from) / total) * room
+      at += ((to - from) / total) * room + gap
+    }
+    return 100
+  }
+}
+
 export interface RiverInput {
   at: number
   routes: readonly { version: number; role: string; weight: number }[]

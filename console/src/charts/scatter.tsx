@@ -84,6 +84,7 @@ function optionOf(points: readonly ScatterPoint[], metricName: string) {
         emphasis: { focus: 'self' },
         markLine: {
           silent: true,
+          precision: 8,
           symbol: 'none',
           lineStyle: { color: ink('--ink-3'), type: 'dashed' },
           label: { ...text, formatter: `median ${metric(median)}`, position: 'insideEndTop' },

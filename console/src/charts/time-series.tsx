@@ -8,7 +8,7 @@ import { useEffect, useRef } from 'react'
 import uPlot from 'uplot'
 import type { Band, Verdict } from '../api/types.ts'
 import { count, metric } from '../format/numbers.ts'
-import { windowDays } from '../format/times.ts'
+import { DAY, day, dayMonth, exact, windowDays } from '../format/times.ts'
 
 export interface SeriesPoint {
   fromAt: number
@@ -63,6 +63,15 @@ function dataOf(points: readonly SeriesPoint[]): uPlot.AlignedData {
   ]
 }
 
+/** Days as `5 Apr`, with the year where it begins; times of day when the window is that short. */
+function dayNames(seconds: number[]): string[] {
+  const step = (seconds[1] ?? 0) - (seconds[0] ?? 0)
+  return seconds.map((s, i) => {
+    if (step > 0 && step * 1000 < DAY) return exact(s * 1000).slice(11, 16)
+    return i === 0 ? day(s * 1000) : dayMonth(s * 1000)
+  })
+}
+
 interface Inks {
   ink: string
   soft: string
@@ -104,7 +113,7 @@ function optionsFor(props: TimeSeriesProps, width: number, tip: HTMLElement): uP
     cursor: { points: { show: false }, drag: { x: true, y: false }, y: false },
     scales: { y: { range: (_u, low, high) => rangeOf(low, high, props.expected) } },
     axes: [
-      { ...axis, grid: { show: false }, space: 64 },
+      { ...axis, grid: { show: false }, space: 72, values: (_u, values) => dayNames(values) },
       { ...axis, grid: { stroke: inks.line, width: 1 }, size: 56, values: (_u, values) => values.map(write) },
     ],
     series: [

@@ -41,10 +41,18 @@ export function weight(value: number): string {
   return `${Number.isInteger(percent) ? percent : percent.toFixed(1)}${NARROW}%`
 }
 
-/** A metric of a model: three decimals below ten, else three significant digits. */
+/**
+ * A metric of a model: whole numbers as they are, three decimals below ten, else four significant digits.
+ * What three decimals would round to 0 or 1 keeps the two digits that tell it apart: 0.00042, 0.99987.
+ */
 export function metric(value: number | null | undefined): string {
   if (!known(value)) return NONE
-  return signless(Math.abs(value) < 10 ? value.toFixed(3) : Math.abs(value) < 1e4 ? digits(value, 4) : compact(value))
+  if (Number.isInteger(value)) return Math.abs(value) < 10_000 ? signless(String(value)) : compact(value)
+  const size = Math.abs(value)
+  if (size >= 10) return signless(size < 1e4 ? digits(value, 4) : compact(value))
+  const gap = Math.min(size, Math.abs(1 - size))
+  const places = gap >= 0.0005 ? 3 : Math.min(8, 1 - Math.floor(Math.log10(gap)))
+  return signless(value.toFixed(places))
 }
 
 export function interval(range: readonly [number, number] | undefined, write: (v: number) => string = metric): string {

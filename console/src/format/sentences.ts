@@ -1,6 +1,6 @@
 /** The answer at the top of a screen, in words, for the screens whose answer the server does not write. */
 import type { Alert, DatasetDiff, DatasetPage, DatasetRow, DatasetVersionPage, RunRow, Why } from '../api/types.ts'
-import { count, metric, NONE, plural, share } from './numbers.ts'
+import { count, metric, NONE, plain, plural, share } from './numbers.ts'
 import { relative, windowDays } from './times.ts'
 
 /** Whether an alert asks for a person: raised, and the loop has not acted on it. */
@@ -75,7 +75,7 @@ export function whySentence(why: Why): string {
   const top = [...why.explanation.contributions].sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution))
   const lead = top[0]
   const pushed = lead ? `, ${lead.contribution >= 0 ? 'raised' : 'lowered'} most by ${lead.feature}` : ''
-  const truth = why.outcome === null ? 'the outcome is not known yet' : `it turned out ${metric(why.outcome.value)}`
+  const truth = why.outcome === null ? 'the outcome is not known yet' : `it turned out ${plain(why.outcome.value)}`
   return `${why.member === '' ? why.model : `${why.model}/${why.member}`} v${why.version} answered ${metric(why.output)}${pushed}; ${truth}.`
 }
 

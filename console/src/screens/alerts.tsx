@@ -14,7 +14,7 @@ import { Ask, Chips, Empty, ErrorCard, Page } from '../parts/page.tsx'
 import { AlertSign } from '../parts/signs.tsx'
 import { Ago } from '../parts/time.tsx'
 import { Go, useParam } from '../shell/go.tsx'
-import { subjectHref } from '../shell/hrefs.ts'
+import { hrefs, subjectHref } from '../shell/hrefs.ts'
 
 interface Story {
   alert: Alert
@@ -101,8 +101,8 @@ function StoryCard({ story }: { story: Story }) {
       <header className="story-head">
         <AlertSign alert={alert} />
         <span className="small muted">
-          since <Ago at={first.raisedAt} />
-          {story.all.length > 1 && `, raised ${count(story.all.length)} times`}
+          raised <Ago at={first.raisedAt} />
+          {story.all.length > 1 && `, ${count(story.all.length)} times since`}
         </span>
       </header>
       <h2>{finding.message}</h2>
@@ -158,12 +158,20 @@ function Affected({ alert }: { alert: Alert }) {
   return (
     <span className="affected">
       {others.slice(0, AFFECTED_SHOWN).map((name) => (
-        <span key={name} className="tag">
-          {name.replace(/^models\/[^/]*\//, '')}
-        </span>
+        <Affecting key={name} name={name.replace(/^models\//, '')} />
       ))}
       {others.length > AFFECTED_SHOWN && <span className="small muted">and {count(others.length - AFFECTED_SHOWN)} more</span>}
     </span>
+  )
+}
+
+/** A member leads to its own page; a column or a whole model is only named. */
+function Affecting({ name }: { name: string }) {
+  if (!name.includes('/') || name.startsWith('datasets/')) return <span className="tag">{name}</span>
+  return (
+    <Go href={hrefs.model(name)} className="tag tag-link">
+      {name}
+    </Go>
   )
 }
 

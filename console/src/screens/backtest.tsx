@@ -51,7 +51,7 @@ function Body({ backtest }: { backtest: Backtest }) {
           const best = view.key === 'auc' ? Math.max(...rows.map((r) => r.value)) : Math.min(...rows.map((r) => r.value))
           return (
             <Section key={view.key}>
-              <Figure title={view.title} note={view.note} table={() => ({ columns: ['trained on', view.key, 'low', 'high', 'n'], rows: rows.map((r) => [r.label, r.value, r.interval?.[0], r.interval?.[1], r.n]) })}>
+              <Figure title={view.title} level={3} note={view.note} table={() => ({ columns: ['trained on', view.key, 'low', 'high', 'n'], rows: rows.map((r) => [r.label, r.value, r.interval?.[0], r.interval?.[1], r.n]) })}>
                 <DotRows rows={rows.map((row) => ({ ...row, strong: row.value === best }))} />
               </Figure>
             </Section>
@@ -60,6 +60,7 @@ function Body({ backtest }: { backtest: Backtest }) {
         <Section>
           <Figure
             title="Level: mean predicted"
+            level={3}
             note="Against the rate that came true. A gap means the probabilities are off as a whole."
             table={() => ({ columns: ['trained on', 'mean predicted', 'mean actual'], rows: backtest.rows.map((r) => [r.label, r.meanPredicted, r.meanActual]) })}
           >

@@ -2,6 +2,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { useMemo } from 'react'
 import { runsQuery } from '../api/queries.ts'
+import { busyScale } from '../charts/scale.ts'
 import type { RunRow } from '../api/types.ts'
 import { count, shortDigest } from '../format/numbers.ts'
 import { runsSentence } from '../format/sentences.ts'
@@ -47,8 +48,11 @@ function RunTable({ runs }: { runs: RunRow[] }) {
   const [run, setRun] = useParam('run')
   const now = useNow()
   const tasks = useMemo(() => [...new Set(runs.map((r) => r.task))].sort(), [runs])
-  const shown = runs.filter((r) => (state === '' || r.state === state) && (task === '' || r.task === task) && (run === '' || r.spec === run))
-  const line = timeLine(shown, now)
+  const shown = useMemo(
+    () => runs.filter((r) => (state === '' || r.state === state) && (task === '' || r.task === task) && (run === '' || r.spec === run)),
+    [runs, state, task, run],
+  )
+  const line = useMemo(() => timeLine(shown, now), [shown, now])
   const table = () => ({
     columns: ['run', 'task', 'title', 'state', 'started', 'ended', 'cpu ms', 'error'],
     rows: shown.map((r) => [r.spec, r.task, r.title, r.state, r.startedAt === null ? null : exact(r.startedAt), r.endedAt === null ? null : exact(r.endedAt), r.cpuMs, r.error]),
@@ -103,14 +107,14 @@ function RunTable({ runs }: { runs: RunRow[] }) {
   )
 }
 
-/** Places moments of the shown runs on one line, in per cent. */
+/** The shown runs on one line of busy time, in per cent. */
 function timeLine(runs: readonly RunRow[], now: number) {
-  const starts = runs.flatMap((r) => (r.startedAt === null ? [] : [r.startedAt]))
-  const from = Math.min(...starts)
-  const to = Math.max(...runs.map((r) => r.endedAt ?? (r.state === 'leased' ? now : 0)), from + 1)
+  const spans = runs.flatMap((r) => (r.startedAt === null ? [] : [[r.startedAt, Math.max(r.startedAt, r.endedAt ?? now)] as const]))
+  const from = Math.min(...spans.map((s) => s[0]))
+  const to = Math.max(...spans.map((s) => s[1]))
   return {
-    label: starts.length === 0 ? 'Time' : `${clock(from).slice(0, 5)} to ${clock(to).slice(0, 5)}`,
-    at: (moment: number) => Math.min(100, Math.max(0, ((moment - from) / (to - from)) * 100)),
+    label: spans.length === 0 ? 'Time' : `${clock(from).slice(0, 5)} to ${clock(to).slice(0, 5)}, idle time cut`,
+    at: busyScale(spans),
   }
 }
 

@@ -29,7 +29,7 @@ export function WhyScreen() {
                 <strong>{metric(why.output)}</strong>
               </Stat>
               <Stat label="Outcome" note={why.outcome ? <Ago at={why.outcome.at} /> : 'arrives as feedback'}>
-                {why.outcome ? metric(why.outcome.value) : 'not known yet'}
+                {why.outcome ? plain(why.outcome.value) : 'not known yet'}
               </Stat>
               <Stat label="Answered by" note={`route ${why.route}`}>
                 <Go href={hrefs.model(why.member === '' ? why.model : `${why.model}/${why.member}`)} className="link">
@@ -88,7 +88,7 @@ function StandsOn({ why }: { why: Why }) {
       </dl>
       {why.gates.length > 0 && (
         <div className="stack-tight">
-          <h3>Gates it passed</h3>
+          <h3>Its gates</h3>
           <Findings findings={why.gates} />
         </div>
       )}

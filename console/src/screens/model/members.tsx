@@ -168,10 +168,11 @@ function MemberMap({ page }: { page: ModelPage }) {
   if (all.error) return <ErrorCard error={all.error} retry={() => void all.refetch()} />
   if (!all.data) return <div className="scatter" />
   const points = all.data.flatMap((m) => (m.metric === null || m.rows <= 0 ? [] : [{ key: m.key, rows: m.rows, value: m.metric.value, held: m.answers === 'parent' }]))
+  const missing = all.data.length - points.length
   return (
     <Figure
       title="Rows learned from against quality"
-      note={`Each dot is a member, open ones are held. Pick one to open it. ${plural(all.data.length - points.length, 'member')} without a test value ${all.data.length - points.length === 1 ? 'is' : 'are'} not drawn.`}
+      note={`Each dot is a member, open ones are held. Pick one to open it.${missing === 0 ? '' : ` Not drawn, for want of a test value: ${count(missing)}.`}`}
       table={() => ({ columns: ['member', 'rows', name, 'answers'], rows: points.map((p) => [p.key, p.rows, p.value, p.held ? 'parent' : 'self']) })}
     >
       <Suspense fallback={<div className="scatter" />}>

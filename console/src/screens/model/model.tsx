@@ -4,7 +4,7 @@ import { useParams } from '@tanstack/react-router'
 import { lazy, Suspense, useState } from 'react'
 import { modelQuery } from '../../api/queries.ts'
 import type { ModelPage } from '../../api/types.ts'
-import { count, plural } from '../../format/numbers.ts'
+import { plural } from '../../format/numbers.ts'
 import { needsPerson } from '../../format/sentences.ts'
 import { ActionDialog } from '../../parts/action.tsx'
 import { Icon } from '../../parts/icons.tsx'
@@ -62,6 +62,11 @@ function Tabs({ page, shown }: { page: ModelPage; shown: ModelTab }) {
           {notes[tab] ? <span className="tab-note">{notes[tab]}</span> : null}
         </Go>
       ))}
+      {page.parent === null && (
+        <Go href={hrefs.backtest(page.model)} className="tab">
+          Backtest
+        </Go>
+      )}
     </nav>
   )
 }
@@ -99,5 +104,3 @@ function Actions({ page }: { page: ModelPage }) {
     </>
   )
 }
-
-export const nOf = (n: number) => `n ${count(n)}`

@@ -83,7 +83,7 @@ function Traffic({ page }: { page: ModelPage }) {
     <Section>
       <Figure
         title="Who answered the traffic"
-        note="Shares by version, stacked to one. The newest version is indigo."
+        note="Shares by version, stacked to one. The newer the version, the stronger its colour."
         table={() => ({
           columns: ['at', 'state', 'version', 'role', 'weight'],
           rows: page.releases.flatMap((r) => r.release.routes.map((route) => [exact(r.at), r.release.state, route.version, route.role, route.weight])),

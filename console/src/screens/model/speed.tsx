@@ -83,7 +83,7 @@ function ServerNow({ model }: { model: string }) {
       note={`${plural(known.length, 'second')} since this page was opened.${routes ? ` ${model} now: ${routes.map((r) => `v${r.version} ${weight(r.weight)}`).join(', ')}.` : ''}`}
       table={table}
     >
-      {known.length < 2 ? <div className="series-wait" /> : <LoadDots pulses={known} />}
+      {known.length === 0 ? <div className="series-wait" /> : <LoadDots pulses={known} />}
     </Figure>
   )
 }
