@@ -112,10 +112,7 @@ type HistogramKernel = (
   end: number,
 ) => void
 
-/**
- * Rows a kernel takes at one call. Many short calls, because V8 leaves a function that is called seldom and loops long in its slow first
- * tier (nine times as slow here); and the rows stay in cache between passes.
- */
+/** Rows a kernel takes at one call: few enough that touched records stay in the first-level cache until all passes have read them. */
 const BLOCK_ROWS = 256
 
 /** Features one pass over the rows takes. More would spill registers. */
