@@ -30,6 +30,9 @@ export function keyToDuckDb(node: ExprNode, options: DuckOptions = {}): Sql {
 /** A piece that a template uses twice or more is written once, behind a name, when its text is longer than this: nesting must not double it. */
 const REPEATED_CHARS_MAX = 120
 
+/** Not `nullif`, which the engine writes out with its first argument twice: nested, its plan would double at every level. */
+const NAN_AS_NULL = 'CASE WHEN isnan({0}) THEN NULL ELSE {0} END'
+
 class DuckWriter {
   private readonly column: (name: string) => string
   private names = 0
@@ -38,30 +41,31 @@ class DuckWriter {
     this.column = options.column ?? quoted
   }
 
-  write(node: Resolved): Sql {
+  /** `isNanRead`: whoever reads the result passes NaN on, and will turn it into missing. */
+  write(node: Resolved, isNanRead = false): Sql {
     switch (node.op) {
       case 'col':
         return raw(enter(this.column(node.name), node.type))
       case 'lit':
         return literal(node.value, node.type)
       case 'call':
-        return this.call(node)
+        return this.call(node, isNanRead)
     }
   }
 
-  private call(node: Extract<Resolved, { op: 'call' }>): Sql {
+  private call(node: Extract<Resolved, { op: 'call' }>, isNanRead: boolean): Sql {
     const { spec } = node
     const pieces = node.args.map((arg) => this.argument(spec, arg))
     const types = node.args.map((arg) => arg.type)
     const template = typeof spec.sql === 'string' ? spec.sql : spec.sql(pieces.length, node.literals, types)
     const written = this.share(template, pieces)
-    return spec.nan ? fill("nullif({0}, 'nan'::DOUBLE)", [written]) : written
+    return spec.nan && !isNanRead ? this.share(NAN_AS_NULL, [written]) : written
   }
 
   private argument(spec: FnSpec, arg: Resolved): Sql {
     if (arg.op === 'lit' && arg.value !== null && spec.sqlLiteral)
       return literal(spec.sqlLiteral(arg.value), 'string')
-    return this.write(arg)
+    return this.write(arg, spec.nan === 'passes')
   }
 
   private share(template: string, pieces: Sql[]): Sql {

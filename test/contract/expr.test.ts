@@ -214,3 +214,17 @@ test('random expressions up to four deep agree on random rows', async () => {
     { numRuns: 25 },
   )
 })
+
+test('the engine plans deep expressions in time that grows with their size', async () => {
+  const n1: ExprNode = { op: 'col', name: 'n1' }
+  const one: ExprNode = { op: 'lit', value: 1 }
+  const call = (fn: string, ...args: ExprNode[]): ExprNode => ({ op: 'call', fn, args })
+  let sum = n1
+  let steps = n1
+  for (let i = 0; i < 60; i++) sum = call('add', sum, one)
+  for (let i = 0; i < 15; i++)
+    steps = call('div', one, call('sqrt', call('nullIf', call('max', steps, one), n1)))
+  const start = performance.now()
+  expect(await differences('edges', rows, [sum, steps])).toEqual([])
+  expect(performance.now() - start).toBeLessThan(5000)
+})

@@ -170,7 +170,7 @@ export const logic = {
     doc: 'The first value, or missing when it equals the second.',
     args: [a, b],
     result: 'T',
-    sql: 'nullif({0}, {1})',
+    sql: 'CASE WHEN {0} = {1} THEN NULL ELSE {0} END',
     closure:
       ([v, other]) =>
       (row) => {

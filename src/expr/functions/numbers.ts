@@ -75,31 +75,31 @@ const binary = (
 
 /** Arithmetic and mathematics on doubles. */
 export const numbers = {
-  add: binary('Sum.', '({0} + {1})', (l, r) => l + r, { nan: true }),
-  sub: binary('Difference.', '({0} - {1})', (l, r) => l - r, { nan: true }),
-  mul: binary('Product.', '({0} * {1})', (l, r) => l * r, { nan: true }),
+  add: binary('Sum.', '({0} + {1})', (l, r) => l + r, { nan: 'passes' }),
+  sub: binary('Difference.', '({0} - {1})', (l, r) => l - r, { nan: 'passes' }),
+  mul: binary('Product.', '({0} * {1})', (l, r) => l * r, { nan: 'passes' }),
   div: binary(
     'Quotient; missing when the divisor is 0.',
-    '({0} / nullif({1}, 0.0::DOUBLE))',
+    'CASE WHEN {1} <> 0 THEN {0} / {1} END',
     (l, r) => (r === 0 ? null : l / r),
     {
-      nan: true,
+      nan: 'passes',
     },
   ),
   mod: binary(
     'Remainder with the sign of the dividend; missing when the divisor is 0.',
-    '({0} % nullif({1}, 0.0::DOUBLE))',
+    'CASE WHEN {1} <> 0 THEN {0} % {1} END',
     (l, r) => (r === 0 ? null : l % r),
-    { nan: true },
+    { nan: 'passes' },
   ),
   pow: binary(
     'First to the power of the second; a root of a negative number is missing.',
     'pow({0}, {1})',
     power,
-    { nan: true, ulps: 4 },
+    { nan: 'makes', ulps: 4 },
   ),
-  neg: unary('The number with its sign turned.', '(-{0})', (v) => -v),
-  abs: unary('Absolute value.', 'abs({0})', Math.abs),
+  neg: unary('The number with its sign turned.', '(-{0})', (v) => -v, { nan: 'passes' }),
+  abs: unary('Absolute value.', 'abs({0})', Math.abs, { nan: 'passes' }),
   sign: unary('-1, 0 or 1.', 'CAST(sign({0}) AS DOUBLE)', Math.sign),
   floor: unary('Largest whole number not above.', 'floor({0})', Math.floor),
   ceil: unary('Smallest whole number not below.', 'ceil({0})', Math.ceil),

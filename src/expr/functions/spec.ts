@@ -46,8 +46,11 @@ export interface FnSpec {
   js?: (...values: never[]) => Value
   bind?: (...literals: never[]) => (...values: never[]) => Value
   closure?: (args: Fn[], literals: Literal[]) => Fn
-  /** True when arguments other than missing ones can give NaN, which then becomes missing. */
-  nan?: true
+  /**
+   * Arguments that are not missing can give NaN, which then becomes missing. `passes`: NaN in, NaN out as well, so that a chain of
+   * such functions is checked once, at its end.
+   */
+  nan?: 'makes' | 'passes'
   /** Units in the last place by which the two engines' libraries may differ; absent means equal to the bit. */
   ulps?: number
 }

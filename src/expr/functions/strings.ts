@@ -17,7 +17,7 @@ function trim(s: string): string {
 
 /** What `tryNumber` reads, after blanks are cut: sign, digits with a point, exponent. No hexadecimal, separators, `inf` or `nan`. */
 const NUMBER_TEXT = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/
-const NUMBER_SQL = `^[ \\t\\n\\x0B\\f\\r]*([+-]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[ \\t\\n\\x0B\\f\\r]*$`
+const NUMBER_SQL = `^[ \\t\\n\\x0B\\f\\r]*[+-]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \\t\\n\\x0B\\f\\r]*$`
 
 function tryNumber(s: string): number | null {
   const body = trim(s)
@@ -127,7 +127,7 @@ export const strings = {
     doc: 'The number a text spells in decimal notation, blanks around it allowed; missing when it is none.',
     args: [text],
     result: 'number',
-    sql: `TRY_CAST(nullif(regexp_extract({0}, '${NUMBER_SQL}', 1), '') AS DOUBLE)`,
+    sql: `CASE WHEN regexp_matches({0}, '${NUMBER_SQL}') THEN TRY_CAST(trim({0}, ${BLANKS_SQL}) AS DOUBLE) END`,
     js: tryNumber as FnSpec['js'],
   },
 } satisfies Record<string, FnSpec>
