@@ -28,7 +28,7 @@ export function ticks(domain: readonly [number, number], target: number): number
   if (!(span > 0) || target < 1) return [domain[0]]
   const rough = span / target
   const power = 10 ** Math.floor(Math.log10(rough))
-  const step = power * ([1, 2, 5, 10].find((times) => times * power >= rough) ?? 10)
+  const step = power * ([1, 2, 5, 10].find((times) => times * power >= rough * 0.75) ?? 10)
   const first = Math.ceil(domain[0] / step - 1e-9)
   const last = Math.floor(domain[1] / step + 1e-9)
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => Number(((first + i) * step).toPrecision(12)))

@@ -23,8 +23,9 @@ export function compact(n: number | null | undefined): string {
 /** `places` significant digits, zeros kept: 3 of 0.5 is 0.500. */
 export function digits(n: number, places: number): string {
   if (n === 0) return '0'
-  const whole = Math.floor(Math.log10(Math.abs(n))) + 1
-  return n.toFixed(Math.min(20, Math.max(0, places - whole)))
+  const rounded = Number(n.toPrecision(places))
+  const whole = Math.floor(Math.log10(Math.abs(rounded))) + 1
+  return rounded.toFixed(Math.min(20, Math.max(0, places - whole)))
 }
 
 /** A share of 0 to 1 in per cent, one decimal; two below one per cent. */

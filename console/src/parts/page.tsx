@@ -35,9 +35,9 @@ export function Page({ title, name, crumbs = [], sentence, sign, actions, tabs, 
         <div className="page-title">
           <h1>{title}</h1>
           {sign}
-          {actions && <div className="page-actions">{actions}</div>}
         </div>
         {sentence && <p className="sentence">{sentence}</p>}
+        {actions && <div className="page-actions">{actions}</div>}
         {tabs}
       </header>
       {children}

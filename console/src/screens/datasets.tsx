@@ -28,7 +28,7 @@ export function Datasets() {
           <Page title="Data" sentence={datasetsSentence(rows, now)}>
             <Section flush>
               <Scroll label="Datasets">
-                <table className="table table-rows table-roomy">
+                <table className="table table-rows table-roomy table-cards">
                   <thead>
                     <tr>
                       <th scope="col">Dataset</th>
@@ -73,8 +73,8 @@ function Row({ row }: { row: DatasetRow }) {
         </Go>
       </td>
       <td className="nowrap">{row.window ? windowDays(row.window.fromAt, row.window.toAt) : <span className="muted">no time column</span>}</td>
-      <td className="num">{count(row.rows)}</td>
-      <td className="num">
+      <td className="num" data-label="rows">{count(row.rows)}</td>
+      <td className="num" data-label="quarantine">
         {row.version && row.rowsQuarantined > 0 ? (
           <Go href={`${hrefs.datasetVersion(row.dataset, row.version)}#quarantine`} className="link">
             {compact(row.rowsQuarantined)} <span className="small muted">{share(row.rowsQuarantined / (row.rows + row.rowsQuarantined))}</span>
@@ -86,9 +86,9 @@ function Row({ row }: { row: DatasetRow }) {
       <td>
         <ChecksSign findings={row.findings} />
       </td>
-      <td className="num">{count(row.versions)}</td>
-      <td className="num">{bytes(row.bytes)}</td>
-      <td>
+      <td className="num" data-label="versions">{count(row.versions)}</td>
+      <td className="num" data-label="size">{bytes(row.bytes)}</td>
+      <td data-label="imported">
         <Ago at={row.importedAt} />
       </td>
     </tr>

@@ -219,7 +219,7 @@ function ModelCells({ row, domain, open, toggle }: { row: FleetRow; domain?: [nu
           {latency(row.latencyMsP99)}
         </Go>
       </VCell>
-      <VCell numeric className="c-fresh" label="data until">
+      <VCell numeric className="c-fresh" label="until">
         <span className="block">{row.freshAt === null ? '–' : day(row.freshAt)}</span>
         <span className="small muted">
           trained <Ago at={row.trainedAt} />

@@ -1,7 +1,7 @@
 /** One model: is it good, why, and what stands behind it. The tab is part of the address. */
 import { useQuery } from '@tanstack/react-query'
 import { useParams } from '@tanstack/react-router'
-import { lazy, Suspense, useState } from 'react'
+import { lazy, Suspense, useEffect, useRef, useState } from 'react'
 import { modelQuery } from '../../api/queries.ts'
 import type { ModelPage } from '../../api/types.ts'
 import { plural } from '../../format/numbers.ts'
@@ -54,8 +54,14 @@ function Tabs({ page, shown }: { page: ModelPage; shown: ModelTab }) {
     versions: page.versions.length,
   }
   const tabs = page.parent === null ? MODEL_TABS : MODEL_TABS.filter((tab) => tab !== 'members')
+  const bar = useRef<HTMLElement>(null)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the shown tab is what must come into view
+  useEffect(() => {
+    const here = bar.current?.querySelector<HTMLElement>('[aria-current]')
+    if (bar.current && here) bar.current.scrollLeft = here.offsetLeft - (bar.current.clientWidth - here.offsetWidth) / 2
+  }, [shown])
   return (
-    <nav className="tabs" aria-label={`About ${page.model}`}>
+    <nav ref={bar} className="tabs" aria-label={`About ${page.model}`}>
       {tabs.map((tab) => (
         <Go key={tab} href={hrefs.model(page.model, tab)} aria-current={tab === shown ? 'page' : undefined} className="tab">
           {tab[0]!.toUpperCase() + tab.slice(1)}

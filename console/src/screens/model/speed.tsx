@@ -1,4 +1,5 @@
 /** How fast it answers, how much it is asked, and where this minute stands among the minutes since the page was opened. */
+import { useElementSize } from '@mantine/hooks'
 import { useLive } from '../../api/live.ts'
 import type { ModelPage, Pulse } from '../../api/types.ts'
 import { extent, linear, ticks } from '../../charts/scale.ts'
@@ -67,7 +68,6 @@ function LatencyLine({ p50, p90, p99 }: { p50: number; p90: number; p99: number 
   )
 }
 
-const W = 640
 const H = 260
 const PAD = { left: 56, right: 24, top: 20, bottom: 40 }
 
@@ -88,7 +88,17 @@ function ServerNow({ model }: { model: string }) {
   )
 }
 
+/** Drawn at the width it has, so that its words keep their size. */
 function LoadDots({ pulses }: { pulses: Pulse[] }) {
+  const { ref, width } = useElementSize<HTMLDivElement>()
+  return (
+    <div ref={ref} style={{ height: H }}>
+      {width > 0 && <LoadDrawing pulses={pulses} W={width} />}
+    </div>
+  )
+}
+
+function LoadDrawing({ pulses, W }: { pulses: Pulse[]; W: number }) {
   const load = extent([0, ...pulses.map((p) => p.requestsPerSecond)], 0.05)!
   const slow = extent([0, ...pulses.map((p) => p.latencyMsP99)], 0.08)!
   const x = linear([0, load[1]], [PAD.left, W - PAD.right])
