@@ -101,12 +101,23 @@ export interface ModelPage {
   versions: VersionRow[]
   /** Findings of the newest gate run, worst first. */
   gates: Finding[]
-  quality: { metrics: { name: string; points: QualityPoint[]; expected: { value: number; low: number; high: number } | null; higherIsBetter: boolean }[] }
+  quality: {
+    metrics: {
+      name: string
+      points: QualityPoint[]
+      expected: { value: number; low: number; high: number } | null
+      higherIsBetter: boolean
+    }[]
+  }
   drift: DriftColumn[]
   importance: { feature: string; meanAbs: number }[]
   calibration: { meanPredicted: number; meanActual: number; n: number }[]
   signature: Signature
-  speed: { latencyMs: { p50: number; p90: number; p99: number } | null; requestsPerSecond: number; modelBytes: number }
+  speed: {
+    latencyMs: { p50: number; p90: number; p99: number } | null
+    requestsPerSecond: number
+    modelBytes: number
+  }
   alerts: Alert[]
   events: JournalEvent[]
   /** The same actions as commands. */
@@ -153,6 +164,8 @@ export interface MemberRow {
   liveMetric: Measured | null
   predictions: number
   drift: number | null
+  /** Mean prediction minus mean outcome in its newest window with outcomes: what a member is tested on. */
+  bias?: number | null
   alerts: number
 }
 
@@ -174,7 +187,13 @@ export interface VersionDetail {
   signature: Signature
   features: { name: string; expression: string; reference: Histogram }[]
   trainedOn: VersionRow['trainedOn']
-  run: { digest: Digest; task: string; startedAt: number; endedAt: number; inputs: Record<string, string> } | null
+  run: {
+    digest: Digest
+    task: string
+    startedAt: number
+    endedAt: number
+    inputs: Record<string, string>
+  } | null
 }
 
 export interface Playground {
@@ -204,7 +223,16 @@ export interface DatasetRow {
 
 export interface DatasetPage extends DatasetRow {
   source: string
-  log: { digest: Digest; at: number; rows: number; rowsAdded: number; rowsQuarantined: number; message: string; partsNew: number; parts: number }[]
+  log: {
+    digest: Digest
+    at: number
+    rows: number
+    rowsAdded: number
+    rowsQuarantined: number
+    message: string
+    partsNew: number
+    parts: number
+  }[]
 }
 
 export interface DatasetVersionPage {
@@ -235,7 +263,14 @@ export interface DatasetDiff {
   partsRemoved: string[]
   partsSame: number
   schema: { added: string[]; removed: string[]; changed: string[] }
-  columns: { column: string; psi: number | null; meanFrom: number | null; meanTo: number | null; nullsFrom: number; nullsTo: number }[]
+  columns: {
+    column: string
+    psi: number | null
+    meanFrom: number | null
+    meanTo: number | null
+    nullsFrom: number
+    nullsTo: number
+  }[]
 }
 
 export interface RunRow {
@@ -262,7 +297,13 @@ export interface Why {
   features: Record<string, number | null>
   output: number
   /** On the raw scale: base + sum of contributions = raw; output = calibrated link(raw). */
-  explanation: { base: number; contributions: { feature: string; value: number | null; contribution: number }[]; raw: number; residual: number; scale: string }
+  explanation: {
+    base: number
+    contributions: { feature: string; value: number | null; contribution: number }[]
+    raw: number
+    residual: number
+    scale: string
+  }
   outcome: { value: number; at: number } | null
   trainedOn: VersionRow['trainedOn']
   run: Digest
@@ -272,6 +313,8 @@ export interface Why {
 
 export interface Backtest {
   model: string
+  /** What `auc` and `logLoss` of the rows hold, where it is not that: a regression has its own (`rmse`). */
+  metrics?: { lead: string; loss: string }
   testWindow: { fromAt: number; toAt: number }
   rows: {
     label: string

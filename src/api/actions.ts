@@ -1,0 +1,46 @@
+/** What a person can do from the console or a script: the same functions the commands call, told in the contract's words. */
+import type { Alert } from '../core/records.ts'
+import { promoteModel, type ReleaseRequest, type ReleaseResult, rollBackModel } from '../loop/release.ts'
+import type { Runtime } from '../loop/runtime.ts'
+import { acknowledgeAlert } from '../watch/record.ts'
+import type { ActionResult } from './contract.ts'
+
+export interface ActionAsk {
+  dryRun: boolean
+  reason: string
+  actor: string
+}
+
+export interface Actions {
+  rollback: (model: string, ask: ActionAsk) => Promise<ActionResult>
+  promote: (model: string, ask: ActionAsk) => Promise<ActionResult>
+  acknowledge: (alert: string, ask: { actor: string }) => Promise<Alert>
+}
+
+/** Actions on an open project. Errors: those of the loop (MR_LOOP_…), MR_WATCH_ALERT_UNKNOWN. */
+export function loopActions(rt: Runtime): Actions {
+  return {
+    rollback: async (model, ask) =>
+      told(`millrace rollback ${familyOf(model)}`, ask, await rollBackModel(rt, requestOf(model, ask))),
+    promote: async (model, ask) =>
+      told(
+        `millrace release ${familyOf(model)} --promote`,
+        ask,
+        await promoteModel(rt, requestOf(model, ask)),
+      ),
+    acknowledge: (alert, { actor }) => acknowledgeAlert(rt.store, alert, actor),
+  }
+}
+
+/** A family is released as a whole: what is asked of a member is done to its family, and the command says so. */
+function familyOf(model: string): string {
+  return model.split('/', 1)[0]
+}
+
+function requestOf(model: string, { dryRun, reason, actor }: ActionAsk): ReleaseRequest {
+  return { model, dryRun, actor, reason: reason === '' ? undefined : reason }
+}
+
+function told(command: string, { dryRun }: ActionAsk, { done, effects }: ReleaseResult): ActionResult {
+  return { done, dryRun, command, effects }
+}

@@ -1,0 +1,101 @@
+/** Datasets, their versions, what was put aside, and what changed between two versions. */
+import { MillraceError } from '../../core/errors.ts'
+import {
+  datasetPage,
+  datasetRows,
+  diff,
+  headOf,
+  readQuarantine,
+  resolveVersion,
+  show,
+} from '../../data/index.ts'
+import type { DatasetDef } from '../../define/types.ts'
+import type { Runtime } from '../../loop/runtime.ts'
+import type { DatasetDiff, DatasetPage, DatasetRow, DatasetVersionPage, QuarantineRows } from '../contract.ts'
+import type { Project } from './model-state.ts'
+import { remember } from './remember.ts'
+
+/** Rows of quarantine in one answer. */
+export const QUARANTINE_MAX = 1000
+const QUARANTINE_DEFAULT = 100
+
+/** Every dataset that has a version or is described in the config, by name. */
+export async function datasetsView(rt: Pick<Project, 'project' | 'store'>): Promise<DatasetRow[]> {
+  const { store, project } = rt
+  const refs = await store.meta.refs('datasets/')
+  const heads = refs.map(({ name, digest }) => `${name} ${digest}`).join('\n')
+  const rows = await remember(store, 'datasetRows', heads, () => datasetRows(store), 4)
+  const known = new Set(rows.map((row) => row.dataset))
+  const empty = project.datasets.filter((def) => !known.has(def.name)).map(emptyRow)
+  return [...rows, ...empty].sort((a, b) => (a.dataset < b.dataset ? -1 : 1))
+}
+
+function emptyRow({ name }: Pick<DatasetDef, 'name'>): DatasetRow {
+  return {
+    dataset: name,
+    rows: 0,
+    rowsQuarantined: 0,
+    version: null,
+    versions: 0,
+    importedAt: null,
+    window: null,
+    bytes: 0,
+    findings: { pass: 0, fail: 0, inconclusive: 0, error: 0 },
+  }
+}
+
+/** One dataset with its history. Errors: MR_DATA_VERSION. */
+export async function datasetView(
+  rt: Pick<Project, 'project' | 'store'>,
+  dataset: string,
+): Promise<DatasetPage> {
+  const def = rt.project.datasets.find(({ name }) => name === dataset)
+  if (def && !(await headOf(rt.store, dataset)))
+    return { ...emptyRow(def), source: def.source.join(', '), log: [] }
+  return await datasetPage(rt.store, dataset)
+}
+
+/** A version of a dataset by digest, by its first digits, or as `main~1`. Errors: MR_DATA_VERSION, MR_API_RECORD_UNKNOWN. */
+export async function datasetVersionView(
+  { store }: Pick<Project, 'store'>,
+  dataset: string,
+  name: string,
+): Promise<DatasetVersionPage> {
+  return await show(store, await digestIn(store, dataset, name))
+}
+
+/** Rows that were put aside up to a version. Errors: as `datasetVersionView`. */
+export async function quarantineView(
+  rt: Pick<Runtime, 'store' | 'query'>,
+  dataset: string,
+  name: string,
+  options: { limit?: number; signal?: AbortSignal } = {},
+): Promise<QuarantineRows> {
+  const digest = await digestIn(rt.store, dataset, name)
+  const { limit = QUARANTINE_DEFAULT, signal } = options
+  return await readQuarantine(rt.store, await rt.query(), digest, { limit, signal })
+}
+
+/** What changed between two versions of a dataset, to the row. Errors: as `datasetVersionView`. */
+export async function datasetDiffView(
+  rt: Pick<Runtime, 'store' | 'query'>,
+  dataset: string,
+  from: string,
+  to: string,
+): Promise<DatasetDiff> {
+  const { store } = rt
+  const [a, b] = await Promise.all([digestIn(store, dataset, from), digestIn(store, dataset, to)])
+  const make = async () => {
+    const { sample: _, ...rest } = await diff(store, await rt.query(), a, b, { sampleRows: 0 })
+    return rest
+  }
+  return await remember(store, 'datasetDiff', `${a} ${b}`, make, 64)
+}
+
+async function digestIn(store: Project['store'], dataset: string, name: string) {
+  const relative = /^main(~\d+)?$/.exec(name)
+  const found = await resolveVersion(store, relative ? `${dataset}@${name}` : name)
+  if (found.version.dataset !== dataset)
+    throw new MillraceError('MR_API_RECORD_UNKNOWN', { what: `version of dataset ${dataset}`, name })
+  return found.digest
+}

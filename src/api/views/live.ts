@@ -1,0 +1,45 @@
+/** The small numbers that only a running server knows. Views take them as an argument, so that a command can print the same views without one. */
+import type { Jobs } from '../../engine/ports.ts'
+import type { LiveNumbers } from '../../serve/serve-stats.ts'
+
+/** Numbers of one version. Where the 90th percentile is not counted, the 99th stands for it: an upper bound. */
+export type VersionNumbers = LiveNumbers & { latencyMsP90?: number | null }
+
+export interface LiveSource {
+  /** Numbers of the last seconds over all models. */
+  total(): LiveNumbers
+  /** The same by version of a model that was asked lately. */
+  versions(model: string): Map<number, VersionNumbers>
+  workers: Jobs['workers']
+  startedAt: number
+  /** Where clients reach the server, e.g. `http://127.0.0.1:8080`. */
+  address: string
+  /** What runs the ports, by name: `query: DuckDB 1.5.5`. */
+  engines?: Record<string, string>
+}
+
+const SILENT: LiveNumbers = {
+  requestsPerSecond: 0,
+  predictionsPerSecond: 0,
+  latencyMsP50: null,
+  latencyMsP99: null,
+}
+
+/** What a command that serves nothing passes. */
+export function notServing(workers: Jobs['workers'], startedAt: number, address = ''): LiveSource {
+  return { total: () => SILENT, versions: () => new Map(), workers, startedAt, address }
+}
+
+/** Requests a second over all versions of a model, and the latencies of the one that is live. */
+export function trafficOf(
+  live: LiveSource,
+  model: string,
+  version: number | null,
+): { requestsPerSecond: number; latencyMs: { p50: number; p90: number; p99: number } | null } {
+  const versions = live.versions(model)
+  const requestsPerSecond = [...versions.values()].reduce((sum, v) => sum + v.requestsPerSecond, 0)
+  const own = version === null ? undefined : versions.get(version)
+  if (own?.latencyMsP50 == null || own.latencyMsP99 == null) return { requestsPerSecond, latencyMs: null }
+  const [p50, p99] = [own.latencyMsP50, own.latencyMsP99]
+  return { requestsPerSecond, latencyMs: { p50, p90: own.latencyMsP90 ?? p99, p99 } }
+}

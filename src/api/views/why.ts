@@ -1,0 +1,70 @@
+/** Why a prediction is what it is: inputs, features, contributions that add up, and what the model stands on. */
+import { MillraceError } from '../../core/errors.ts'
+import type { ModelVersion, Observation } from '../../core/records.ts'
+import { featureRowFn } from '../../expr/features.ts'
+import { findOutcome, findPrediction } from '../../loop/find-prediction.ts'
+import { explainRow } from '../../model/explain.ts'
+import { loadModel } from '../../model/load.ts'
+import type { Model } from '../../model/score.ts'
+import type { Store } from '../../store/ports.ts'
+import type { Why } from '../contract.ts'
+import { fittedOf } from './features.ts'
+import { sortFindings } from './findings.ts'
+import { gatesOf, modelVersion, type Project, trainedOn } from './model-state.ts'
+
+const SCALES: Record<Model['link'], string> = { sigmoid: 'log-odds', exp: 'log', identity: 'output' }
+
+/** Errors: MR_LOOP_PREDICTION_UNKNOWN; the store's when the model that answered cannot be read. */
+export async function whyView({ store }: Pick<Project, 'store'>, id: string): Promise<Why> {
+  const answer = await findPrediction(store.log, id)
+  if (!answer) throw new MillraceError('MR_LOOP_PREDICTION_UNKNOWN', { id })
+  const version = await modelVersion(store, answer.modelVersion)
+  const [outcome, report, { features, explanation }] = await Promise.all([
+    findOutcome(store.log, id, answer.at),
+    gatesOf(store, answer.model, answer.version),
+    explain(store, answer, version),
+  ])
+  return {
+    id,
+    model: answer.model,
+    member: answer.member,
+    version: answer.version,
+    modelVersion: answer.modelVersion,
+    route: answer.route,
+    at: answer.at,
+    inputs: answer.inputs,
+    features,
+    output: answer.output,
+    explanation,
+    outcome: outcome ? { value: outcome.value, at: outcome.at } : null,
+    trainedOn: trainedOn(version),
+    run: version.run,
+    gates: sortFindings(report?.findings ?? []),
+    command: `millrace why ${id}`,
+  }
+}
+
+type Explained = Pick<Why, 'features' | 'explanation'>
+
+async function explain(store: Store, answer: Observation, version: ModelVersion): Promise<Explained> {
+  const fitted = await fittedOf(store, version)
+  const x = new Float64Array(fitted.features.length)
+  featureRowFn(fitted)(answer.inputs as Parameters<ReturnType<typeof featureRowFn>>[0], x, 0)
+  const names = fitted.features.map((feature) => feature.name)
+  const valueOf = (j: number) => (Number.isNaN(x[j]) ? null : x[j])
+  const features = Object.fromEntries(names.map((name, j) => [name, valueOf(j)]))
+  if (version.format === 'onnx') return { features, explanation: unexplained(answer.output) }
+  const { graph } = await loadModel(store, answer.modelVersion)
+  const { base, contributions, raw, residual } = explainRow(graph.model, x)
+  const parts = names.map((feature, j) => ({ feature, value: valueOf(j), contribution: contributions[j] }))
+  parts.sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution))
+  return {
+    features,
+    explanation: { base, contributions: parts, raw, residual, scale: SCALES[graph.model.link] },
+  }
+}
+
+/** An ONNX graph has no exact contributions; all of its answer stands in the base. */
+function unexplained(output: number): Why['explanation'] {
+  return { base: output, contributions: [], raw: output, residual: 0, scale: 'output (ONNX, not explained)' }
+}

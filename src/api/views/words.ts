@@ -1,0 +1,58 @@
+/** Numbers and times as sentences say them. */
+
+const DAY = new Intl.DateTimeFormat('en-GB', {
+  day: 'numeric',
+  month: 'long',
+  year: 'numeric',
+  timeZone: 'UTC',
+})
+
+/** `12 May 2001`, in UTC as the data are. */
+export function dayOf(at: number): string {
+  return DAY.format(at)
+}
+
+/** `12 May 2001`, or `14:05 UTC` within the day that it is. */
+export function sinceWhen(at: number, now: number): string {
+  return dayOf(at) === dayOf(now) ? `${new Date(at).toISOString().slice(11, 16)} UTC` : dayOf(at)
+}
+
+export function count(n: number): string {
+  return n.toLocaleString('en')
+}
+
+/** `1 alert`, `3 alerts`. */
+export function plural(n: number, one: string, many = `${one}s`): string {
+  return `${count(n)} ${n === 1 ? one : many}`
+}
+
+/** Three decimals below ten, else four significant digits. */
+export function figure(value: number): string {
+  return Math.abs(value) < 10 ? value.toFixed(3) : `${+value.toPrecision(4)}`
+}
+
+/** `10 %`. */
+export function percent(share: number): string {
+  return `${+(share * 100).toPrecision(3)} %`
+}
+
+/** `a`, `a and b`, `a, b and 3 more`. */
+export function listed(names: readonly string[], max = 3): string {
+  if (names.length <= 1) return names.join('')
+  if (names.length <= max) return `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
+  return `${names.slice(0, max - 1).join(', ')} and ${count(names.length - max + 1)} more`
+}
+
+const METRICS: Record<string, string> = {
+  auc: 'AUC',
+  logLoss: 'log loss',
+  brier: 'Brier score',
+  calibrationError: 'calibration error',
+  rmse: 'RMSE',
+  mae: 'mean absolute error',
+  r2: 'R²',
+}
+
+export function metricWords(name: string): string {
+  return METRICS[name] ?? name
+}
