@@ -23,7 +23,7 @@ interface VirtualRowsProps {
   onRange?: (from: number, to: number) => void
 }
 
-const OVERSCAN = 12
+const OVERSCAN = 6
 
 export function VirtualRows(props: VirtualRowsProps) {
   const wide = useMediaQuery('(min-width: 768px)', matchMedia('(min-width: 768px)').matches) ?? true
@@ -31,9 +31,13 @@ export function VirtualRows(props: VirtualRowsProps) {
   const body = useRef<HTMLDivElement>(null)
   const [margin, setMargin] = useState(0)
   useLayoutEffect(() => {
-    const top = (body.current?.getBoundingClientRect().top ?? 0) + scrollY
-    if (Math.abs(top - margin) > 1) setMargin(top)
-  })
+    const measure = () => setMargin(Math.round((body.current?.getBoundingClientRect().top ?? 0) + scrollY))
+    measure()
+    const moved = new ResizeObserver(measure)
+    const page = document.getElementById('main')
+    if (page) moved.observe(page)
+    return () => moved.disconnect()
+  }, [])
   const rows = useWindowVirtualizer({
     count: props.count,
     estimateSize: () => height,

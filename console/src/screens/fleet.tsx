@@ -1,6 +1,6 @@
 /** Home: how is everything, who is needed, and how does each model do. */
 import { useQuery } from '@tanstack/react-query'
-import { useMemo, useState } from 'react'
+import { memo, useCallback, useMemo, useState } from 'react'
 import { useLive } from '../api/live.ts'
 import { fleetQuery, membersQuery } from '../api/queries.ts'
 import type { Alert, Fleet as FleetAnswer, FleetRow, JournalEvent, MemberRow } from '../api/types.ts'
@@ -111,17 +111,17 @@ function ModelTable({ models }: { models: FleetRow[] }) {
     enabled: open !== null,
   })
   const domains = useMemo(() => domainsOf(models), [models])
-  const entries: Entry[] = kept.flatMap((row) => [
-    { kind: 'model', row } as Entry,
-    ...(row.model === open ? [...(members.data?.members ?? []).map((member) => ({ kind: 'member', member, of: row }) as Entry), { kind: 'all', of: row } as Entry] : []),
-  ])
+  const shown = members.data?.members
+  const entries = useMemo(() => kept.flatMap((row) => entriesOf(row, row.model === open ? (shown ?? []) : null)), [kept, open, shown])
+  const sizes = useMemo(() => new Map((Object.keys(FILTERS) as Filter[]).map((key) => [key, models.filter(FILTERS[key].holds).length])), [models])
+  const toggle = useCallback((model: string) => setOpen((before) => (before === model ? null : model)), [])
   return (
     <Section title="Models" flush>
       <div className="filters">
         <Chips label="Show">
           {(Object.keys(FILTERS) as Filter[]).map((key) => (
             <button key={key} type="button" className="chip" aria-pressed={filter === FILTERS[key]} onClick={() => setShow(key)}>
-              {FILTERS[key].label} <span className="muted">{count(models.filter(FILTERS[key].holds).length)}</span>
+              {FILTERS[key].label} <span className="muted">{count(sizes.get(key))}</span>
             </button>
           ))}
         </Chips>
@@ -146,13 +146,19 @@ function ModelTable({ models }: { models: FleetRow[] }) {
         rowKey={(i) => keyOf(entries[i]!)}
         row={(i) => {
           const entry = entries[i]!
-          if (entry.kind === 'model') return <ModelCells row={entry.row} domain={domains.get(entry.row.qualityMetric)} open={open === entry.row.model} toggle={() => setOpen(open === entry.row.model ? null : entry.row.model)} />
+          if (entry.kind === 'model') return <ModelCells row={entry.row} domain={domains.get(entry.row.qualityMetric)} open={open === entry.row.model} toggle={toggle} />
           return entry.kind === 'member' ? <MemberCells member={entry.member} of={entry.of} /> : <AllMembers of={entry.of} />
         }}
       />
       {kept.length === 0 && <p className="note">No model is called “{find}” among those shown. Clear the search, or show all.</p>}
     </Section>
   )
+}
+
+/** A model's row, and when it is unfolded the rows of its first members and the way to all of them. */
+function entriesOf(row: FleetRow, members: readonly MemberRow[] | null): Entry[] {
+  if (members === null) return [{ kind: 'model', row }]
+  return [{ kind: 'model', row }, ...members.map((member): Entry => ({ kind: 'member', member, of: row })), { kind: 'all', of: row }]
 }
 
 function keyOf(entry: Entry): string {
@@ -170,7 +176,7 @@ function domainsOf(models: readonly FleetRow[]): Map<string, [number, number]> {
   return new Map([...byMetric].map(([name, values]) => [name, extent(values)!]))
 }
 
-function ModelCells({ row, domain, open, toggle }: { row: FleetRow; domain?: [number, number]; open: boolean; toggle: () => void }) {
+const ModelCells = memo(function ModelCells({ row, domain, open, toggle }: { row: FleetRow; domain?: [number, number]; open: boolean; toggle: (model: string) => void }) {
   return (
     <>
       <VCell className="c-name">
@@ -185,7 +191,7 @@ function ModelCells({ row, domain, open, toggle }: { row: FleetRow; domain?: [nu
           )}
         </div>
         {row.members > 0 ? (
-          <button type="button" className="fold" aria-expanded={open} onClick={toggle}>
+          <button type="button" className="fold" aria-expanded={open} onClick={() => toggle(row.model)}>
             <Icon name={open ? 'up' : 'down'} size={12} />
             {plural(row.members, 'member')}
             {row.membersHeld > 0 ? `, ${count(row.membersHeld)} held` : ''}
@@ -234,7 +240,7 @@ function ModelCells({ row, domain, open, toggle }: { row: FleetRow; domain?: [nu
       <VCell className="c-owner cut soft">{row.owner}</VCell>
     </>
   )
-}
+})
 
 function QualityNow({ row }: { row: FleetRow }) {
   const last = row.quality.findLast((point) => point.value !== null)

@@ -62,7 +62,9 @@ function PaletteBody({ close }: { close: () => void }) {
       open(chosen)
     }
   }
-  useEffect(() => document.getElementById(`found-${at}`)?.scrollIntoView({ block: 'nearest' }), [at])
+  useEffect(() => {
+    document.getElementById(`found-${at}`)?.scrollIntoView({ block: 'nearest' })
+  }, [at])
   return (
     <div className="palette">
       <div className="palette-ask">

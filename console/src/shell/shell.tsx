@@ -61,7 +61,7 @@ export function Shell() {
           ))}
         </dl>
       </Modal>
-      <Drawer opened={panel === 'more'} onClose={close} position="bottom" size="auto" title="More" transitionProps={{ duration: 120 }}>
+      <Drawer opened={panel === 'more'} onClose={close} position="bottom" size={264} title="More" transitionProps={{ duration: 120 }}>
         <MoreList close={close} openHelp={openHelp} />
       </Drawer>
       <Voice />
