@@ -13,8 +13,7 @@ export function build({ console: withConsole = true, say = () => {} } = {}) {
 }
 
 function compile(say) {
-  if (newest('src') < newest('dist/.tsbuildinfo')) return
-  say('compiling TypeScript')
+  if (!existsSync(join(root, 'dist/index.js'))) say('compiling TypeScript')
   run('node_modules/typescript/bin/tsc', ['-b', 'tsconfig.src.json'])
 }
 

@@ -42,6 +42,11 @@ async function partsRelation(
   return sql`select ${columns} from read_parquet([${list}], union_by_name = true)`
 }
 
+/** Whether some part has a column; a part states every column that it has in its stats. */
+function isIn(parts: Part[], column: string): boolean {
+  return parts.some(({ stats }) => column in stats || Object.keys(stats).length === 0)
+}
+
 const SQL_TYPES = {
   bool: 'boolean',
   int: 'bigint',
