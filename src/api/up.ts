@@ -7,6 +7,9 @@ import type { Runtime } from '../loop/runtime.ts'
 import { createServer, type Server } from '../serve/server.ts'
 import { openAlerts, readWatch } from '../watch/record.ts'
 import type { WatchState } from '../watch/records.ts'
+import { type Actions, loopActions } from './actions.ts'
+import { consoleFiles } from './console-files.ts'
+import { apiRoutes } from './routes.ts'
 
 export interface UpOptions {
   host?: string
@@ -40,6 +43,7 @@ const POLL_MS = 500
 /** Starts serving what is released in a project's store. Errors: MR_PORT_TAKEN, MR_SERVE_TOKEN_NEEDED, and the store's. */
 export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running> {
   const { host = rt.project.serve.host, port = rt.project.serve.port, token } = options
+  const files = consoleFiles()
   const server = createServer({
     store: rt.store,
     clock: rt.clock,
@@ -48,8 +52,20 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
     token,
     limits: rt.project.limits,
     declared: () => rt.project.models.map((m) => m.name),
+    isPublic: files.isPublic,
   })
-  const address = await server.listen()
+  const { stats } = server.station
+  const live = {
+    total: () => stats.total(),
+    versions: (model: string) => stats.versions(model),
+    workers: () => rt.jobs.workers(),
+    startedAt: Date.now(),
+    address: '',
+    engines: { query: 'DuckDB', meta: 'SQLite', objects: 'files', log: 'files', infer: 'trees, linear' },
+  }
+  apiRoutes(server.fastify, { rt, live, actions: actionsOf(rt, server), progress: options.progress })
+  server.onNotFound((request, reply) => files.handle(request, reply))
+  live.address = await server.listen()
   const follower = await Follower.open(rt)
   let alerts = (await openAlerts(rt.store)).length
   const poll = async () => {
@@ -61,7 +77,7 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
   }
   const timer = options.follow === 'by-hand' ? undefined : new PolicyTimer(rt, poll, server, options)
   return {
-    address,
+    address: live.address,
     server,
     poll,
     refresh: () => server.refresh(),
@@ -71,6 +87,21 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
       await timer?.stop()
       await server.close()
     },
+  }
+}
+
+/** The loop's actions, after which serving looks at the releases at once. */
+function actionsOf(rt: Runtime, server: Server): Actions {
+  const { rollback, promote, acknowledge } = loopActions(rt)
+  const then = async <T>(result: Promise<T>): Promise<T> => {
+    const done = await result
+    await server.refresh()
+    return done
+  }
+  return {
+    acknowledge,
+    rollback: (model, ask) => then(rollback(model, ask)),
+    promote: (model, ask) => then(promote(model, ask)),
   }
 }
 

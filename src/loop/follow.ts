@@ -11,7 +11,7 @@ import {
   type PredictionBlock,
 } from '../core/log-blocks.ts'
 import { type JoinedRow, LogJoin } from '../core/log-join.ts'
-import type { Digest, ModelBundle, ModelCard, Release } from '../core/records.ts'
+import type { Digest, ModelBundle, ModelCard, Release, TimeWindow } from '../core/records.ts'
 import type { ModelDef } from '../define/types.ts'
 import { type LoadedModel, loadModel } from '../model/load.ts'
 import { ReleaseEvidence } from '../release/evidence.ts'
@@ -205,6 +205,7 @@ class ModelWatcher {
       scores: parent.card.scores,
     }
     const window = windowAt(this.model.watch.window, at)
+    if (this.#seenTooLate(window, at)) return undefined
     const open = {
       accumulator: new WindowAccumulator(window, reference),
       reference,
@@ -213,6 +214,12 @@ class ModelWatcher {
     }
     this.#windows.set(window.fromAt, open)
     return open
+  }
+
+  /** A first window that was not seen from its beginning is not judged: a Sunday is no sample of a week. */
+  #seenTooLate(window: TimeWindow, at: number): boolean {
+    const isFirst = this.#watch.state.windows.length === 0 && this.#windows.size === 0
+    return isFirst && at - window.fromAt > (window.toAt - window.fromAt) / 7
   }
 
   async #liveModel() {

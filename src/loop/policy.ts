@@ -37,9 +37,14 @@ export function planRetrain(state: RetrainState, watch: WatchDef, now: number): 
   }
   if (age < 7 * DAY) return undefined
   const alert = state.alerts.find(
-    (a) => a.state !== 'resolved' && watch.retrain.includes(TRIGGER_OF[causeOf(a)]),
+    (a) => concernsAll(a) && watch.retrain.includes(TRIGGER_OF[causeOf(a)]),
   )
   return alert && `${causeOf(alert)} alert: ${alert.finding.message}`
+}
+
+/** Whether an open alert is about the model as a whole. One member that had a bad week is no reason to train hundreds. */
+function concernsAll(alert: Alert): boolean {
+  return alert.state !== 'resolved' && !alert.finding.subject.slice('models/'.length).includes('/')
 }
 
 /** The last piece of an alert's key names its cause. */

@@ -131,9 +131,11 @@ class WorkerJobs implements Jobs {
 
   /** Queues the wishes and waits until all are settled, or until the signal aborts. */
   private async wait(mine: Wish[], asker: Asker, signal?: AbortSignal): Promise<void> {
-    const aborted = new Promise<void>((resolve) =>
-      signal?.addEventListener('abort', () => resolve(), { once: true }),
-    )
+    let onAbort = () => {}
+    const aborted = new Promise<void>((resolve) => {
+      onAbort = resolve
+    })
+    signal?.addEventListener('abort', onAbort, { once: true })
     try {
       await this.enqueue(mine)
       if (signal?.aborted !== true) this.pump()
@@ -142,6 +144,8 @@ class WorkerJobs implements Jobs {
     } catch (thrown) {
       await this.withdraw(mine, asker)
       throw thrown
+    } finally {
+      signal?.removeEventListener('abort', onAbort)
     }
     if (!signal?.aborted) return
     await this.withdraw(mine, asker)
