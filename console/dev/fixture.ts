@@ -32,7 +32,10 @@ export function digestOf(text: string): `sha256:${string}` {
 const START = Date.now()
 const ago = (minutes: number) => START - minutes * 60_000
 
-const HUBS = 'ATL ORD DFW LAX PHX STL DTW MSP LAS DEN IAH PHL SFO CLT PIT EWR BOS SEA LGA CVG MCO BWI SLC DCA SAN TPA MIA MDW IAD CLE JFK PDX MCI FLL OAK SMF HOU BNA SJC RDU MSY IND SNA MEM AUS SAT PVD ABQ CMH BDL ONT JAX PBI MKE DAL RNO BUR TUL ELP OMA BUF OKC TUS RSW LIT BHM SDF ROC ORF RIC GEG BOI CAE DSM SYR'.split(' ')
+const HUBS =
+  'ATL ORD DFW LAX PHX STL DTW MSP LAS DEN IAH PHL SFO CLT PIT EWR BOS SEA LGA CVG MCO BWI SLC DCA SAN TPA MIA MDW IAD CLE JFK PDX MCI FLL OAK SMF HOU BNA SJC RDU MSY IND SNA MEM AUS SAT PVD ABQ CMH BDL ONT JAX PBI MKE DAL RNO BUR TUL ELP OMA BUF OKC TUS RSW LIT BHM SDF ROC ORF RIC GEG BOI CAE DSM SYR'.split(
+    ' ',
+  )
 
 export function airports(n: number): string[] {
   const roll = dice(7)
@@ -40,7 +43,9 @@ export function airports(n: number): string[] {
   const taken = new Set(names)
   while (names.length < n) {
     const size = names.length > 4000 ? 4 : 3
-    const name = Array.from({ length: size }, () => String.fromCharCode(65 + Math.floor(roll() * 26))).join('')
+    const name = Array.from({ length: size }, () => String.fromCharCode(65 + Math.floor(roll() * 26))).join(
+      '',
+    )
     if (!taken.has(name)) {
       taken.add(name)
       names.push(name)
@@ -69,7 +74,10 @@ export interface World {
   runs: T.RunRow[]
 }
 
-const WINDOWS = Array.from({ length: 13 }, (_, i) => ({ fromAt: utc('2001-04-01') + i * 7 * DAY, toAt: utc('2001-04-01') + (i + 1) * 7 * DAY }))
+const WINDOWS = Array.from({ length: 13 }, (_, i) => ({
+  fromAt: utc('2001-04-01') + i * 7 * DAY,
+  toAt: utc('2001-04-01') + (i + 1) * 7 * DAY,
+}))
 
 function points(name: string, base: number, swing: number, dipAt: number, higher: boolean): T.QualityPoint[] {
   const roll = dice(seedOf(name))
@@ -79,7 +87,14 @@ function points(name: string, base: number, swing: number, dipAt: number, higher
     const value = base + (roll() - 0.5) * swing + (higher ? -dip : dip)
     const half = swing * (0.7 + roll() * 0.3)
     const verdict = dip > 0 ? 'fail' : i === 2 ? 'inconclusive' : 'pass'
-    return { ...w, value, interval: [value - half, value + half], n, verdict, version: i < 4 ? 10 : i < dipAt + 2 ? 11 : 12 }
+    return {
+      ...w,
+      value,
+      interval: [value - half, value + half],
+      n,
+      verdict,
+      version: i < 4 ? 10 : i < dipAt + 2 ? 11 : 12,
+    }
   })
 }
 
@@ -90,13 +105,20 @@ function numeric(seed: string, edges: number[], shape: (x: number) => number, n:
   return { kind: 'numeric', edges, counts: raw.map((r) => Math.round((r / sum) * n)), nulls: 0 }
 }
 
-const edgesOf = (from: number, to: number, n: number) => Array.from({ length: n + 1 }, (_, i) => from + ((to - from) * i) / n)
+const edgesOf = (from: number, to: number, n: number) =>
+  Array.from({ length: n + 1 }, (_, i) => from + ((to - from) * i) / n)
 const bell = (mid: number, sd: number) => (x: number) => Math.exp(-((x - mid) ** 2) / (2 * sd * sd))
 
 function names(seed: string, categories: string[], weights: number[], n: number, other = 0): T.Histogram {
   const roll = dice(seedOf(seed))
   const sum = weights.reduce((a, b) => a + b, 0)
-  return { kind: 'category', categories, counts: weights.map((w) => Math.round((w / sum) * n * (0.97 + roll() * 0.06))), other, nulls: 0 }
+  return {
+    kind: 'category',
+    categories,
+    counts: weights.map((w) => Math.round((w / sum) * n * (0.97 + roll() * 0.06))),
+    other,
+    nulls: 0,
+  }
 }
 
 const hourly = (x: number) => (x < 5 ? 0.05 : 0.6 + 0.4 * Math.sin((x - 6) / 3) + 0.2)
@@ -104,20 +126,70 @@ const hourly = (x: number) => (x < 5 ? 0.05 : 0.6 + 0.4 * Math.sin((x - 6) / 3) 
 function driftColumns(): T.DriftColumn[] {
   const history = (seed: string, last: number, failing: boolean) => {
     const roll = dice(seedOf(seed))
-    return WINDOWS.map((w, i) => ({ fromAt: w.fromAt, psi: (last * (0.3 + 0.7 * (i / 12) ** 2)) * (0.8 + roll() * 0.4), verdict: (failing && i > 9 ? 'fail' : 'pass') as T.Verdict }))
+    return WINDOWS.map((w, i) => ({
+      fromAt: w.fromAt,
+      psi: last * (0.3 + 0.7 * (i / 12) ** 2) * (0.8 + roll() * 0.4),
+      verdict: (failing && i > 9 ? 'fail' : 'pass') as T.Verdict,
+    }))
   }
-  const column = (name: string, psi: number, verdict: T.Verdict, reference: T.Histogram, current: T.Histogram): T.DriftColumn => ({
-    column: name, psi, verdict, pAdjusted: verdict === 'fail' ? 2e-6 : 0.34, n: 11_204, reference, current, history: history(name, psi, verdict === 'fail'),
+  const column = (
+    name: string,
+    psi: number,
+    verdict: T.Verdict,
+    reference: T.Histogram,
+    current: T.Histogram,
+  ): T.DriftColumn => ({
+    column: name,
+    psi,
+    verdict,
+    pAdjusted: verdict === 'fail' ? 2e-6 : 0.34,
+    n: 11_204,
+    reference,
+    current,
+    history: history(name, psi, verdict === 'fail'),
   })
   const dest = HUBS.slice(0, 9)
   const missing = numeric('dd2', edgesOf(0, 2700, 18), bell(700, 520), 11_000)
   return [
-    column('hour', 0.031, 'pass', numeric('h1', edgesOf(0, 24, 24), hourly, 900_000), numeric('h2', edgesOf(0, 24, 24), hourly, 11_000)),
-    column('delay_rate_origin', 0.342, 'fail', numeric('r1', edgesOf(0.05, 0.45, 20), bell(0.19, 0.05), 900_000), numeric('r2', edgesOf(0.05, 0.45, 20), bell(0.265, 0.06), 11_000)),
-    column('destination', 0.148, 'fail', names('d1', dest, [9, 8, 7, 6, 5, 4, 4, 3, 3], 900_000, 4000), names('d2', dest, [7, 9, 7, 5, 8, 4, 3, 3, 2], 11_000, 60)),
-    column('weekday', 0.004, 'pass', names('w1', ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'], [15, 15, 15, 15, 15, 12, 13], 900_000), names('w2', ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'], [15, 14, 15, 15, 15, 12, 14], 11_000)),
-    column('distance', 0.061, 'inconclusive', numeric('dd1', edgesOf(0, 2700, 18), bell(700, 500), 900_000), { ...missing, nulls: 240 }),
-    column('score', 0.21, 'fail', numeric('s1', edgesOf(0, 1, 20), bell(0.19, 0.1), 200_000), numeric('s2', edgesOf(0, 1, 20), bell(0.25, 0.12), 11_000)),
+    column(
+      'hour',
+      0.031,
+      'pass',
+      numeric('h1', edgesOf(0, 24, 24), hourly, 900_000),
+      numeric('h2', edgesOf(0, 24, 24), hourly, 11_000),
+    ),
+    column(
+      'delay_rate_origin',
+      0.342,
+      'fail',
+      numeric('r1', edgesOf(0.05, 0.45, 20), bell(0.19, 0.05), 900_000),
+      numeric('r2', edgesOf(0.05, 0.45, 20), bell(0.265, 0.06), 11_000),
+    ),
+    column(
+      'destination',
+      0.148,
+      'fail',
+      names('d1', dest, [9, 8, 7, 6, 5, 4, 4, 3, 3], 900_000, 4000),
+      names('d2', dest, [7, 9, 7, 5, 8, 4, 3, 3, 2], 11_000, 60),
+    ),
+    column(
+      'weekday',
+      0.004,
+      'pass',
+      names('w1', ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'], [15, 15, 15, 15, 15, 12, 13], 900_000),
+      names('w2', ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'], [15, 14, 15, 15, 15, 12, 14], 11_000),
+    ),
+    column('distance', 0.061, 'inconclusive', numeric('dd1', edgesOf(0, 2700, 18), bell(700, 500), 900_000), {
+      ...missing,
+      nulls: 240,
+    }),
+    column(
+      'score',
+      0.21,
+      'fail',
+      numeric('s1', edgesOf(0, 1, 20), bell(0.19, 0.1), 200_000),
+      numeric('s2', edgesOf(0, 1, 20), bell(0.25, 0.12), 11_000),
+    ),
   ]
 }
 
@@ -129,69 +201,250 @@ export const SIGNATURE: T.Signature = {
     { name: 'destination', type: 'string', nullable: false },
     { name: 'holiday', type: 'bool', nullable: true },
   ],
-  outputs: [{ name: 'late', type: 'float', description: 'probability that the arrival is more than 15 minutes late' }],
+  outputs: [
+    { name: 'late', type: 'float', description: 'probability that the arrival is more than 15 minutes late' },
+  ],
 }
 
 const trainedOn = (i: number): T.TrainedOn => ({
-  dataset: 'flights', version: digestOf(`flights ${Math.min(5, i)}`), fromAt: utc('2001-01-01'), toAt: utc(`2001-0${Math.min(6, 3 + Math.floor(i / 2))}-01`), rows: 1_204_311 + i * 84_120,
+  dataset: 'flights',
+  version: digestOf(`flights ${Math.min(5, i)}`),
+  fromAt: utc('2001-01-01'),
+  toAt: utc(`2001-0${Math.min(6, 3 + Math.floor(i / 2))}-01`),
+  rows: 1_204_311 + i * 84_120,
 })
 
 function versions(model: string, members: number): T.VersionRow[] {
-  const reasons = ['weekly schedule', 'drift of delay_rate_origin and 2 others', 'first version', 'weekly schedule', 'quality of auc below its band', 'weekly schedule']
+  const reasons = [
+    'weekly schedule',
+    'drift of delay_rate_origin and 2 others',
+    'first version',
+    'weekly schedule',
+    'quality of auc below its band',
+    'weekly schedule',
+  ]
   return Array.from({ length: 12 }, (_, k) => {
     const v = 13 - k
     const roll = dice(seedOf(`${model} v${v}`))
     const auc = 0.655 + v * 0.0018 + roll() * 0.004
     return {
-      version: v, bundle: digestOf(`bundle ${model} ${v}`), createdAt: ago(8 + k * k * 47), reason: reasons[k % reasons.length]!, members, held: members > 0 ? 24 : 0,
+      version: v,
+      bundle: digestOf(`bundle ${model} ${v}`),
+      createdAt: ago(8 + k * k * 47),
+      reason: reasons[k % reasons.length]!,
+      members,
+      held: members > 0 ? 24 : 0,
       metrics: {
         auc: { value: auc, interval: [auc - 0.006, auc + 0.006], n: 96_420 },
         logLoss: { value: 0.472 - v * 0.0012, interval: [0.466 - v * 0.0012, 0.478 - v * 0.0012], n: 96_420 },
         ece: { value: 0.011 + roll() * 0.006, interval: [0.008, 0.019], n: 96_420 },
       },
-      trainedOn: trainedOn(Math.max(0, 6 - k)), state: v === 13 ? 'canary' : v === 12 ? 'live' : v === 9 ? 'refused' : 'past',
+      trainedOn: trainedOn(Math.max(0, 6 - k)),
+      state: v === 13 ? 'canary' : v === 12 ? 'live' : v === 9 ? 'refused' : 'past',
     } satisfies T.VersionRow
   })
 }
 
 const GATES: T.Finding[] = [
-  finding({ check: 'no-worse-than-live', verdict: 'pass', value: 0.0041, interval: [0.0012, 0.007], limit: '>= -0.002', message: 'AUC is 0.004 better than v12 on the same rows', n: 96_420 }),
-  finding({ check: 'slices', slice: 'destination = HNL', verdict: 'inconclusive', value: 0.588, interval: [0.51, 0.66], limit: '>= 0.6', n: 212, message: 'too few rows to tell: 212 of the 400 needed' }),
-  finding({ check: 'slices', slice: 'destination = ASE', verdict: 'fail', value: 0.561, interval: [0.532, 0.59], limit: '>= 0.6', n: 1890, message: 'AUC for Aspen is below its floor; it was above in v12' }),
-  finding({ check: 'calibration', verdict: 'pass', value: 0.012, interval: [0.009, 0.016], limit: '<= 0.03', n: 96_420, message: 'predicted and actual rates differ by 1.2 points on average' }),
-  finding({ check: 'beats-baseline', verdict: 'pass', value: 0.171, interval: [0.165, 0.177], limit: '> 0', n: 96_420, message: 'AUC is 0.171 above the constant prediction' }),
-  finding({ check: 'latency', verdict: 'pass', value: 0.84, limit: '<= 5', n: 2000, message: 'p99 of 2,000 single predictions is 0.84 ms' }),
-  finding({ check: 'size', verdict: 'pass', value: 41_200_312, limit: '<= 100000000', n: 1, message: '41.2 MB for the family' }),
-  finding({ check: 'no-leak', verdict: 'pass', value: 0.612, limit: '<= 0.95', n: 96_420, message: 'no single feature tells the target' }),
+  finding({
+    check: 'no-worse-than-live',
+    verdict: 'pass',
+    value: 0.0041,
+    interval: [0.0012, 0.007],
+    limit: '>= -0.002',
+    message: 'AUC is 0.004 better than v12 on the same rows',
+    n: 96_420,
+  }),
+  finding({
+    check: 'slices',
+    slice: 'destination = HNL',
+    verdict: 'inconclusive',
+    value: 0.588,
+    interval: [0.51, 0.66],
+    limit: '>= 0.6',
+    n: 212,
+    message: 'too few rows to tell: 212 of the 400 needed',
+  }),
+  finding({
+    check: 'slices',
+    slice: 'destination = ASE',
+    verdict: 'fail',
+    value: 0.561,
+    interval: [0.532, 0.59],
+    limit: '>= 0.6',
+    n: 1890,
+    message: 'AUC for Aspen is below its floor; it was above in v12',
+  }),
+  finding({
+    check: 'calibration',
+    verdict: 'pass',
+    value: 0.012,
+    interval: [0.009, 0.016],
+    limit: '<= 0.03',
+    n: 96_420,
+    message: 'predicted and actual rates differ by 1.2 points on average',
+  }),
+  finding({
+    check: 'beats-baseline',
+    verdict: 'pass',
+    value: 0.171,
+    interval: [0.165, 0.177],
+    limit: '> 0',
+    n: 96_420,
+    message: 'AUC is 0.171 above the constant prediction',
+  }),
+  finding({
+    check: 'latency',
+    verdict: 'pass',
+    value: 0.84,
+    limit: '<= 5',
+    n: 2000,
+    message: 'p99 of 2,000 single predictions is 0.84 ms',
+  }),
+  finding({
+    check: 'size',
+    verdict: 'pass',
+    value: 41_200_312,
+    limit: '<= 100000000',
+    n: 1,
+    message: '41.2 MB for the family',
+  }),
+  finding({
+    check: 'no-leak',
+    verdict: 'pass',
+    value: 0.612,
+    limit: '<= 0.95',
+    n: 96_420,
+    message: 'no single feature tells the target',
+  }),
 ]
 
 function release(model: string): { now: T.Release; past: T.ModelPage['releases'] } {
-  const route = (version: number, role: T.Route['role'], weight: number): T.Route => ({ bundle: digestOf(`bundle ${model} ${version}`), version, role, weight })
-  const make = (state: T.ReleaseState, routes: T.Route[], step: number, reason: string, minutes: number, findings: T.Finding[] = []): T.Release => ({
-    kind: 'Release', model, state, routes, step, steps: [0.01, 0.1, 0.5], salt: 'a1', findings, reason, at: ago(minutes),
+  const route = (version: number, role: T.Route['role'], weight: number): T.Route => ({
+    bundle: digestOf(`bundle ${model} ${version}`),
+    version,
+    role,
+    weight,
+  })
+  const make = (
+    state: T.ReleaseState,
+    routes: T.Route[],
+    step: number,
+    reason: string,
+    minutes: number,
+    findings: T.Finding[] = [],
+  ): T.Release => ({
+    kind: 'Release',
+    model,
+    state,
+    routes,
+    step,
+    steps: [0.01, 0.1, 0.5],
+    salt: 'a1',
+    findings,
+    reason,
+    at: ago(minutes),
   })
   const chain: T.Release[] = []
   let t = 900
   for (const v of [10, 11, 12]) {
     const was = v - 1
-    chain.push(make('shadow', [route(was, 'live', 1), route(v, 'shadow', 0)], -1, `v${v} shadows: weekly schedule`, t))
-    chain.push(make('canary', [route(was, 'live', 0.99), route(v, 'canary', 0.01)], 0, 'shadow agreed with live on 2,000 rows', t - 30))
-    chain.push(make('canary', [route(was, 'live', 0.9), route(v, 'canary', 0.1)], 1, 'loss not worse than live, n 1,204', t - 70))
-    if (v === 11) chain.push(make('rolled-back', [route(was, 'live', 1)], 1, 'loss worse than live by 0.004 to 0.021', t - 120))
-    chain.push(make('canary', [route(was, 'live', 0.5), route(v, 'canary', 0.5)], 2, 'loss not worse than live, n 9,870', t - 150))
+    chain.push(
+      make('shadow', [route(was, 'live', 1), route(v, 'shadow', 0)], -1, `v${v} shadows: weekly schedule`, t),
+    )
+    chain.push(
+      make(
+        'canary',
+        [route(was, 'live', 0.99), route(v, 'canary', 0.01)],
+        0,
+        'shadow agreed with live on 2,000 rows',
+        t - 30,
+      ),
+    )
+    chain.push(
+      make(
+        'canary',
+        [route(was, 'live', 0.9), route(v, 'canary', 0.1)],
+        1,
+        'loss not worse than live, n 1,204',
+        t - 70,
+      ),
+    )
+    if (v === 11)
+      chain.push(
+        make('rolled-back', [route(was, 'live', 1)], 1, 'loss worse than live by 0.004 to 0.021', t - 120),
+      )
+    chain.push(
+      make(
+        'canary',
+        [route(was, 'live', 0.5), route(v, 'canary', 0.5)],
+        2,
+        'loss not worse than live, n 9,870',
+        t - 150,
+      ),
+    )
     chain.push(make('live', [route(v, 'live', 1)], 3, 'all steps passed', t - 200))
     t -= 260
   }
-  chain.push(make('shadow', [route(12, 'live', 1), route(13, 'shadow', 0)], -1, 'v13 shadows: drift of delay_rate_origin', 40))
+  chain.push(
+    make(
+      'shadow',
+      [route(12, 'live', 1), route(13, 'shadow', 0)],
+      -1,
+      'v13 shadows: drift of delay_rate_origin',
+      40,
+    ),
+  )
   const test = [
-    finding({ check: 'canary-loss', verdict: 'inconclusive', value: -0.0021, interval: [-0.0094, 0.0052], limit: '<= 0.005', n: 3412, message: 'v13 looks better, but 1,900 more answers with outcomes are needed to be sure' }),
-    finding({ check: 'canary-latency', verdict: 'pass', value: 0.91, limit: '<= 5', n: 3412, message: 'p99 0.91 ms against 0.89 ms' }),
-    finding({ check: 'canary-errors', verdict: 'pass', value: 0, interval: [0, 0.0009], limit: '<= 0.001', n: 3412, message: 'no failed answer' }),
+    finding({
+      check: 'canary-loss',
+      verdict: 'inconclusive',
+      value: -0.0021,
+      interval: [-0.0094, 0.0052],
+      limit: '<= 0.005',
+      n: 3412,
+      message: 'v13 looks better, but 1,900 more answers with outcomes are needed to be sure',
+    }),
+    finding({
+      check: 'canary-latency',
+      verdict: 'pass',
+      value: 0.91,
+      limit: '<= 5',
+      n: 3412,
+      message: 'p99 0.91 ms against 0.89 ms',
+    }),
+    finding({
+      check: 'canary-errors',
+      verdict: 'pass',
+      value: 0,
+      interval: [0, 0.0009],
+      limit: '<= 0.001',
+      n: 3412,
+      message: 'no failed answer',
+    }),
   ]
-  chain.push(make('canary', [route(12, 'live', 0.99), route(13, 'canary', 0.01)], 0, 'shadow agreed with live on 2,000 rows', 26))
-  const now = make('canary', [route(12, 'live', 0.9), route(13, 'canary', 0.1)], 1, 'loss not worse than live, n 1,020', 9, test)
+  chain.push(
+    make(
+      'canary',
+      [route(12, 'live', 0.99), route(13, 'canary', 0.01)],
+      0,
+      'shadow agreed with live on 2,000 rows',
+      26,
+    ),
+  )
+  const now = make(
+    'canary',
+    [route(12, 'live', 0.9), route(13, 'canary', 0.1)],
+    1,
+    'loss not worse than live, n 1,020',
+    9,
+    test,
+  )
   chain.push(now)
-  return { now, past: chain.map((r) => ({ release: r, digest: digestOf(`${r.state} ${r.at}`), at: r.at })).reverse() }
+  return {
+    now,
+    past: chain.map((r) => ({ release: r, digest: digestOf(`${r.state} ${r.at}`), at: r.at })).reverse(),
+  }
 }
 
 function members(n: number): T.MemberRow[] {
@@ -201,35 +454,103 @@ function members(n: number): T.MemberRow[] {
     const held = rows < 1500 || roll() < 0.04
     const value = 0.665 + (roll() - 0.5) * (0.03 + 2.2 / Math.sqrt(rows))
     const half = 1.1 / Math.sqrt(rows)
-    const measured = { value, interval: [value - half, value + half] as [number, number], n: Math.round(rows / 12) }
-    const live = { value: value - 0.006 + (roll() - 0.5) * 0.02, interval: [value - half * 1.6, value + half * 1.6] as [number, number], n: Math.round(rows / 16) }
+    const measured = {
+      value,
+      interval: [value - half, value + half] as [number, number],
+      n: Math.round(rows / 12),
+    }
+    const live = {
+      value: value - 0.006 + (roll() - 0.5) * 0.02,
+      interval: [value - half * 1.6, value + half * 1.6] as [number, number],
+      n: Math.round(rows / 16),
+    }
     return {
-      key, model: `late/${key}`, answers: held ? 'parent' : 'self', heldReason: held ? (rows < 1500 ? `${rows} rows, 1500 are needed` : 'did not beat the parent') : null,
-      rows, metric: rows < 200 ? null : measured, liveMetric: rows < 600 ? null : live, predictions: Math.round(rows * 0.4), drift: rows < 400 ? null : roll() * roll() * 0.4, alerts: i === 1 || i === 11 || i === 24 ? 1 : 0,
+      key,
+      model: `late/${key}`,
+      answers: held ? 'parent' : 'self',
+      heldReason: held ? (rows < 1500 ? `${rows} rows, 1500 are needed` : 'did not beat the parent') : null,
+      rows,
+      metric: rows < 200 ? null : measured,
+      liveMetric: rows < 600 ? null : live,
+      predictions: Math.round(rows * 0.4),
+      drift: rows < 400 ? null : roll() * roll() * 0.4,
+      alerts: i === 1 || i === 11 || i === 24 ? 1 : 0,
     }
   })
 }
 
 function alerts(): T.Alert[] {
   const alert = (id: string, part: Partial<T.Alert> & { finding: T.Finding }): T.Alert => ({
-    kind: 'Alert', id, owner: 'oncall@example.com', runbook: 'docs/operating/drift.md', dedupeKey: id, state: 'raised', raisedAt: ago(40), affected: [], ...part,
+    kind: 'Alert',
+    id,
+    owner: 'oncall@example.com',
+    runbook: 'docs/operating/drift.md',
+    dedupeKey: id,
+    state: 'raised',
+    raisedAt: ago(40),
+    affected: [],
+    ...part,
   })
   return [
     alert('a-aspen', {
-      finding: finding({ check: 'slice-floor', slice: 'destination = ASE', verdict: 'fail', value: 0.561, interval: [0.532, 0.59], n: 1890, message: 'AUC for flights to Aspen fell to 0.561, below its floor of 0.6' }),
-      runbook: 'docs/operating/slices.md', raisedAt: ago(22), affected: ['late/ASE', 'late/DEN', 'late/EGE'],
+      finding: finding({
+        check: 'slice-floor',
+        slice: 'destination = ASE',
+        verdict: 'fail',
+        value: 0.561,
+        interval: [0.532, 0.59],
+        n: 1890,
+        message: 'AUC for flights to Aspen fell to 0.561, below its floor of 0.6',
+      }),
+      runbook: 'docs/operating/slices.md',
+      raisedAt: ago(22),
+      affected: ['late/ASE', 'late/DEN', 'late/EGE'],
     }),
     alert('a-drift', {
-      finding: finding({ check: 'drift', slice: 'delay_rate_origin', verdict: 'fail', value: 0.342, limit: '<= 0.2', n: 11_204, message: 'delay_rate_origin moved in 38 airports since the week of 17 June' }),
-      action: 'retrained on all months; v13 passed its gates and is at 10 % of the traffic', affected: HUBS.slice(0, 38).map((h) => `late/${h}`), raisedAt: ago(58),
+      finding: finding({
+        check: 'drift',
+        slice: 'delay_rate_origin',
+        verdict: 'fail',
+        value: 0.342,
+        limit: '<= 0.2',
+        n: 11_204,
+        message: 'delay_rate_origin moved in 38 airports since the week of 17 June',
+      }),
+      action: 'retrained on all months; v13 passed its gates and is at 10 % of the traffic',
+      affected: HUBS.slice(0, 38).map((h) => `late/${h}`),
+      raisedAt: ago(58),
     }),
     alert('a-rows', {
-      finding: finding({ check: 'between(delay, -120, 2880)', subject: 'datasets/flights', verdict: 'fail', value: 0.99987, limit: '>= 0.9999', n: 512_004, message: '66 of 512,004 new rows of flights have an impossible delay' }),
-      owner: 'data@example.com', runbook: 'docs/operating/quarantine.md', state: 'acknowledged', action: 'the rows were set aside in quarantine', affected: [], raisedAt: ago(130),
+      finding: finding({
+        check: 'between(delay, -120, 2880)',
+        subject: 'datasets/flights',
+        verdict: 'fail',
+        value: 0.99987,
+        limit: '>= 0.9999',
+        n: 512_004,
+        message: '66 of 512,004 new rows of flights have an impossible delay',
+      }),
+      owner: 'data@example.com',
+      runbook: 'docs/operating/quarantine.md',
+      state: 'acknowledged',
+      action: 'the rows were set aside in quarantine',
+      affected: [],
+      raisedAt: ago(130),
     }),
     alert('a-auc', {
-      finding: finding({ check: 'quality', verdict: 'fail', value: 0.641, interval: [0.634, 0.648], limit: '>= 0.655', n: 10_882, message: 'AUC of late left its band in the week of 13 May' }),
-      state: 'resolved', action: 'retrained; v12 went live and quality is within its band again', raisedAt: ago(720), affected: ['late'],
+      finding: finding({
+        check: 'quality',
+        verdict: 'fail',
+        value: 0.641,
+        interval: [0.634, 0.648],
+        limit: '>= 0.655',
+        n: 10_882,
+        message: 'AUC of late left its band in the week of 13 May',
+      }),
+      state: 'resolved',
+      action: 'retrained; v12 went live and quality is within its band again',
+      raisedAt: ago(720),
+      affected: ['late'],
     }),
   ]
 }
@@ -242,13 +563,28 @@ function events(n: number): T.JournalEvent[] {
     ['alert.raised', 'models/late', 'loop', 'AUC for flights to Aspen fell to 0.561'],
     ['data.imported', 'datasets/flights', 'loop', '512,004 rows of June, 66 set aside'],
     ['watch.window', 'models/late', 'loop', 'week of 24 June: 6 columns, 2 moved'],
-    ['alert.acknowledged', 'alerts/a-rows', 'mira@example.com', 'seen; the carrier sends a corrected file on Monday'],
+    [
+      'alert.acknowledged',
+      'alerts/a-rows',
+      'mira@example.com',
+      'seen; the carrier sends a corrected file on Monday',
+    ],
     ['release.live', 'models/taxi-out', 'loop', 'v4 live: all steps passed'],
   ]
   return Array.from({ length: n }, (_, i) => {
     const [type, subject, actor, reason] = kinds[i % kinds.length]!
     const seq = n - i
-    return { seq, at: ago(9 + i * 7.3), type, subject, actor, reason, data: { version: 13, step: 1, weights: { v12: 0.9, v13: 0.1 } }, previous: digestOf(`e${seq - 1}`), hash: digestOf(`e${seq}`) }
+    return {
+      seq,
+      at: ago(9 + i * 7.3),
+      type,
+      subject,
+      actor,
+      reason,
+      data: { version: 13, step: 1, weights: { v12: 0.9, v13: 0.1 } },
+      previous: digestOf(`e${seq - 1}`),
+      hash: digestOf(`e${seq}`),
+    }
   })
 }
 
@@ -259,33 +595,104 @@ function modelPage(model: string, list: T.Alert[], rows: number): T.ModelPage {
   const { now, past } = release(model)
   const band = (value: number, half: number) => ({ value, low: value - half, high: value + half })
   const metrics: T.MetricSeries[] = regression
-    ? [{ name: 'mae', points: points(`${model} mae`, 3.9, 0.3, 20, false), expected: band(3.9, 0.4), higherIsBetter: false }]
+    ? [
+        {
+          name: 'mae',
+          points: points(`${model} mae`, 3.9, 0.3, 20, false),
+          expected: band(3.9, 0.4),
+          higherIsBetter: false,
+        },
+      ]
     : [
-        { name: 'auc', points: points(`${model} auc`, 0.668, 0.009, 6, true), expected: band(0.668, 0.012), higherIsBetter: true },
-        { name: 'logLoss', points: points(`${model} ll`, 0.46, 0.01, 6, false), expected: band(0.46, 0.013), higherIsBetter: false },
-        { name: 'ece', points: points(`${model} ece`, 0.014, 0.004, 6, false), expected: band(0.014, 0.008), higherIsBetter: false },
+        {
+          name: 'auc',
+          points: points(`${model} auc`, 0.668, 0.009, 6, true),
+          expected: band(0.668, 0.012),
+          higherIsBetter: true,
+        },
+        {
+          name: 'logLoss',
+          points: points(`${model} ll`, 0.46, 0.01, 6, false),
+          expected: band(0.46, 0.013),
+          higherIsBetter: false,
+        },
+        {
+          name: 'ece',
+          points: points(`${model} ece`, 0.014, 0.004, 6, false),
+          expected: band(0.014, 0.008),
+          higherIsBetter: false,
+        },
       ]
   return {
-    model, task: regression ? 'regression' : 'binary', description: 'arrivals more than 15 minutes late', owner: 'ml@example.com',
+    model,
+    task: regression ? 'regression' : 'binary',
+    description: 'arrivals more than 15 minutes late',
+    owner: 'ml@example.com',
     sentence: parent
       ? `${model} answers for itself at v12; quality is within its band.`
       : family
         ? 'late is live at v12 since this morning and v13 takes 10 % as a canary; quality is within its band; 1 of 198 airports needs you.'
         : `${model} is live at v4; quality is within its band.`,
-    parent, release: parent ? null : now, releases: parent ? [] : past, versions: versions(model, family ? rows : 0), gates: GATES, quality: { metrics }, drift: driftColumns(),
-    importance: ['delay_rate_origin', 'hour', 'delay_rate_destination', 'distance', 'weekday', 'holiday', 'month', 'carrier_share'].map((feature, i) => ({ feature, meanAbs: 0.41 * 0.62 ** i })),
-    calibration: regression ? [] : Array.from({ length: 10 }, (_, i) => { const p = 0.05 + i * 0.062; return { meanPredicted: p, meanActual: p * (1 + (i - 4) * 0.012), n: Math.round(18_000 * 0.68 ** i) } }),
-    signature: SIGNATURE, speed: { latencyMs: { p50: 0.41, p90: 0.62, p99: 0.89 }, requestsPerSecond: 412, modelBytes: 41_200_312 },
-    alerts: list.filter((a) => a.finding.subject === `models/${model}`), events: events(12),
-    commands: { rollback: `millrace rollback ${model}`, promote: `millrace release promote ${model}@v13`, train: `millrace train ${model}` },
+    parent,
+    release: parent ? null : now,
+    releases: parent ? [] : past,
+    versions: versions(model, family ? rows : 0),
+    gates: GATES,
+    quality: { metrics },
+    drift: driftColumns(),
+    importance: [
+      'delay_rate_origin',
+      'hour',
+      'delay_rate_destination',
+      'distance',
+      'weekday',
+      'holiday',
+      'month',
+      'carrier_share',
+    ].map((feature, i) => ({ feature, meanAbs: 0.41 * 0.62 ** i })),
+    calibration: regression
+      ? []
+      : Array.from({ length: 10 }, (_, i) => {
+          const p = 0.05 + i * 0.062
+          return {
+            meanPredicted: p,
+            meanActual: p * (1 + (i - 4) * 0.012),
+            n: Math.round(18_000 * 0.68 ** i),
+          }
+        }),
+    signature: SIGNATURE,
+    speed: { latencyMs: { p50: 0.41, p90: 0.62, p99: 0.89 }, requestsPerSecond: 412, modelBytes: 41_200_312 },
+    alerts: list.filter((a) => a.finding.subject === `models/${model}`),
+    events: events(12),
+    commands: {
+      rollback: `millrace rollback ${model}`,
+      promote: `millrace release promote ${model}@v13`,
+      train: `millrace train ${model}`,
+    },
   }
 }
 
 function row(page: T.ModelPage, part: Partial<T.FleetRow>): T.FleetRow {
   const first = page.quality.metrics[0]!
   return {
-    model: page.model, task: page.task, description: page.description, members: 0, membersHeld: 0, liveVersion: 12, release: page.release, owner: page.owner, quality: first.points, qualityMetric: first.name,
-    expected: first.expected, requestsPerSecond: page.speed.requestsPerSecond, predictions: 1_284_003, latencyMsP99: 0.89, freshAt: utc('2001-06-30'), trainedAt: ago(380), alerts: page.alerts.filter((a) => a.state !== 'resolved').length, ...part,
+    model: page.model,
+    task: page.task,
+    description: page.description,
+    members: 0,
+    membersHeld: 0,
+    liveVersion: 12,
+    release: page.release,
+    owner: page.owner,
+    quality: first.points,
+    qualityMetric: first.name,
+    expected: first.expected,
+    requestsPerSecond: page.speed.requestsPerSecond,
+    predictions: 1_284_003,
+    latencyMsP99: 0.89,
+    freshAt: utc('2001-06-30'),
+    trainedAt: ago(380),
+    alerts: page.alerts.filter((a) => a.state !== 'resolved').length,
+    ...part,
   }
 }
 
@@ -293,33 +700,203 @@ const DATASET_LOG = ['June', 'May', 'April', 'March', 'February', 'January']
 
 export function datasetPage(name: string): T.DatasetPage {
   const log = DATASET_LOG.map((month, i) => ({
-    digest: digestOf(`${name} ${5 - i}`), at: ago(130 + i * 300), rows: 3_000_000 - i * 494_000, rowsAdded: i === 5 ? 530_000 : 470_000 + i * 9000, rowsQuarantined: [66, 41, 12, 388, 9, 103][i]!, message: `import of ${month} 2001`, partsNew: 1, parts: 6 - i,
+    digest: digestOf(`${name} ${5 - i}`),
+    at: ago(130 + i * 300),
+    rows: 3_000_000 - i * 494_000,
+    rowsAdded: i === 5 ? 530_000 : 470_000 + i * 9000,
+    rowsQuarantined: [66, 41, 12, 388, 9, 103][i]!,
+    message: `import of ${month} 2001`,
+    partsNew: 1,
+    parts: 6 - i,
   }))
   return {
-    dataset: name, rows: 3_000_000, rowsQuarantined: 619, version: log[0]!.digest, versions: 6, importedAt: log[0]!.at, window: { fromAt: utc('2001-01-01'), toAt: utc('2001-07-01') }, bytes: 48_203_112,
-    findings: { pass: 5, fail: 1, inconclusive: 1, error: 0 }, source: 'node_modules/vega-datasets/data/flights-3m.parquet', log,
+    dataset: name,
+    rows: 3_000_000,
+    rowsQuarantined: 619,
+    version: log[0]!.digest,
+    versions: 6,
+    importedAt: log[0]!.at,
+    window: { fromAt: utc('2001-01-01'), toAt: utc('2001-07-01') },
+    bytes: 48_203_112,
+    findings: { pass: 5, fail: 1, inconclusive: 1, error: 0 },
+    source: 'node_modules/vega-datasets/data/flights-3m.parquet',
+    log,
   }
 }
 
 export function versionPage(dataset: string, digest: string): T.DatasetVersionPage {
-  const column = (name: string, type: T.ProfiledColumn['type'], nullable: boolean, profile: T.ProfiledColumn['profile'], psi: number | null): T.ProfiledColumn => ({ name, type, nullable, profile, parent: { psi } })
+  const column = (
+    name: string,
+    type: T.ProfiledColumn['type'],
+    nullable: boolean,
+    profile: T.ProfiledColumn['profile'],
+    psi: number | null,
+  ): T.ProfiledColumn => ({ name, type, nullable, profile, parent: { psi } })
   return {
-    digest: digest as `sha256:${string}`, dataset, rows: 3_000_000, rowsQuarantined: 619, createdAt: ago(130), parents: [digestOf(`${dataset} 4`)],
+    digest: digest as `sha256:${string}`,
+    dataset,
+    rows: 3_000_000,
+    rowsQuarantined: 619,
+    createdAt: ago(130),
+    parents: [digestOf(`${dataset} 4`)],
     columns: [
-      column('date', 'time', false, { nulls: 0, min: utc('2001-01-01'), max: utc('2001-07-01'), distinctApprox: 241_000, histogram: numeric('date', edgesOf(0, 181, 26), () => 1, 3_000_000) }, 0.42),
-      column('delay', 'int', true, { nulls: 84_211, min: -120, max: 1688, mean: 5.72, std: 29.4, distinctApprox: 912, histogram: numeric('delay', edgesOf(-60, 240, 30), (x) => (x < -4 ? bell(-4, 10)(x) : bell(-4, 34)(x)), 2_900_000) }, 0.018),
-      column('distance', 'int', false, { nulls: 0, min: 21, max: 4962, mean: 723.4, std: 560, distinctApprox: 1204, histogram: numeric('distance', edgesOf(0, 2700, 27), bell(520, 480), 3_000_000) }, 0.004),
-      column('origin', 'string', false, { nulls: 0, min: 'ABE', max: 'YUM', distinctApprox: 229, histogram: names('origin', HUBS.slice(0, 14), [30, 28, 26, 24, 18, 15, 14, 13, 12, 11, 10, 10, 9, 8], 1_600_000, 1_400_000) }, 0.031),
-      column('destination', 'string', false, { nulls: 0, min: 'ABE', max: 'YUM', distinctApprox: 230, histogram: names('destination', HUBS.slice(0, 14), [30, 27, 26, 24, 18, 15, 14, 13, 12, 11, 10, 10, 9, 8], 1_600_000, 1_400_000) }, 0.124),
-      column('holiday', 'bool', true, { nulls: 2_100_000, distinctApprox: 2, histogram: { kind: 'category', categories: ['false', 'true'], counts: [870_000, 30_000], other: 0, nulls: 2_100_000 } }, null),
+      column(
+        'date',
+        'time',
+        false,
+        {
+          nulls: 0,
+          min: utc('2001-01-01'),
+          max: utc('2001-07-01'),
+          distinctApprox: 241_000,
+          histogram: numeric('date', edgesOf(0, 181, 26), () => 1, 3_000_000),
+        },
+        0.42,
+      ),
+      column(
+        'delay',
+        'int',
+        true,
+        {
+          nulls: 84_211,
+          min: -120,
+          max: 1688,
+          mean: 5.72,
+          std: 29.4,
+          distinctApprox: 912,
+          histogram: numeric(
+            'delay',
+            edgesOf(-60, 240, 30),
+            (x) => (x < -4 ? bell(-4, 10)(x) : bell(-4, 34)(x)),
+            2_900_000,
+          ),
+        },
+        0.018,
+      ),
+      column(
+        'distance',
+        'int',
+        false,
+        {
+          nulls: 0,
+          min: 21,
+          max: 4962,
+          mean: 723.4,
+          std: 560,
+          distinctApprox: 1204,
+          histogram: numeric('distance', edgesOf(0, 2700, 27), bell(520, 480), 3_000_000),
+        },
+        0.004,
+      ),
+      column(
+        'origin',
+        'string',
+        false,
+        {
+          nulls: 0,
+          min: 'ABE',
+          max: 'YUM',
+          distinctApprox: 229,
+          histogram: names(
+            'origin',
+            HUBS.slice(0, 14),
+            [30, 28, 26, 24, 18, 15, 14, 13, 12, 11, 10, 10, 9, 8],
+            1_600_000,
+            1_400_000,
+          ),
+        },
+        0.031,
+      ),
+      column(
+        'destination',
+        'string',
+        false,
+        {
+          nulls: 0,
+          min: 'ABE',
+          max: 'YUM',
+          distinctApprox: 230,
+          histogram: names(
+            'destination',
+            HUBS.slice(0, 14),
+            [30, 27, 26, 24, 18, 15, 14, 13, 12, 11, 10, 10, 9, 8],
+            1_600_000,
+            1_400_000,
+          ),
+        },
+        0.124,
+      ),
+      column(
+        'holiday',
+        'bool',
+        true,
+        {
+          nulls: 2_100_000,
+          distinctApprox: 2,
+          histogram: {
+            kind: 'category',
+            categories: ['false', 'true'],
+            counts: [870_000, 30_000],
+            other: 0,
+            nulls: 2_100_000,
+          },
+        },
+        null,
+      ),
     ],
-    parts: DATASET_LOG.map((_, i) => ({ digest: digestOf(`part ${dataset} ${i}`), key: `2001-0${6 - i}`, rows: 494_000 - i * 3000, bytes: 8_100_000 - i * 61_000, isNew: i === 0 })),
+    parts: DATASET_LOG.map((_, i) => ({
+      digest: digestOf(`part ${dataset} ${i}`),
+      key: `2001-0${6 - i}`,
+      rows: 494_000 - i * 3000,
+      bytes: 8_100_000 - i * 61_000,
+      isNew: i === 0,
+    })),
     findings: [
-      finding({ check: 'notNull(origin, destination)', subject: `datasets/${dataset}`, verdict: 'pass', value: 1, limit: '= 1', n: 3_000_000, message: 'no row is missing an airport' }),
-      finding({ check: 'between(delay, -120, 2880)', subject: `datasets/${dataset}`, verdict: 'fail', value: 0.99987, limit: '>= 0.9999', n: 512_004, message: '66 rows have an impossible delay and were set aside' }),
-      finding({ check: 'unique', subject: `datasets/${dataset}`, verdict: 'pass', value: 0.99989, limit: '>= 0.999', n: 512_004, message: '54 exact duplicates were set aside' }),
-      finding({ check: 'inWindow(date)', subject: `datasets/${dataset}`, verdict: 'pass', value: 0.99998, limit: '>= 0.999', n: 512_004, message: '6 rows belong to 1 July' }),
-      finding({ check: 'fresh(date, 36h)', subject: `datasets/${dataset}`, verdict: 'inconclusive', value: null, limit: '<= 36 h', n: 0, message: 'the replay runs on another clock than the data' }),
+      finding({
+        check: 'notNull(origin, destination)',
+        subject: `datasets/${dataset}`,
+        verdict: 'pass',
+        value: 1,
+        limit: '= 1',
+        n: 3_000_000,
+        message: 'no row is missing an airport',
+      }),
+      finding({
+        check: 'between(delay, -120, 2880)',
+        subject: `datasets/${dataset}`,
+        verdict: 'fail',
+        value: 0.99987,
+        limit: '>= 0.9999',
+        n: 512_004,
+        message: '66 rows have an impossible delay and were set aside',
+      }),
+      finding({
+        check: 'unique',
+        subject: `datasets/${dataset}`,
+        verdict: 'pass',
+        value: 0.99989,
+        limit: '>= 0.999',
+        n: 512_004,
+        message: '54 exact duplicates were set aside',
+      }),
+      finding({
+        check: 'inWindow(date)',
+        subject: `datasets/${dataset}`,
+        verdict: 'pass',
+        value: 0.99998,
+        limit: '>= 0.999',
+        n: 512_004,
+        message: '6 rows belong to 1 July',
+      }),
+      finding({
+        check: 'fresh(date, 36h)',
+        subject: `datasets/${dataset}`,
+        verdict: 'inconclusive',
+        value: null,
+        limit: '<= 36 h',
+        n: 0,
+        message: 'the replay runs on another clock than the data',
+      }),
     ],
   }
 }
@@ -329,15 +906,39 @@ export function quarantine(limit: number): T.QuarantineRows {
   const reasons = ['between(delay, -120, 2880)', 'unique', 'inWindow(date)']
   const rows = Array.from({ length: Math.min(limit, 126) }, (_, i) => {
     const reason = reasons[i < 66 ? 0 : i < 120 ? 1 : 2]!
-    const date = reason.startsWith('in') ? '2001-07-01 00:14' : `2001-06-${String(1 + Math.floor(roll() * 29)).padStart(2, '0')} ${String(Math.floor(roll() * 24)).padStart(2, '0')}:${String(Math.floor(roll() * 60)).padStart(2, '0')}`
-    return { values: [date, i < 66 ? -Math.round(130 + roll() * 1200) : Math.round(roll() * 60), Math.round(200 + roll() * 2000), HUBS[Math.floor(roll() * 40)]!, HUBS[Math.floor(roll() * 40)]!, null], reasons: i % 29 === 28 ? [reason, reasons[1]!] : [reason] }
+    const date = reason.startsWith('in')
+      ? '2001-07-01 00:14'
+      : `2001-06-${String(1 + Math.floor(roll() * 29)).padStart(2, '0')} ${String(Math.floor(roll() * 24)).padStart(2, '0')}:${String(Math.floor(roll() * 60)).padStart(2, '0')}`
+    return {
+      values: [
+        date,
+        i < 66 ? -Math.round(130 + roll() * 1200) : Math.round(roll() * 60),
+        Math.round(200 + roll() * 2000),
+        HUBS[Math.floor(roll() * 40)]!,
+        HUBS[Math.floor(roll() * 40)]!,
+        null,
+      ],
+      reasons: i % 29 === 28 ? [reason, reasons[1]!] : [reason],
+    }
   })
-  return { columns: ['date', 'delay', 'distance', 'origin', 'destination', 'holiday'], rows, total: 619, byReason: { 'between(delay, -120, 2880)': 402, unique: 211, 'inWindow(date)': 6 } }
+  return {
+    columns: ['date', 'delay', 'distance', 'origin', 'destination', 'holiday'],
+    rows,
+    total: 619,
+    byReason: { 'between(delay, -120, 2880)': 402, unique: 211, 'inWindow(date)': 6 },
+  }
 }
 
 export function diff(from: string, to: string): T.DatasetDiff {
   return {
-    from: from as `sha256:${string}`, to: to as `sha256:${string}`, rowsAdded: 494_006, rowsRemoved: 0, partsAdded: ['2001-06'], partsRemoved: [], partsSame: 5, schema: { added: ['holiday'], removed: [], changed: [] },
+    from: from as `sha256:${string}`,
+    to: to as `sha256:${string}`,
+    rowsAdded: 494_006,
+    rowsRemoved: 0,
+    partsAdded: ['2001-06'],
+    partsRemoved: [],
+    partsSame: 5,
+    schema: { added: ['holiday'], removed: [], changed: [] },
     columns: [
       { column: 'date', psi: 0.42, meanFrom: null, meanTo: null, nullsFrom: 0, nullsTo: 0 },
       { column: 'destination', psi: 0.124, meanFrom: null, meanTo: null, nullsFrom: 0, nullsTo: 0 },
@@ -356,64 +957,219 @@ function runs(n: number): T.RunRow[] {
   airports(n).forEach((key, i) => {
     const took = 300 + roll() * 4200
     const failed = i === 17
-    list.push({ spec: digestOf(`run ${key}`), task: 'train.model', title: `train late/${key}`, state: failed ? 'failed' : 'done', startedAt: at, endedAt: at + took, cpuMs: took * 0.94, progress: null, error: failed ? 'MR_TRAIN_ONE_CLASS: the target of late/MIA has one value in the training window' : null })
+    list.push({
+      spec: digestOf(`run ${key}`),
+      task: 'train.model',
+      title: `train late/${key}`,
+      state: failed ? 'failed' : 'done',
+      startedAt: at,
+      endedAt: at + took,
+      cpuMs: took * 0.94,
+      progress: null,
+      error: failed
+        ? 'MR_TRAIN_ONE_CLASS: the target of late/MIA has one value in the training window'
+        : null,
+    })
     at += took * 0.52
   })
-  list.push({ spec: digestOf('run matrix'), task: 'train.matrix', title: 'features of late, January to June', state: 'done', startedAt: ago(72), endedAt: ago(70), cpuMs: 196_000, progress: null, error: null })
-  list.push({ spec: digestOf('run watch'), task: 'watch.window', title: 'windows of late, week of 24 June', state: 'leased', startedAt: ago(0.6), endedAt: null, cpuMs: null, progress: { done: 0.62, note: '124 of 198 members' }, error: null })
-  list.push({ spec: digestOf('run q'), task: 'train.model', title: 'train taxi-out', state: 'queued', startedAt: null, endedAt: null, cpuMs: null, progress: null, error: null })
+  list.push({
+    spec: digestOf('run matrix'),
+    task: 'train.matrix',
+    title: 'features of late, January to June',
+    state: 'done',
+    startedAt: ago(72),
+    endedAt: ago(70),
+    cpuMs: 196_000,
+    progress: null,
+    error: null,
+  })
+  list.push({
+    spec: digestOf('run watch'),
+    task: 'watch.window',
+    title: 'windows of late, week of 24 June',
+    state: 'leased',
+    startedAt: ago(0.6),
+    endedAt: null,
+    cpuMs: null,
+    progress: { done: 0.62, note: '124 of 198 members' },
+    error: null,
+  })
+  list.push({
+    spec: digestOf('run q'),
+    task: 'train.model',
+    title: 'train taxi-out',
+    state: 'queued',
+    startedAt: null,
+    endedAt: null,
+    cpuMs: null,
+    progress: null,
+    error: null,
+  })
   return list.reverse()
 }
 
 export function contributions(seed: string): T.Explanation {
   const roll = dice(seedOf(seed))
-  const parts = ['delay_rate_origin', 'hour', 'delay_rate_destination', 'distance', 'weekday', 'holiday', 'month', 'carrier_share'].map((feature, i) => ({ feature, value: feature === 'hour' ? 17 : feature === 'holiday' ? null : Number((roll() * 3).toFixed(3)), contribution: (roll() - 0.36) * 0.9 * 0.72 ** i }))
+  const parts = [
+    'delay_rate_origin',
+    'hour',
+    'delay_rate_destination',
+    'distance',
+    'weekday',
+    'holiday',
+    'month',
+    'carrier_share',
+  ].map((feature, i) => ({
+    feature,
+    value: feature === 'hour' ? 17 : feature === 'holiday' ? null : Number((roll() * 3).toFixed(3)),
+    contribution: (roll() - 0.36) * 0.9 * 0.72 ** i,
+  }))
   const base = -1.42
-  return { base, contributions: parts, raw: base + parts.reduce((s, p) => s + p.contribution, 0), residual: 0, scale: 'log odds' }
+  return {
+    base,
+    contributions: parts,
+    raw: base + parts.reduce((s, p) => s + p.contribution, 0),
+    residual: 0,
+    scale: 'log odds',
+  }
 }
 
-export const EXAMPLES: Record<string, unknown>[] = HUBS.slice(0, 8).map((origin, i) => ({ date: `2001-06-${12 + i}T${String(6 + i * 2).padStart(2, '0')}:25:00`, distance: [590, 733, 1235, 368, 1745, 902, 2475, 226][i]!, origin, destination: HUBS[(i * 7 + 5) % 40]!, holiday: i === 3 ? true : null }))
+export const EXAMPLES: Record<string, unknown>[] = HUBS.slice(0, 8).map((origin, i) => ({
+  date: `2001-06-${12 + i}T${String(6 + i * 2).padStart(2, '0')}:25:00`,
+  distance: [590, 733, 1235, 368, 1745, 902, 2475, 226][i]!,
+  origin,
+  destination: HUBS[(i * 7 + 5) % 40]!,
+  holiday: i === 3 ? true : null,
+}))
 
 export function why(id: string): T.Why {
   const explanation = contributions(id)
   return {
-    id, model: 'late', member: 'ORD', version: 12, modelVersion: digestOf('mv'), route: 'live', at: ago(4), inputs: EXAMPLES[1]!, features: Object.fromEntries(explanation.contributions.map((c) => [c.feature, c.value])),
-    output: 1 / (1 + Math.exp(-explanation.raw)), explanation, outcome: { value: 1, at: ago(1) }, trainedOn: trainedOn(4), run: digestOf('run ORD'), gates: GATES.slice(0, 5), command: `millrace why ${id}`,
+    id,
+    model: 'late',
+    member: 'ORD',
+    version: 12,
+    modelVersion: digestOf('mv'),
+    route: 'live',
+    at: ago(4),
+    inputs: EXAMPLES[1]!,
+    features: Object.fromEntries(explanation.contributions.map((c) => [c.feature, c.value])),
+    output: 1 / (1 + Math.exp(-explanation.raw)),
+    explanation,
+    outcome: { value: 1, at: ago(1) },
+    trainedOn: trainedOn(4),
+    run: digestOf('run ORD'),
+    gates: GATES.slice(0, 5),
+    command: `millrace why ${id}`,
   }
 }
 
 export function backtest(model: string): T.Backtest {
-  const line = (label: string, from: string, to: string, age: number | null, rows: number, auc: number, loss: number, predicted: number) => ({
-    label, fromAt: utc(from), toAt: utc(to), ageMonths: age, rowsTrained: rows, auc: { value: auc, interval: [auc - 0.004, auc + 0.004] as [number, number], n: 98_412 }, logLoss: { value: loss, interval: [loss - 0.004, loss + 0.004] as [number, number], n: 98_412 }, meanPredicted: predicted, meanActual: 0.215,
+  const line = (
+    label: string,
+    from: string,
+    to: string,
+    age: number | null,
+    rows: number,
+    auc: number,
+    loss: number,
+    predicted: number,
+  ) => ({
+    label,
+    fromAt: utc(from),
+    toAt: utc(to),
+    ageMonths: age,
+    rowsTrained: rows,
+    auc: { value: auc, interval: [auc - 0.004, auc + 0.004] as [number, number], n: 98_412 },
+    logLoss: { value: loss, interval: [loss - 0.004, loss + 0.004] as [number, number], n: 98_412 },
+    meanPredicted: predicted,
+    meanActual: 0.215,
   })
   return {
-    model, testWindow: { fromAt: utc('2001-06-01'), toAt: utc('2001-07-01') },
+    model,
+    testWindow: { fromAt: utc('2001-06-01'), toAt: utc('2001-07-01') },
     rows: [
       line('January', '2001-01-01', '2001-02-01', 5, 486_203, 0.653, 0.507, 0.206),
       line('April', '2001-04-01', '2001-05-01', 2, 498_114, 0.645, 0.514, 0.182),
       line('May', '2001-05-01', '2001-06-01', 1, 509_870, 0.672, 0.512, 0.163),
       line('January to May', '2001-01-01', '2001-06-01', null, 2_478_003, 0.679, 0.497, 0.199),
     ],
-    lesson: 'More data beat fresher data: all five months rank best, while May alone, the freshest, predicts 16.3 % where 21.5 % came true.',
+    lesson:
+      'More data beat fresher data: all five months rank best, while May alone, the freshest, predicts 16.3 % where 21.5 % came true.',
   }
 }
 
 export function bundle(digest: string): T.BundleDetail {
-  return { digest: digest as `sha256:${string}`, model: 'late', version: 13, parent: digestOf(`parent ${digest}`), each: 'origin', members: 198, held: Object.fromEntries(airports(222).slice(198).map((k, i) => [k, i % 5 === 0 ? 'did not beat the parent' : 'fewer than 1500 rows'])), findings: GATES }
+  return {
+    digest: digest as `sha256:${string}`,
+    model: 'late',
+    version: 13,
+    parent: digestOf(`parent ${digest}`),
+    each: 'origin',
+    members: 198,
+    held: Object.fromEntries(
+      airports(222)
+        .slice(198)
+        .map((k, i) => [k, i % 5 === 0 ? 'did not beat the parent' : 'fewer than 1500 rows']),
+    ),
+    findings: GATES,
+  }
 }
 
 export function versionDetail(digest: string): T.VersionDetail {
-  const m = (value: number) => ({ value, interval: [value - 0.006, value + 0.006] as [number, number], n: 96_420 })
+  const m = (value: number) => ({
+    value,
+    interval: [value - 0.006, value + 0.006] as [number, number],
+    n: 96_420,
+  })
   return {
-    digest: digest as `sha256:${string}`, model: 'late', signature: SIGNATURE, trainedOn: trainedOn(5),
-    card: { metrics: { auc: m(0.678), logLoss: m(0.456), ece: m(0.012) }, baseline: { auc: m(0.5), logLoss: m(0.517), ece: m(0.002) }, importance: [], featureAuc: { delay_rate_origin: 0.612, hour: 0.604, distance: 0.531, destination: 0.57 }, scores: numeric('s1', edgesOf(0, 1, 20), bell(0.19, 0.1), 200_000), calibration: [], baseRate: 0.207, bytes: 41_200_312, notes: ['Probabilities are calibrated on the validation week by isotonic regression.', 'Origins with fewer than 1,500 rows are answered by the parent.'] },
+    digest: digest as `sha256:${string}`,
+    model: 'late',
+    signature: SIGNATURE,
+    trainedOn: trainedOn(5),
+    card: {
+      metrics: { auc: m(0.678), logLoss: m(0.456), ece: m(0.012) },
+      baseline: { auc: m(0.5), logLoss: m(0.517), ece: m(0.002) },
+      importance: [],
+      featureAuc: { delay_rate_origin: 0.612, hour: 0.604, distance: 0.531, destination: 0.57 },
+      scores: numeric('s1', edgesOf(0, 1, 20), bell(0.19, 0.1), 200_000),
+      calibration: [],
+      baseRate: 0.207,
+      bytes: 41_200_312,
+      notes: [
+        'Probabilities are calibrated on the validation week by isotonic regression.',
+        'Origins with fewer than 1,500 rows are answered by the parent.',
+      ],
+    },
     features: [
-      { name: 'hour', expression: 'hour(date)', reference: numeric('h1', edgesOf(0, 24, 24), hourly, 900_000) },
-      { name: 'delay_rate_origin', expression: 'rate(origin, prior: 50)', reference: numeric('r1', edgesOf(0.05, 0.45, 20), bell(0.19, 0.05), 900_000) },
-      { name: 'distance', expression: 'distance', reference: numeric('dd1', edgesOf(0, 2700, 18), bell(700, 500), 900_000) },
-      { name: 'destination', expression: 'category(destination)', reference: names('d1', HUBS.slice(0, 9), [9, 8, 7, 6, 5, 4, 4, 3, 3], 900_000, 4000) },
+      {
+        name: 'hour',
+        expression: 'hour(date)',
+        reference: numeric('h1', edgesOf(0, 24, 24), hourly, 900_000),
+      },
+      {
+        name: 'delay_rate_origin',
+        expression: 'rate(origin, prior: 50)',
+        reference: numeric('r1', edgesOf(0.05, 0.45, 20), bell(0.19, 0.05), 900_000),
+      },
+      {
+        name: 'distance',
+        expression: 'distance',
+        reference: numeric('dd1', edgesOf(0, 2700, 18), bell(700, 500), 900_000),
+      },
+      {
+        name: 'destination',
+        expression: 'category(destination)',
+        reference: names('d1', HUBS.slice(0, 9), [9, 8, 7, 6, 5, 4, 4, 3, 3], 900_000, 4000),
+      },
     ],
-    run: { digest: digestOf('run ATL'), task: 'train.model', startedAt: ago(71), endedAt: ago(70.3), inputs: {} },
+    run: {
+      digest: digestOf('run ATL'),
+      task: 'train.model',
+      startedAt: ago(71),
+      endedAt: ago(70.3),
+      inputs: {},
+    },
   }
 }
 
@@ -422,24 +1178,80 @@ export function world(n: number): World {
   const models = new Map(['late', 'cancelled', 'taxi-out'].map((name) => [name, modelPage(name, list, n)]))
   const many = members(n + Math.round(n * 0.12))
   const own = many.filter((m) => m.answers === 'self').length
-  const quiet: Partial<T.FleetRow> = { alerts: 0, requestsPerSecond: 38.2, predictions: 92_410, latencyMsP99: 1.7, owner: 'ops@example.com' }
-  const live = { ...models.get('taxi-out')!.release!, state: 'live' as const, routes: [{ bundle: digestOf('t4'), version: 4, role: 'live' as const, weight: 1 }] }
+  const quiet: Partial<T.FleetRow> = {
+    alerts: 0,
+    requestsPerSecond: 38.2,
+    predictions: 92_410,
+    latencyMsP99: 1.7,
+    owner: 'ops@example.com',
+  }
+  const live = {
+    ...models.get('taxi-out')!.release!,
+    state: 'live' as const,
+    routes: [{ bundle: digestOf('t4'), version: 4, role: 'live' as const, weight: 1 }],
+  }
   const fleetModels = [
     row(models.get('late')!, { members: own, membersHeld: many.length - own }),
-    row(models.get('cancelled')!, { ...quiet, release: { ...live, state: 'paused' }, description: 'flights that never took off' }),
-    row(models.get('taxi-out')!, { ...quiet, release: live, liveVersion: 4, description: 'minutes from gate to take-off' }),
-    row(models.get('taxi-out')!, { ...quiet, model: 'fuel-burn', release: null, liveVersion: null, quality: [], expected: null, freshAt: null, trainedAt: null, requestsPerSecond: 0, predictions: 0, latencyMsP99: null, description: 'kilograms, not released yet' }),
+    row(models.get('cancelled')!, {
+      ...quiet,
+      release: { ...live, state: 'paused' },
+      description: 'flights that never took off',
+    }),
+    row(models.get('taxi-out')!, {
+      ...quiet,
+      release: live,
+      liveVersion: 4,
+      description: 'minutes from gate to take-off',
+    }),
+    row(models.get('taxi-out')!, {
+      ...quiet,
+      model: 'fuel-burn',
+      release: null,
+      liveVersion: null,
+      quality: [],
+      expected: null,
+      freshAt: null,
+      trainedAt: null,
+      requestsPerSecond: 0,
+      predictions: 0,
+      latencyMsP99: null,
+      description: 'kilograms, not released yet',
+    }),
   ]
-  const weather = { ...datasetPage('weather'), rows: 43_800, rowsQuarantined: 0, bytes: 1_840_221, findings: { pass: 4, fail: 0, inconclusive: 0, error: 0 } }
+  const weather = {
+    ...datasetPage('weather'),
+    rows: 43_800,
+    rowsQuarantined: 0,
+    bytes: 1_840_221,
+    findings: { pass: 4, fail: 0, inconclusive: 0, error: 0 },
+  }
   const journal = events(640)
   return {
-    project: 'flights', members: many, alerts: list, events: journal, models, runs: runs(n),
+    project: 'flights',
+    members: many,
+    alerts: list,
+    events: journal,
+    models,
+    runs: runs(n),
     fleet: {
-      project: 'flights', health: 'act', sentence: 'late is live at v12 and v13 takes 10 % of its traffic; quality is within its band everywhere but Aspen, which needs you.', attention: list.filter((a) => a.state !== 'resolved'), models: fleetModels, events: journal.slice(0, 12), datasets: [datasetPage('flights'), weather],
+      project: 'flights',
+      health: 'act',
+      sentence:
+        'late is live at v12 and v13 takes 10 % of its traffic; quality is within its band everywhere but Aspen, which needs you.',
+      attention: list.filter((a) => a.state !== 'resolved'),
+      models: fleetModels,
+      events: journal.slice(0, 12),
+      datasets: [datasetPage('flights'), weather],
     },
   }
 }
 
 export function manyModels(base: World, n: number): T.FleetRow[] {
-  return airports(n).map((key, i) => ({ ...base.fleet.models[i % 3]!, model: `demand-${key.toLowerCase()}`, members: 0, membersHeld: 0, alerts: i % 97 === 0 ? 1 : 0 }))
+  return airports(n).map((key, i) => ({
+    ...base.fleet.models[i % 3]!,
+    model: `demand-${key.toLowerCase()}`,
+    members: 0,
+    membersHeld: 0,
+    alerts: i % 97 === 0 ? 1 : 0,
+  }))
 }

@@ -21,7 +21,8 @@ const client = new QueryClient({
     queries: {
       staleTime: 5_000,
       gcTime: 10 * 60_000,
-      retry: (failures, error) => failures < RETRIES_MAX && !(error instanceof ApiError && error.status >= 400 && error.status < 500),
+      retry: (failures, error) =>
+        failures < RETRIES_MAX && !(error instanceof ApiError && error.status >= 400 && error.status < 500),
       retryDelay: (failures) => 300 * 2 ** failures,
       networkMode: 'always',
     },

@@ -8,7 +8,9 @@ const root = createRootRoute({
   component: Shell,
   notFoundComponent: () => (
     <Page title="No such screen">
-      <Empty title="Nothing lives at this address">Press / to search for a model, a dataset or an alert.</Empty>
+      <Empty title="Nothing lives at this address">
+        Press / to search for a model, a dataset or an alert.
+      </Empty>
     </Page>
   ),
 })
@@ -17,19 +19,55 @@ const at = <P extends string>(path: P) => ({ getParentRoute: () => root, path })
 
 const routes = [
   createRoute({ ...at('/'), component: Fleet }),
-  createRoute({ ...at('/models/$model'), component: lazyRouteComponent(() => import('./screens/model/model.tsx'), 'Model') }),
-  createRoute({ ...at('/models/$model/$tab'), component: lazyRouteComponent(() => import('./screens/model/model.tsx'), 'Model') }),
-  createRoute({ ...at('/predictions/$id'), component: lazyRouteComponent(() => import('./screens/why.tsx'), 'WhyScreen') }),
-  createRoute({ ...at('/data'), component: lazyRouteComponent(() => import('./screens/datasets.tsx'), 'Datasets') }),
-  createRoute({ ...at('/data/$dataset'), component: lazyRouteComponent(() => import('./screens/dataset.tsx'), 'Dataset') }),
-  createRoute({ ...at('/data/$dataset/versions/$digest'), component: lazyRouteComponent(() => import('./screens/dataset-version.tsx'), 'DatasetVersion') }),
-  createRoute({ ...at('/data/$dataset/diff'), component: lazyRouteComponent(() => import('./screens/dataset-diff.tsx'), 'Diff') }),
-  createRoute({ ...at('/alerts'), component: lazyRouteComponent(() => import('./screens/alerts.tsx'), 'Alerts') }),
+  createRoute({
+    ...at('/models/$model'),
+    component: lazyRouteComponent(() => import('./screens/model/model.tsx'), 'Model'),
+  }),
+  createRoute({
+    ...at('/models/$model/$tab'),
+    component: lazyRouteComponent(() => import('./screens/model/model.tsx'), 'Model'),
+  }),
+  createRoute({
+    ...at('/predictions/$id'),
+    component: lazyRouteComponent(() => import('./screens/why.tsx'), 'WhyScreen'),
+  }),
+  createRoute({
+    ...at('/data'),
+    component: lazyRouteComponent(() => import('./screens/datasets.tsx'), 'Datasets'),
+  }),
+  createRoute({
+    ...at('/data/$dataset'),
+    component: lazyRouteComponent(() => import('./screens/dataset.tsx'), 'Dataset'),
+  }),
+  createRoute({
+    ...at('/data/$dataset/versions/$digest'),
+    component: lazyRouteComponent(() => import('./screens/dataset-version.tsx'), 'DatasetVersion'),
+  }),
+  createRoute({
+    ...at('/data/$dataset/diff'),
+    component: lazyRouteComponent(() => import('./screens/dataset-diff.tsx'), 'Diff'),
+  }),
+  createRoute({
+    ...at('/alerts'),
+    component: lazyRouteComponent(() => import('./screens/alerts.tsx'), 'Alerts'),
+  }),
   createRoute({ ...at('/runs'), component: lazyRouteComponent(() => import('./screens/runs.tsx'), 'Runs') }),
-  createRoute({ ...at('/journal'), component: lazyRouteComponent(() => import('./screens/journal.tsx'), 'Journal') }),
-  createRoute({ ...at('/playground/$model'), component: lazyRouteComponent(() => import('./screens/playground.tsx'), 'PlaygroundScreen') }),
-  createRoute({ ...at('/backtest/$model'), component: lazyRouteComponent(() => import('./screens/backtest.tsx'), 'BacktestScreen') }),
-  createRoute({ ...at('/settings'), component: lazyRouteComponent(() => import('./screens/settings.tsx'), 'Settings') }),
+  createRoute({
+    ...at('/journal'),
+    component: lazyRouteComponent(() => import('./screens/journal.tsx'), 'Journal'),
+  }),
+  createRoute({
+    ...at('/playground/$model'),
+    component: lazyRouteComponent(() => import('./screens/playground.tsx'), 'PlaygroundScreen'),
+  }),
+  createRoute({
+    ...at('/backtest/$model'),
+    component: lazyRouteComponent(() => import('./screens/backtest.tsx'), 'BacktestScreen'),
+  }),
+  createRoute({
+    ...at('/settings'),
+    component: lazyRouteComponent(() => import('./screens/settings.tsx'), 'Settings'),
+  }),
 ]
 
 /** Search values are plain text in the address: `?sort=rows`, never JSON. */
@@ -39,7 +77,8 @@ function readSearch(text: string): Record<string, string> {
 
 function writeSearch(search: Record<string, unknown>): string {
   const params = new URLSearchParams()
-  for (const [key, value] of Object.entries(search)) if (value !== undefined && value !== null) params.set(key, String(value))
+  for (const [key, value] of Object.entries(search))
+    if (value !== undefined && value !== null) params.set(key, String(value))
   const text = params.toString()
   return text === '' ? '' : `?${text}`
 }

@@ -1,7 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { paired, peakOver, totalOf } from '../../console/src/charts/histogram-bins.ts'
-import { busyScale, extent, forceSteps, linear, linePath, riverBands, ticks, wilson } from '../../console/src/charts/scale.ts'
+import {
+  busyScale,
+  extent,
+  forceSteps,
+  linear,
+  linePath,
+  riverBands,
+  ticks,
+  wilson,
+} from '../../console/src/charts/scale.ts'
 
 describe('scales', () => {
   it('puts a domain of one point in the middle', () => {
@@ -18,11 +27,16 @@ describe('scales', () => {
   it('chooses round ticks inside the domain', () => {
     expect(ticks([0.631, 0.682], 5)).toEqual([0.64, 0.65, 0.66, 0.67, 0.68])
     fc.assert(
-      fc.property(fc.double({ min: -1e6, max: 1e6, noNaN: true }), fc.double({ min: 1e-3, max: 1e6, noNaN: true }), (from, span) => {
-        const marks = ticks([from, from + span], 5)
-        expect(marks.length).toBeLessThanOrEqual(7)
-        for (const mark of marks) expect(mark >= from - span * 1e-6 && mark <= from + span * (1 + 1e-6)).toBe(true)
-      }),
+      fc.property(
+        fc.double({ min: -1e6, max: 1e6, noNaN: true }),
+        fc.double({ min: 1e-3, max: 1e6, noNaN: true }),
+        (from, span) => {
+          const marks = ticks([from, from + span], 5)
+          expect(marks.length).toBeLessThanOrEqual(7)
+          for (const mark of marks)
+            expect(mark >= from - span * 1e-6 && mark <= from + span * (1 + 1e-6)).toBe(true)
+        },
+      ),
     )
   })
 
@@ -31,7 +45,11 @@ describe('scales', () => {
   })
 
   it('cuts idle time from the line of runs', () => {
-    const at = busyScale([[0, 10], [1000, 1010], [5, 8]])
+    const at = busyScale([
+      [0, 10],
+      [1000, 1010],
+      [5, 8],
+    ])
     expect(at(0)).toBe(0)
     expect(at(10)).toBeCloseTo(49)
     expect(at(1000)).toBeCloseTo(51)
@@ -49,16 +67,25 @@ describe('scales', () => {
 })
 
 describe('the walk from base to score', () => {
-  const part = fc.record({ feature: fc.string(), value: fc.constant(null), contribution: fc.double({ min: -5, max: 5, noNaN: true }) })
+  const part = fc.record({
+    feature: fc.string(),
+    value: fc.constant(null),
+    contribution: fc.double({ min: -5, max: 5, noNaN: true }),
+  })
 
   it('ends at base plus all contributions, however many are folded together', () => {
     fc.assert(
-      fc.property(fc.double({ min: -3, max: 3, noNaN: true }), fc.array(part, { minLength: 1, maxLength: 30 }), fc.integer({ min: 2, max: 12 }), (base, parts, most) => {
-        const steps = forceSteps(base, parts, most)
-        const sum = parts.reduce((s, p) => s + p.contribution, base)
-        expect(steps.length).toBeLessThanOrEqual(most)
-        expect(steps.at(-1)?.to).toBeCloseTo(sum, 9)
-      }),
+      fc.property(
+        fc.double({ min: -3, max: 3, noNaN: true }),
+        fc.array(part, { minLength: 1, maxLength: 30 }),
+        fc.integer({ min: 2, max: 12 }),
+        (base, parts, most) => {
+          const steps = forceSteps(base, parts, most)
+          const sum = parts.reduce((s, p) => s + p.contribution, base)
+          expect(steps.length).toBeLessThanOrEqual(most)
+          expect(steps.at(-1)?.to).toBeCloseTo(sum, 9)
+        },
+      ),
     )
   })
 
@@ -71,8 +98,20 @@ describe('the walk from base to score', () => {
 describe('the traffic river', () => {
   const canary = [
     { at: 0, routes: [{ version: 1, role: 'live', weight: 1 }] },
-    { at: 10, routes: [{ version: 2, role: 'canary', weight: 0.1 }, { version: 1, role: 'live', weight: 0.9 }] },
-    { at: 20, routes: [{ version: 2, role: 'live', weight: 1 }, { version: 3, role: 'shadow', weight: 0 }] },
+    {
+      at: 10,
+      routes: [
+        { version: 2, role: 'canary', weight: 0.1 },
+        { version: 1, role: 'live', weight: 0.9 },
+      ],
+    },
+    {
+      at: 20,
+      routes: [
+        { version: 2, role: 'live', weight: 1 },
+        { version: 3, role: 'shadow', weight: 0 },
+      ],
+    },
   ]
 
   it('stacks the answering versions and leaves shadows out', () => {
@@ -91,22 +130,40 @@ describe('the traffic river', () => {
 
 describe('paired histograms', () => {
   it('compares shares, not counts', () => {
-    const bins = paired({ kind: 'numeric', edges: [0, 1, 2], counts: [30, 10], nulls: 0 }, { kind: 'numeric', edges: [0, 1, 2], counts: [1, 3], nulls: 0 })
+    const bins = paired(
+      { kind: 'numeric', edges: [0, 1, 2], counts: [30, 10], nulls: 0 },
+      { kind: 'numeric', edges: [0, 1, 2], counts: [1, 3], nulls: 0 },
+    )
     expect(bins.reference).toEqual([0.75, 0.25])
     expect(bins.current).toEqual([0.25, 0.75])
     expect(peakOver(bins.current, bins.reference)).toBe(1)
   })
 
   it('gives missing values a bin of their own when there are any', () => {
-    const bins = paired({ kind: 'numeric', edges: [0, 1], counts: [8], nulls: 2 }, { kind: 'numeric', edges: [0, 1], counts: [5], nulls: 0 })
+    const bins = paired(
+      { kind: 'numeric', edges: [0, 1], counts: [8], nulls: 2 },
+      { kind: 'numeric', edges: [0, 1], counts: [5], nulls: 0 },
+    )
     expect(bins.labels.at(-1)).toBe('missing')
     expect(bins.reference).toEqual([0.8, 0.2])
     expect(bins.current).toEqual([1, 0])
   })
 
   it('lines categories up by name and keeps the order of few', () => {
-    const reference = { kind: 'category' as const, categories: ['Mon', 'Tue'], counts: [1, 3], other: 0, nulls: 0 }
-    const current = { kind: 'category' as const, categories: ['Tue', 'Wed'], counts: [2, 2], other: 4, nulls: 0 }
+    const reference = {
+      kind: 'category' as const,
+      categories: ['Mon', 'Tue'],
+      counts: [1, 3],
+      other: 0,
+      nulls: 0,
+    }
+    const current = {
+      kind: 'category' as const,
+      categories: ['Tue', 'Wed'],
+      counts: [2, 2],
+      other: 4,
+      nulls: 0,
+    }
     const bins = paired(reference, current)
     expect(bins.labels).toEqual(['Mon', 'Tue', 'Wed'])
     expect(bins.current).toEqual([0, 0.25, 0.25])

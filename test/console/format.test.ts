@@ -10,18 +10,17 @@ describe('numbers', () => {
   it('groups thousands and marks what is not known by a dash', () => {
     expect(numbers.count(1234567)).toBe('1,234,567')
     expect(numbers.count(-12)).toBe('\u221212')
-    expect([numbers.count(null), numbers.metric(undefined), numbers.share(Number.NaN)]).toEqual(['–', '–', '–'])
+    expect([numbers.count(null), numbers.metric(undefined), numbers.share(Number.NaN)]).toEqual([
+      '–',
+      '–',
+      '–',
+    ])
   })
 
   it('shortens large counts to three digits with a unit', () => {
-    expect([9999, 12_345, 999_499, 999_500, 2_999_999, 1_204_000_000].map((n) => plain(numbers.compact(n)))).toEqual([
-      '9,999',
-      '12.3 k',
-      '999 k',
-      '1.00 M',
-      '3.00 M',
-      '1.20 G',
-    ])
+    expect(
+      [9999, 12_345, 999_499, 999_500, 2_999_999, 1_204_000_000].map((n) => plain(numbers.compact(n))),
+    ).toEqual(['9,999', '12.3 k', '999 k', '1.00 M', '3.00 M', '1.20 G'])
   })
 
   it('never rounds a metric to 0 or 1 that it is not', () => {
@@ -37,17 +36,36 @@ describe('numbers', () => {
   })
 
   it('gives shares below one per cent a second decimal', () => {
-    expect([0.2143, 0.0002, 0, 1].map((v) => plain(numbers.share(v)))).toEqual(['21.4 %', '0.02 %', '0.0 %', '100.0 %'])
+    expect([0.2143, 0.0002, 0, 1].map((v) => plain(numbers.share(v)))).toEqual([
+      '21.4 %',
+      '0.02 %',
+      '0.0 %',
+      '100.0 %',
+    ])
     expect([1, 0.1, 0.015].map((v) => plain(numbers.weight(v)))).toEqual(['100 %', '10 %', '1.5 %'])
   })
 
   it('writes bytes and latencies with the unit that fits', () => {
-    expect([999, 41_200_312, 812_300_112, 1_500_000_000].map((n) => plain(numbers.bytes(n)))).toEqual(['999 B', '41.2 MB', '812 MB', '1.50 GB'])
-    expect([0.41, 1.04, 12.4, 1200].map((n) => plain(numbers.latency(n)))).toEqual(['410 µs', '1.0 ms', '12 ms', '1.2 s'])
+    expect([999, 41_200_312, 812_300_112, 1_500_000_000].map((n) => plain(numbers.bytes(n)))).toEqual([
+      '999 B',
+      '41.2 MB',
+      '812 MB',
+      '1.50 GB',
+    ])
+    expect([0.41, 1.04, 12.4, 1200].map((n) => plain(numbers.latency(n)))).toEqual([
+      '410 µs',
+      '1.0 ms',
+      '12 ms',
+      '1.2 s',
+    ])
   })
 
   it('keeps the sign of a difference', () => {
-    expect([numbers.signed(0.0041), numbers.signed(-0.061), numbers.signed(0)]).toEqual(['+0.004', '\u22120.061', '0'])
+    expect([numbers.signed(0.0041), numbers.signed(-0.061), numbers.signed(0)]).toEqual([
+      '+0.004',
+      '\u22120.061',
+      '0',
+    ])
   })
 })
 
@@ -56,13 +74,25 @@ describe('times', () => {
 
   it('says how long ago in one unit and gives the date after a month', () => {
     const ago = (ms: number) => times.relative(now - ms, now)
-    expect([2_000, 42_000, 9 * 60_000, 26 * 3_600_000].map(ago)).toEqual(['now', '42 s ago', '9 m ago', '1 d ago'])
+    expect([2_000, 42_000, 9 * 60_000, 26 * 3_600_000].map(ago)).toEqual([
+      'now',
+      '42 s ago',
+      '9 m ago',
+      '1 d ago',
+    ])
     expect(ago(40 * times.DAY)).toBe('14 Oct 2026')
     expect(times.relative(now + 180_000, now)).toBe('in 3 m')
   })
 
   it('writes durations in two units at most', () => {
-    expect([640, 4_520, 42_000, 252_000, 18 * 60_000, 4_210_000].map(times.duration)).toEqual(['640 ms', '4.5 s', '42 s', '4 m 12 s', '18 m', '1 h 10 m'])
+    expect([640, 4_520, 42_000, 252_000, 18 * 60_000, 4_210_000].map(times.duration)).toEqual([
+      '640 ms',
+      '4.5 s',
+      '42 s',
+      '4 m 12 s',
+      '18 m',
+      '1 h 10 m',
+    ])
     expect(times.duration(null)).toBe('–')
   })
 
@@ -77,7 +107,14 @@ describe('times', () => {
 
 describe('csv', () => {
   it('quotes what would break a row and disarms what would begin a formula', () => {
-    const text = toCsv({ columns: ['a', 'b'], rows: [['x,"y"\nz', -1.5], ['=SUM(A1)', null], ['-2', true]] })
+    const text = toCsv({
+      columns: ['a', 'b'],
+      rows: [
+        ['x,"y"\nz', -1.5],
+        ['=SUM(A1)', null],
+        ['-2', true],
+      ],
+    })
     expect(text).toBe('a,b\r\n"x,""y""\nz",-1.5\r\n\'=SUM(A1),\r\n\'-2,true')
   })
 })

@@ -3,12 +3,19 @@ import { describe, expect, it } from 'vitest'
 import { sseReader } from '../../console/src/api/sse.ts'
 import type { Alert } from '../../console/src/api/types.ts'
 import { alertsSentence, list, needsPerson } from '../../console/src/format/sentences.ts'
-import { commandFor, parseField, readAnswer, readExplanation, requestBody } from '../../console/src/screens/playground-request.ts'
+import {
+  commandFor,
+  parseField,
+  readAnswer,
+  readExplanation,
+  requestBody,
+} from '../../console/src/screens/playground-request.ts'
 import { hrefs, subjectHref } from '../../console/src/shell/hrefs.ts'
 import { rank } from '../../console/src/shell/rank.ts'
 
 describe('server-sent events', () => {
-  const stream = 'event: pulse\ndata: {"a":1}\n\n: keep alive\n\nevent: journal\r\ndata: one\r\ndata: two\r\n\r\n'
+  const stream =
+    'event: pulse\ndata: {"a":1}\n\n: keep alive\n\nevent: journal\r\ndata: one\r\ndata: two\r\n\r\n'
   const events = [
     { event: 'pulse', data: '{"a":1}' },
     { event: 'journal', data: 'one\ntwo' },
@@ -65,7 +72,9 @@ describe('the playground’s request', () => {
   })
 
   it('finds the example by its keys when the values differ', () => {
-    expect(requestBody(`curl -d '{"inputs":{"origin":"LAX","distance":5}}'`, examples, row)).toEqual({ inputs: row })
+    expect(requestBody(`curl -d '{"inputs":{"origin":"LAX","distance":5}}'`, examples, row)).toEqual({
+      inputs: row,
+    })
   })
 
   it('writes the command so that a shell gives back the same body', () => {
@@ -75,9 +84,19 @@ describe('the playground’s request', () => {
   })
 
   it('reads answers of the plain route and of protocol V2', () => {
-    expect(readAnswer({ id: 'a', output: 0.3, version: 12, route: 'live' })).toEqual({ id: 'a', output: 0.3, version: 12, member: null, route: 'live' })
-    expect(readAnswer({ predictions: [{ id: 'b', output: 1.5, member: 'late/ATL' }], version: 2 })).toMatchObject({ id: 'b', output: 1.5, version: 2, member: 'late/ATL' })
-    expect(readAnswer({ id: 'c', model_version: '7', outputs: [{ name: 'late', data: [0.25] }] })).toMatchObject({ id: 'c', output: 0.25, version: 7 })
+    expect(readAnswer({ id: 'a', output: 0.3, version: 12, route: 'live' })).toEqual({
+      id: 'a',
+      output: 0.3,
+      version: 12,
+      member: null,
+      route: 'live',
+    })
+    expect(
+      readAnswer({ predictions: [{ id: 'b', output: 1.5, member: 'late/ATL' }], version: 2 }),
+    ).toMatchObject({ id: 'b', output: 1.5, version: 2, member: 'late/ATL' })
+    expect(
+      readAnswer({ id: 'c', model_version: '7', outputs: [{ name: 'late', data: [0.25] }] }),
+    ).toMatchObject({ id: 'c', output: 0.25, version: 7 })
     expect(readAnswer(null).output).toBeNull()
   })
 
@@ -94,7 +113,9 @@ describe('the playground’s request', () => {
     expect(parseField(int, 'far').problem).toContain('got “far”')
     expect(parseField(int, ' ').problem).toBe('distance is needed')
     expect(parseField({ ...int, nullable: true }, '')).toEqual({ value: null, problem: null })
-    expect(parseField({ name: 'at', type: 'time', nullable: false }, 'soon').problem).toContain('must be a time')
+    expect(parseField({ name: 'at', type: 'time', nullable: false }, 'soon').problem).toContain(
+      'must be a time',
+    )
   })
 })
 
@@ -102,7 +123,17 @@ describe('sentences', () => {
   const alert = (dedupeKey: string, part: Partial<Alert>): Alert => ({
     kind: 'Alert',
     id: dedupeKey,
-    finding: { kind: 'Finding', check: 'drift', subject: 'models/late', value: 1, limit: '<= 0', n: 1, verdict: 'fail', message: 'moved', at: 0 },
+    finding: {
+      kind: 'Finding',
+      check: 'drift',
+      subject: 'models/late',
+      value: 1,
+      limit: '<= 0',
+      n: 1,
+      verdict: 'fail',
+      message: 'moved',
+      at: 0,
+    },
     owner: 'ml@example.com',
     runbook: 'drift.md',
     dedupeKey,
@@ -113,13 +144,23 @@ describe('sentences', () => {
   })
 
   it('count stories, not alerts, and ask for a person only where the loop has not acted', () => {
-    const alerts = [alert('a', {}), alert('a', {}), alert('b', { action: 'retrained' }), alert('c', { state: 'acknowledged' }), alert('d', { state: 'resolved' })]
+    const alerts = [
+      alert('a', {}),
+      alert('a', {}),
+      alert('b', { action: 'retrained' }),
+      alert('c', { state: 'acknowledged' }),
+      alert('d', { state: 'resolved' }),
+    ]
     expect(alertsSentence(alerts)).toBe('1 story needs a person; 1 the loop is handling; 1 acknowledged.')
     expect(alerts.filter(needsPerson)).toHaveLength(2)
     expect(alertsSentence([])).toBe('Nothing needs you: no alert is open.')
   })
 
   it('list names and say how many are left out', () => {
-    expect([list(['a'], 3), list(['a', 'b'], 3), list(['a', 'b', 'c', 'd'], 2)]).toEqual(['a', 'a and b', 'a, b and 2 more'])
+    expect([list(['a'], 3), list(['a', 'b'], 3), list(['a', 'b', 'c', 'd'], 2)]).toEqual([
+      'a',
+      'a and b',
+      'a, b and 2 more',
+    ])
   })
 })

@@ -71,7 +71,8 @@ async function reach(path: string, init: RequestInit): Promise<Response> {
 async function problem(response: Response): Promise<ApiError> {
   const body = await response.json().catch(() => null)
   const text = (key: string) => (typeof body?.[key] === 'string' ? (body[key] as string) : null)
-  const fix = response.status === 401 ? 'give this tab a token: Settings, access token' : 'look at the server’s log'
+  const fix =
+    response.status === 401 ? 'give this tab a token: Settings, access token' : 'look at the server’s log'
   return new ApiError(
     response.status,
     text('code') ?? `HTTP ${response.status}`,

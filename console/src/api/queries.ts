@@ -31,24 +31,33 @@ export const fleetQuery = () => asked<Fleet>(['fleet'], '/api/fleet')
 export const modelQuery = (model: string) => asked<ModelPage>(['model', model], `/api/models/${seg(model)}`)
 export const playgroundQuery = (model: string) =>
   asked<Playground>(['playground', model], `/api/models/${seg(model)}/playground`)
-export const bundleQuery = (digest: string) => asked<BundleDetail>(['bundle', digest], `/api/bundles/${seg(digest)}`)
+export const bundleQuery = (digest: string) =>
+  asked<BundleDetail>(['bundle', digest], `/api/bundles/${seg(digest)}`)
 export const versionQuery = (digest: string) =>
   asked<VersionDetail>(['version', digest], `/api/versions/${seg(digest)}`)
 export const datasetsQuery = () => asked<DatasetRow[]>(['datasets'], '/api/datasets')
-export const datasetQuery = (dataset: string) => asked<DatasetPage>(['dataset', dataset], `/api/datasets/${seg(dataset)}`)
+export const datasetQuery = (dataset: string) =>
+  asked<DatasetPage>(['dataset', dataset], `/api/datasets/${seg(dataset)}`)
 export const datasetVersionQuery = (dataset: string, digest: string) =>
-  asked<DatasetVersionPage>(['dataset', dataset, digest], `/api/datasets/${seg(dataset)}/versions/${seg(digest)}`)
+  asked<DatasetVersionPage>(
+    ['dataset', dataset, digest],
+    `/api/datasets/${seg(dataset)}/versions/${seg(digest)}`,
+  )
 export const quarantineQuery = (dataset: string, digest: string, limit: number) =>
   asked<QuarantineRows>(
     ['quarantine', dataset, digest, limit],
     `/api/datasets/${seg(dataset)}/versions/${seg(digest)}/quarantine?limit=${limit}`,
   )
 export const diffQuery = (dataset: string, from: string, to: string) =>
-  asked<DatasetDiff>(['diff', dataset, from, to], `/api/datasets/${seg(dataset)}/diff?from=${seg(from)}&to=${seg(to)}`)
+  asked<DatasetDiff>(
+    ['diff', dataset, from, to],
+    `/api/datasets/${seg(dataset)}/diff?from=${seg(from)}&to=${seg(to)}`,
+  )
 export const alertsQuery = () => asked<Alert[]>(['alerts'], '/api/alerts')
 export const runsQuery = (limit: number) => asked<RunRow[]>(['runs', limit], `/api/runs?limit=${limit}`)
 export const whyQuery = (id: string) => asked<Why>(['why', id], `/api/predictions/${seg(id)}`)
-export const backtestQuery = (model: string) => asked<Backtest | null>(['backtest', model], `/api/backtest/${seg(model)}`)
+export const backtestQuery = (model: string) =>
+  asked<Backtest | null>(['backtest', model], `/api/backtest/${seg(model)}`)
 export const statusQuery = () => asked<Status>(['status'], '/api/status')
 
 export interface MemberAsk {

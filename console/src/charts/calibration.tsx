@@ -9,8 +9,12 @@ const SIZE = 340
 const PAD = { left: 44, right: 12, top: 12, bottom: 36 }
 
 export function Calibration({ points, binary }: { points: Points; binary: boolean }) {
-  const reach = extent(points.flatMap((p) => [p.meanPredicted, p.meanActual]), 0.1)
-  if (reach === null) return <p className="note">No calibration yet: it needs answered predictions with outcomes.</p>
+  const reach = extent(
+    points.flatMap((p) => [p.meanPredicted, p.meanActual]),
+    0.1,
+  )
+  if (reach === null)
+    return <p className="note">No calibration yet: it needs answered predictions with outcomes.</p>
   const domain: [number, number] = [binary ? 0 : reach[0], binary ? Math.min(1, reach[1]) : reach[1]]
   const x = linear(domain, [PAD.left, SIZE - PAD.right])
   const y = linear(domain, [SIZE - PAD.bottom, PAD.top])
@@ -30,14 +34,38 @@ export function Calibration({ points, binary }: { points: Points; binary: boolea
           </text>
         </g>
       ))}
-      <line x1={x(domain[0])} y1={y(domain[0])} x2={x(domain[1])} y2={y(domain[1])} stroke="var(--faint)" strokeDasharray="4 4" />
-      <path d={points.map((p, i) => `${i === 0 ? 'M' : 'L'}${x(p.meanPredicted)} ${y(p.meanActual)}`).join('')} fill="none" stroke="var(--accent-line)" strokeWidth="1.500" />
+      <line
+        x1={x(domain[0])}
+        y1={y(domain[0])}
+        x2={x(domain[1])}
+        y2={y(domain[1])}
+        stroke="var(--faint)"
+        strokeDasharray="4 4"
+      />
+      <path
+        d={points.map((p, i) => `${i === 0 ? 'M' : 'L'}${x(p.meanPredicted)} ${y(p.meanActual)}`).join('')}
+        fill="none"
+        stroke="var(--accent-line)"
+        strokeWidth="1.500"
+      />
       {points.map((p) => {
         const [low, high] = binary ? wilson(p.meanActual, p.n) : [p.meanActual, p.meanActual]
         return (
           <g key={p.meanPredicted}>
-            <line x1={x(p.meanPredicted)} x2={x(p.meanPredicted)} y1={y(low)} y2={y(Math.min(domain[1], high))} stroke="var(--accent)" strokeWidth="1.500" />
-            <circle cx={x(p.meanPredicted)} cy={y(p.meanActual)} r={2.500 + 4 * Math.sqrt(p.n / most)} fill="var(--accent)">
+            <line
+              x1={x(p.meanPredicted)}
+              x2={x(p.meanPredicted)}
+              y1={y(low)}
+              y2={y(Math.min(domain[1], high))}
+              stroke="var(--accent)"
+              strokeWidth="1.500"
+            />
+            <circle
+              cx={x(p.meanPredicted)}
+              cy={y(p.meanActual)}
+              r={2.5 + 4 * Math.sqrt(p.n / most)}
+              fill="var(--accent)"
+            >
               <title>{`says ${write(p.meanPredicted)}, happens ${write(p.meanActual)}, n ${count(p.n)}`}</title>
             </circle>
           </g>

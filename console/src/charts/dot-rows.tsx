@@ -20,7 +20,8 @@ interface DotRowsProps {
 }
 
 export function DotRows({ rows, against, write = metric, domain }: DotRowsProps) {
-  const span = domain ?? extent([...rows.flatMap((r) => [r.value, ...(r.interval ?? [])]), against?.value], 0.08) ?? [0, 1]
+  const span = domain ??
+    extent([...rows.flatMap((r) => [r.value, ...(r.interval ?? [])]), against?.value], 0.08) ?? [0, 1]
   const at = linear(span, [0, 100])
   const marks = ticks(span, 4)
   return (
@@ -52,12 +53,25 @@ export function DotRows({ rows, against, write = metric, domain }: DotRowsProps)
               <i key={tick} className="dot-grid" style={{ left: `${at(tick)}%` }} />
             ))}
             {against && <i className="dot-against" style={{ left: `${at(against.value)}%` }} />}
-            {row.interval && <i className="dot-range" style={{ left: `${at(row.interval[0])}%`, width: `${at(row.interval[1]) - at(row.interval[0])}%` }} />}
+            {row.interval && (
+              <i
+                className="dot-range"
+                style={{
+                  left: `${at(row.interval[0])}%`,
+                  width: `${at(row.interval[1]) - at(row.interval[0])}%`,
+                }}
+              />
+            )}
             <i className="dot" style={{ left: `${at(row.value)}%` }} />
           </span>
           <span className="num">
             {write(row.value)}
-            {row.n !== undefined && <span className="sr"> {row.interval ? interval(row.interval, write) : ''}, n {count(row.n)}</span>}
+            {row.n !== undefined && (
+              <span className="sr">
+                {' '}
+                {row.interval ? interval(row.interval, write) : ''}, n {count(row.n)}
+              </span>
+            )}
           </span>
         </div>
       ))}

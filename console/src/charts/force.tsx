@@ -1,7 +1,7 @@
 /** A prediction as a walk: from what the model says of everyone (base), feature by feature, to what it says of this one. */
 import type { Explanation } from '../api/types.ts'
 import { metric, plain, signed } from '../format/numbers.ts'
-import { type ForceStep, extent, forceSteps, linear } from './scale.ts'
+import { extent, type ForceStep, forceSteps, linear } from './scale.ts'
 
 const STEPS_MAX = 12
 
@@ -42,7 +42,10 @@ function ForceRow({ step, at, given }: { step: ForceStep; at: At; given: unknown
       </div>
       <div className="force-lane" aria-hidden="true">
         <i className="force-link" style={{ left: `${at(step.from)}%` }} />
-        <i className={up ? 'force-bar force-up' : 'force-bar force-down'} style={{ left: `${left}%`, width: `${wide}%` }} />
+        <i
+          className={up ? 'force-bar force-up' : 'force-bar force-down'}
+          style={{ left: `${left}%`, width: `${wide}%` }}
+        />
       </div>
       <div className="num">
         {signed(step.contribution)} <span className="sr">{up ? 'raises' : 'lowers'} the score</span>
@@ -51,7 +54,19 @@ function ForceRow({ step, at, given }: { step: ForceStep; at: At; given: unknown
   )
 }
 
-function ForceEnd({ name, note, value, at, output }: { name: string; note: string; value: number; at: At; output?: number | null }) {
+function ForceEnd({
+  name,
+  note,
+  value,
+  at,
+  output,
+}: {
+  name: string
+  note: string
+  value: number
+  at: At
+  output?: number | null
+}) {
   return (
     <div className="force-row force-end">
       <div className="force-name cut">
@@ -62,14 +77,20 @@ function ForceEnd({ name, note, value, at, output }: { name: string; note: strin
       </div>
       <div className="num">
         {metric(value)}
-        {output !== undefined && output !== null && <strong className="force-output"> → {metric(output)}</strong>}
+        {output !== undefined && output !== null && (
+          <strong className="force-output"> → {metric(output)}</strong>
+        )}
       </div>
     </div>
   )
 }
 
 /** Mean absolute contribution by feature as bars with their names: what the model leans on. */
-export function ImportanceBars({ importance }: { importance: readonly { feature: string; meanAbs: number }[] }) {
+export function ImportanceBars({
+  importance,
+}: {
+  importance: readonly { feature: string; meanAbs: number }[]
+}) {
   const top = Math.max(...importance.map((f) => f.meanAbs), 1e-9)
   return (
     <ol className="bars">

@@ -30,11 +30,16 @@ function pairedNumbers(
   reference: Extract<Histogram, { kind: 'numeric' }>,
   current: Extract<Histogram, { kind: 'numeric' }>,
 ): PairedBins {
-  const labels = reference.counts.map((_, i) => `${plain(reference.edges[i])} to ${plain(reference.edges[i + 1])}`)
+  const labels = reference.counts.map(
+    (_, i) => `${plain(reference.edges[i])} to ${plain(reference.edges[i + 1])}`,
+  )
   const bins: PairedBins = {
     labels,
     reference: shares(reference.counts, totalOf(reference)),
-    current: shares(labels.map((_, i) => current.counts[i] ?? 0), totalOf(current)),
+    current: shares(
+      labels.map((_, i) => current.counts[i] ?? 0),
+      totalOf(current),
+    ),
     kind: 'numeric',
   }
   return withMissing(bins, reference, current)
@@ -45,7 +50,10 @@ function pairedNames(reference: Histogram, current: Histogram): PairedBins {
   const after = byName(current)
   const names = [...new Set([...before.keys(), ...after.keys()])]
   const size = (name: string) => Math.max(before.get(name) ?? 0, after.get(name) ?? 0)
-  const labels = names.length <= NAMES_IN_ORDER_MAX ? names : names.sort((a, b) => size(b) - size(a)).slice(0, CATEGORIES_MAX)
+  const labels =
+    names.length <= NAMES_IN_ORDER_MAX
+      ? names
+      : names.sort((a, b) => size(b) - size(a)).slice(0, CATEGORIES_MAX)
   const bins: PairedBins = {
     labels,
     reference: labels.map((name) => before.get(name) ?? 0),
@@ -57,7 +65,8 @@ function pairedNames(reference: Histogram, current: Histogram): PairedBins {
 
 function byName(histogram: Histogram): Map<string, number> {
   const total = totalOf(histogram)
-  const names = histogram.kind === 'category' ? histogram.categories : histogram.counts.map((_, i) => `bin ${i + 1}`)
+  const names =
+    histogram.kind === 'category' ? histogram.categories : histogram.counts.map((_, i) => `bin ${i + 1}`)
   return new Map(names.map((name, i) => [name, total === 0 ? 0 : (histogram.counts[i] ?? 0) / total]))
 }
 

@@ -5,18 +5,41 @@ import { type PairedBins, paired, peakOver, totalOf } from './histogram-bins.ts'
 import { linear } from './scale.ts'
 
 /** One distribution as bars; missing values are not drawn, the profile tells them beside it. */
-export function HistogramStrip({ histogram, width = 148, height = 28, label }: { histogram: Histogram; width?: number; height?: number; label: string }) {
+export function HistogramStrip({
+  histogram,
+  width = 148,
+  height = 28,
+  label,
+}: {
+  histogram: Histogram
+  width?: number
+  height?: number
+  label: string
+}) {
   const bars = histogram.kind === 'category' ? histogram.counts.slice(0, 16) : histogram.counts
   const top = Math.max(1, ...bars)
   const step = width / Math.max(1, bars.length)
   const gap = histogram.kind === 'category' ? Math.min(3, step * 0.25) : Math.min(1, step * 0.1)
   return (
-    <svg className="strip" width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="img" aria-label={label}>
+    <svg
+      className="strip"
+      width={width}
+      height={height}
+      viewBox={`0 0 ${width} ${height}`}
+      role="img"
+      aria-label={label}
+    >
       {bars.map((n, i) => {
         const tall = n === 0 ? 0 : Math.max(1.2, (n / top) * (height - 2))
         return (
-          // biome-ignore lint/suspicious/noArrayIndexKey: bins have no other name
-          <rect key={i} x={i * step} width={Math.max(0.8, step - gap)} y={height - 1 - tall} height={tall} fill="var(--reference)">
+          <rect
+            key={binName(histogram, i)}
+            x={i * step}
+            width={Math.max(0.8, step - gap)}
+            y={height - 1 - tall}
+            height={tall}
+            fill="var(--reference)"
+          >
             <title>{`${binName(histogram, i)}: ${share(n / Math.max(1, totalOf(histogram)))}`}</title>
           </rect>
         )
@@ -37,7 +60,17 @@ const BASE = 96
 const TOP = 16
 
 /** Reference (grey area) against now (indigo line or bars), both as shares of their rows on one scale from zero. */
-export function HistogramPair({ reference, current, name, top }: { reference: Histogram; current: Histogram; name: string; top?: number }) {
+export function HistogramPair({
+  reference,
+  current,
+  name,
+  top,
+}: {
+  reference: Histogram
+  current: Histogram
+  name: string
+  top?: number
+}) {
   const bins = paired(reference, current)
   const high = top ?? Math.max(...bins.reference, ...bins.current, 0.0001)
   const y = linear([0, high], [BASE, TOP])
@@ -56,10 +89,19 @@ type YScale = (share: number) => number
 
 function Steps({ bins, y }: { bins: PairedBins; y: YScale }) {
   const step = W / bins.labels.length
-  const outline = (values: readonly number[]) => values.map((v, i) => `${i === 0 ? 'M' : 'L'}${(i * step).toFixed(1)} ${y(v).toFixed(1)}H${((i + 1) * step).toFixed(1)}`).join('')
+  const outline = (values: readonly number[]) =>
+    values
+      .map(
+        (v, i) =>
+          `${i === 0 ? 'M' : 'L'}${(i * step).toFixed(1)} ${y(v).toFixed(1)}H${((i + 1) * step).toFixed(1)}`,
+      )
+      .join('')
   return (
     <>
-      <path d={`M0 ${BASE}${outline(bins.reference).replace('M', 'L')}L${W} ${BASE}Z`} fill="var(--reference-wash)" />
+      <path
+        d={`M0 ${BASE}${outline(bins.reference).replace('M', 'L')}L${W} ${BASE}Z`}
+        fill="var(--reference-wash)"
+      />
       <path d={outline(bins.reference)} fill="none" stroke="var(--reference)" strokeWidth="1.200" />
       <path d={outline(bins.current)} fill="none" stroke="var(--accent)" strokeWidth="1.800" />
     </>
@@ -75,7 +117,14 @@ function Bars({ bins, y }: { bins: PairedBins; y: YScale }) {
     const after = y(bins.current[i]!)
     return (
       <g key={label}>
-        <rect x={left} width={wide} y={before} height={BASE - before} fill="var(--reference-wash)" stroke="var(--reference)" />
+        <rect
+          x={left}
+          width={wide}
+          y={before}
+          height={BASE - before}
+          fill="var(--reference-wash)"
+          stroke="var(--reference)"
+        />
         <rect x={left + wide + 1} width={wide} y={after} height={BASE - after} fill="var(--accent)" />
       </g>
     )

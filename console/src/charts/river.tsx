@@ -16,14 +16,29 @@ interface RiverProps {
 }
 
 export function River({ releases, by, until }: RiverProps) {
-  const changes = useMemo(() => releases.map((r) => ({ at: r.at, routes: r.release.routes })).sort((a, b) => a.at - b.at), [releases])
+  const changes = useMemo(
+    () => releases.map((r) => ({ at: r.at, routes: r.release.routes })).sort((a, b) => a.at - b.at),
+    [releases],
+  )
   const first = changes[0]?.at ?? 0
   const last = Math.max(until, first + 1)
   const bands = riverBands(changes, last)
-  const x = by === 'time' ? linear([first, last], [0, W]) : byChange(changes.map((c) => c.at), last)
+  const x =
+    by === 'time'
+      ? linear([first, last], [0, W])
+      : byChange(
+          changes.map((c) => c.at),
+          last,
+        )
   const y = linear([0, 1], [PLOT.bottom, PLOT.top])
   return (
-    <svg className="river" viewBox={`0 0 ${W} ${H}`} role="img" aria-label={riverWords(bands)} preserveAspectRatio="none">
+    <svg
+      className="river"
+      viewBox={`0 0 ${W} ${H}`}
+      role="img"
+      aria-label={riverWords(bands)}
+      preserveAspectRatio="none"
+    >
       {bands.map((band, i) => (
         <g key={band.version}>
           {band.blocks.map((block) => (
@@ -42,7 +57,14 @@ export function River({ releases, by, until }: RiverProps) {
         </g>
       ))}
       {changes.map((change) => (
-        <line key={change.at} x1={x(change.at)} x2={x(change.at)} y1={PLOT.bottom} y2={PLOT.bottom + 5} stroke="var(--line-strong)" />
+        <line
+          key={change.at}
+          x1={x(change.at)}
+          x2={x(change.at)}
+          y1={PLOT.bottom}
+          y2={PLOT.bottom + 5}
+          stroke="var(--line-strong)"
+        />
       ))}
     </svg>
   )
@@ -56,7 +78,14 @@ export function RiverNames({ releases, by, until }: RiverProps) {
   const changes = releases.map((r) => ({ at: r.at, routes: r.release.routes })).sort((a, b) => a.at - b.at)
   const first = changes[0]?.at ?? 0
   const last = Math.max(until, first + 1)
-  const x = by === 'time' ? linear([first, last], [0, 100]) : byChange(changes.map((c) => c.at), last, 100)
+  const x =
+    by === 'time'
+      ? linear([first, last], [0, 100])
+      : byChange(
+          changes.map((c) => c.at),
+          last,
+          100,
+        )
   const marks = by === 'time' ? ticks([first, last], 4) : changes.map((c) => c.at)
   const spaced = marks.filter((at, i) => i === 0 || x(at) - x(marks[i - 1]!) > 9 || by === 'time')
   return (
@@ -66,7 +95,14 @@ export function RiverNames({ releases, by, until }: RiverProps) {
         const room = x(block.toAt) - x(block.fromAt)
         if (room < 4 || block.high - block.low < 0.16) return null
         return (
-          <span key={band.version} className="river-name" style={{ left: `${x(block.fromAt) + room / 2}%`, top: `${(1 - (block.low + block.high) / 2) * 100}%` }}>
+          <span
+            key={band.version}
+            className="river-name"
+            style={{
+              left: `${x(block.fromAt) + room / 2}%`,
+              top: `${(1 - (block.low + block.high) / 2) * 100}%`,
+            }}
+          >
             v{band.version}
           </span>
         )
@@ -89,7 +125,10 @@ function widest(band: RiverBand, x: (at: number) => number) {
 function byChange(times: readonly number[], last: number, width = W): (at: number) => number {
   const knots = [...times, last]
   return (at) => {
-    const i = Math.max(0, knots.findLastIndex((knot) => knot <= at))
+    const i = Math.max(
+      0,
+      knots.findLastIndex((knot) => knot <= at),
+    )
     const next = knots[i + 1]
     const part = next === undefined || next === knots[i] ? 0 : (at - knots[i]!) / (next - knots[i]!)
     return ((i + part) / (knots.length - 1)) * width
@@ -99,7 +138,9 @@ function byChange(times: readonly number[], last: number, width = W): (at: numbe
 function riverWords(bands: readonly RiverBand[]): string {
   const now = bands.flatMap((b) => b.blocks.slice(-1).map((block) => ({ version: b.version, block })))
   const end = Math.max(...now.map((n) => n.block.toAt), 0)
-  const answering = now.filter((n) => n.block.toAt === end).map((n) => `version ${n.version} ${weight(n.block.high - n.block.low)}`)
+  const answering = now
+    .filter((n) => n.block.toAt === end)
+    .map((n) => `version ${n.version} ${weight(n.block.high - n.block.low)}`)
   return `Traffic by version over time; now ${answering.join(', ')}`
 }
 

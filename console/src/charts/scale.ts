@@ -31,7 +31,9 @@ export function ticks(domain: readonly [number, number], target: number): number
   const step = power * ([1, 2, 5, 10].find((times) => times * power >= rough * 0.75) ?? 10)
   const first = Math.ceil(domain[0] / step - 1e-9)
   const last = Math.floor(domain[1] / step + 1e-9)
-  return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => Number(((first + i) * step).toPrecision(12)))
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) =>
+    Number(((first + i) * step).toPrecision(12)),
+  )
 }
 
 /** Segments of a line that is broken where a value is missing. */
@@ -81,7 +83,14 @@ export function forceSteps(
   const all =
     rest.length === 0
       ? kept
-      : [...kept, { feature: `${rest.length} others`, value: null, contribution: rest.reduce((s, c) => s + c.contribution, 0) }]
+      : [
+          ...kept,
+          {
+            feature: `${rest.length} others`,
+            value: null,
+            contribution: rest.reduce((s, c) => s + c.contribution, 0),
+          },
+        ]
   let at = base
   return all.map((step) => {
     const from = at

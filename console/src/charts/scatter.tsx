@@ -2,12 +2,19 @@
 import { useComputedColorScheme } from '@mantine/core'
 import { ScatterChart } from 'echarts/charts'
 import { DataZoomComponent, GridComponent, MarkLineComponent, TooltipComponent } from 'echarts/components'
-import { type EChartsType, init, use as useParts } from 'echarts/core'
+import { type EChartsType, init, use as register } from 'echarts/core'
 import { CanvasRenderer } from 'echarts/renderers'
 import { useEffect, useRef } from 'react'
 import { compact, count, metric } from '../format/numbers.ts'
 
-useParts([ScatterChart, GridComponent, TooltipComponent, MarkLineComponent, DataZoomComponent, CanvasRenderer])
+register([
+  ScatterChart,
+  GridComponent,
+  TooltipComponent,
+  MarkLineComponent,
+  DataZoomComponent,
+  CanvasRenderer,
+])
 
 export interface ScatterPoint {
   key: string
@@ -45,7 +52,14 @@ export default function Scatter({ points, metricName, onPick }: ScatterProps) {
   useEffect(() => {
     chart.current?.setOption(optionOf(points, metricName), true)
   }, [points, metricName, scheme])
-  return <div ref={host} className="scatter" role="img" aria-label={`${count(points.length)} members: rows learned from against ${metricName}`} />
+  return (
+    <div
+      ref={host}
+      className="scatter"
+      role="img"
+      aria-label={`${count(points.length)} members: rows learned from against ${metricName}`}
+    />
+  )
 }
 
 function optionOf(points: readonly ScatterPoint[], metricName: string) {
@@ -58,7 +72,8 @@ function optionOf(points: readonly ScatterPoint[], metricName: string) {
     axisLine: { lineStyle: { color: ink('--line-strong') } },
     splitLine: { lineStyle: { color: ink('--line') } },
   }
-  const dots = (held: boolean) => points.filter((p) => p.held === held).map((p) => ({ name: p.key, value: [p.rows, p.value] }))
+  const dots = (held: boolean) =>
+    points.filter((p) => p.held === held).map((p) => ({ name: p.key, value: [p.rows, p.value] }))
   const median = medianOf(points.map((p) => p.value))
   return {
     animation: false,
@@ -72,8 +87,21 @@ function optionOf(points: readonly ScatterPoint[], metricName: string) {
         `${p.data.name}\n${metricName} ${metric(p.data.value[1])}\n${count(p.data.value[0])} rows`,
     },
     dataZoom: [{ type: 'inside', xAxisIndex: 0 }],
-    xAxis: { ...axis, type: 'log', name: 'rows learned from', nameLocation: 'middle', nameGap: 28, axisLabel: { ...text, formatter: compact } },
-    yAxis: { ...axis, type: 'value', scale: true, name: metricName, axisLabel: { ...text, formatter: (v: number) => metric(v) } },
+    xAxis: {
+      ...axis,
+      type: 'log',
+      name: 'rows learned from',
+      nameLocation: 'middle',
+      nameGap: 28,
+      axisLabel: { ...text, formatter: compact },
+    },
+    yAxis: {
+      ...axis,
+      type: 'value',
+      scale: true,
+      name: metricName,
+      axisLabel: { ...text, formatter: (v: number) => metric(v) },
+    },
     series: [
       {
         type: 'scatter',

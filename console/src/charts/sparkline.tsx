@@ -13,7 +13,10 @@ interface SparklineProps {
   height?: number
 }
 
-export function qualityExtent(points: readonly QualityPoint[], expected: Band | null): [number, number] | null {
+export function qualityExtent(
+  points: readonly QualityPoint[],
+  expected: Band | null,
+): [number, number] | null {
   return extent([...points.map((p) => p.value), expected?.low, expected?.high], 0.08)
 }
 
@@ -22,16 +25,50 @@ export function Sparkline({ points, expected, name, domain, width = 132, height 
   if (span === null || points.length === 0) return <span className="muted small">no window yet</span>
   const x = linear([0, Math.max(1, points.length - 1)], [4, width - 5])
   const y = linear(span, [height - 4, 4])
-  const placed = points.map((point, i) => (point.value === null ? null : { x: x(i), y: y(point.value), verdict: point.verdict }))
+  const placed = points.map((point, i) =>
+    point.value === null ? null : { x: x(i), y: y(point.value), verdict: point.verdict },
+  )
   const last = placed.findLast((point) => point !== null)
   return (
-    <svg className="sparkline" width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="img" aria-label={words(points, expected, name)}>
-      {expected && <rect x="0" width={width} y={y(expected.high)} height={Math.max(1, y(expected.low) - y(expected.high))} fill="var(--band)" rx="2" />}
-      {expected && <line x1="0" x2={width} y1={y(expected.value)} y2={y(expected.value)} stroke="var(--accent-line)" strokeDasharray="2 3" />}
-      <path d={linePath(placed)} fill="none" stroke="var(--ink-2)" strokeWidth="1.300" strokeLinejoin="round" />
-      {placed.map((point, i) =>
-        // biome-ignore lint/suspicious/noArrayIndexKey: windows are ordered and only appended
-        point?.verdict === 'fail' ? <path key={i} d={diamond(point.x, point.y, 3.4)} fill="var(--warn)" /> : null,
+    <svg
+      className="sparkline"
+      width={width}
+      height={height}
+      viewBox={`0 0 ${width} ${height}`}
+      role="img"
+      aria-label={words(points, expected, name)}
+    >
+      {expected && (
+        <rect
+          x="0"
+          width={width}
+          y={y(expected.high)}
+          height={Math.max(1, y(expected.low) - y(expected.high))}
+          fill="var(--band)"
+          rx="2"
+        />
+      )}
+      {expected && (
+        <line
+          x1="0"
+          x2={width}
+          y1={y(expected.value)}
+          y2={y(expected.value)}
+          stroke="var(--accent-line)"
+          strokeDasharray="2 3"
+        />
+      )}
+      <path
+        d={linePath(placed)}
+        fill="none"
+        stroke="var(--ink-2)"
+        strokeWidth="1.300"
+        strokeLinejoin="round"
+      />
+      {placed.map((point) =>
+        point?.verdict === 'fail' ? (
+          <path key={point.x} d={diamond(point.x, point.y, 3.4)} fill="var(--warn)" />
+        ) : null,
       )}
       {last && last.verdict !== 'fail' && <circle cx={last.x} cy={last.y} r="2.600" fill="var(--accent)" />}
     </svg>

@@ -24,17 +24,30 @@ function placeOf(release: Release, length: number): number {
 }
 
 const ICONS: Record<Step['state'], IconName> = { past: 'check', now: 'live', ahead: 'ring', left: 'back' }
-const WORDS: Record<Step['state'], string> = { past: 'done', now: 'here', ahead: 'to come', left: 'stopped here' }
+const WORDS: Record<Step['state'], string> = {
+  past: 'done',
+  now: 'here',
+  ahead: 'to come',
+  left: 'stopped here',
+}
 
 export function Stepper({ release }: { release: Release }) {
   return (
     <ol className="stepper" aria-label="Release steps">
       {releaseSteps(release).map((step) => (
-        <li key={step.name} className={`step step-${step.state}`} aria-current={step.state === 'now' ? 'step' : undefined}>
+        <li
+          key={step.name}
+          className={`step step-${step.state}`}
+          aria-current={step.state === 'now' ? 'step' : undefined}
+        >
           <Icon name={step.state === 'left' && release.state === 'paused' ? 'pause' : ICONS[step.state]} />
           <span className="step-name">{step.name}</span>
           <span className="small muted">
-            {step.state === 'left' ? (release.state === 'paused' ? 'paused here' : 'rolled back here') : WORDS[step.state]}
+            {step.state === 'left'
+              ? release.state === 'paused'
+                ? 'paused here'
+                : 'rolled back here'
+              : WORDS[step.state]}
           </span>
         </li>
       ))}

@@ -47,7 +47,11 @@ export default function TimeSeries(props: TimeSeriesProps) {
   }, [points, expected, height, label, scheme])
   return (
     <div className="series" style={{ height }}>
-      <div ref={host} role="img" aria-label={`${label} over ${points.length} windows; the same as a table by the button above`} />
+      <div
+        ref={host}
+        role="img"
+        aria-label={`${label} over ${points.length} windows; the same as a table by the button above`}
+      />
       <div ref={tip} className="tip" hidden />
     </div>
   )
@@ -155,7 +159,11 @@ function drawExpected(u: uPlot, expected: Band | null, inks: Inks): void {
   ctx.font = scaled(inks.font)
   ctx.textAlign = 'right'
   ctx.textBaseline = 'bottom'
-  ctx.fillText('expected from training', bbox.left + bbox.width - 4 * devicePixelRatio, y(expected.high) - 2 * devicePixelRatio)
+  ctx.fillText(
+    'expected from training',
+    bbox.left + bbox.width - 4 * devicePixelRatio,
+    y(expected.high) - 2 * devicePixelRatio,
+  )
   ctx.restore()
 }
 
@@ -201,7 +209,14 @@ function versionMark(u: uPlot, x: number, name: string, labelEnd: number, inks: 
 }
 
 /** Pass a dot, fail a diamond, anything uncertain an open ring. */
-function dot(ctx: CanvasRenderingContext2D, x: number, y: number, verdict: Verdict, px: number, inks: Inks): void {
+function dot(
+  ctx: CanvasRenderingContext2D,
+  x: number,
+  y: number,
+  verdict: Verdict,
+  px: number,
+  inks: Inks,
+): void {
   const r = (verdict === 'fail' ? 5 : 3.2) * px
   ctx.beginPath()
   if (verdict === 'fail') {
@@ -231,7 +246,11 @@ function showTip(u: uPlot, props: TimeSeriesProps, tip: HTMLElement, write: (v: 
     point.interval ? `${write(point.interval[0])} to ${write(point.interval[1])}` : '',
     `n ${count(point.n)} · ${point.verdict}${point.version === undefined ? '' : ` · v${point.version}`}`,
   ]
-  tip.replaceChildren(...lines.filter(Boolean).map((line) => Object.assign(document.createElement('div'), { textContent: line })))
+  tip.replaceChildren(
+    ...lines
+      .filter(Boolean)
+      .map((line) => Object.assign(document.createElement('div'), { textContent: line })),
+  )
   const x = u.valToPos(u.data[0]![i!]!, 'x') + u.bbox.left / devicePixelRatio
   const wide = tip.offsetWidth
   tip.style.transform = `translate(${Math.max(0, Math.min(x + 12, u.width - wide))}px, 24px)`

@@ -6,7 +6,8 @@ export const NONE = '–'
 const NARROW = '\u202f'
 const MINUS = '\u2212'
 
-const known = (value: number | null | undefined): value is number => typeof value === 'number' && Number.isFinite(value)
+const known = (value: number | null | undefined): value is number =>
+  typeof value === 'number' && Number.isFinite(value)
 const signless = (text: string) => text.replace('-', MINUS)
 
 export const count = (n: number | null | undefined): string => (known(n) ? signless(grouped.format(n)) : NONE)
@@ -56,7 +57,13 @@ export function metric(value: number | null | undefined): string {
   return signless(value.toFixed(places))
 }
 
-export function interval(range: readonly [number, number] | undefined, write: (v: number) => string = metric): string {
+/** A population stability index: three decimals, because below that it is noise. */
+export const psi = (value: number | null | undefined): string => (known(value) ? value.toFixed(3) : NONE)
+
+export function interval(
+  range: readonly [number, number] | undefined,
+  write: (v: number) => string = metric,
+): string {
   return range === undefined ? '' : `${write(range[0])} to ${write(range[1])}`
 }
 
@@ -70,7 +77,11 @@ export function plain(value: unknown): string {
   if (value === null || value === undefined || value === '') return NONE
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) return String(value)
-    return Number.isInteger(value) ? (Math.abs(value) < 10_000 ? String(value) : count(value)) : String(Number(value.toPrecision(6)))
+    return Number.isInteger(value)
+      ? Math.abs(value) < 10_000
+        ? String(value)
+        : count(value)
+      : String(Number(value.toPrecision(6)))
   }
   return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }
@@ -88,7 +99,9 @@ export function bytes(n: number | null | undefined): string {
 export function latency(ms: number | null | undefined): string {
   if (!known(ms)) return NONE
   if (ms < 1) return `${Math.round(ms * 1000)}${NARROW}µs`
-  return ms < 1000 ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)}${NARROW}ms` : `${(ms / 1000).toFixed(1)}${NARROW}s`
+  return ms < 1000
+    ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)}${NARROW}ms`
+    : `${(ms / 1000).toFixed(1)}${NARROW}s`
 }
 
 export function perSecond(n: number | null | undefined): string {
@@ -96,7 +109,8 @@ export function perSecond(n: number | null | undefined): string {
   return `${n >= 10_000 ? compact(n) : n < 10 && n > 0 ? n.toFixed(1) : count(n)}/s`
 }
 
-export const plural = (n: number, one: string, many = `${one}s`): string => `${count(n)} ${n === 1 ? one : many}`
+export const plural = (n: number, one: string, many = `${one}s`): string =>
+  `${count(n)} ${n === 1 ? one : many}`
 
 /** The first eight digits of a digest, as people name it. */
 export const shortDigest = (digest: string): string => digest.replace(/^sha256:/, '').slice(0, 8)

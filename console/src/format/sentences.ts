@@ -1,5 +1,13 @@
 /** The answer at the top of a screen, in words, for the screens whose answer the server does not write. */
-import type { Alert, DatasetDiff, DatasetPage, DatasetRow, DatasetVersionPage, RunRow, Why } from '../api/types.ts'
+import type {
+  Alert,
+  DatasetDiff,
+  DatasetPage,
+  DatasetRow,
+  DatasetVersionPage,
+  RunRow,
+  Why,
+} from '../api/types.ts'
 import { count, metric, NONE, plain, plural, share } from './numbers.ts'
 import { relative, windowDays } from './times.ts'
 
@@ -14,7 +22,9 @@ export function alertsSentence(alerts: readonly Alert[]): string {
   const handled = open.filter((alert) => alert.state === 'raised' && alert.action).length
   const seen = open.filter((alert) => alert.state === 'acknowledged').length
   const parts = [
-    waiting > 0 ? `${plural(waiting, 'story needs', 'stories need')} a person` : 'No story waits for a person',
+    waiting > 0
+      ? `${plural(waiting, 'story needs', 'stories need')} a person`
+      : 'No story waits for a person',
     handled > 0 ? `${count(handled)} the loop is handling` : '',
     seen > 0 ? `${count(seen)} acknowledged` : '',
   ]
@@ -26,8 +36,12 @@ export function datasetsSentence(rows: readonly DatasetRow[], now: number): stri
   const aside = rows.reduce((sum, row) => sum + row.rowsQuarantined, 0)
   const failing = rows.filter((row) => row.findings.fail + row.findings.error > 0).length
   const newest = Math.max(...rows.map((row) => row.importedAt ?? 0))
-  const dirt = aside === 0 ? 'no row is in quarantine' : `${plural(aside, 'row is', 'rows are')} in quarantine (${share(aside / (total + aside))})`
-  const checks = failing === 0 ? 'every check holds' : `${plural(failing, 'dataset has', 'datasets have')} failing checks`
+  const dirt =
+    aside === 0
+      ? 'no row is in quarantine'
+      : `${plural(aside, 'row is', 'rows are')} in quarantine (${share(aside / (total + aside))})`
+  const checks =
+    failing === 0 ? 'every check holds' : `${plural(failing, 'dataset has', 'datasets have')} failing checks`
   return `${plural(rows.length, 'dataset')} with ${plural(total, 'row')}; ${dirt}; ${checks}; newest import ${newest > 0 ? relative(newest, now) : 'not yet'}.`
 }
 
@@ -47,7 +61,8 @@ export function versionSentence(page: DatasetVersionPage): string {
       : bad === 0
         ? `all ${count(page.findings.length)} checks hold`
         : `${plural(bad, 'check')} of ${count(page.findings.length)} did not hold`
-  const drift = moved.length === 0 ? 'no column moved against its parent' : `${list(moved, 3)} moved against its parent`
+  const drift =
+    moved.length === 0 ? 'no column moved against its parent' : `${list(moved, 3)} moved against its parent`
   return `${plural(page.rows, 'row')} in ${plural(page.parts.length, 'part')}, ${count(page.rowsQuarantined)} set aside; ${checks}; ${drift}.`
 }
 
@@ -72,10 +87,13 @@ export function runsSentence(runs: readonly RunRow[]): string {
 
 /** What a prediction says and which feature did most for it. */
 export function whySentence(why: Why): string {
-  const top = [...why.explanation.contributions].sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution))
+  const top = [...why.explanation.contributions].sort(
+    (a, b) => Math.abs(b.contribution) - Math.abs(a.contribution),
+  )
   const lead = top[0]
   const pushed = lead ? `, ${lead.contribution >= 0 ? 'raised' : 'lowered'} most by ${lead.feature}` : ''
-  const truth = why.outcome === null ? 'the outcome is not known yet' : `it turned out ${plain(why.outcome.value)}`
+  const truth =
+    why.outcome === null ? 'the outcome is not known yet' : `it turned out ${plain(why.outcome.value)}`
   return `${why.member === '' ? why.model : `${why.model}/${why.member}`} v${why.version} answered ${metric(why.output)}${pushed}; ${truth}.`
 }
 

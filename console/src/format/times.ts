@@ -5,7 +5,12 @@ const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 export const DAY = 24 * HOUR
 
-const dayUtc = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' })
+const dayUtc = new Intl.DateTimeFormat('en-GB', {
+  day: 'numeric',
+  month: 'short',
+  year: 'numeric',
+  timeZone: 'UTC',
+})
 const dayMonthUtc = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' })
 
 /** Two units at most, the second only below ten of the first: 4 m 12 s, 18 m, 3 h 5 m. */
@@ -13,7 +18,12 @@ export function duration(ms: number | null | undefined): string {
   if (ms === null || ms === undefined || !Number.isFinite(ms)) return '–'
   if (ms < SECOND) return `${Math.max(0, Math.round(ms))} ms`
   if (ms < 10 * SECOND) return `${(ms / SECOND).toFixed(1)} s`
-  const units: [number, string][] = [[DAY, 'd'], [HOUR, 'h'], [MINUTE, 'm'], [SECOND, 's']]
+  const units: [number, string][] = [
+    [DAY, 'd'],
+    [HOUR, 'h'],
+    [MINUTE, 'm'],
+    [SECOND, 's'],
+  ]
   const first = units.findIndex(([size]) => ms >= size)
   const [size, name] = units[first] ?? [SECOND, 's']
   const next = units[first + 1]
@@ -36,12 +46,18 @@ export function relative(at: number | null | undefined, now: number): string {
 
 /** One unit, rounded down. */
 function coarse(ms: number): string {
-  const units: [number, string][] = [[DAY, 'd'], [HOUR, 'h'], [MINUTE, 'm'], [SECOND, 's']]
+  const units: [number, string][] = [
+    [DAY, 'd'],
+    [HOUR, 'h'],
+    [MINUTE, 'm'],
+    [SECOND, 's'],
+  ]
   const [size, name] = units.find(([unit]) => ms >= unit) ?? [SECOND, 's']
   return `${Math.floor(ms / size)} ${name}`
 }
 
-export const day = (at: number | null | undefined): string => (at === null || at === undefined ? '–' : dayUtc.format(at))
+export const day = (at: number | null | undefined): string =>
+  at === null || at === undefined ? '–' : dayUtc.format(at)
 export const dayMonth = (at: number): string => dayMonthUtc.format(at)
 
 /** Half-open window as the days it covers: `1 to 31 Mar 2001`. */

@@ -28,7 +28,14 @@ const WORDS = {
 export function ActionDialog(props: ActionProps) {
   const words = WORDS[props.verb]
   return (
-    <Modal opened={props.opened} onClose={props.close} title={`${words.title}: ${props.model}`} size="lg" transitionProps={{ duration: 120 }} centered>
+    <Modal
+      opened={props.opened}
+      onClose={props.close}
+      title={`${words.title}: ${props.model}`}
+      size="lg"
+      transitionProps={{ duration: 120 }}
+      centered
+    >
       {props.opened && <ActionBody {...props} />}
     </Modal>
   )
@@ -60,10 +67,32 @@ function ActionBody({ model, verb, undo, close }: ActionProps) {
         if (ready) act.mutate()
       }}
     >
-      {plan.data ? <Effects result={plan.data} title="What it will do" /> : plan.error ? <ErrorCard error={plan.error} retry={() => void plan.refetch()} /> : <Skeleton lines={4} height={20} />}
-      <Textarea label="Why" description="Written into the journal beside your name" required autosize minRows={2} value={reason} onChange={(event) => setReason(event.currentTarget.value)} data-autofocus />
+      {plan.data ? (
+        <Effects result={plan.data} title="What it will do" />
+      ) : plan.error ? (
+        <ErrorCard error={plan.error} retry={() => void plan.refetch()} />
+      ) : (
+        <Skeleton lines={4} height={20} />
+      )}
+      <Textarea
+        label="Why"
+        description="Written into the journal beside your name"
+        required
+        autosize
+        minRows={2}
+        value={reason}
+        onChange={(event) => setReason(event.currentTarget.value)}
+        data-autofocus
+      />
       {words.danger && (
-        <TextInput label={`Type ${model} to confirm`} description="The test has not finished: this skips what it would still have found" value={typed} onChange={(event) => setTyped(event.currentTarget.value)} autoComplete="off" spellCheck={false} />
+        <TextInput
+          label={`Type ${model} to confirm`}
+          description="The test has not finished: this skips what it would still have found"
+          value={typed}
+          onChange={(event) => setTyped(event.currentTarget.value)}
+          autoComplete="off"
+          spellCheck={false}
+        />
       )}
       {act.error && <ErrorCard error={act.error} />}
       <div className="dialog-actions">

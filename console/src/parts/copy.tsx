@@ -4,7 +4,15 @@ import { Icon, type IconName } from './icons.tsx'
 
 const SHOWN_MS = 1600
 
-export function CopyButton({ text, label, icon = 'copy' }: { text: string | (() => string); label: string; icon?: IconName }) {
+export function CopyButton({
+  text,
+  label,
+  icon = 'copy',
+}: {
+  text: string | (() => string)
+  label: string
+  icon?: IconName
+}) {
   const [state, setState] = useState<'ready' | 'copied' | 'refused'>('ready')
   const copy = async () => {
     const done = await writeText(typeof text === 'string' ? text : text())

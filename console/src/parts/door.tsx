@@ -2,9 +2,10 @@
  * Every number is a door. A `Door` opens a small card that says what the number was computed from; one card serves the whole page,
  * so that a table of thousands of doors costs nothing.
  */
-import { Go } from '../shell/go.tsx'
+
 import { createContext, type ReactNode, useCallback, useContext, useRef, useState } from 'react'
 import { flushSync } from 'react-dom'
+import { Go } from '../shell/go.tsx'
 
 export interface Facts {
   title: string

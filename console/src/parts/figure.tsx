@@ -25,7 +25,13 @@ export function Figure({ title, note, table, children, level = 2, tools }: Figur
         <Heading id={id}>{title}</Heading>
         <div className="tools">
           {tools}
-          <button type="button" className="tool" aria-pressed={asTable} onClick={() => setAsTable(!asTable)} title={asTable ? 'Show as chart' : 'Show as table'}>
+          <button
+            type="button"
+            className="tool"
+            aria-pressed={asTable}
+            onClick={() => setAsTable(!asTable)}
+            title={asTable ? 'Show as chart' : 'Show as table'}
+          >
             <Icon name={asTable ? 'chart' : 'table'} />
             <span className="tool-word">{asTable ? 'Chart' : 'Table'}</span>
           </button>
@@ -39,7 +45,9 @@ export function Figure({ title, note, table, children, level = 2, tools }: Figur
 }
 
 export function DataTable({ table, label }: { table: Table; label: string }) {
-  const numeric = table.columns.map((_, i) => table.rows.every((row) => typeof row[i] === 'number' || row[i] === null))
+  const numeric = table.columns.map((_, i) =>
+    table.rows.every((row) => typeof row[i] === 'number' || row[i] === null),
+  )
   return (
     <Scroll label={label}>
       <table className="table">
@@ -57,7 +65,10 @@ export function DataTable({ table, label }: { table: Table; label: string }) {
             // biome-ignore lint/suspicious/noArrayIndexKey: rows of data have no name of their own
             <tr key={i}>
               {row.map((value, j) => (
-                <td key={table.columns[j]} className={numeric[j] ? 'num' : ''}>
+                <td
+                  key={table.columns[j]}
+                  className={numeric[j] ? 'num' : String(value).length < 40 ? 'nowrap' : ''}
+                >
                   {show(value)}
                 </td>
               ))}
@@ -72,7 +83,15 @@ export function DataTable({ table, label }: { table: Table; label: string }) {
 const show = (value: Cell) => plain(value)
 
 /** A wide thing in a narrow window: scrolls sideways by itself, also with the keyboard. */
-export function Scroll({ label, children, className = '' }: { label: string; children: ReactNode; className?: string }) {
+export function Scroll({
+  label,
+  children,
+  className = '',
+}: {
+  label: string
+  children: ReactNode
+  className?: string
+}) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must take the keyboard
     <section className={`scroll ${className}`} aria-label={label} tabIndex={0}>

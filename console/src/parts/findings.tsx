@@ -44,7 +44,10 @@ function FindingList({ findings }: { findings: readonly Finding[] }) {
   return (
     <ul className="findings">
       {findings.map((finding) => (
-        <FindingRow key={`${finding.check} ${finding.subject} ${finding.slice ?? ''} ${finding.at}`} finding={finding} />
+        <FindingRow
+          key={`${finding.check} ${finding.subject} ${finding.slice ?? ''} ${finding.at}`}
+          finding={finding}
+        />
       ))}
     </ul>
   )

@@ -1,8 +1,8 @@
 /** The frame of every screen: where you are, its question answered in a sentence, and what it looks like before, without and instead of data. */
 import type { UseQueryResult } from '@tanstack/react-query'
-import { Go } from '../shell/go.tsx'
 import { type ReactNode, useEffect, useId } from 'react'
 import { ApiError } from '../api/client.ts'
+import { Go } from '../shell/go.tsx'
 import { Command } from './copy.tsx'
 import { Icon } from './icons.tsx'
 
@@ -168,7 +168,15 @@ export function Ask<T>({ query, title, crumbs, children }: AskProps<T>) {
 }
 
 /** A part of a screen that depends on its own answer. */
-export function AskPart<T>({ query, lines, children }: { query: UseQueryResult<T>; lines?: number; children: (data: T) => ReactNode }) {
+export function AskPart<T>({
+  query,
+  lines,
+  children,
+}: {
+  query: UseQueryResult<T>
+  lines?: number
+  children: (data: T) => ReactNode
+}) {
   if (query.data !== undefined) return children(query.data)
   if (query.error) return <ErrorCard error={query.error} retry={() => void query.refetch()} />
   return <Skeleton lines={lines} />

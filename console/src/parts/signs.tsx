@@ -1,7 +1,7 @@
 /** States and verdicts: a shape and a word, with colour only as the third sign. */
 import type { Alert, Fleet, Release, ReleaseState, RunRow, Verdict, VersionRow } from '../api/types.ts'
-import { needsPerson } from '../format/sentences.ts'
 import { weight } from '../format/numbers.ts'
+import { needsPerson } from '../format/sentences.ts'
 import { Icon, type IconName } from './icons.tsx'
 
 type Tone = 'calm' | 'ok' | 'warn' | 'act' | 'accent' | 'quiet'
@@ -45,7 +45,9 @@ const RELEASES: Record<ReleaseState, Omit<SignProps, 'title'>> = {
 export function ReleaseSign({ release, long }: { release: Release | null; long?: boolean }) {
   if (release === null) return <Sign icon="ring" dashed word="not released" tone="quiet" />
   const sign = RELEASES[release.state]
-  const moving = release.routes.find((route) => route.role === (release.state === 'shadow' ? 'shadow' : 'canary'))
+  const moving = release.routes.find(
+    (route) => route.role === (release.state === 'shadow' ? 'shadow' : 'canary'),
+  )
   const at = moving && release.state === 'canary' ? ` ${weight(moving.weight)}` : ''
   const name = long && moving ? ` v${moving.version}` : ''
   return <Sign {...sign} word={`${sign.word}${name}${at}`} />

@@ -49,17 +49,29 @@ export function VirtualRows(props: VirtualRowsProps) {
       if (range) props.onRange?.(range.startIndex, range.endIndex + 1)
     },
   })
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another height makes every placed row wrong
   useLayoutEffect(() => rows.measure(), [height, rows])
   return (
     // biome-ignore lint/a11y/useSemanticElements: rows are placed by transform, which table elements do not allow
-    <div className={`vtable ${props.layout}`} role="table" aria-label={props.label} aria-rowcount={props.count + 1} style={{ '--columns': props.columns } as React.CSSProperties}>
+    <div
+      className={`vtable ${props.layout}`}
+      role="table"
+      aria-label={props.label}
+      aria-rowcount={props.count + 1}
+      style={{ '--columns': props.columns } as React.CSSProperties}
+    >
       {/* biome-ignore lint/a11y/useSemanticElements: see above */}
       {/* biome-ignore lint/a11y/useFocusableInteractive: a header row is not operated */}
       <div className="vhead" role="row">
         {props.head.map((column) => (
           // biome-ignore lint/a11y/useSemanticElements: see above
           // biome-ignore lint/a11y/useFocusableInteractive: a header is not operated, the button in it is
-          <div key={column.key} role="columnheader" className={column.numeric ? 'num' : ''} aria-sort={column.sort}>
+          <div
+            key={column.key}
+            role="columnheader"
+            className={column.numeric ? 'num' : ''}
+            aria-sort={column.sort}
+          >
             {column.label}
           </div>
         ))}
@@ -84,7 +96,17 @@ export function VirtualRows(props: VirtualRowsProps) {
   )
 }
 
-export function VCell({ children, numeric, className = '', label }: { children?: ReactNode; numeric?: boolean; className?: string; label?: string }) {
+export function VCell({
+  children,
+  numeric,
+  className = '',
+  label,
+}: {
+  children?: ReactNode
+  numeric?: boolean
+  className?: string
+  label?: string
+}) {
   return (
     // biome-ignore lint/a11y/useSemanticElements: see VirtualRows
     // biome-ignore lint/a11y/useFocusableInteractive: a cell is not operated

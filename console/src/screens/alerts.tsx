@@ -30,20 +30,30 @@ export function Alerts() {
   const [model, setModel] = useParam('model')
   const ready = query.data !== undefined
   useEffect(() => {
-    if (ready && location.hash !== '') document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView({ block: 'start' })
+    if (ready && location.hash !== '')
+      document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView({ block: 'start' })
   }, [ready])
   return (
     <Ask query={query} title="Alerts">
       {(alerts) => {
-        const stories = storiesOf(alerts).filter((story) => model === '' || story.all.some((alert) => about(alert, model)))
+        const stories = storiesOf(alerts).filter(
+          (story) => model === '' || story.all.some((alert) => about(alert, model)),
+        )
         const shown = stories.filter((story) => isIn(story.alert, state))
         return (
           <Page title="Alerts" sentence={alertsSentence(alerts)}>
             <div className="filters">
               <Chips label="State">
                 {STATES.map((name) => (
-                  <button key={name} type="button" className="chip" aria-pressed={state === name} onClick={() => setState(name)}>
-                    {name} <span className="muted">{count(stories.filter((s) => isIn(s.alert, name)).length)}</span>
+                  <button
+                    key={name}
+                    type="button"
+                    className="chip"
+                    aria-pressed={state === name}
+                    onClick={() => setState(name)}
+                  >
+                    {name}{' '}
+                    <span className="muted">{count(stories.filter((s) => isIn(s.alert, name)).length)}</span>
                   </button>
                 ))}
               </Chips>
@@ -70,15 +80,22 @@ function NoStories({ any }: { any: boolean }) {
     <Empty title="None of these">Choose another state above to see the rest.</Empty>
   ) : (
     <Empty title="No alert was ever raised" commands={['millrace status']}>
-      When quality leaves its band, a column moves or a check fails, its story appears here with its owner and what to do. What is watched is in the watch part of each model’s config.
+      When quality leaves its band, a column moves or a check fails, its story appears here with its owner and
+      what to do. What is watched is in the watch part of each model’s config.
     </Empty>
   )
 }
 
 function storiesOf(alerts: readonly Alert[]): Story[] {
   const byCause = new Map<string, Alert[]>()
-  for (const alert of [...alerts].sort((a, b) => b.raisedAt - a.raisedAt)) byCause.set(alert.dedupeKey, [...(byCause.get(alert.dedupeKey) ?? []), alert])
-  return [...byCause.values()].map((all) => ({ alert: all[0]!, all })).sort((a, b) => Number(needsPerson(b.alert)) - Number(needsPerson(a.alert)) || b.alert.raisedAt - a.alert.raisedAt)
+  for (const alert of [...alerts].sort((a, b) => b.raisedAt - a.raisedAt))
+    byCause.set(alert.dedupeKey, [...(byCause.get(alert.dedupeKey) ?? []), alert])
+  return [...byCause.values()]
+    .map((all) => ({ alert: all[0]!, all }))
+    .sort(
+      (a, b) =>
+        Number(needsPerson(b.alert)) - Number(needsPerson(a.alert)) || b.alert.raisedAt - a.alert.raisedAt,
+    )
 }
 
 function isIn(alert: Alert, state: string): boolean {
@@ -87,7 +104,9 @@ function isIn(alert: Alert, state: string): boolean {
 }
 
 const about = (alert: Alert, model: string) =>
-  alert.finding.subject === `models/${model}` || alert.finding.subject.startsWith(`models/${model}/`) || alert.affected.some((a) => a === model || a === `models/${model}`)
+  alert.finding.subject === `models/${model}` ||
+  alert.finding.subject.startsWith(`models/${model}/`) ||
+  alert.affected.some((a) => a === model || a === `models/${model}`)
 
 const AFFECTED_SHOWN = 14
 
@@ -97,7 +116,11 @@ function StoryCard({ story }: { story: Story }) {
   const href = subjectHref(finding.subject)
   const first = story.all.at(-1)!
   return (
-    <article id={alert.id} className={needsPerson(alert) ? 'story story-act' : 'story'} aria-label={finding.message}>
+    <article
+      id={alert.id}
+      className={needsPerson(alert) ? 'story story-act' : 'story'}
+      aria-label={finding.message}
+    >
       <header className="story-head">
         <AlertSign alert={alert} />
         <span className="small muted">
@@ -114,7 +137,8 @@ function StoryCard({ story }: { story: Story }) {
               {finding.check} {metric(finding.value)}
             </Door>{' '}
             <span className="soft">
-              {finding.interval ? `(${interval(finding.interval)}) ` : ''}against {finding.limit}, n {count(finding.n)}
+              {finding.interval ? `(${interval(finding.interval)}) ` : ''}against {finding.limit}, n{' '}
+              {count(finding.n)}
             </span>
           </dd>
         </div>
@@ -134,7 +158,9 @@ function StoryCard({ story }: { story: Story }) {
         </div>
         <div>
           <dt>The loop did</dt>
-          <dd className={alert.action ? '' : 'soft'}>{alert.action ?? 'nothing: no policy covers this, so it is a person’s to decide'}</dd>
+          <dd className={alert.action ? '' : 'soft'}>
+            {alert.action ?? 'nothing: no policy covers this, so it is a person’s to decide'}
+          </dd>
         </div>
         <div>
           <dt>Owner</dt>
@@ -160,7 +186,9 @@ function Affected({ alert }: { alert: Alert }) {
       {others.slice(0, AFFECTED_SHOWN).map((name) => (
         <Affecting key={name} name={name.replace(/^models\//, '')} />
       ))}
-      {others.length > AFFECTED_SHOWN && <span className="small muted">and {count(others.length - AFFECTED_SHOWN)} more</span>}
+      {others.length > AFFECTED_SHOWN && (
+        <span className="small muted">and {count(others.length - AFFECTED_SHOWN)} more</span>
+      )}
     </span>
   )
 }
@@ -198,7 +226,9 @@ function Acknowledge({ alert }: { alert: Alert }) {
   const act = useMutation({
     mutationFn: () => post<Alert>(path, {}),
     onSuccess: (answer) => {
-      client.setQueryData(alertsQuery().queryKey, (before: Alert[] | undefined) => before?.map((a) => (a.id === answer.id ? answer : a)))
+      client.setQueryData(alertsQuery().queryKey, (before: Alert[] | undefined) =>
+        before?.map((a) => (a.id === answer.id ? answer : a)),
+      )
       void client.invalidateQueries({ queryKey: ['fleet'] })
     },
   })
@@ -215,4 +245,3 @@ function Acknowledge({ alert }: { alert: Alert }) {
     </div>
   )
 }
-

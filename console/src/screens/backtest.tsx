@@ -24,7 +24,8 @@ export function BacktestScreen() {
         <Page title="Backtest" name={`Backtest ${model}`} crumbs={crumbs} sentence={backtest?.lesson}>
           {backtest === null || backtest.rows.length === 0 ? (
             <Empty title="No backtest yet" commands={['millrace run']}>
-              A backtest trains on windows of different ages and tests all of them on the same later window. It tells how often an update is worth it.
+              A backtest trains on windows of different ages and tests all of them on the same later window.
+              It tells how often an update is worth it.
             </Empty>
           ) : (
             <Body backtest={backtest} />
@@ -36,22 +37,42 @@ export function BacktestScreen() {
 }
 
 const VIEWS = [
-  { key: 'auc', title: 'Ranking: AUC', note: 'Higher is better. Bars are 95 % intervals on the test window.' },
+  {
+    key: 'auc',
+    title: 'Ranking: AUC',
+    note: 'Higher is better. Bars are 95 % intervals on the test window.',
+  },
   { key: 'logLoss', title: 'Probabilities: log loss', note: 'Lower is better.' },
 ] as const
 
 function Body({ backtest }: { backtest: Backtest }) {
   const actual = backtest.rows[0]!.meanActual
-  const note = (row: Backtest['rows'][number]) => `${windowDays(row.fromAt, row.toAt)}, ${count(row.rowsTrained)} rows`
+  const note = (row: Backtest['rows'][number]) =>
+    `${windowDays(row.fromAt, row.toAt)}, ${count(row.rowsTrained)} rows`
   return (
     <>
       <div className="three">
         {VIEWS.map((view) => {
-          const rows = backtest.rows.map((row) => ({ label: row.label, note: '', value: row[view.key].value, interval: row[view.key].interval, n: row[view.key].n }))
-          const best = view.key === 'auc' ? Math.max(...rows.map((r) => r.value)) : Math.min(...rows.map((r) => r.value))
+          const rows = backtest.rows.map((row) => ({
+            label: row.label,
+            note: '',
+            value: row[view.key].value,
+            interval: row[view.key].interval,
+            n: row[view.key].n,
+          }))
+          const best =
+            view.key === 'auc' ? Math.max(...rows.map((r) => r.value)) : Math.min(...rows.map((r) => r.value))
           return (
             <Section key={view.key}>
-              <Figure title={view.title} level={3} note={view.note} table={() => ({ columns: ['trained on', view.key, 'low', 'high', 'n'], rows: rows.map((r) => [r.label, r.value, r.interval?.[0], r.interval?.[1], r.n]) })}>
+              <Figure
+                title={view.title}
+                level={3}
+                note={view.note}
+                table={() => ({
+                  columns: ['trained on', view.key, 'low', 'high', 'n'],
+                  rows: rows.map((r) => [r.label, r.value, r.interval?.[0], r.interval?.[1], r.n]),
+                })}
+              >
                 <DotRows rows={rows.map((row) => ({ ...row, strong: row.value === best }))} />
               </Figure>
             </Section>
@@ -62,13 +83,23 @@ function Body({ backtest }: { backtest: Backtest }) {
             title="Level: mean predicted"
             level={3}
             note="Against the rate that came true. A gap means the probabilities are off as a whole."
-            table={() => ({ columns: ['trained on', 'mean predicted', 'mean actual'], rows: backtest.rows.map((r) => [r.label, r.meanPredicted, r.meanActual]) })}
+            table={() => ({
+              columns: ['trained on', 'mean predicted', 'mean actual'],
+              rows: backtest.rows.map((r) => [r.label, r.meanPredicted, r.meanActual]),
+            })}
           >
-            <DotRows rows={backtest.rows.map((row) => ({ label: row.label, value: row.meanPredicted }))} against={{ value: actual, label: 'actual' }} write={(v) => share(v)} />
+            <DotRows
+              rows={backtest.rows.map((row) => ({ label: row.label, value: row.meanPredicted }))}
+              against={{ value: actual, label: 'actual' }}
+              write={(v) => share(v)}
+            />
           </Figure>
         </Section>
       </div>
-      <Section title="The table" note={`All tested on ${windowDays(backtest.testWindow.fromAt, backtest.testWindow.toAt)}.`}>
+      <Section
+        title="The table"
+        note={`All tested on ${windowDays(backtest.testWindow.fromAt, backtest.testWindow.toAt)}.`}
+      >
         <Scroll label="Backtest">
           <table className="table table-rows">
             <thead>
@@ -105,10 +136,18 @@ function Body({ backtest }: { backtest: Backtest }) {
                   <td className="num">{row.ageMonths === null ? 'mixed' : `${row.ageMonths} mo`}</td>
                   <td className="num">{count(row.rowsTrained)}</td>
                   <td className="num">
-                    <MeasuredValue name={`AUC, ${row.label}`} of={row.auc} from={[['trained on', note(row)]]} />
+                    <MeasuredValue
+                      name={`AUC, ${row.label}`}
+                      of={row.auc}
+                      from={[['trained on', note(row)]]}
+                    />
                   </td>
                   <td className="num">
-                    <MeasuredValue name={`Log loss, ${row.label}`} of={row.logLoss} from={[['trained on', note(row)]]} />
+                    <MeasuredValue
+                      name={`Log loss, ${row.label}`}
+                      of={row.logLoss}
+                      from={[['trained on', note(row)]]}
+                    />
                   </td>
                   <td className="num">{share(row.meanPredicted)}</td>
                   <td className="num">{share(row.meanActual)}</td>

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { useParams } from '@tanstack/react-router'
 import { diffQuery } from '../api/queries.ts'
 import type { DatasetDiff } from '../api/types.ts'
-import { count, metric, plural, shortDigest, signed } from '../format/numbers.ts'
+import { count, metric, plural, psi, shortDigest, signed } from '../format/numbers.ts'
 import { diffSentence, list } from '../format/sentences.ts'
 import { Command } from '../parts/copy.tsx'
 import { Figure, Scroll } from '../parts/figure.tsx'
@@ -30,15 +30,25 @@ export function Diff() {
   return (
     <Ask query={query} title="What changed" crumbs={crumbs}>
       {(diff) => (
-        <Page title={`${shortDigest(diff.from)} → ${shortDigest(diff.to)}`} name={`${dataset}: what changed`} crumbs={crumbs} sentence={diffSentence(diff)}>
+        <Page
+          title={`${shortDigest(diff.from)} → ${shortDigest(diff.to)}`}
+          name={`${dataset}: what changed`}
+          crumbs={crumbs}
+          sentence={diffSentence(diff)}
+        >
           <Section>
             <dl className="stats">
               <Stat label="Rows added">{signed(diff.rowsAdded, count)}</Stat>
-              <Stat label="Rows removed">{diff.rowsRemoved === 0 ? 'none' : `\u2212${count(diff.rowsRemoved)}`}</Stat>
+              <Stat label="Rows removed">
+                {diff.rowsRemoved === 0 ? 'none' : `\u2212${count(diff.rowsRemoved)}`}
+              </Stat>
               <Stat label="Parts added" note={list(diff.partsAdded.map(shortName), 3)}>
                 {count(diff.partsAdded.length)}
               </Stat>
-              <Stat label="Parts removed" note={diff.partsRemoved.length > 0 ? list(diff.partsRemoved.map(shortName), 3) : undefined}>
+              <Stat
+                label="Parts removed"
+                note={diff.partsRemoved.length > 0 ? list(diff.partsRemoved.map(shortName), 3) : undefined}
+              >
                 {count(diff.partsRemoved.length)}
               </Stat>
               <Stat label="Parts the same" note="shared, not copied">
@@ -62,7 +72,9 @@ export function Diff() {
           <SchemaChange diff={diff} />
           <ColumnChanges diff={diff} />
           <Section title="The same on the command line">
-            <Command text={`millrace data diff ${dataset} ${shortDigest(diff.from)} ${shortDigest(diff.to)}`} />
+            <Command
+              text={`millrace data diff ${dataset} ${shortDigest(diff.from)} ${shortDigest(diff.to)}`}
+            />
           </Section>
         </Page>
       )}
@@ -138,9 +150,12 @@ function ColumnChanges({ diff }: { diff: DatasetDiff }) {
                   <td>
                     <span className="psi-cell">
                       <span className="psi-lane" aria-hidden="true">
-                        <i className={(c.psi ?? 0) > 0.1 ? 'psi-moved' : ''} style={{ width: `${((c.psi ?? 0) / top) * 100}%` }} />
+                        <i
+                          className={(c.psi ?? 0) > 0.1 ? 'psi-moved' : ''}
+                          style={{ width: `${((c.psi ?? 0) / top) * 100}%` }}
+                        />
                       </span>
-                      <span className="num">{metric(c.psi)}</span>
+                      <span className="num">{psi(c.psi)}</span>
                     </span>
                   </td>
                   <td className="num">{metric(c.meanFrom)}</td>

@@ -5,10 +5,10 @@ import { useState } from 'react'
 import { datasetVersionQuery, quarantineQuery } from '../api/queries.ts'
 import type { DatasetVersionPage, ProfiledColumn, QuarantineRows } from '../api/types.ts'
 import { HistogramStrip } from '../charts/histogram.tsx'
-import { bytes, compact, count, metric, plain, plural, share, shortDigest } from '../format/numbers.ts'
+import { toCsv } from '../format/csv.ts'
+import { bytes, compact, count, metric, plain, plural, psi, share, shortDigest } from '../format/numbers.ts'
 import { versionSentence } from '../format/sentences.ts'
 import { exact } from '../format/times.ts'
-import { toCsv } from '../format/csv.ts'
 import { Command, CopyButton } from '../parts/copy.tsx'
 import { Figure, Scroll } from '../parts/figure.tsx'
 import { Findings, verdictCounts } from '../parts/findings.tsx'
@@ -34,12 +34,19 @@ export function DatasetVersion() {
       {(page) => (
         <Page title={name} crumbs={crumbs} sentence={versionSentence(page)} actions={<Parents page={page} />}>
           <p className="small muted page-line">
-            <Ago at={page.createdAt} /> · <span className="mono">{shortDigest(page.digest)}</span> <CopyButton text={page.digest} label="Copy digest" />
+            <Ago at={page.createdAt} /> · <span className="mono">{shortDigest(page.digest)}</span>{' '}
+            <CopyButton text={page.digest} label="Copy digest" />
           </p>
           <Columns page={page} />
           <div className="two">
             <Section title="Checks" note={verdictCounts(page.findings) || undefined}>
-              {page.findings.length === 0 ? <p className="soft">No checks are declared. Add some: checks.notNull('…'), checks.between('…', 0, 100).</p> : <Findings findings={page.findings} />}
+              {page.findings.length === 0 ? (
+                <p className="soft">
+                  No checks are declared. Add some: checks.notNull('…'), checks.between('…', 0, 100).
+                </p>
+              ) : (
+                <Findings findings={page.findings} />
+              )}
             </Section>
             <Parts page={page} />
           </div>
@@ -70,8 +77,28 @@ function Columns({ page }: { page: DatasetVersionPage }) {
         title={plural(page.columns.length, 'column')}
         note="Each column’s distribution, missing values and how far it moved against the parent version."
         table={() => ({
-          columns: ['column', 'type', 'nullable', 'missing', 'distinct', 'min', 'mean', 'max', 'psi against parent'],
-          rows: page.columns.map((c) => [c.name, c.type, c.nullable, c.profile.nulls, c.profile.distinctApprox, c.profile.min, c.profile.mean, c.profile.max, c.parent?.psi]),
+          columns: [
+            'column',
+            'type',
+            'nullable',
+            'missing',
+            'distinct',
+            'min',
+            'mean',
+            'max',
+            'psi against parent',
+          ],
+          rows: page.columns.map((c) => [
+            c.name,
+            c.type,
+            c.nullable,
+            c.profile.nulls,
+            c.profile.distinctApprox,
+            c.profile.min,
+            c.profile.mean,
+            c.profile.max,
+            c.parent?.psi,
+          ]),
         })}
       >
         <div className="profile">
@@ -87,7 +114,7 @@ function Columns({ page }: { page: DatasetVersionPage }) {
 function ColumnRow({ column, rows }: { column: ProfiledColumn; rows: number }) {
   const { profile } = column
   const missing = rows === 0 ? 0 : profile.nulls / rows
-  const psi = column.parent?.psi ?? null
+  const moved = column.parent?.psi ?? null
   return (
     <div className="profile-row">
       <div className="profile-name">
@@ -98,7 +125,15 @@ function ColumnRow({ column, rows }: { column: ProfiledColumn; rows: number }) {
         </span>
       </div>
       <div className="profile-strip">
-        {profile.histogram ? <HistogramStrip histogram={profile.histogram} width={168} label={`Distribution of ${column.name}`} /> : <span className="small muted">no distribution kept</span>}
+        {profile.histogram ? (
+          <HistogramStrip
+            histogram={profile.histogram}
+            width={168}
+            label={`Distribution of ${column.name}`}
+          />
+        ) : (
+          <span className="small muted">no distribution kept</span>
+        )}
         <span className="profile-ends small muted">
           <span className="cut">{edge(column, profile.min)}</span>
           <span className="cut">{edge(column, profile.max)}</span>
@@ -120,12 +155,12 @@ function ColumnRow({ column, rows }: { column: ProfiledColumn; rows: number }) {
         <span className="small muted">missing</span>
       </div>
       <div className="num profile-figure profile-drift">
-        {psi === null ? (
+        {moved === null ? (
           <span className="muted">–</span>
-        ) : psi > PSI_MOVED ? (
-          <Sign icon="cross" word={`moved ${metric(psi)}`} tone="warn" />
+        ) : moved > PSI_MOVED ? (
+          <Sign icon="cross" word={`moved ${psi(moved)}`} tone="warn" />
         ) : (
-          <span className="block">{metric(psi)}</span>
+          <span className="block">{psi(moved)}</span>
         )}
         <span className="small muted">PSI</span>
       </div>
@@ -135,7 +170,8 @@ function ColumnRow({ column, rows }: { column: ProfiledColumn; rows: number }) {
 
 function edge(column: ProfiledColumn, value: number | string | undefined): string {
   if (value === undefined) return ''
-  if ((column.type === 'time' || column.type === 'date') && typeof value === 'number') return exact(value).slice(0, 10)
+  if ((column.type === 'time' || column.type === 'date') && typeof value === 'number')
+    return exact(value).slice(0, 10)
   return plain(value)
 }
 
@@ -143,7 +179,10 @@ function Parts({ page }: { page: DatasetVersionPage }) {
   const [all, setAll] = useState(false)
   const shown = all ? page.parts : page.parts.slice(0, 12)
   return (
-    <Section title={plural(page.parts.length, 'part')} note={`${count(page.parts.filter((p) => p.isNew).length)} written for this version; the others are shared with earlier ones.`}>
+    <Section
+      title={plural(page.parts.length, 'part')}
+      note={`${count(page.parts.filter((p) => p.isNew).length)} written for this version; the others are shared with earlier ones.`}
+    >
       <Scroll label="Parts">
         <table className="table">
           <thead>
@@ -188,11 +227,32 @@ const ROWS_MORE = 500
 
 function Quarantine({ page }: { page: DatasetVersionPage }) {
   const [limit, setLimit] = useState(ROWS_FIRST)
-  const query = useQuery({ ...quarantineQuery(page.dataset, page.digest, limit), enabled: page.rowsQuarantined > 0 })
+  const query = useQuery({
+    ...quarantineQuery(page.dataset, page.digest, limit),
+    enabled: page.rowsQuarantined > 0,
+  })
   return (
     <div id="quarantine">
-      <Section title="Quarantine" note={page.rowsQuarantined === 0 ? undefined : 'Rows that failed a check. They are kept beside the data with the reason, and take no part in training.'}>
-        {page.rowsQuarantined === 0 ? <p className="soft">Every row passed its checks.</p> : <AskPart query={query}>{(data) => <QuarantineTable data={data} more={limit === ROWS_FIRST && data.total > ROWS_FIRST ? () => setLimit(ROWS_MORE) : null} />}</AskPart>}
+      <Section
+        title="Quarantine"
+        note={
+          page.rowsQuarantined === 0
+            ? undefined
+            : 'Rows that failed a check. They are kept beside the data with the reason, and take no part in training.'
+        }
+      >
+        {page.rowsQuarantined === 0 ? (
+          <p className="soft">Every row passed its checks.</p>
+        ) : (
+          <AskPart query={query}>
+            {(data) => (
+              <QuarantineTable
+                data={data}
+                more={limit === ROWS_FIRST && data.total > ROWS_FIRST ? () => setLimit(ROWS_MORE) : null}
+              />
+            )}
+          </AskPart>
+        )}
       </Section>
     </div>
   )
@@ -201,7 +261,10 @@ function Quarantine({ page }: { page: DatasetVersionPage }) {
 function QuarantineTable({ data, more }: { data: QuarantineRows; more: (() => void) | null }) {
   const [reason, setReason] = useParam('reason')
   const rows = reason === '' ? data.rows : data.rows.filter((row) => row.reasons.includes(reason))
-  const table = () => ({ columns: ['reasons', ...data.columns], rows: rows.map((row) => [row.reasons.join('; '), ...row.values]) })
+  const table = () => ({
+    columns: ['reasons', ...data.columns],
+    rows: rows.map((row) => [row.reasons.join('; '), ...row.values]),
+  })
   return (
     <>
       <div className="filters">
@@ -212,7 +275,13 @@ function QuarantineTable({ data, more }: { data: QuarantineRows; more: (() => vo
           {Object.entries(data.byReason)
             .sort((a, b) => b[1] - a[1])
             .map(([name, n]) => (
-              <button key={name} type="button" className="chip" aria-pressed={reason === name} onClick={() => setReason(name)}>
+              <button
+                key={name}
+                type="button"
+                className="chip"
+                aria-pressed={reason === name}
+                onClick={() => setReason(name)}
+              >
                 {name} <span className="muted">{count(n)}</span>
               </button>
             ))}

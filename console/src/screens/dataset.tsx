@@ -45,7 +45,9 @@ export function Dataset() {
                 <dl className="stats">
                   <Stat label="Rows">{count(page.rows)}</Stat>
                   <Stat label="In quarantine">{count(page.rowsQuarantined)}</Stat>
-                  <Stat label="Covers">{page.window ? windowDays(page.window.fromAt, page.window.toAt) : 'no time column'}</Stat>
+                  <Stat label="Covers">
+                    {page.window ? windowDays(page.window.fromAt, page.window.toAt) : 'no time column'}
+                  </Stat>
                   <Stat label="Size">{bytes(page.bytes)}</Stat>
                   <Stat label="Source">
                     <code className="wrap-any">{page.source}</code>
@@ -73,7 +75,16 @@ function History({ page }: { page: DatasetPage }) {
         note="Newest first. Bars are rows added, on one scale; amber are rows set aside. Parts that did not change are shared between versions."
         table={() => ({
           columns: ['digest', 'at', 'rows', 'rows added', 'rows set aside', 'parts new', 'parts', 'message'],
-          rows: page.log.map((e) => [e.digest, exact(e.at), e.rows, e.rowsAdded, e.rowsQuarantined, e.partsNew, e.parts, e.message]),
+          rows: page.log.map((e) => [
+            e.digest,
+            exact(e.at),
+            e.rows,
+            e.rowsAdded,
+            e.rowsQuarantined,
+            e.partsNew,
+            e.parts,
+            e.message,
+          ]),
         })}
       >
         <ol className="log">
@@ -83,26 +94,42 @@ function History({ page }: { page: DatasetPage }) {
                 <i />
               </span>
               <span className="log-pick">
-                <input type="radio" name="from" aria-label={`Compare from ${shortDigest(entry.digest)}`} checked={from === entry.digest} onChange={() => setFrom(entry.digest)} />
-                <input type="radio" name="to" aria-label={`Compare to ${shortDigest(entry.digest)}`} checked={to === entry.digest} onChange={() => setTo(entry.digest)} />
+                <input
+                  type="radio"
+                  name="from"
+                  aria-label={`Compare from ${shortDigest(entry.digest)}`}
+                  checked={from === entry.digest}
+                  onChange={() => setFrom(entry.digest)}
+                />
+                <input
+                  type="radio"
+                  name="to"
+                  aria-label={`Compare to ${shortDigest(entry.digest)}`}
+                  checked={to === entry.digest}
+                  onChange={() => setTo(entry.digest)}
+                />
               </span>
               <span className="log-what">
                 <Go href={hrefs.datasetVersion(page.dataset, entry.digest)} className="row-link name">
                   {entry.message}
                 </Go>
                 <span className="small muted">
-                  <span className="mono">{shortDigest(entry.digest)}</span> · <Ago at={entry.at} /> · {count(entry.partsNew)} of {plural(entry.parts, 'part')} new
+                  <span className="mono">{shortDigest(entry.digest)}</span> · <Ago at={entry.at} /> ·{' '}
+                  {count(entry.partsNew)} of {plural(entry.parts, 'part')} new
                 </span>
               </span>
               <span className="log-bar" aria-hidden="true">
                 <i style={{ width: `${(Math.max(0, entry.rowsAdded) / most) * 100}%` }} />
-                <i className="log-aside" style={{ width: `${Math.max(entry.rowsQuarantined > 0 ? 0.6 : 0, (entry.rowsQuarantined / most) * 100)}%` }} />
+                <i
+                  className="log-aside"
+                  style={{
+                    width: `${Math.max(entry.rowsQuarantined > 0 ? 0.6 : 0, (entry.rowsQuarantined / most) * 100)}%`,
+                  }}
+                />
               </span>
               <span className="num log-added">
                 {signed(entry.rowsAdded, count)}
-                <span className="small muted block">
-                  {compact(entry.rowsQuarantined)} aside
-                </span>
+                <span className="small muted block">{compact(entry.rowsQuarantined)} aside</span>
               </span>
               <span className="num log-rows">
                 {compact(entry.rows)}

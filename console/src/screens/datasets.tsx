@@ -72,12 +72,23 @@ function Row({ row }: { row: DatasetRow }) {
           {row.dataset}
         </Go>
       </td>
-      <td className="nowrap">{row.window ? windowDays(row.window.fromAt, row.window.toAt) : <span className="muted">no time column</span>}</td>
-      <td className="num" data-label="rows">{count(row.rows)}</td>
+      <td className="nowrap">
+        {row.window ? (
+          windowDays(row.window.fromAt, row.window.toAt)
+        ) : (
+          <span className="muted">no time column</span>
+        )}
+      </td>
+      <td className="num" data-label="rows">
+        {count(row.rows)}
+      </td>
       <td className="num" data-label="quarantine">
         {row.version && row.rowsQuarantined > 0 ? (
           <Go href={`${hrefs.datasetVersion(row.dataset, row.version)}#quarantine`} className="link">
-            {compact(row.rowsQuarantined)} <span className="small muted">{share(row.rowsQuarantined / (row.rows + row.rowsQuarantined))}</span>
+            {compact(row.rowsQuarantined)}{' '}
+            <span className="small muted">
+              {share(row.rowsQuarantined / (row.rows + row.rowsQuarantined))}
+            </span>
           </Go>
         ) : (
           <span className="muted">none</span>
@@ -86,8 +97,12 @@ function Row({ row }: { row: DatasetRow }) {
       <td>
         <ChecksSign findings={row.findings} />
       </td>
-      <td className="num" data-label="versions">{count(row.versions)}</td>
-      <td className="num" data-label="size">{bytes(row.bytes)}</td>
+      <td className="num" data-label="versions">
+        {count(row.versions)}
+      </td>
+      <td className="num" data-label="size">
+        {bytes(row.bytes)}
+      </td>
       <td data-label="imported">
         <Ago at={row.importedAt} />
       </td>
@@ -98,7 +113,15 @@ function Row({ row }: { row: DatasetRow }) {
 export function ChecksSign({ findings }: { findings: DatasetRow['findings'] }) {
   const total = findings.pass + findings.fail + findings.inconclusive + findings.error
   if (total === 0) return <Sign icon="ring" dashed word="no checks" tone="quiet" />
-  if (findings.fail + findings.error > 0) return <Sign icon="cross" word={`${count(findings.fail + findings.error)} of ${count(total)} fail`} tone="warn" />
-  if (findings.inconclusive > 0) return <Sign icon="ring" dashed word={`${count(findings.inconclusive)} inconclusive`} tone="calm" />
+  if (findings.fail + findings.error > 0)
+    return (
+      <Sign
+        icon="cross"
+        word={`${count(findings.fail + findings.error)} of ${count(total)} fail`}
+        tone="warn"
+      />
+    )
+  if (findings.inconclusive > 0)
+    return <Sign icon="ring" dashed word={`${count(findings.inconclusive)} inconclusive`} tone="calm" />
   return <Sign icon="check" word={`all ${count(total)} hold`} tone="ok" />
 }

@@ -24,7 +24,12 @@ export function Fleet() {
   return (
     <Ask query={query} title="Fleet">
       {(fleet) => (
-        <Page title={fleet.project} name="Fleet" sentence={fleet.sentence} sign={<HealthSign health={fleet.health} />}>
+        <Page
+          title={fleet.project}
+          name="Fleet"
+          sentence={fleet.sentence}
+          sign={<HealthSign health={fleet.health} />}
+        >
           {fleet.models.length === 0 ? <NoModels fleet={fleet} /> : <FleetBody fleet={fleet} />}
         </Page>
       )}
@@ -33,7 +38,10 @@ export function Fleet() {
 }
 
 function NoModels({ fleet }: { fleet: FleetAnswer }) {
-  const commands = fleet.datasets.length === 0 ? ['millrace init my-data.csv', 'millrace up'] : ['millrace plan', 'millrace run']
+  const commands =
+    fleet.datasets.length === 0
+      ? ['millrace init my-data.csv', 'millrace up']
+      : ['millrace plan', 'millrace run']
   return (
     <Empty title="No model yet" commands={commands}>
       {fleet.datasets.length === 0
@@ -60,12 +68,17 @@ function FleetBody({ fleet }: { fleet: FleetAnswer }) {
 function Attention({ alerts }: { alerts: Alert[] }) {
   const stories = [...new Map(alerts.map((alert) => [alert.dedupeKey, alert])).values()]
   if (stories.length === 0) return null
-  const sorted = stories.sort((a, b) => Number(needsPerson(b)) - Number(needsPerson(a)) || b.raisedAt - a.raisedAt)
+  const sorted = stories.sort(
+    (a, b) => Number(needsPerson(b)) - Number(needsPerson(a)) || b.raisedAt - a.raisedAt,
+  )
   return (
     <Section title="What needs attention">
       <ul className="attention">
         {sorted.slice(0, 5).map((alert) => (
-          <li key={alert.dedupeKey} className={needsPerson(alert) ? 'attention-row attention-act' : 'attention-row'}>
+          <li
+            key={alert.dedupeKey}
+            className={needsPerson(alert) ? 'attention-row attention-act' : 'attention-row'}
+          >
             <AlertSign alert={alert} />
             <Go href={`${hrefs.alerts()}#${alert.id}`} className="row-link attention-what">
               {alert.finding.message}
@@ -91,12 +104,18 @@ type Filter = 'all' | 'alerts' | 'moving' | 'families' | 'unreleased'
 const FILTERS: Record<Filter, { label: string; holds: (row: FleetRow) => boolean }> = {
   all: { label: 'all', holds: () => true },
   alerts: { label: 'with alerts', holds: (row) => row.alerts > 0 },
-  moving: { label: 'in release', holds: (row) => row.release !== null && ['shadow', 'canary', 'paused'].includes(row.release.state) },
+  moving: {
+    label: 'in release',
+    holds: (row) => row.release !== null && ['shadow', 'canary', 'paused'].includes(row.release.state),
+  },
   families: { label: 'families', holds: (row) => row.members > 0 },
   unreleased: { label: 'not released', holds: (row) => row.liveVersion === null },
 }
 
-type Entry = { kind: 'model'; row: FleetRow } | { kind: 'member'; member: MemberRow; of: FleetRow } | { kind: 'all'; of: FleetRow }
+type Entry =
+  | { kind: 'model'; row: FleetRow }
+  | { kind: 'member'; member: MemberRow; of: FleetRow }
+  | { kind: 'all'; of: FleetRow }
 
 const MEMBERS_SHOWN = 5
 
@@ -105,27 +124,52 @@ function ModelTable({ models }: { models: FleetRow[] }) {
   const [find, setFind] = useParam('find')
   const [open, setOpen] = useState<string | null>(null)
   const filter = FILTERS[show as Filter] ?? FILTERS.all
-  const kept = useMemo(() => models.filter((row) => filter.holds(row) && row.model.toLowerCase().includes(find.toLowerCase())), [models, filter, find])
+  const kept = useMemo(
+    () => models.filter((row) => filter.holds(row) && row.model.toLowerCase().includes(find.toLowerCase())),
+    [models, filter, find],
+  )
   const members = useQuery({
     ...membersQuery(open ?? '', { search: '', sort: '-alerts', limit: MEMBERS_SHOWN, offset: 0 }),
     enabled: open !== null,
   })
   const domains = useMemo(() => domainsOf(models), [models])
   const shown = members.data?.members
-  const entries = useMemo(() => kept.flatMap((row) => entriesOf(row, row.model === open ? (shown ?? []) : null)), [kept, open, shown])
-  const sizes = useMemo(() => new Map((Object.keys(FILTERS) as Filter[]).map((key) => [key, models.filter(FILTERS[key].holds).length])), [models])
+  const entries = useMemo(
+    () => kept.flatMap((row) => entriesOf(row, row.model === open ? (shown ?? []) : null)),
+    [kept, open, shown],
+  )
+  const sizes = useMemo(
+    () =>
+      new Map(
+        (Object.keys(FILTERS) as Filter[]).map((key) => [key, models.filter(FILTERS[key].holds).length]),
+      ),
+    [models],
+  )
   const toggle = useCallback((model: string) => setOpen((before) => (before === model ? null : model)), [])
   return (
     <Section title="Models" flush>
       <div className="filters">
         <Chips label="Show">
           {(Object.keys(FILTERS) as Filter[]).map((key) => (
-            <button key={key} type="button" className="chip" aria-pressed={filter === FILTERS[key]} onClick={() => setShow(key)}>
+            <button
+              key={key}
+              type="button"
+              className="chip"
+              aria-pressed={filter === FILTERS[key]}
+              onClick={() => setShow(key)}
+            >
               {FILTERS[key].label} <span className="muted">{count(sizes.get(key))}</span>
             </button>
           ))}
         </Chips>
-        <input type="search" className="field find" placeholder="Find a model" aria-label="Find a model" value={find} onChange={(event) => setFind(event.currentTarget.value)} />
+        <input
+          type="search"
+          className="field find"
+          placeholder="Find a model"
+          aria-label="Find a model"
+          value={find}
+          onChange={(event) => setFind(event.currentTarget.value)}
+        />
       </div>
       <VirtualRows
         label="Models"
@@ -146,11 +190,25 @@ function ModelTable({ models }: { models: FleetRow[] }) {
         rowKey={(i) => keyOf(entries[i]!)}
         row={(i) => {
           const entry = entries[i]!
-          if (entry.kind === 'model') return <ModelCells row={entry.row} domain={domains.get(entry.row.qualityMetric)} open={open === entry.row.model} toggle={toggle} />
-          return entry.kind === 'member' ? <MemberCells member={entry.member} of={entry.of} /> : <AllMembers of={entry.of} />
+          if (entry.kind === 'model')
+            return (
+              <ModelCells
+                row={entry.row}
+                domain={domains.get(entry.row.qualityMetric)}
+                open={open === entry.row.model}
+                toggle={toggle}
+              />
+            )
+          return entry.kind === 'member' ? (
+            <MemberCells member={entry.member} of={entry.of} />
+          ) : (
+            <AllMembers of={entry.of} />
+          )
         }}
       />
-      {kept.length === 0 && <p className="note">No model is called “{find}” among those shown. Clear the search, or show all.</p>}
+      {kept.length === 0 && (
+        <p className="note">No model is called “{find}” among those shown. Clear the search, or show all.</p>
+      )}
     </Section>
   )
 }
@@ -158,7 +216,11 @@ function ModelTable({ models }: { models: FleetRow[] }) {
 /** A model's row, and when it is unfolded the rows of its first members and the way to all of them. */
 function entriesOf(row: FleetRow, members: readonly MemberRow[] | null): Entry[] {
   if (members === null) return [{ kind: 'model', row }]
-  return [{ kind: 'model', row }, ...members.map((member): Entry => ({ kind: 'member', member, of: row })), { kind: 'all', of: row }]
+  return [
+    { kind: 'model', row },
+    ...members.map((member): Entry => ({ kind: 'member', member, of: row })),
+    { kind: 'all', of: row },
+  ]
 }
 
 function keyOf(entry: Entry): string {
@@ -176,7 +238,17 @@ function domainsOf(models: readonly FleetRow[]): Map<string, [number, number]> {
   return new Map([...byMetric].map(([name, values]) => [name, extent(values)!]))
 }
 
-const ModelCells = memo(function ModelCells({ row, domain, open, toggle }: { row: FleetRow; domain?: [number, number]; open: boolean; toggle: (model: string) => void }) {
+const ModelCells = memo(function ModelCells({
+  row,
+  domain,
+  open,
+  toggle,
+}: {
+  row: FleetRow
+  domain?: [number, number]
+  open: boolean
+  toggle: (model: string) => void
+}) {
   return (
     <>
       <VCell className="c-name">
@@ -234,7 +306,9 @@ const ModelCells = memo(function ModelCells({ row, domain, open, toggle }: { row
       <VCell className="c-release">
         <Go href={hrefs.model(row.model, 'releases')} className="row-link release-cell">
           <ReleaseSign release={row.release} />
-          <span className="small muted">{row.liveVersion === null ? 'nothing live' : `live v${row.liveVersion}`}</span>
+          <span className="small muted">
+            {row.liveVersion === null ? 'nothing live' : `live v${row.liveVersion}`}
+          </span>
         </Go>
       </VCell>
       <VCell className="c-owner cut soft">{row.owner}</VCell>
@@ -277,14 +351,20 @@ function MemberCells({ member, of }: { member: MemberRow; of: FleetRow }) {
         {member.alerts > 0 && <span className="small tone-warn"> {plural(member.alerts, 'alert')}</span>}
       </VCell>
       <VCell className="c-quality soft">
-        <MeasuredValue name={`${of.qualityMetric} of ${member.model}`} of={member.liveMetric ?? member.metric} wide />
+        <MeasuredValue
+          name={`${of.qualityMetric} of ${member.model}`}
+          of={member.liveMetric ?? member.metric}
+          wide
+        />
       </VCell>
       <VCell numeric className="c-traffic soft" label="predictions">
         {compact(member.predictions)}
       </VCell>
       <VCell className="c-p99" />
       <VCell className="c-fresh" />
-      <VCell className="c-release soft">{member.answers === 'self' ? 'answers itself' : 'by the parent'}</VCell>
+      <VCell className="c-release soft">
+        {member.answers === 'self' ? 'answers itself' : 'by the parent'}
+      </VCell>
       <VCell className="c-owner" />
     </>
   )
@@ -305,7 +385,13 @@ const EVENTS_SHOWN = 8
 /** The newest events in a box of fixed height: news changes its lines, never the page. */
 function LatestEvents({ events }: { events: JournalEvent[] }) {
   const heard = useLive((live) => live.events)
-  const merged = useMemo(() => [...new Map([...heard, ...events].map((event) => [event.seq, event])).values()].sort((a, b) => b.seq - a.seq).slice(0, EVENTS_SHOWN), [heard, events])
+  const merged = useMemo(
+    () =>
+      [...new Map([...heard, ...events].map((event) => [event.seq, event])).values()]
+        .sort((a, b) => b.seq - a.seq)
+        .slice(0, EVENTS_SHOWN),
+    [heard, events],
+  )
   return (
     <Section title="Latest in the journal">
       <ol className="events events-fixed">
@@ -352,8 +438,11 @@ function DatasetsBrief({ fleet }: { fleet: FleetAnswer }) {
             </Go>
             <span className="num">{compact(row.rows)} rows</span>
             <span className="small muted">
-              {row.window ? windowDays(row.window.fromAt, row.window.toAt) : 'no window'} · {compact(row.rowsQuarantined)} in quarantine ·{' '}
-              {row.findings.fail + row.findings.error === 0 ? 'checks hold' : `${plural(row.findings.fail + row.findings.error, 'check')} failing`}
+              {row.window ? windowDays(row.window.fromAt, row.window.toAt) : 'no window'} ·{' '}
+              {compact(row.rowsQuarantined)} in quarantine ·{' '}
+              {row.findings.fail + row.findings.error === 0
+                ? 'checks hold'
+                : `${plural(row.findings.fail + row.findings.error, 'check')} failing`}
             </span>
           </li>
         ))}

@@ -33,7 +33,8 @@ function bodyOf(curl: string): { value: unknown; from: number; to: number } | nu
   }
 }
 
-const isObject = (value: unknown): value is Row => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isObject = (value: unknown): value is Row =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b)
 
 function contains(shape: unknown, row: Row): boolean {
@@ -49,10 +50,16 @@ function sameRow(a: Row, b: Row): boolean {
 
 /** Replaces the example; with `loose`, the first object that has the example's keys. */
 function swap(shape: unknown, example: Row, row: Row, loose: boolean): unknown {
-  if (isObject(shape) && (loose ? Object.keys(example).every((key) => key in shape) : sameRow(shape, example))) return row
+  if (
+    isObject(shape) &&
+    (loose ? Object.keys(example).every((key) => key in shape) : sameRow(shape, example))
+  )
+    return row
   if (Array.isArray(shape)) return shape.map((value) => swap(value, example, row, loose))
   if (isObject(shape)) {
-    return Object.fromEntries(Object.entries(shape).map(([key, value]) => [key, swap(value, example, row, loose)]))
+    return Object.fromEntries(
+      Object.entries(shape).map(([key, value]) => [key, swap(value, example, row, loose)]),
+    )
   }
   return shape
 }
@@ -73,7 +80,9 @@ export function readAnswer(body: unknown): Answer {
   const entry: Row = isObject(first) ? { ...root, ...first } : root
   const data = Array.isArray(entry.data) ? entry.data[0] : undefined
   const output = [entry.output, entry.prediction, entry.value, data, first].find((v) => typeof v === 'number')
-  const version = [entry.version, entry.model_version, root.model_version].map(versionNumber).find((v) => v !== null)
+  const version = [entry.version, entry.model_version, root.model_version]
+    .map(versionNumber)
+    .find((v) => v !== null)
   return {
     id: text(entry.id) ?? text(root.id),
     output: (output as number | undefined) ?? null,
@@ -115,15 +124,20 @@ export function parseField(field: SignatureField, typed: string): { value: unkno
   if (field.type === 'bool') return { value: given === 'true', problem: null }
   if (field.type === 'time' || field.type === 'date') {
     const readable = !Number.isNaN(Date.parse(given))
-    return { value: given, problem: readable ? null : `${field.name} must be a time such as 2001-04-03T14:20:00` }
+    return {
+      value: given,
+      problem: readable ? null : `${field.name} must be a time such as 2001-04-03T14:20:00`,
+    }
   }
   return { value: given, problem: null }
 }
 
 function parseNumber(field: SignatureField, given: string): { value: unknown; problem: string | null } {
   const value = Number(given.replace('\u2212', '-').replace(',', '.'))
-  if (!Number.isFinite(value)) return { value: null, problem: `${field.name} must be a number, got “${given.slice(0, 24)}”` }
-  if (field.type === 'int' && !Number.isInteger(value)) return { value, problem: `${field.name} must be a whole number` }
+  if (!Number.isFinite(value))
+    return { value: null, problem: `${field.name} must be a number, got “${given.slice(0, 24)}”` }
+  if (field.type === 'int' && !Number.isInteger(value))
+    return { value, problem: `${field.name} must be a whole number` }
   return { value, problem: null }
 }
 

@@ -14,7 +14,16 @@ import { Icon } from '../parts/icons.tsx'
 import { Ask, Empty, ErrorCard, Page, Section } from '../parts/page.tsx'
 import { Go, useParam } from '../shell/go.tsx'
 import { hrefs } from '../shell/hrefs.ts'
-import { type Answer, commandFor, fieldText, parseField, readAnswer, readExplanation, requestBody, type Row } from './playground-request.ts'
+import {
+  type Answer,
+  commandFor,
+  fieldText,
+  parseField,
+  type Row,
+  readAnswer,
+  readExplanation,
+  requestBody,
+} from './playground-request.ts'
 
 export function PlaygroundScreen() {
   const { model } = useParams({ strict: false }) as { model: string }
@@ -27,7 +36,12 @@ export function PlaygroundScreen() {
   return (
     <Ask query={query} title="Playground" crumbs={crumbs}>
       {(playground) => (
-        <Page title="Playground" name={`Playground ${model}`} crumbs={crumbs} sentence={`What ${model} says of a row, and why. Change any value and ask again.`}>
+        <Page
+          title="Playground"
+          name={`Playground ${model}`}
+          crumbs={crumbs}
+          sentence={`What ${model} says of a row, and why. Change any value and ask again.`}
+        >
           {playground.signature.inputs.length === 0 ? (
             <Empty title="Nothing is served yet" commands={[page.data?.commands.train ?? 'millrace run']}>
               The form is made from the signature of the live version.
@@ -43,7 +57,8 @@ export function PlaygroundScreen() {
 
 type Typed = Record<string, string>
 
-const typedOf = (fields: readonly SignatureField[], row: Row): Typed => Object.fromEntries(fields.map((field) => [field.name, fieldText(row[field.name])]))
+const typedOf = (fields: readonly SignatureField[], row: Row): Typed =>
+  Object.fromEntries(fields.map((field) => [field.name, fieldText(row[field.name])]))
 
 interface Tried {
   answer: Answer
@@ -69,7 +84,14 @@ function Bench({ playground, page }: { playground: Playground; page: ModelPage |
   }
   return (
     <div className="bench">
-      <Section title="A row" tools={playground.examples.length > 1 ? <Examples at={i} of={playground.examples.length} pick={pick} /> : undefined}>
+      <Section
+        title="A row"
+        tools={
+          playground.examples.length > 1 ? (
+            <Examples at={i} of={playground.examples.length} pick={pick} />
+          ) : undefined
+        }
+      >
         <form
           className="form"
           noValidate
@@ -79,10 +101,21 @@ function Bench({ playground, page }: { playground: Playground; page: ModelPage |
           }}
         >
           {fields.map((field) => (
-            <Field key={field.name} field={field} choices={playground.choices[field.name]} value={typed[field.name] ?? ''} problem={parsed.problems.get(field.name) ?? null} change={(value) => setTyped((before) => ({ ...before, [field.name]: value }))} />
+            <Field
+              key={field.name}
+              field={field}
+              choices={playground.choices[field.name]}
+              value={typed[field.name] ?? ''}
+              problem={parsed.problems.get(field.name) ?? null}
+              change={(value) => setTyped((before) => ({ ...before, [field.name]: value }))}
+            />
           ))}
           <div className="form-end">
-            <button type="submit" className="button button-primary button-wide" disabled={ask.isPending || parsed.problems.size > 0}>
+            <button
+              type="submit"
+              className="button button-primary button-wide"
+              disabled={ask.isPending || parsed.problems.size > 0}
+            >
               {ask.isPending ? 'Asking…' : 'Predict'}
             </button>
             {parsed.problems.size > 0 && (
@@ -96,7 +129,15 @@ function Bench({ playground, page }: { playground: Playground; page: ModelPage |
       <div className="bench-answer">
         <Section title="The answer">
           {ask.error && <ErrorCard error={ask.error} />}
-          {ask.data ? <AnswerPart tried={ask.data} playground={playground} page={page} /> : !ask.error && <p className="soft answer-wait">Press Predict. The answer, its reasons and a way to say it is wrong appear here.</p>}
+          {ask.data ? (
+            <AnswerPart tried={ask.data} playground={playground} page={page} />
+          ) : (
+            !ask.error && (
+              <p className="soft answer-wait">
+                Press Predict. The answer, its reasons and a way to say it is wrong appear here.
+              </p>
+            )
+          )}
         </Section>
         <Section title="The same as a command">
           <Command text={commandFor(playground.curl, body)} wrap />
@@ -106,7 +147,10 @@ function Bench({ playground, page }: { playground: Playground; page: ModelPage |
   )
 }
 
-function parseAll(fields: readonly SignatureField[], typed: Typed): { row: Row; problems: Map<string, string> } {
+function parseAll(
+  fields: readonly SignatureField[],
+  typed: Typed,
+): { row: Row; problems: Map<string, string> } {
   const row: Row = {}
   const problems = new Map<string, string>()
   for (const field of fields) {
@@ -153,7 +197,15 @@ interface FieldProps {
   change: (value: string) => void
 }
 
-const TYPE_WORDS: Record<SignatureField['type'], string> = { bool: 'yes or no', int: 'whole number', float: 'number', string: 'text', time: 'time, UTC', date: 'date', json: 'JSON' }
+const TYPE_WORDS: Record<SignatureField['type'], string> = {
+  bool: 'yes or no',
+  int: 'whole number',
+  float: 'number',
+  string: 'text',
+  time: 'time, UTC',
+  date: 'date',
+  json: 'JSON',
+}
 
 function Field({ field, choices, value, problem, change }: FieldProps) {
   const id = `field-${field.name}`
@@ -198,7 +250,19 @@ function FieldInput({ id, field, choices, value, problem, change }: FieldProps &
 }
 
 /** Search among known values; what is not known can be sent too, because serving must answer it. */
-function Choice({ id, data, value, change, clearable }: { id: string; data: string[]; value: string; change: (value: string) => void; clearable: boolean }) {
+function Choice({
+  id,
+  data,
+  value,
+  change,
+  clearable,
+}: {
+  id: string
+  data: string[]
+  value: string
+  change: (value: string) => void
+  clearable: boolean
+}) {
   const [search, setSearch] = useState(value)
   useEffect(() => setSearch(value), [value])
   const shown = useMemo(() => [...new Set(data)], [data])
@@ -214,7 +278,12 @@ function Choice({ id, data, value, change, clearable }: { id: string; data: stri
       onSearchChange={setSearch}
       onChange={(next) => change(next ?? '')}
       nothingFoundMessage={
-        <button type="button" className="link-button" onMouseDown={(event) => event.preventDefault()} onClick={() => change(search)}>
+        <button
+          type="button"
+          className="link-button"
+          onMouseDown={(event) => event.preventDefault()}
+          onClick={() => change(search)}
+        >
           send “{search}” as it is
         </button>
       }
@@ -223,10 +292,21 @@ function Choice({ id, data, value, change, clearable }: { id: string; data: stri
   )
 }
 
-function AnswerPart({ tried, playground, page }: { tried: Tried; playground: Playground; page: ModelPage | null }) {
+function AnswerPart({
+  tried,
+  playground,
+  page,
+}: {
+  tried: Tried
+  playground: Playground
+  page: ModelPage | null
+}) {
   const { answer, row } = tried
   const explanation = readExplanation(tried.explained)
-  const binary = page === null ? answer.output !== null && answer.output >= 0 && answer.output <= 1 : page.task === 'binary'
+  const binary =
+    page === null
+      ? answer.output !== null && answer.output >= 0 && answer.output <= 1
+      : page.task === 'binary'
   const output = playground.signature.outputs[0]
   return (
     <div className="stack" aria-live="polite">
@@ -248,7 +328,14 @@ function AnswerPart({ tried, playground, page }: { tried: Tried; playground: Pla
         </div>
       )}
       {explanation && (
-        <Figure title="Why" level={3} table={() => ({ columns: ['feature', 'value', 'contribution'], rows: explanation.contributions.map((c) => [c.feature, c.value, c.contribution]) })}>
+        <Figure
+          title="Why"
+          level={3}
+          table={() => ({
+            columns: ['feature', 'value', 'contribution'],
+            rows: explanation.contributions.map((c) => [c.feature, c.value, c.contribution]),
+          })}
+        >
           <Force explanation={explanation} inputs={row} output={answer.output} />
         </Figure>
       )}
@@ -258,7 +345,13 @@ function AnswerPart({ tried, playground, page }: { tried: Tried; playground: Pla
           <Go href={hrefs.prediction(answer.id)} className="link">
             Everything behind prediction {answer.id.slice(0, 12)}
           </Go>
-          <Feedback key={answer.id} id={answer.id} path={playground.feedbackPath} binary={binary} output={answer.output} />
+          <Feedback
+            key={answer.id}
+            id={answer.id}
+            path={playground.feedbackPath}
+            binary={binary}
+            output={answer.output}
+          />
         </>
       )}
     </div>
@@ -266,14 +359,25 @@ function AnswerPart({ tried, playground, page }: { tried: Tried; playground: Pla
 }
 
 /** "This is wrong": sends what really happened as an outcome of this prediction, as feedback in production arrives. */
-function Feedback({ id, path, binary, output }: { id: string; path: string; binary: boolean; output: number | null }) {
+function Feedback({
+  id,
+  path,
+  binary,
+  output,
+}: {
+  id: string
+  path: string
+  binary: boolean
+  output: number | null
+}) {
   const [truth, setTruth] = useState(binary ? ((output ?? 0) >= 0.5 ? '0' : '1') : '')
   const value = truth.trim() === '' ? Number.NaN : Number(truth)
   const send = useMutation({ mutationFn: () => post<unknown>(path, { id, value }) })
   if (send.isSuccess) {
     return (
       <p role="status" className="soft">
-        Thank you. Outcome {metric(value)} is recorded for this prediction; it counts in the window it belongs to.
+        Thank you. Outcome {metric(value)} is recorded for this prediction; it counts in the window it belongs
+        to.
       </p>
     )
   }
@@ -291,12 +395,23 @@ function Feedback({ id, path, binary, output }: { id: string; path: string; bina
           What really happened
         </label>
         {binary ? (
-          <select id="truth" className="field" value={truth} onChange={(event) => setTruth(event.currentTarget.value)}>
+          <select
+            id="truth"
+            className="field"
+            value={truth}
+            onChange={(event) => setTruth(event.currentTarget.value)}
+          >
             <option value="1">yes, it happened</option>
             <option value="0">no, it did not</option>
           </select>
         ) : (
-          <input id="truth" className="field" inputMode="decimal" value={truth} onChange={(event) => setTruth(event.currentTarget.value)} />
+          <input
+            id="truth"
+            className="field"
+            inputMode="decimal"
+            value={truth}
+            onChange={(event) => setTruth(event.currentTarget.value)}
+          />
         )}
         <button type="submit" className="button" disabled={send.isPending || !Number.isFinite(value)}>
           Send

@@ -2,12 +2,12 @@
 import { useQuery } from '@tanstack/react-query'
 import { useMemo } from 'react'
 import { runsQuery } from '../api/queries.ts'
-import { busyScale } from '../charts/scale.ts'
 import type { RunRow } from '../api/types.ts'
+import { busyScale } from '../charts/scale.ts'
+import { toCsv } from '../format/csv.ts'
 import { count, shortDigest } from '../format/numbers.ts'
 import { runsSentence } from '../format/sentences.ts'
 import { clock, duration, exact } from '../format/times.ts'
-import { toCsv } from '../format/csv.ts'
 import { CopyButton } from '../parts/copy.tsx'
 import { Door } from '../parts/door.tsx'
 import { Icon } from '../parts/icons.tsx'
@@ -19,7 +19,13 @@ import { useParam } from '../shell/go.tsx'
 
 const RUNS_MAX = 1000
 const STATES: RunRow['state'][] = ['leased', 'queued', 'done', 'failed', 'cancelled']
-const STATE_WORDS: Record<RunRow['state'], string> = { leased: 'at work', queued: 'waiting', done: 'done', failed: 'failed', cancelled: 'cancelled' }
+const STATE_WORDS: Record<RunRow['state'], string> = {
+  leased: 'at work',
+  queued: 'waiting',
+  done: 'done',
+  failed: 'failed',
+  cancelled: 'cancelled',
+}
 
 export function Runs() {
   const query = useQuery({ ...runsQuery(RUNS_MAX), refetchInterval: 5_000 })
@@ -49,13 +55,28 @@ function RunTable({ runs }: { runs: RunRow[] }) {
   const now = useNow()
   const tasks = useMemo(() => [...new Set(runs.map((r) => r.task))].sort(), [runs])
   const shown = useMemo(
-    () => runs.filter((r) => (state === '' || r.state === state) && (task === '' || r.task === task) && (run === '' || r.spec === run)),
+    () =>
+      runs.filter(
+        (r) =>
+          (state === '' || r.state === state) &&
+          (task === '' || r.task === task) &&
+          (run === '' || r.spec === run),
+      ),
     [runs, state, task, run],
   )
   const line = useMemo(() => timeLine(shown, now), [shown, now])
   const table = () => ({
     columns: ['run', 'task', 'title', 'state', 'started', 'ended', 'cpu ms', 'error'],
-    rows: shown.map((r) => [r.spec, r.task, r.title, r.state, r.startedAt === null ? null : exact(r.startedAt), r.endedAt === null ? null : exact(r.endedAt), r.cpuMs, r.error]),
+    rows: shown.map((r) => [
+      r.spec,
+      r.task,
+      r.title,
+      r.state,
+      r.startedAt === null ? null : exact(r.startedAt),
+      r.endedAt === null ? null : exact(r.endedAt),
+      r.cpuMs,
+      r.error,
+    ]),
   })
   return (
     <Section flush>
@@ -65,8 +86,15 @@ function RunTable({ runs }: { runs: RunRow[] }) {
             all <span className="muted">{count(runs.length)}</span>
           </button>
           {STATES.map((name) => (
-            <button key={name} type="button" className="chip" aria-pressed={state === name} onClick={() => setState(name)}>
-              {STATE_WORDS[name]} <span className="muted">{count(runs.filter((r) => r.state === name).length)}</span>
+            <button
+              key={name}
+              type="button"
+              className="chip"
+              aria-pressed={state === name}
+              onClick={() => setState(name)}
+            >
+              {STATE_WORDS[name]}{' '}
+              <span className="muted">{count(runs.filter((r) => r.state === name).length)}</span>
             </button>
           ))}
         </Chips>
@@ -76,7 +104,12 @@ function RunTable({ runs }: { runs: RunRow[] }) {
             <span className="sr">, show all</span>
           </button>
         )}
-        <select className="field" aria-label="Task" value={task} onChange={(event) => setTask(event.currentTarget.value)}>
+        <select
+          className="field"
+          aria-label="Task"
+          value={task}
+          onChange={(event) => setTask(event.currentTarget.value)}
+        >
           <option value="">every task</option>
           {tasks.map((name) => (
             <option key={name}>{name}</option>
@@ -102,18 +135,27 @@ function RunTable({ runs }: { runs: RunRow[] }) {
         rowKey={(i) => `${shown[i]!.spec} ${shown[i]!.startedAt}`}
         row={(i) => <RunCells run={shown[i]!} at={line.at} now={now} />}
       />
-      {shown.length === 0 && <p className="note">{run === '' ? 'No run is like this.' : `Run ${shortDigest(run)} is older than the last ${count(runs.length)}.`}</p>}
+      {shown.length === 0 && (
+        <p className="note">
+          {run === ''
+            ? 'No run is like this.'
+            : `Run ${shortDigest(run)} is older than the last ${count(runs.length)}.`}
+        </p>
+      )}
     </Section>
   )
 }
 
 /** The shown runs on one line of busy time, in per cent. */
 function timeLine(runs: readonly RunRow[], now: number) {
-  const spans = runs.flatMap((r) => (r.startedAt === null ? [] : [[r.startedAt, Math.max(r.startedAt, r.endedAt ?? now)] as const]))
+  const spans = runs.flatMap((r) =>
+    r.startedAt === null ? [] : [[r.startedAt, Math.max(r.startedAt, r.endedAt ?? now)] as const],
+  )
   const from = Math.min(...spans.map((s) => s[0]))
   const to = Math.max(...spans.map((s) => s[1]))
   return {
-    label: spans.length === 0 ? 'Time' : `${clock(from).slice(0, 5)} to ${clock(to).slice(0, 5)}, idle time cut`,
+    label:
+      spans.length === 0 ? 'Time' : `${clock(from).slice(0, 5)} to ${clock(to).slice(0, 5)}, idle time cut`,
     at: busyScale(spans),
   }
 }
@@ -143,13 +185,22 @@ function RunCells({ run, at, now }: { run: RunRow; at: (moment: number) => numbe
           <span className="cut">{run.title}</span>
         </Door>
         <span className={`small cut ${run.error ? 'tone-warn' : 'muted'}`}>
-          {run.error ?? (run.progress && run.state === 'leased' ? `${Math.round(run.progress.done * 100)} % · ${run.progress.note}` : `${run.task} · ${shortDigest(run.spec)}`)}
+          {run.error ??
+            (run.progress && run.state === 'leased'
+              ? `${Math.round(run.progress.done * 100)} % · ${run.progress.note}`
+              : `${run.task} · ${shortDigest(run.spec)}`)}
         </span>
       </VCell>
       <VCell className="c-line">
         {run.startedAt !== null && (
           <span className="run-lane" aria-hidden="true">
-            <i className={`run-bar run-${run.state}`} style={{ left: `${at(run.startedAt)}%`, width: `${Math.max(0.5, at(end) - at(run.startedAt))}%` }} />
+            <i
+              className={`run-bar run-${run.state}`}
+              style={{
+                left: `${at(run.startedAt)}%`,
+                width: `${Math.max(0.5, at(end) - at(run.startedAt))}%`,
+              }}
+            />
           </span>
         )}
       </VCell>

@@ -61,7 +61,11 @@ function Health({ status }: { status: Status }) {
               {status.workers.map((worker) => (
                 <li key={worker.name}>
                   <span className="name">{worker.name}</span>
-                  {worker.task === null ? <Sign icon="dot" word="free" tone="quiet" /> : <Sign icon="half" word="at work" tone="accent" />}
+                  {worker.task === null ? (
+                    <Sign icon="dot" word="free" tone="quiet" />
+                  ) : (
+                    <Sign icon="half" word="at work" tone="accent" />
+                  )}
                   <span className="small muted">
                     {worker.task ?? 'waits for work'} {worker.since !== null && <Ago at={worker.since} />}
                   </span>
@@ -93,7 +97,13 @@ function Look() {
     <Section title="Colours">
       <Chips label="Colours">
         {(['auto', 'light', 'dark'] as const).map((value) => (
-          <button key={value} type="button" className="chip" aria-pressed={theme.value === value} onClick={() => theme.set(value)}>
+          <button
+            key={value}
+            type="button"
+            className="chip"
+            aria-pressed={theme.value === value}
+            onClick={() => theme.set(value)}
+          >
             {value === 'auto' ? 'as the system' : value}
           </button>
         ))}

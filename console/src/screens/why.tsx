@@ -22,7 +22,12 @@ export function WhyScreen() {
   return (
     <Ask query={query} title="Why" crumbs={crumbs}>
       {(why) => (
-        <Page title="Why this prediction" name={`Why ${id}`} crumbs={[...crumbs, { label: why.model, href: hrefs.model(why.model) }]} sentence={whySentence(why)}>
+        <Page
+          title="Why this prediction"
+          name={`Why ${id}`}
+          crumbs={[...crumbs, { label: why.model, href: hrefs.model(why.model) }]}
+          sentence={whySentence(why)}
+        >
           <Section>
             <dl className="stats">
               <Stat label="Prediction" note={<span className="mono">{why.id}</span>}>
@@ -32,7 +37,10 @@ export function WhyScreen() {
                 {why.outcome ? plain(why.outcome.value) : 'not known yet'}
               </Stat>
               <Stat label="Answered by" note={`route ${why.route}`}>
-                <Go href={hrefs.model(why.member === '' ? why.model : `${why.model}/${why.member}`)} className="link">
+                <Go
+                  href={hrefs.model(why.member === '' ? why.model : `${why.model}/${why.member}`)}
+                  className="link"
+                >
                   {why.member === '' ? why.model : `${why.model}/${why.member}`}
                 </Go>{' '}
                 <Go href={hrefs.model(why.model, 'versions', { a: why.version })} className="link">
@@ -48,17 +56,29 @@ export function WhyScreen() {
             <Figure
               title="What made it so"
               note={`From base to raw score, largest first; then calibrated to the answer. Scale: ${why.explanation.scale}.${Math.abs(why.explanation.residual) > 1e-9 ? ` Residual ${plain(why.explanation.residual)}.` : ' The parts add up exactly.'}`}
-              table={() => ({ columns: ['feature', 'value', 'contribution'], rows: why.explanation.contributions.map((c) => [c.feature, c.value, c.contribution]) })}
+              table={() => ({
+                columns: ['feature', 'value', 'contribution'],
+                rows: why.explanation.contributions.map((c) => [c.feature, c.value, c.contribution]),
+              })}
             >
               <Force explanation={why.explanation} inputs={why.inputs} output={why.output} />
             </Figure>
           </Section>
           <div className="two">
             <Section title="Inputs" note="As the client sent them.">
-              <DataTable label="Inputs" table={{ columns: ['input', 'value'], rows: Object.entries(why.inputs).map(([k, v]) => [k, plain(v)]) }} />
+              <DataTable
+                label="Inputs"
+                table={{
+                  columns: ['input', 'value'],
+                  rows: Object.entries(why.inputs).map(([k, v]) => [k, plain(v)]),
+                }}
+              />
             </Section>
             <Section title="Features" note="As the model saw them.">
-              <DataTable label="Features" table={{ columns: ['feature', 'value'], rows: Object.entries(why.features) }} />
+              <DataTable
+                label="Features"
+                table={{ columns: ['feature', 'value'], rows: Object.entries(why.features) }}
+              />
             </Section>
           </div>
           <StandsOn why={why} />
@@ -72,7 +92,10 @@ function StandsOn({ why }: { why: Why }) {
   return (
     <Section title="What it stands on">
       <dl className="stats">
-        <Stat label="Data" note={`${count(why.trainedOn.rows)} rows, ${windowDays(why.trainedOn.fromAt, why.trainedOn.toAt)}`}>
+        <Stat
+          label="Data"
+          note={`${count(why.trainedOn.rows)} rows, ${windowDays(why.trainedOn.fromAt, why.trainedOn.toAt)}`}
+        >
           <Go href={hrefs.datasetVersion(why.trainedOn.dataset, why.trainedOn.version)} className="link">
             {why.trainedOn.dataset}@{shortDigest(why.trainedOn.version)}
           </Go>
@@ -83,7 +106,8 @@ function StandsOn({ why }: { why: Why }) {
           </Go>
         </Stat>
         <Stat label="Model version">
-          <span className="mono">{shortDigest(why.modelVersion)}</span> <CopyButton text={why.modelVersion} label="Copy digest" />
+          <span className="mono">{shortDigest(why.modelVersion)}</span>{' '}
+          <CopyButton text={why.modelVersion} label="Copy digest" />
         </Stat>
       </dl>
       {why.gates.length > 0 && (

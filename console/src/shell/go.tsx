@@ -25,7 +25,10 @@ export function useParam(name: string, fallback = ''): [string, (value: string) 
   const navigate = useNavigate()
   const set = useCallback(
     (value: string) => {
-      const next = (before: Record<string, string | undefined>) => ({ ...before, [name]: value === fallback || value === '' ? undefined : value })
+      const next = (before: Record<string, string | undefined>) => ({
+        ...before,
+        [name]: value === fallback || value === '' ? undefined : value,
+      })
       void navigate({ to: '.', search: next as never, replace: true, resetScroll: false })
     },
     [navigate, name, fallback],

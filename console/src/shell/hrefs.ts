@@ -3,7 +3,8 @@ const seg = encodeURIComponent
 
 function withSearch(path: string, search: Record<string, string | number | undefined>): string {
   const params = new URLSearchParams()
-  for (const [key, value] of Object.entries(search)) if (value !== undefined && value !== '') params.set(key, String(value))
+  for (const [key, value] of Object.entries(search))
+    if (value !== undefined && value !== '') params.set(key, String(value))
   const text = params.toString()
   return text === '' ? path : `${path}?${text}`
 }

@@ -17,7 +17,13 @@ interface Place {
 }
 
 const PLACES: Place[] = [
-  { label: 'Fleet', icon: 'fleet', href: hrefs.fleet(), under: ['/models', '/predictions', '/playground', '/backtest'], key: 'g f' },
+  {
+    label: 'Fleet',
+    icon: 'fleet',
+    href: hrefs.fleet(),
+    under: ['/models', '/predictions', '/playground', '/backtest'],
+    key: 'g f',
+  },
   { label: 'Data', icon: 'data', href: hrefs.data(), under: ['/data'], key: 'g d' },
   { label: 'Alerts', icon: 'alerts', href: hrefs.alerts(), under: ['/alerts'], key: 'g a' },
   { label: 'Runs', icon: 'runs', href: hrefs.runs(), under: ['/runs'], key: 'g r' },
@@ -37,7 +43,12 @@ function PlaceLink({ place, waiting }: { place: Place; waiting: number }) {
   const path = useLocation({ select: (location) => location.pathname })
   const badge = place.label === 'Alerts' && waiting > 0 ? waiting : null
   return (
-    <Go href={place.href} className="place" aria-current={here(place, path) ? 'page' : undefined} title={place.key ? `${place.label} (${place.key})` : place.label}>
+    <Go
+      href={place.href}
+      className="place"
+      aria-current={here(place, path) ? 'page' : undefined}
+      title={place.key ? `${place.label} (${place.key})` : place.label}
+    >
       <Icon name={place.icon} />
       <span className="place-label">{place.label}</span>
       {badge !== null && (

@@ -35,7 +35,16 @@ const MEMBERS_MAX = 6
 
 export function Palette({ opened, close }: { opened: boolean; close: () => void }) {
   return (
-    <Modal opened={opened} onClose={close} withCloseButton={false} size="lg" yOffset="10vh" padding={0} transitionProps={{ duration: 100 }} aria-label="Search">
+    <Modal
+      opened={opened}
+      onClose={close}
+      withCloseButton={false}
+      size="lg"
+      yOffset="10vh"
+      padding={0}
+      transitionProps={{ duration: 100 }}
+      aria-label="Search"
+    >
       {opened && <PaletteBody close={close} />}
     </Modal>
   )
@@ -56,7 +65,10 @@ function PaletteBody({ close }: { close: () => void }) {
     const move = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0
     if (move !== 0) {
       event.preventDefault()
-      setAt((before) => (Math.min(before, entries.length - 1) + move + entries.length) % Math.max(1, entries.length))
+      setAt(
+        (before) =>
+          (Math.min(before, entries.length - 1) + move + entries.length) % Math.max(1, entries.length),
+      )
     } else if (event.key === 'Enter') {
       event.preventDefault()
       open(chosen)
@@ -89,17 +101,30 @@ function PaletteBody({ close }: { close: () => void }) {
         />
         <kbd>esc</kbd>
       </div>
-      <ul id="found" role="listbox" aria-label="Found" className="palette-list">
+      <div id="found" role="listbox" aria-label="Found" className="palette-list">
         {entries.map((entry, i) => (
           // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are those of the combobox above
-          <li key={`${entry.kind} ${entry.href} ${entry.label}`} id={`found-${i}`} role="option" aria-selected={entry === chosen} className="palette-row" onClick={() => open(entry)} onMouseMove={() => setAt(i)}>
+          <div
+            key={`${entry.kind} ${entry.href} ${entry.label}`}
+            id={`found-${i}`}
+            role="option"
+            tabIndex={-1}
+            aria-selected={entry === chosen}
+            className="palette-row"
+            onClick={() => open(entry)}
+            onMouseMove={() => setAt(i)}
+          >
             <Icon name={entry.icon} />
             <span className="cut">{entry.label}</span>
             <span className="muted small cut">{entry.note || entry.kind}</span>
-          </li>
+          </div>
         ))}
-      </ul>
-      {entries.length === 0 && <p className="palette-none soft">Nothing is called “{query.slice(0, 40)}”. Try a model’s name or an airport’s code.</p>}
+      </div>
+      {entries.length === 0 && (
+        <p className="palette-none soft">
+          Nothing is called “{query.slice(0, 40)}”. Try a model’s name or an airport’s code.
+        </p>
+      )}
       <p className="sr" aria-live="polite">
         {plural(entries.length, 'result')}
       </p>
@@ -119,16 +144,52 @@ function useEntries(query: string): Entry[] {
   const found = asked === '' || query.trim() === '' ? [] : (members.data?.members ?? [])
   return [
     ...named,
-    ...found.map((m) => ({ label: m.model, kind: 'member', note: m.answers === 'self' ? 'member' : 'answered by the parent', icon: 'fleet' as const, href: hrefs.model(m.answers === 'self' ? m.model : (family ?? m.model)) })),
+    ...found.map((m) => ({
+      label: m.model,
+      kind: 'member',
+      note: m.answers === 'self' ? 'member' : 'answered by the parent',
+      icon: 'fleet' as const,
+      href: hrefs.model(m.answers === 'self' ? m.model : (family ?? m.model)),
+    })),
   ]
 }
 
 function fleetEntries(fleet: Fleet): Entry[] {
   return [
-    ...fleet.models.map((row) => ({ label: row.model, kind: 'model', note: row.members > 0 ? `family of ${row.members}` : 'model', icon: 'fleet' as const, href: hrefs.model(row.model) })),
-    ...fleet.models.map((row) => ({ label: `Playground ${row.model}`, kind: 'playground', note: 'try it', icon: 'play' as const, href: hrefs.playground(row.model) })),
-    ...fleet.models.map((row) => ({ label: `Backtest ${row.model}`, kind: 'backtest', note: 'how fresh must it be', icon: 'chart' as const, href: hrefs.backtest(row.model) })),
-    ...fleet.datasets.map((row) => ({ label: row.dataset, kind: 'dataset', note: 'dataset', icon: 'data' as const, href: hrefs.dataset(row.dataset) })),
-    ...fleet.attention.map((alert) => ({ label: alert.finding.message, kind: 'alert', note: 'alert', icon: 'alerts' as const, href: `${hrefs.alerts()}#${alert.id}` })),
+    ...fleet.models.map((row) => ({
+      label: row.model,
+      kind: 'model',
+      note: row.members > 0 ? `family of ${row.members}` : 'model',
+      icon: 'fleet' as const,
+      href: hrefs.model(row.model),
+    })),
+    ...fleet.models.map((row) => ({
+      label: `Playground ${row.model}`,
+      kind: 'playground',
+      note: 'try it',
+      icon: 'play' as const,
+      href: hrefs.playground(row.model),
+    })),
+    ...fleet.models.map((row) => ({
+      label: `Backtest ${row.model}`,
+      kind: 'backtest',
+      note: 'how fresh must it be',
+      icon: 'chart' as const,
+      href: hrefs.backtest(row.model),
+    })),
+    ...fleet.datasets.map((row) => ({
+      label: row.dataset,
+      kind: 'dataset',
+      note: 'dataset',
+      icon: 'data' as const,
+      href: hrefs.dataset(row.dataset),
+    })),
+    ...fleet.attention.map((alert) => ({
+      label: alert.finding.message,
+      kind: 'alert',
+      note: 'alert',
+      icon: 'alerts' as const,
+      href: `${hrefs.alerts()}#${alert.id}`,
+    })),
   ]
 }

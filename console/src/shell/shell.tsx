@@ -34,12 +34,23 @@ export function Shell() {
             <Mark size={24} />
           </Go>
           <StatusStrip />
-          <button type="button" className="search-button" onClick={() => setPanel('search')} aria-label="Search">
+          <button
+            type="button"
+            className="search-button"
+            onClick={() => setPanel('search')}
+            aria-label="Search"
+          >
             <Icon name="search" />
             <span>Search</span>
             <kbd>/</kbd>
           </button>
-          <button type="button" className="icon-button" onClick={theme.next} aria-label={`Colours: ${theme.word}. Change`} title={`Colours: ${theme.word} (t)`}>
+          <button
+            type="button"
+            className="icon-button"
+            onClick={theme.next}
+            aria-label={`Colours: ${theme.word}. Change`}
+            title={`Colours: ${theme.word} (t)`}
+          >
             <Icon name={theme.icon} />
           </button>
         </header>
@@ -47,7 +58,13 @@ export function Shell() {
       </div>
       <ThumbBar openMore={() => setPanel('more')} />
       <Palette opened={panel === 'search'} close={close} />
-      <Modal opened={panel === 'help'} onClose={close} title="Keys" centered transitionProps={{ duration: 100 }}>
+      <Modal
+        opened={panel === 'help'}
+        onClose={close}
+        title="Keys"
+        centered
+        transitionProps={{ duration: 100 }}
+      >
         <dl className="keys">
           {KEYS.map(([key, what]) => (
             <div key={key}>
@@ -61,7 +78,14 @@ export function Shell() {
           ))}
         </dl>
       </Modal>
-      <Drawer opened={panel === 'more'} onClose={close} position="bottom" size={264} title="More" transitionProps={{ duration: 120 }}>
+      <Drawer
+        opened={panel === 'more'}
+        onClose={close}
+        position="bottom"
+        size={264}
+        title="More"
+        transitionProps={{ duration: 120 }}
+      >
         <MoreList close={close} openHelp={openHelp} />
       </Drawer>
       <Voice />
@@ -92,7 +116,11 @@ function Voice() {
   const offline = useLive((live) => live.state === 'offline')
   return (
     <div className="sr" aria-live="polite">
-      {offline ? 'The server does not answer. Numbers are no longer live.' : event ? `${event.subject}: ${event.reason}` : ''}
+      {offline
+        ? 'The server does not answer. Numbers are no longer live.'
+        : event
+          ? `${event.subject}: ${event.reason}`
+          : ''}
     </div>
   )
 }
@@ -105,7 +133,10 @@ const SCHEMES = [
 
 export function useThemeSwitch() {
   const { colorScheme, setColorScheme } = useMantineColorScheme()
-  const at = Math.max(0, SCHEMES.findIndex((scheme) => scheme.value === colorScheme))
+  const at = Math.max(
+    0,
+    SCHEMES.findIndex((scheme) => scheme.value === colorScheme),
+  )
   const next = () => setColorScheme(SCHEMES[(at + 1) % SCHEMES.length]!.value)
   return { ...SCHEMES[at]!, next, set: setColorScheme }
 }

@@ -21,8 +21,10 @@ function Offline() {
     <div className="strip-line strip-offline" role="status">
       <Icon name="offline" />
       <span className="cut">
-        <strong>Offline</strong> {heardAt === null ? 'since this page was opened' : `since ${clock(heardAt)}`}
-        <span className="strip-more"> · numbers are as of then · trying again</span>
+        <strong>Offline</strong> {heardAt === null ? 'and not reached yet' : `since ${clock(heardAt)}`}
+        <span className="strip-more">
+          {heardAt === null ? '' : ' · numbers are as of then'} · trying again
+        </span>
       </span>
     </div>
   )
@@ -31,7 +33,11 @@ function Offline() {
 function Story() {
   const story = useLive((live) => live.progress)!
   return (
-    <div className="strip-line strip-story" role="status" aria-label={`Step ${story.step} of ${story.steps}: ${story.title}`}>
+    <div
+      className="strip-line strip-story"
+      role="status"
+      aria-label={`Step ${story.step} of ${story.steps}: ${story.title}`}
+    >
       <span className="strip-step nowrap">
         {story.step} / {story.steps}
       </span>
@@ -40,7 +46,9 @@ function Story() {
         <span className="strip-more soft"> {story.note}</span>
       </span>
       <progress className="strip-bar" max={1} value={story.done} aria-label="Done of this step" />
-      <span className="num soft strip-eta">{story.etaMs === null ? share(story.done, 0) : `${duration(story.etaMs)} left`}</span>
+      <span className="num soft strip-eta">
+        {story.etaMs === null ? share(story.done, 0) : `${duration(story.etaMs)} left`}
+      </span>
     </div>
   )
 }

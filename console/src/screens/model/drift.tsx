@@ -5,7 +5,7 @@ import { HistogramPair } from '../../charts/histogram.tsx'
 import { paired } from '../../charts/histogram-bins.ts'
 import { extent, linear, linePath } from '../../charts/scale.ts'
 import { diamond } from '../../charts/sparkline.tsx'
-import { count, metric, plural } from '../../format/numbers.ts'
+import { count, metric, plural, psi } from '../../format/numbers.ts'
 import { list } from '../../format/sentences.ts'
 import { day } from '../../format/times.ts'
 import { Door } from '../../parts/door.tsx'
@@ -27,12 +27,21 @@ export function Drift({ page }: { page: ModelPage }) {
   const moved = ranked.filter((c) => c.verdict === 'fail')
   const shown = show === 'moved' ? moved : ranked
   return (
-    <Section title="Columns by how far they moved" note={<DriftNote moved={moved} all={ranked.length} />} tools={null}>
+    <Section
+      title="Columns by how far they moved"
+      note={<DriftNote moved={moved} all={ranked.length} />}
+      tools={null}
+    >
       <Chips label="Show">
         <button type="button" className="chip" aria-pressed={show !== 'moved'} onClick={() => setShow('all')}>
           all <span className="muted">{ranked.length}</span>
         </button>
-        <button type="button" className="chip" aria-pressed={show === 'moved'} onClick={() => setShow('moved')}>
+        <button
+          type="button"
+          className="chip"
+          aria-pressed={show === 'moved'}
+          onClick={() => setShow('moved')}
+        >
           moved <span className="muted">{moved.length}</span>
         </button>
       </Chips>
@@ -47,18 +56,23 @@ export function Drift({ page }: { page: ModelPage }) {
 }
 
 function DriftNote({ moved, all }: { moved: DriftColumn[]; all: number }) {
-  const words = moved.length === 0 ? `None of ${plural(all, 'column')} moved beyond chance.` : `${list(moved.map((c) => c.column), 4)} moved, of ${plural(all, 'column')}.`
-  return (
-    <>
-      {words} Grey is training, indigo is the newest window; p-values are adjusted over all columns.
-    </>
-  )
+  const words =
+    moved.length === 0
+      ? `None of ${plural(all, 'column')} moved beyond chance.`
+      : `${list(
+          moved.map((c) => c.column),
+          4,
+        )} moved, of ${plural(all, 'column')}.`
+  return <>{words} Grey is training, indigo is the newest window; p-values are adjusted over all columns.</>
 }
 
 function DriftCard({ column }: { column: DriftColumn }) {
   const table = () => {
     const bins = paired(column.reference, column.current)
-    return { columns: ['bin', 'reference share', 'now share'], rows: bins.labels.map((label, i) => [label, bins.reference[i], bins.current[i]]) }
+    return {
+      columns: ['bin', 'reference share', 'now share'],
+      rows: bins.labels.map((label, i) => [label, bins.reference[i], bins.current[i]]),
+    }
   }
   return (
     <div className="multiple">
@@ -80,7 +94,7 @@ function DriftCard({ column }: { column: DriftColumn }) {
                   ],
                 }}
               >
-                {metric(column.psi)}
+                {psi(column.psi)}
               </Door>
             </span>
             <span className="num small muted">n {count(column.n)}</span>
@@ -103,11 +117,20 @@ function History({ column }: { column: DriftColumn }) {
   const x = linear([0, column.history.length - 1], [3, W - 4])
   const y = linear([0, span[1]], [H - 3, 4])
   const first = column.history[0]!
-  const words = `PSI by window since ${day(first.fromAt)}: ${column.history.map((h) => metric(h.psi)).join(', ')}`
+  const words = `PSI by window since ${day(first.fromAt)}: ${column.history.map((h) => psi(h.psi)).join(', ')}`
   return (
     <svg width={W} height={H} role="img" aria-label={words} className="history">
-      <path d={linePath(column.history.map((h, i) => ({ x: x(i), y: y(h.psi) })))} fill="none" stroke="var(--ink-3)" strokeWidth="1.200" />
-      {column.history.map((h, i) => (h.verdict === 'fail' ? <path key={h.fromAt} d={diamond(x(i), y(h.psi), 3)} fill="var(--warn)" /> : null))}
+      <path
+        d={linePath(column.history.map((h, i) => ({ x: x(i), y: y(h.psi) })))}
+        fill="none"
+        stroke="var(--ink-3)"
+        strokeWidth="1.200"
+      />
+      {column.history.map((h, i) =>
+        h.verdict === 'fail' ? (
+          <path key={h.fromAt} d={diamond(x(i), y(h.psi), 3)} fill="var(--warn)" />
+        ) : null,
+      )}
     </svg>
   )
 }

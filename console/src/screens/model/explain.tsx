@@ -24,16 +24,28 @@ export function Explain({ page }: { page: ModelPage }) {
           <Figure
             title="What it leans on"
             note="Mean absolute contribution to the raw score over the test split, largest first."
-            table={() => ({ columns: ['feature', 'mean absolute contribution'], rows: page.importance.map((f) => [f.feature, f.meanAbs]) })}
+            table={() => ({
+              columns: ['feature', 'mean absolute contribution'],
+              rows: page.importance.map((f) => [f.feature, f.meanAbs]),
+            })}
           >
             <ImportanceBars importance={page.importance} />
           </Figure>
         )}
       </Section>
-      <Section title="One prediction" note="A real row, explained: from the base over each feature to the score. The parts add up exactly.">
+      <Section
+        title="One prediction"
+        note="A real row, explained: from the base over each feature to the score. The parts add up exactly."
+      >
         <ById />
         <AskPart query={playground} lines={10}>
-          {(data) => (data.examples.length === 0 ? <p className="soft">No example rows yet.</p> : <OneExample page={page} playground={data} />)}
+          {(data) =>
+            data.examples.length === 0 ? (
+              <p className="soft">No example rows yet.</p>
+            ) : (
+              <OneExample page={page} playground={data} />
+            )
+          }
         </AskPart>
       </Section>
     </div>
@@ -52,7 +64,14 @@ function ById() {
         if (id.trim() !== '') router.history.push(hrefs.prediction(id.trim()))
       }}
     >
-      <input className="field" placeholder="Prediction id" aria-label="Prediction id" value={id} onChange={(event) => setId(event.currentTarget.value)} spellCheck={false} />
+      <input
+        className="field"
+        placeholder="Prediction id"
+        aria-label="Prediction id"
+        value={id}
+        onChange={(event) => setId(event.currentTarget.value)}
+        spellCheck={false}
+      />
       <button type="submit" className="button" disabled={id.trim() === ''}>
         Why
       </button>
@@ -64,7 +83,10 @@ function OneExample({ page, playground }: { page: ModelPage; playground: Playgro
   const [at, setAt] = useParam('row', '0')
   const i = Math.min(playground.examples.length - 1, Math.max(0, Number(at) || 0))
   const row = playground.examples[i]!
-  const explain = useMutation({ mutationFn: (given: Record<string, unknown>) => post<unknown>(playground.explainPath, requestBody(playground.curl, playground.examples, given)) })
+  const explain = useMutation({
+    mutationFn: (given: Record<string, unknown>) =>
+      post<unknown>(playground.explainPath, requestBody(playground.curl, playground.examples, given)),
+  })
   const { mutate } = explain
   useEffect(() => mutate(row), [mutate, row])
   const explanation = readExplanation(explain.data)
@@ -86,7 +108,10 @@ function OneExample({ page, playground }: { page: ModelPage; playground: Playgro
         <Figure
           title="Contributions"
           level={3}
-          table={() => ({ columns: ['feature', 'value', 'contribution'], rows: explanation.contributions.map((c) => [c.feature, c.value, c.contribution]) })}
+          table={() => ({
+            columns: ['feature', 'value', 'contribution'],
+            rows: explanation.contributions.map((c) => [c.feature, c.value, c.contribution]),
+          })}
         >
           <Force explanation={explanation} inputs={row} output={readAnswer(explain.data).output} />
         </Figure>

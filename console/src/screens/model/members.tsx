@@ -5,7 +5,7 @@ import { lazy, Suspense, useCallback, useState } from 'react'
 import { get } from '../../api/client.ts'
 import { membersPath, membersQuery } from '../../api/queries.ts'
 import type { MemberList, MemberRow, ModelPage } from '../../api/types.ts'
-import { compact, count, metric, plural } from '../../format/numbers.ts'
+import { compact, count, plural, psi } from '../../format/numbers.ts'
 import { Figure } from '../../parts/figure.tsx'
 import { Icon } from '../../parts/icons.tsx'
 import { MeasuredValue } from '../../parts/measured.tsx'
@@ -39,7 +39,12 @@ export function Members({ page }: { page: ModelPage }) {
   const first = useQuery(membersQuery(page.model, { search, sort, limit: PAGE, offset: 0 }))
   if (first.error && !first.data) return <ErrorCard error={first.error} retry={() => void first.refetch()} />
   if (first.data?.total === 0 && search === '') {
-    return <Empty title={`${page.model} is one model`}>It has no members. A family is made with each: 'column' in its config; every value of that column with enough rows gets a model of its own.</Empty>
+    return (
+      <Empty title={`${page.model} is one model`}>
+        It has no members. A family is made with each: 'column' in its config; every value of that column with
+        enough rows gets a model of its own.
+      </Empty>
+    )
   }
   return (
     <Section
@@ -50,7 +55,13 @@ export function Members({ page }: { page: ModelPage }) {
       <div className="filters">
         <Chips label="View">
           {['list', 'map'].map((name) => (
-            <button key={name} type="button" className="chip" aria-pressed={view === name} onClick={() => setView(name)}>
+            <button
+              key={name}
+              type="button"
+              className="chip"
+              aria-pressed={view === name}
+              onClick={() => setView(name)}
+            >
               <Icon name={name === 'list' ? 'table' : 'chart'} size={12} /> {name}
             </button>
           ))}
@@ -64,9 +75,22 @@ export function Members({ page }: { page: ModelPage }) {
             ])}
           </select>
         </label>
-        <input type="search" className="field find" placeholder="Find a member" aria-label="Find a member" value={search} onChange={(event) => setSearch(event.currentTarget.value)} />
+        <input
+          type="search"
+          className="field find"
+          placeholder="Find a member"
+          aria-label="Find a member"
+          value={search}
+          onChange={(event) => setSearch(event.currentTarget.value)}
+        />
       </div>
-      {view === 'map' ? <MemberMap page={page} /> : first.data ? <MemberTable page={page} total={first.data.total} search={search} sort={sort} setSort={setSort} /> : <Skeleton lines={12} height={32} />}
+      {view === 'map' ? (
+        <MemberMap page={page} />
+      ) : first.data ? (
+        <MemberTable page={page} total={first.data.total} search={search} sort={sort} setSort={setSort} />
+      ) : (
+        <Skeleton lines={12} height={32} />
+      )}
       {first.data?.total === 0 && <p className="note">No member is called “{search}”.</p>}
     </Section>
   )
@@ -83,12 +107,23 @@ interface TableProps {
 function MemberTable({ page, total, search, sort, setSort }: TableProps) {
   const [range, setRange] = useState({ from: 0, to: 40 })
   const onRange = useCallback((from: number, to: number) => {
-    setRange((before) => (Math.floor(before.from / PAGE) === Math.floor(from / PAGE) && Math.floor(before.to / PAGE) === Math.floor(to / PAGE) ? before : { from, to }))
+    setRange((before) =>
+      Math.floor(before.from / PAGE) === Math.floor(from / PAGE) &&
+      Math.floor(before.to / PAGE) === Math.floor(to / PAGE)
+        ? before
+        : { from, to },
+    )
   }, [])
   const firstPage = Math.floor(range.from / PAGE)
-  const pages = Array.from({ length: Math.floor(Math.max(range.from, range.to - 1) / PAGE) - firstPage + 1 }, (_, i) => firstPage + i)
-  const answers = useQueries({ queries: pages.map((i) => membersQuery(page.model, { search, sort, limit: PAGE, offset: i * PAGE })) })
-  const member = (i: number): MemberRow | undefined => answers[pages.indexOf(Math.floor(i / PAGE))]?.data?.members[i % PAGE]
+  const pages = Array.from(
+    { length: Math.floor(Math.max(range.from, range.to - 1) / PAGE) - firstPage + 1 },
+    (_, i) => firstPage + i,
+  )
+  const answers = useQueries({
+    queries: pages.map((i) => membersQuery(page.model, { search, sort, limit: PAGE, offset: i * PAGE })),
+  })
+  const member = (i: number): MemberRow | undefined =>
+    answers[pages.indexOf(Math.floor(i / PAGE))]?.data?.members[i % PAGE]
   return (
     <VirtualRows
       label={`Members of ${page.model}`}
@@ -97,8 +132,19 @@ function MemberTable({ page, total, search, sort, setSort }: TableProps) {
       head={COLUMNS.map((column) => ({
         key: column.key,
         numeric: column.numeric,
-        sort: column.sort === undefined ? undefined : sort === column.sort ? 'ascending' : sort === `-${column.sort}` ? 'descending' : 'none',
-        label: column.sort ? <SortButton column={{ label: column.label, sort: column.sort }} sort={sort} setSort={setSort} /> : column.label,
+        sort:
+          column.sort === undefined
+            ? undefined
+            : sort === column.sort
+              ? 'ascending'
+              : sort === `-${column.sort}`
+                ? 'descending'
+                : 'none',
+        label: column.sort ? (
+          <SortButton column={{ label: column.label, sort: column.sort }} sort={sort} setSort={setSort} />
+        ) : (
+          column.label
+        ),
       }))}
       count={total}
       rowHeight={36}
@@ -110,11 +156,23 @@ function MemberTable({ page, total, search, sort, setSort }: TableProps) {
   )
 }
 
-function SortButton({ column, sort, setSort }: { column: { label: string; sort: string }; sort: string; setSort: (sort: string) => void }) {
+function SortButton({
+  column,
+  sort,
+  setSort,
+}: {
+  column: { label: string; sort: string }
+  sort: string
+  setSort: (sort: string) => void
+}) {
   const down = sort === `-${column.sort}`
   const on = down || sort === column.sort
   return (
-    <button type="button" className={on ? 'sort sort-on' : 'sort'} onClick={() => setSort(down ? column.sort : `-${column.sort}`)}>
+    <button
+      type="button"
+      className={on ? 'sort sort-on' : 'sort'}
+      onClick={() => setSort(down ? column.sort : `-${column.sort}`)}
+    >
       {column.label}
       {on && <Icon name={down ? 'down' : 'up'} size={12} />}
     </button>
@@ -131,7 +189,11 @@ function MemberCells({ member, metricName }: { member: MemberRow | undefined; me
           {member.key}
         </Go>
       </VCell>
-      <VCell className="c-answers cut soft small">{member.answers === 'self' ? 'itself' : `the parent${member.heldReason ? `: ${member.heldReason}` : ''}`}</VCell>
+      <VCell className="c-answers cut soft small">
+        {member.answers === 'self'
+          ? 'itself'
+          : `the parent${member.heldReason ? `: ${member.heldReason}` : ''}`}
+      </VCell>
       <VCell numeric className="c-rows" label="rows">
         {compact(member.rows)}
       </VCell>
@@ -144,8 +206,12 @@ function MemberCells({ member, metricName }: { member: MemberRow | undefined; me
       <VCell numeric className="c-predictions" label="predictions">
         {compact(member.predictions)}
       </VCell>
-      <VCell numeric className={member.drift !== null && member.drift > 0.2 ? 'c-drift tone-warn' : 'c-drift'} label="drift">
-        {metric(member.drift)}
+      <VCell
+        numeric
+        className={member.drift !== null && member.drift > 0.2 ? 'c-drift tone-warn' : 'c-drift'}
+        label="drift"
+      >
+        {psi(member.drift)}
       </VCell>
       <VCell numeric className="c-alerts" label="alerts">
         {member.alerts > 0 ? (
@@ -163,20 +229,34 @@ function MemberCells({ member, metricName }: { member: MemberRow | undefined; me
 /** Every member as a dot. Loaded in whole pages, because the picture is of all of them. */
 function MemberMap({ page }: { page: ModelPage }) {
   const router = useRouter()
-  const all = useQuery({ queryKey: ['members', page.model, 'map'], queryFn: ({ signal }) => allMembers(page.model, signal) })
+  const all = useQuery({
+    queryKey: ['members', page.model, 'map'],
+    queryFn: ({ signal }) => allMembers(page.model, signal),
+  })
   const name = page.quality.metrics[0]?.name ?? 'metric'
   if (all.error) return <ErrorCard error={all.error} retry={() => void all.refetch()} />
   if (!all.data) return <div className="scatter" />
-  const points = all.data.flatMap((m) => (m.metric === null || m.rows <= 0 ? [] : [{ key: m.key, rows: m.rows, value: m.metric.value, held: m.answers === 'parent' }]))
+  const points = all.data.flatMap((m) =>
+    m.metric === null || m.rows <= 0
+      ? []
+      : [{ key: m.key, rows: m.rows, value: m.metric.value, held: m.answers === 'parent' }],
+  )
   const missing = all.data.length - points.length
   return (
     <Figure
       title="Rows learned from against quality"
       note={`Each dot is a member, open ones are held. Pick one to open it.${missing === 0 ? '' : ` Not drawn, for want of a test value: ${count(missing)}.`}`}
-      table={() => ({ columns: ['member', 'rows', name, 'answers'], rows: points.map((p) => [p.key, p.rows, p.value, p.held ? 'parent' : 'self']) })}
+      table={() => ({
+        columns: ['member', 'rows', name, 'answers'],
+        rows: points.map((p) => [p.key, p.rows, p.value, p.held ? 'parent' : 'self']),
+      })}
     >
       <Suspense fallback={<div className="scatter" />}>
-        <Scatter points={points} metricName={name} onPick={(key) => router.history.push(hrefs.model(`${page.model}/${key}`))} />
+        <Scatter
+          points={points}
+          metricName={name}
+          onPick={(key) => router.history.push(hrefs.model(`${page.model}/${key}`))}
+        />
       </Suspense>
     </Figure>
   )
@@ -185,7 +265,10 @@ function MemberMap({ page }: { page: ModelPage }) {
 async function allMembers(model: string, signal: AbortSignal): Promise<MemberRow[]> {
   const members: MemberRow[] = []
   for (let offset = 0; offset < MAP_MAX; ) {
-    const part = await get<MemberList>(membersPath(model, { search: '', sort: 'key', limit: MAP_PAGE, offset }), signal)
+    const part = await get<MemberList>(
+      membersPath(model, { search: '', sort: 'key', limit: MAP_PAGE, offset }),
+      signal,
+    )
     members.push(...part.members)
     offset += part.members.length
     if (part.members.length === 0 || members.length >= part.total) break

@@ -32,8 +32,21 @@ export function Model() {
   return (
     <Ask query={query} title={model} crumbs={crumbs}>
       {(page) => (
-        <Page title={page.model} crumbs={crumbs} sentence={page.sentence} sign={<ReleaseSign release={page.release} long />} actions={<Actions page={page} />} tabs={<Tabs page={page} shown={shown} />}>
-          <Suspense fallback={<Section><Skeleton lines={8} /></Section>}>
+        <Page
+          title={page.model}
+          crumbs={crumbs}
+          sentence={page.sentence}
+          sign={<ReleaseSign release={page.release} long />}
+          actions={<Actions page={page} />}
+          tabs={<Tabs page={page} shown={shown} />}
+        >
+          <Suspense
+            fallback={
+              <Section>
+                <Skeleton lines={8} />
+              </Section>
+            }
+          >
             <Body page={page} />
           </Suspense>
         </Page>
@@ -45,7 +58,9 @@ export function Model() {
 function crumbsOf(model: string, parent: string | null) {
   const family = parent ?? (model.includes('/') ? model.slice(0, model.indexOf('/')) : null)
   const fleet = { label: 'Fleet', href: hrefs.fleet() }
-  return family === null || family === model ? [fleet] : [fleet, { label: family, href: hrefs.model(family, 'members') }]
+  return family === null || family === model
+    ? [fleet]
+    : [fleet, { label: family, href: hrefs.model(family, 'members') }]
 }
 
 function Tabs({ page, shown }: { page: ModelPage; shown: ModelTab }) {
@@ -58,12 +73,18 @@ function Tabs({ page, shown }: { page: ModelPage; shown: ModelTab }) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: the shown tab is what must come into view
   useEffect(() => {
     const here = bar.current?.querySelector<HTMLElement>('[aria-current]')
-    if (bar.current && here) bar.current.scrollLeft = here.offsetLeft - (bar.current.clientWidth - here.offsetWidth) / 2
+    if (bar.current && here)
+      bar.current.scrollLeft = here.offsetLeft - (bar.current.clientWidth - here.offsetWidth) / 2
   }, [shown])
   return (
     <nav ref={bar} className="tabs" aria-label={`About ${page.model}`}>
       {tabs.map((tab) => (
-        <Go key={tab} href={hrefs.model(page.model, tab)} aria-current={tab === shown ? 'page' : undefined} className="tab">
+        <Go
+          key={tab}
+          href={hrefs.model(page.model, tab)}
+          aria-current={tab === shown ? 'page' : undefined}
+          className="tab"
+        >
           {tab[0]!.toUpperCase() + tab.slice(1)}
           {notes[tab] ? <span className="tab-note">{notes[tab]}</span> : null}
         </Go>
@@ -87,7 +108,10 @@ function Actions({ page }: { page: ModelPage }) {
   return (
     <>
       {open > 0 && (
-        <Go href={hrefs.alerts({ model: page.model })} className={waiting > 0 ? 'button button-act' : 'button'}>
+        <Go
+          href={hrefs.alerts({ model: page.model })}
+          className={waiting > 0 ? 'button button-act' : 'button'}
+        >
           <Icon name="alerts" /> {plural(open, 'alert')}
         </Go>
       )}
@@ -95,17 +119,33 @@ function Actions({ page }: { page: ModelPage }) {
         <Icon name="play" /> Try it
       </Go>
       {own && (
-        <button type="button" className="button" onClick={() => setVerb('rollback')} title={page.commands.rollback}>
+        <button
+          type="button"
+          className="button"
+          onClick={() => setVerb('rollback')}
+          title={page.commands.rollback}
+        >
           <Icon name="back" /> Roll back
         </button>
       )}
       {own && canPromote && (
-        <button type="button" className="button" onClick={() => setVerb('promote')} title={page.commands.promote}>
+        <button
+          type="button"
+          className="button"
+          onClick={() => setVerb('promote')}
+          title={page.commands.promote}
+        >
           <Icon name="forward" /> Promote
         </button>
       )}
       {own && (
-        <ActionDialog model={page.model} verb={verb ?? 'rollback'} undo={verb === 'promote' ? page.commands.rollback : page.commands.promote} opened={verb !== null} close={() => setVerb(null)} />
+        <ActionDialog
+          model={page.model}
+          verb={verb ?? 'rollback'}
+          undo={verb === 'promote' ? page.commands.rollback : page.commands.promote}
+          opened={verb !== null}
+          close={() => setVerb(null)}
+        />
       )}
     </>
   )

@@ -20,19 +20,37 @@ export function Quality({ page }: { page: ModelPage }) {
   const chosen = page.quality.metrics.find((m) => m.name === name) ?? page.quality.metrics[0]
   return (
     <>
-      {chosen === undefined || chosen.points.length === 0 ? <NoWindows page={page} /> : <Metric page={page} chosen={chosen} choose={setName} />}
+      {chosen === undefined || chosen.points.length === 0 ? (
+        <NoWindows page={page} />
+      ) : (
+        <Metric page={page} chosen={chosen} choose={setName} />
+      )}
       <div className="two">
         <Section>
           <Figure
             title="Calibration"
             note="When it says 30 %, does it happen in 30 of 100? On the dashed line it does. Larger dots hold more rows; whiskers are 95 % intervals."
-            table={() => ({ columns: ['says', 'happens', 'n'], rows: page.calibration.map((p) => [p.meanPredicted, p.meanActual, p.n]) })}
+            table={() => ({
+              columns: ['says', 'happens', 'n'],
+              rows: page.calibration.map((p) => [p.meanPredicted, p.meanActual, p.n]),
+            })}
           >
             <Calibration points={page.calibration} binary={page.task === 'binary'} />
           </Figure>
         </Section>
-        <Section title="Gates" note={page.gates.length > 0 ? `Newest run: ${verdictCounts(page.gates)}. Only pass opens a gate.` : undefined}>
-          {page.gates.length > 0 ? <Findings findings={page.gates} /> : <Empty title="Not gated yet" commands={[page.commands.train]} />}
+        <Section
+          title="Gates"
+          note={
+            page.gates.length > 0
+              ? `Newest run: ${verdictCounts(page.gates)}. Only pass opens a gate.`
+              : undefined
+          }
+        >
+          {page.gates.length > 0 ? (
+            <Findings findings={page.gates} />
+          ) : (
+            <Empty title="Not gated yet" commands={[page.commands.train]} />
+          )}
         </Section>
       </div>
     </>
@@ -43,20 +61,35 @@ function NoWindows({ page }: { page: ModelPage }) {
   return (
     <Section title="Quality by window">
       <p className="soft">
-        No window has outcomes yet. Quality is measured once predictions are served and the truth about them arrives as feedback; until then the gates below are what is known.
+        No window has outcomes yet. Quality is measured once predictions are served and the truth about them
+        arrives as feedback; until then the gates below are what is known.
       </p>
       {page.versions.length === 0 && <Command text={page.commands.train} />}
     </Section>
   )
 }
 
-function Metric({ page, chosen, choose }: { page: ModelPage; chosen: MetricSeries; choose: (name: string) => void }) {
+function Metric({
+  page,
+  chosen,
+  choose,
+}: {
+  page: ModelPage
+  chosen: MetricSeries
+  choose: (name: string) => void
+}) {
   const last = chosen.points.findLast((p) => p.value !== null)
   return (
     <Section>
       <Chips label="Metric">
         {page.quality.metrics.map((m) => (
-          <button key={m.name} type="button" className="chip" aria-pressed={m === chosen} onClick={() => choose(m.name)}>
+          <button
+            key={m.name}
+            type="button"
+            className="chip"
+            aria-pressed={m === chosen}
+            onClick={() => choose(m.name)}
+          >
             {m.name}
           </button>
         ))}
@@ -67,7 +100,16 @@ function Metric({ page, chosen, choose }: { page: ModelPage; chosen: MetricSerie
           note={`${chosen.higherIsBetter ? 'Higher' : 'Lower'} is better. The shade round the line is its 95 % interval; the pale stripe is what training leads one to expect. Filled dot: pass. Ring: inconclusive. Diamond: fail.`}
           table={() => ({
             columns: ['from', 'to', chosen.name, 'low', 'high', 'n', 'verdict', 'version'],
-            rows: chosen.points.map((p) => [exact(p.fromAt), exact(p.toAt), p.value, p.interval?.[0], p.interval?.[1], p.n, p.verdict, p.version]),
+            rows: chosen.points.map((p) => [
+              exact(p.fromAt),
+              exact(p.toAt),
+              p.value,
+              p.interval?.[0],
+              p.interval?.[1],
+              p.n,
+              p.verdict,
+              p.version,
+            ]),
           })}
         >
           <Suspense fallback={<div className="series-wait" />}>
@@ -80,7 +122,15 @@ function Metric({ page, chosen, choose }: { page: ModelPage; chosen: MetricSerie
   )
 }
 
-function LastWindow({ page, series, last }: { page: ModelPage; series: MetricSeries; last: MetricSeries['points'][number] }) {
+function LastWindow({
+  page,
+  series,
+  last,
+}: {
+  page: ModelPage
+  series: MetricSeries
+  last: MetricSeries['points'][number]
+}) {
   const live = page.versions.find((v) => v.version === last.version)
   return (
     <aside className="aside" aria-label="Newest window">
@@ -94,7 +144,9 @@ function LastWindow({ page, series, last }: { page: ModelPage; series: MetricSer
               ['value', String(last.value)],
               ['interval', interval(last.interval) || 'not given'],
               ['version', last.version === undefined ? 'several' : `v${last.version}`],
-              ...(live ? [['trained on', windowDays(live.trainedOn.fromAt, live.trainedOn.toAt)] as [string, string]] : []),
+              ...(live
+                ? [['trained on', windowDays(live.trainedOn.fromAt, live.trainedOn.toAt)] as [string, string]]
+                : []),
             ],
             to: { href: hrefs.model(page.model, 'versions'), label: 'Versions' },
           }}
@@ -119,10 +171,13 @@ function LastWindow({ page, series, last }: { page: ModelPage; series: MetricSer
           <Go href={hrefs.model(page.model, 'versions')} className="link">
             v{live.version}
           </Go>
-          , trained on {windowDays(live.trainedOn.fromAt, live.trainedOn.toAt)}, {count(live.trainedOn.rows)} rows
+          , trained on {windowDays(live.trainedOn.fromAt, live.trainedOn.toAt)}, {count(live.trainedOn.rows)}{' '}
+          rows
         </p>
       )}
-      {page.task === 'binary' && series.name === 'auc' && <p className="small muted">{share(last.value)} of pairs, one of each outcome, are ranked rightly</p>}
+      {page.task === 'binary' && series.name === 'auc' && (
+        <p className="small muted">{share(last.value)} of pairs, one of each outcome, are ranked rightly</p>
+      )}
     </aside>
   )
 }

@@ -16,8 +16,12 @@ import { hrefs } from '../../shell/hrefs.ts'
 export function Releases({ page }: { page: ModelPage }) {
   if (page.release === null) {
     return page.parent === null ? (
-      <Empty title="Never released" commands={[page.commands.promote]}>
-        A version that passed its gates can be put to work: it shadows, takes a small share, and goes live when the test says so.
+      <Empty
+        title="Never released"
+        commands={[page.versions.length === 0 ? page.commands.train : page.commands.promote]}
+      >
+        A version that passed its gates can be put to work: it shadows, takes a small share, and goes live
+        when the test says so.
       </Empty>
     ) : (
       <Empty title="Released with its family">
@@ -48,7 +52,10 @@ function Current({ release, page }: { release: Release; page: ModelPage }) {
             <span className="name">v{route.version}</span>
             <span className="soft">{route.role}</span>
             <span className="route-lane" aria-hidden="true">
-              <i className={route.role === 'live' ? '' : 'route-new'} style={{ width: `${route.weight * 100}%` }} />
+              <i
+                className={route.role === 'live' ? '' : 'route-new'}
+                style={{ width: `${route.weight * 100}%` }}
+              />
             </span>
             <span className="num">{route.role === 'shadow' ? 'copies only' : weight(route.weight)}</span>
           </li>
@@ -58,7 +65,8 @@ function Current({ release, page }: { release: Release; page: ModelPage }) {
         <div className="stack-tight">
           <h3>What the test says so far</h3>
           <p className="note">
-            {verdictCounts(release.findings)}. The intervals hold however often they are looked at, so looking early costs nothing.
+            {verdictCounts(release.findings)}. The intervals hold however often they are looked at, so looking
+            early costs nothing.
           </p>
           <Findings findings={release.findings} />
         </div>
@@ -78,7 +86,10 @@ function Traffic({ page }: { page: ModelPage }) {
   const now = useNow()
   if (page.releases.length === 0) return null
   const scale = by === 'change' ? 'change' : 'time'
-  const until = riverEnd(page.releases.map((r) => r.at), now)
+  const until = riverEnd(
+    page.releases.map((r) => r.at),
+    now,
+  )
   return (
     <Section>
       <Figure
@@ -86,12 +97,26 @@ function Traffic({ page }: { page: ModelPage }) {
         note="Shares by version, stacked to one. The newer the version, the stronger its colour."
         table={() => ({
           columns: ['at', 'state', 'version', 'role', 'weight'],
-          rows: page.releases.flatMap((r) => r.release.routes.map((route) => [exact(r.at), r.release.state, route.version, route.role, route.weight])),
+          rows: page.releases.flatMap((r) =>
+            r.release.routes.map((route) => [
+              exact(r.at),
+              r.release.state,
+              route.version,
+              route.role,
+              route.weight,
+            ]),
+          ),
         })}
         tools={
           <Chips label="Scale">
             {(['time', 'change'] as const).map((name) => (
-              <button key={name} type="button" className="chip" aria-pressed={scale === name} onClick={() => setBy(name)}>
+              <button
+                key={name}
+                type="button"
+                className="chip"
+                aria-pressed={scale === name}
+                onClick={() => setBy(name)}
+              >
                 by {name}
               </button>
             ))}
@@ -110,7 +135,10 @@ function Traffic({ page }: { page: ModelPage }) {
 function Past({ page }: { page: ModelPage }) {
   const newest = [...page.releases].sort((a, b) => b.at - a.at)
   return (
-    <Section title={plural(newest.length, 'step')} note="Every move of the routes, newest first, with its reason.">
+    <Section
+      title={plural(newest.length, 'step')}
+      note="Every move of the routes, newest first, with its reason."
+    >
       <Scroll label="Releases">
         <table className="table table-rows">
           <thead>
@@ -131,7 +159,11 @@ function Past({ page }: { page: ModelPage }) {
                 <td>
                   <ReleaseStateSign state={entry.release.state} />
                 </td>
-                <td className="nowrap">{entry.release.routes.map((r) => `v${r.version} ${r.role === 'shadow' ? 'shadow' : weight(r.weight)}`).join(' · ')}</td>
+                <td className="nowrap">
+                  {entry.release.routes
+                    .map((r) => `v${r.version} ${r.role === 'shadow' ? 'shadow' : weight(r.weight)}`)
+                    .join(' · ')}
+                </td>
                 <td className="soft why-cell">{entry.release.reason}</td>
                 <td className="mono muted" title={entry.digest}>
                   {shortDigest(entry.digest)}

@@ -12,7 +12,10 @@ export function Speed({ page }: { page: ModelPage }) {
   const { latencyMs, requestsPerSecond, modelBytes } = page.speed
   if (latencyMs === null) {
     return (
-      <Empty title="Not asked yet" commands={['millrace up', `curl http://127.0.0.1:…/v2/models/${page.model}`]}>
+      <Empty
+        title="Not asked yet"
+        commands={['millrace up', `curl http://127.0.0.1:…/v2/models/${page.model}`]}
+      >
         Latency is measured on real answers. The playground’s request counts too.
       </Empty>
     )
@@ -49,7 +52,19 @@ function LatencyLine({ p50, p90, p99 }: { p50: number; p90: number; p99: number 
   const at = (ms: number) => ((Math.log10(ms) - Math.log10(low)) / (Math.log10(high) - Math.log10(low))) * 100
   const decades = Array.from({ length: Math.round(Math.log10(high / low)) + 1 }, (_, i) => low * 10 ** i)
   return (
-    <Figure title="Latency" level={3} note="Milliseconds on a logarithmic line." table={() => ({ columns: ['quantile', 'ms'], rows: [['p50', p50], ['p90', p90], ['p99', p99]] })}>
+    <Figure
+      title="Latency"
+      level={3}
+      note="Milliseconds on a logarithmic line."
+      table={() => ({
+        columns: ['quantile', 'ms'],
+        rows: [
+          ['p50', p50],
+          ['p90', p90],
+          ['p99', p99],
+        ],
+      })}
+    >
       <div className="latency-line">
         {decades.map((ms) => (
           <span key={ms} className="latency-tick" style={{ left: `${at(ms)}%` }}>
@@ -57,8 +72,16 @@ function LatencyLine({ p50, p90, p99 }: { p50: number; p90: number; p99: number 
           </span>
         ))}
         <i className="latency-range" style={{ left: `${at(p50)}%`, width: `${at(p99) - at(p50)}%` }} />
-        {[['p50', p50], ['p90', p90], ['p99', p99]].map(([name, ms], i) => (
-          <span key={name} className={`latency-mark ${i === 1 ? 'latency-below' : ''}`} style={{ left: `${at(Number(ms))}%` }}>
+        {[
+          ['p50', p50],
+          ['p90', p90],
+          ['p99', p99],
+        ].map(([name, ms], i) => (
+          <span
+            key={name}
+            className={`latency-mark ${i === 1 ? 'latency-below' : ''}`}
+            style={{ left: `${at(Number(ms))}%` }}
+          >
             <i />
             <b>{name}</b>
           </span>
@@ -76,7 +99,10 @@ function ServerNow({ model }: { model: string }) {
   const pulses = useLive((live) => live.pulses)
   const known = pulses.filter((p) => p.latencyMsP99 !== null)
   const routes = pulses.at(-1)?.routes[model]
-  const table = () => ({ columns: ['at', 'requests/s', 'p50 ms', 'p99 ms'], rows: pulses.map((p) => [clock(p.at), p.requestsPerSecond, p.latencyMsP50, p.latencyMsP99]) })
+  const table = () => ({
+    columns: ['at', 'requests/s', 'p50 ms', 'p99 ms'],
+    rows: pulses.map((p) => [clock(p.at), p.requestsPerSecond, p.latencyMsP50, p.latencyMsP99]),
+  })
   return (
     <Figure
       title="Latency against load, whole server"
@@ -106,7 +132,12 @@ function LoadDrawing({ pulses, W }: { pulses: Pulse[]; W: number }) {
   const here = pulses.at(-1)!
   const hereX = x(here.requestsPerSecond)
   return (
-    <svg className="load" viewBox={`0 0 ${W} ${H}`} role="img" aria-label={`Now ${perSecond(here.requestsPerSecond)} requests at p99 ${latency(here.latencyMsP99)}`}>
+    <svg
+      className="load"
+      viewBox={`0 0 ${W} ${H}`}
+      role="img"
+      aria-label={`Now ${perSecond(here.requestsPerSecond)} requests at p99 ${latency(here.latencyMsP99)}`}
+    >
       {ticks([0, slow[1]], 4).map((tick) => (
         <g key={tick}>
           <line x1={PAD.left} x2={W - PAD.right} y1={y(tick)} y2={y(tick)} className="grid" />
@@ -127,10 +158,22 @@ function LoadDrawing({ pulses, W }: { pulses: Pulse[]; W: number }) {
         ↑ p99
       </text>
       {pulses.slice(0, -1).map((p) => (
-        <circle key={p.at} cx={x(p.requestsPerSecond)} cy={y(p.latencyMsP99!)} r="3" fill="var(--reference)" opacity="0.500" />
+        <circle
+          key={p.at}
+          cx={x(p.requestsPerSecond)}
+          cy={y(p.latencyMsP99!)}
+          r="3"
+          fill="var(--reference)"
+          opacity="0.500"
+        />
       ))}
       <circle cx={hereX} cy={y(here.latencyMsP99!)} r="5.500" fill="var(--accent)" />
-      <text x={hereX > W - 140 ? hereX - 10 : hereX + 10} y={y(here.latencyMsP99!) + 4} textAnchor={hereX > W - 140 ? 'end' : 'start'} className="t-accent t-halo">
+      <text
+        x={hereX > W - 140 ? hereX - 10 : hereX + 10}
+        y={y(here.latencyMsP99!) + 4}
+        textAnchor={hereX > W - 140 ? 'end' : 'start'}
+        className="t-accent t-halo"
+      >
         you are here
       </text>
     </svg>

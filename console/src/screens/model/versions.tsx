@@ -75,10 +75,22 @@ function VersionTable({ page, chosen, other, setA, setB }: TableProps) {
             {page.versions.map((v) => (
               <tr key={v.version} className={v === chosen ? 'row-on' : ''}>
                 <td>
-                  <input type="radio" name="card" aria-label={`Card of v${v.version}`} checked={v === chosen} onChange={() => setA(String(v.version))} />
+                  <input
+                    type="radio"
+                    name="card"
+                    aria-label={`Card of v${v.version}`}
+                    checked={v === chosen}
+                    onChange={() => setA(String(v.version))}
+                  />
                 </td>
                 <td>
-                  <input type="checkbox" aria-label={`Compare with v${v.version}`} checked={v === other} disabled={v === chosen} onChange={(event) => setB(event.currentTarget.checked ? String(v.version) : '')} />
+                  <input
+                    type="checkbox"
+                    aria-label={`Compare with v${v.version}`}
+                    checked={v === other}
+                    disabled={v === chosen}
+                    onChange={(event) => setB(event.currentTarget.checked ? String(v.version) : '')}
+                  />
                 </td>
                 <td className="name nowrap">
                   v{v.version}
@@ -89,7 +101,11 @@ function VersionTable({ page, chosen, other, setA, setB }: TableProps) {
                 </td>
                 {names.map((name) => (
                   <td key={name} className="num">
-                    <MeasuredValue name={`${name} of v${v.version}`} of={v.metrics[name]} from={[['rows of', `test split of ${v.trainedOn.dataset}`]]} />
+                    <MeasuredValue
+                      name={`${name} of v${v.version}`}
+                      of={v.metrics[name]}
+                      from={[['rows of', `test split of ${v.trainedOn.dataset}`]]}
+                    />
                   </td>
                 ))}
                 <td className="nowrap">
@@ -124,7 +140,10 @@ function Compare({ page, a, b }: { page: ModelPage; a: VersionRow; b: VersionRow
         ) : (
           <>
             {signed(newer.trainedOn.rows - older.trainedOn.rows, count)} rows.{' '}
-            <Go href={hrefs.diff(newer.trainedOn.dataset, older.trainedOn.version, newer.trainedOn.version)} className="link">
+            <Go
+              href={hrefs.diff(newer.trainedOn.dataset, older.trainedOn.version, newer.trainedOn.version)}
+              className="link"
+            >
               What changed in the data
             </Go>
           </>
@@ -135,14 +154,27 @@ function Compare({ page, a, b }: { page: ModelPage; a: VersionRow; b: VersionRow
         {names.map((name) => {
           const rows = [older, newer].flatMap((v) => {
             const value = v.metrics[name]
-            return value ? [{ label: `v${v.version}`, value: value.value, interval: value.interval, n: value.n, strong: v === newer }] : []
+            return value
+              ? [
+                  {
+                    label: `v${v.version}`,
+                    value: value.value,
+                    interval: value.interval,
+                    n: value.n,
+                    strong: v === newer,
+                  },
+                ]
+              : []
           })
           return (
             <Figure
               key={name}
               title={name}
               level={3}
-              table={() => ({ columns: ['version', name, 'low', 'high', 'n'], rows: rows.map((r) => [r.label, r.value, r.interval?.[0], r.interval?.[1], r.n]) })}
+              table={() => ({
+                columns: ['version', name, 'low', 'high', 'n'],
+                rows: rows.map((r) => [r.label, r.value, r.interval?.[0], r.interval?.[1], r.n]),
+              })}
             >
               <DotRows rows={rows} />
             </Figure>
@@ -171,7 +203,9 @@ function Card({ row, model }: { row: VersionRow; model: string }) {
           {(version) => <CardBody version={version} row={row} />}
         </AskPart>
       )}
-      {bundle.data && Object.keys(bundle.data.held).length > 0 && <Held held={bundle.data.held} model={model} />}
+      {bundle.data && Object.keys(bundle.data.held).length > 0 && (
+        <Held held={bundle.data.held} model={model} />
+      )}
       {bundle.data && bundle.data.findings.length > 0 && (
         <div className="stack-tight">
           <h3>Gates it met</h3>
@@ -192,7 +226,10 @@ function CardBody({ version, row }: { version: VersionDetail; row: VersionRow })
           {metric(version.card.baseRate)}
         </Stat>
         <Stat label="Trained on" note={`${count(row.trainedOn.rows)} rows`}>
-          <Go href={hrefs.datasetVersion(version.trainedOn.dataset, version.trainedOn.version)} className="link">
+          <Go
+            href={hrefs.datasetVersion(version.trainedOn.dataset, version.trainedOn.version)}
+            className="link"
+          >
             {version.trainedOn.dataset}@{shortDigest(version.trainedOn.version)}
           </Go>
         </Stat>
@@ -204,7 +241,8 @@ function CardBody({ version, row }: { version: VersionDetail; row: VersionRow })
           </Stat>
         )}
         <Stat label="Digest">
-          <span className="mono">{shortDigest(version.digest)}</span> <CopyButton text={version.digest} label="Copy digest" />
+          <span className="mono">{shortDigest(version.digest)}</span>{' '}
+          <CopyButton text={version.digest} label="Copy digest" />
         </Stat>
       </dl>
       <Baseline version={version} />
