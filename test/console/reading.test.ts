@@ -15,10 +15,10 @@ import { rank } from '../../console/src/shell/rank.ts'
 
 describe('server-sent events', () => {
   const stream =
-    'event: pulse\ndata: {"a":1}\n\n: keep alive\n\nevent: journal\r\ndata: one\r\ndata: two\r\n\r\n'
+    'event: pulse\ndata: {"a":1}\n\n: keep alive\n\nid: 7\nevent: journal\r\ndata: one\r\ndata: two\r\n\r\n'
   const events = [
     { event: 'pulse', data: '{"a":1}' },
-    { event: 'journal', data: 'one\ntwo' },
+    { event: 'journal', data: 'one\ntwo', id: '7' },
   ]
 
   it('are the same however the stream is cut', () => {

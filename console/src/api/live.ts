@@ -66,7 +66,7 @@ const wait = (ms: number) => new Promise((done) => setTimeout(done, ms))
 async function listen(onEvent: (event: ServerEvent) => void): Promise<boolean> {
   const abort = new AbortController()
   const response = await fetch('/api/stream', {
-    headers: headers({ accept: 'text/event-stream' }),
+    headers: headers({ accept: 'text/event-stream', ...(lastId === '' ? {} : { 'last-event-id': lastId }) }),
     signal: abort.signal,
   })
   if (!response.ok || response.body === null) return false
@@ -83,7 +83,11 @@ async function listen(onEvent: (event: ServerEvent) => void): Promise<boolean> {
   }
 }
 
+/** The last journal event heard, so that a new connection begins after it. */
+let lastId = ''
+
 function receive(event: ServerEvent, refresh: (event: JournalEvent) => void): void {
+  if (event.id !== undefined) lastId = event.id
   const value: unknown = JSON.parse(event.data)
   if (event.event === 'pulse') {
     const pulse = value as Pulse

@@ -316,7 +316,7 @@ function AnswerPart({
           {output?.description ?? output?.name ?? 'the output'}
           <br />
           <span className="small muted">
-            by {answer.member ?? playground.model}
+            by {answeredBy(answer.member, playground.model)}
             {answer.version === null ? '' : ` v${answer.version}`}
             {answer.route === null ? '' : `, route ${answer.route}`}
           </span>
@@ -358,6 +358,12 @@ function AnswerPart({
   )
 }
 
+/** A member answers by its key; its full name says which family it is of. */
+function answeredBy(member: string | null, model: string): string {
+  if (member === null || model.includes('/')) return model
+  return member.includes('/') ? member : `${model}/${member}`
+}
+
 /** "This is wrong": sends what really happened as an outcome of this prediction, as feedback in production arrives. */
 function Feedback({
   id,
@@ -372,7 +378,15 @@ function Feedback({
 }) {
   const [truth, setTruth] = useState(binary ? ((output ?? 0) >= 0.5 ? '0' : '1') : '')
   const value = truth.trim() === '' ? Number.NaN : Number(truth)
-  const send = useMutation({ mutationFn: () => post<unknown>(path, { id, value }) })
+  const send = useMutation({ mutationFn: () => post<{ unknown?: number }>(path, { id, value }) })
+  if (send.isSuccess && (send.data?.unknown ?? 0) > 0) {
+    return (
+      <p role="status" className="soft">
+        The outcome arrived, but this prediction is not in the log, so it cannot be counted. Predict again and
+        send it then.
+      </p>
+    )
+  }
   if (send.isSuccess) {
     return (
       <p role="status" className="soft">
