@@ -28,23 +28,13 @@ async function partsRelation(
   const absent = (c: DatasetVersion['schema']['columns'][number]) =>
     `null::${SQL_TYPES[c.type]} as ${quoted(c.name)}`
   const columns = version.schema.columns.map((c) => (known(c.name) ? quoted(c.name) : absent(c))).join(', ')
-  if (parts.length === 0) {
-    const nothing = version.schema.columns
-      .map((c) => `null::${SQL_TYPES[c.type]} as ${quoted(c.name)}`)
-      .join(', ')
-    return raw(`select ${nothing} where false`)
-  }
+  if (parts.length === 0) return raw(`select ${columns} where false`)
   const paths = await Promise.all(parts.map((part) => store.objects.path(part.digest)))
   const list = join(
     paths.map((path) => ({ text: '?', params: [path] })),
     ', ',
   )
   return sql`select ${columns} from read_parquet([${list}], union_by_name = true)`
-}
-
-/** Whether some part has a column; a part states every column that it has in its stats. */
-function isIn(parts: Part[], column: string): boolean {
-  return parts.some(({ stats }) => column in stats || Object.keys(stats).length === 0)
 }
 
 const SQL_TYPES = {

@@ -1,6 +1,8 @@
 /** A trained candidate as the gate sees it: the prepared rows, the parent, and the digests of its members. */
+
+import { assert } from '../core/errors.ts'
 import type { Digest } from '../core/records.ts'
-import type { Query, TaskContext } from '../engine/ports.ts'
+import type { ResultColumn, Sql, TaskContext } from '../engine/ports.ts'
 import { quoted } from '../expr/sql.ts'
 import { type LoadedModel, loadModel } from '../model/load.ts'
 import { type MatrixFile, openMatrix, type PreparedPlan } from '../model/matrix.ts'
@@ -10,13 +12,10 @@ export interface Candidate {
   matrix: MatrixFile
   parent: LoadedModel
   members: Record<string, Digest>
-  /** Raw columns of the test rows, in the order of the matrix. */
-  rawRows(): Promise<Record<string, unknown>[]>
-  /** Raw columns of the test rows as categories. */
-  categories(
-    query: Query,
-    columns: string[],
-  ): Promise<Record<string, { codes: Int32Array; categories: string[] }>>
+  /** Raw columns of the test rows, in the order of the matrix; null where the dataset no longer has a column. */
+  rawRows(columns: string[]): Promise<Record<string, unknown>[]>
+  /** Those raw columns of the test rows that the dataset has, as categories. */
+  categories(columns: string[]): Promise<Record<string, { codes: Int32Array; categories: string[] }>>
   close(): void
 }
 
@@ -26,7 +25,13 @@ export async function openCandidate(context: TaskContext): Promise<Candidate> {
   const parent = await loadModel(context.store, inputs.parent)
   const rowsPath = await context.store.objects.path(inputs.rows)
   const matrix = openMatrix(await context.store.objects.path(inputs.matrix))
-  let rows: Promise<Record<string, unknown>[]> | undefined
+  const query = await context.query()
+  const from = (list: string): Sql => ({ text: `select ${list} from read_parquet(?)`, params: [rowsPath] })
+  const known = new Set(
+    (
+      await query.rows<{ name: string }>({ text: 'select name from parquet_schema(?)', params: [rowsPath] })
+    ).map((row) => row.name),
+  )
   return {
     plan,
     matrix,
@@ -36,30 +41,22 @@ export async function openCandidate(context: TaskContext): Promise<Candidate> {
         name.startsWith('member:') ? [[name.slice('member:'.length), digest]] : [],
       ),
     ),
-    rawRows: () => {
-      rows ??= context
-        .query()
-        .then((query) =>
-          query.rows(
-            { text: 'select * exclude (mr_target, mr_key) from read_parquet(?)', params: [rowsPath] },
-            context.signal,
-          ),
-        )
-      return rows
+    rawRows: (columns) => {
+      const list = columns.map((c) => (known.has(c) ? quoted(c) : `null as ${quoted(c)}`)).join(', ')
+      return query.rows(from(list || '1'), context.signal)
     },
-    async categories(query, columns) {
-      const list = columns.map((c) => `cast(${quoted(c)} as varchar) as ${quoted(c)}`).join(', ')
-      const result = await query.columns(
-        { text: `select ${list} from read_parquet(?)`, params: [rowsPath] },
-        { categories: columns, signal: context.signal },
-      )
-      return Object.fromEntries(columns.map((c) => [c, asCategories(result.columns[c])]))
+    async categories(columns) {
+      const there = columns.filter((c) => known.has(c))
+      if (there.length === 0) return {}
+      const list = there.map((c) => `cast(${quoted(c)} as varchar) as ${quoted(c)}`).join(', ')
+      const result = await query.columns(from(list), { categories: there, signal: context.signal })
+      return Object.fromEntries(there.map((c) => [c, asCategories(result.columns[c])]))
     },
     close: () => matrix.close(),
   }
 }
 
-function asCategories(column: { kind: string }): { codes: Int32Array; categories: string[] } {
-  if (column.kind !== 'category') throw new Error(`assertion failed: a category column, got ${column.kind}`)
-  return column as unknown as { codes: Int32Array; categories: string[] }
+function asCategories(column: ResultColumn): { codes: Int32Array; categories: string[] } {
+  assert(column.kind === 'category', `a category column, got ${column.kind}`)
+  return column
 }

@@ -1,10 +1,10 @@
 /** Verdicts on a candidate, from its outputs on the test rows. Pure: what was measured comes in, findings come out. */
 import type { Finding, Measured, ModelCard, ModelTask, Verdict } from '../core/records.ts'
 import { autoMetric } from '../define/gates.ts'
+import { METRICS as DECLARED } from '../define/metrics.ts'
 import type { GateDef } from '../define/types.ts'
-import { LOSS_OF, metricOf } from '../model/measure.ts'
+import { METRICS, type Metric, metricOf, recordable, type Worsening, worsening } from '../model/measure.ts'
 import { normalQuantile } from '../stats/distributions.ts'
-import { pairedDelta } from '../stats/paired.ts'
 
 /** Everything the gates may look at. All arrays run along the test rows. */
 export interface GateInput {
@@ -19,13 +19,15 @@ export interface GateInput {
   /** Values of the columns that slices go by. */
   slices: Record<string, { codes: Int32Array; categories: string[] }>
   bytes: number
-  /** 99th percentile of scoring one row, measured here, in milliseconds. */
-  latencyMsP99: number
+  /** Percentiles of scoring one row, measured here, in milliseconds. */
+  latencyMs: { p50: number; p99: number }
   featureAuc: ModelCard['featureAuc']
   at: number
 }
 
 const LEVEL_Z = 1.959963984540054
+/** Slices that are listed beside the gate's own finding. */
+const SLICES_SHOWN = 50
 
 export function judgeGate(gate: GateDef, input: GateInput): Finding[] {
   switch (gate.kind) {
@@ -51,7 +53,7 @@ export function judgeGate(gate: GateDef, input: GateInput): Finding[] {
     case 'latency':
       return [
         below('latency', input, {
-          value: input.latencyMsP99,
+          value: input.latencyMs.p99,
           max: gate.msMax,
           unit: 'ms',
           what: 'scoring one row takes, at the 99th percentile,',
@@ -70,80 +72,85 @@ function finding(input: GateInput, base: Verdictless, verdict: Verdict, message:
 }
 
 /** Paired with the constant prediction on the same rows: the gain must be larger than noise. */
-function beatsBaseline(_gate: Of<'beatsBaseline'>, input: GateInput): Finding {
+function beatsBaseline(gate: Of<'beatsBaseline'>, input: GateInput): Finding {
+  const metric = metricFor(gate, input.task)
+  const check = 'gate.beats-baseline'
+  const limit = `${metric.name} better than that of the constant prediction`
   const constant = new Float64Array(input.outputs.length).fill(input.baseRate)
-  const delta = lossDelta(input, constant)
-  const name = LOSS_OF[input.task]
-  const base = {
-    check: 'gate.beats-baseline',
-    value: delta.value,
-    interval: delta.interval,
-    limit: 'loss difference < 0',
-    n: delta.n,
-  }
-  const verdict =
-    delta.n < 2
-      ? 'inconclusive'
-      : delta.interval[1] < 0
-        ? 'pass'
-        : delta.interval[0] > 0
-          ? 'fail'
-          : 'inconclusive'
+  const found = worsening(metric, constant, input.outputs, input.targets)
+  if (!found)
+    return finding(
+      input,
+      { check, value: null, limit, n: input.outputs.length },
+      'inconclusive',
+      notComparable(metric, input),
+    )
+  const [low, high] = found.interval
+  const verdict = high < 0 ? 'pass' : low > 0 ? 'fail' : 'inconclusive'
+  const words = { pass: 'better', fail: 'worse', inconclusive: 'not clearly better' }[verdict]
   return finding(
     input,
-    base,
+    { check, ...found, limit },
     verdict,
-    `${words(name)} against the constant prediction ${range(delta)}: ${verdict === 'pass' ? 'better' : verdict === 'fail' ? 'worse' : 'not clearly better'}`,
+    `${describe(metric)} against the constant prediction ${range(found)}: ${words}`,
   )
 }
 
 function noWorseThanLive(gate: Of<'noWorseThanLive'>, input: GateInput): Finding {
-  const limit = `loss difference <= ${gate.tolerance}`
+  const metric = metricFor(gate, input.task)
+  const check = 'gate.no-worse-than-live'
+  const limit = `${metric.name} worse by at most ${gate.tolerance}${isShare(metric) ? ' of the live error' : ''}`
   if (!input.live) {
     return finding(
       input,
-      { check: 'gate.no-worse-than-live', value: null, limit, n: 0 },
+      { check, value: null, limit, n: 0 },
       'pass',
       'nothing is live yet, so there is nothing to be worse than',
     )
   }
-  const delta = lossDelta(input, input.live.outputs)
-  const verdict =
-    delta.interval[1] <= gate.tolerance
-      ? 'pass'
-      : delta.interval[0] > gate.tolerance
-        ? 'fail'
-        : 'inconclusive'
+  const found = worsening(metric, input.live.outputs, input.outputs, input.targets)
+  if (!found)
+    return finding(
+      input,
+      { check, value: null, limit, n: input.outputs.length },
+      'inconclusive',
+      notComparable(metric, input),
+    )
+  const [low, high] = found.interval
+  const verdict = high <= gate.tolerance ? 'pass' : low > gate.tolerance ? 'fail' : 'inconclusive'
   return finding(
     input,
-    { check: 'gate.no-worse-than-live', value: delta.value, interval: delta.interval, limit, n: delta.n },
+    { check, ...found, limit },
     verdict,
-    `${words(LOSS_OF[input.task])} against live v${input.live.version} on the same rows ${range(delta)}`,
+    `${describe(metric)} against live v${input.live.version} on the same rows ${range(found)}`,
   )
 }
 
+/** Errors in the unit of the target are compared as shares of the other model's error. */
+function isShare(metric: Metric): boolean {
+  return metric.name === 'rmse' || metric.name === 'mae'
+}
+
+function describe(metric: Metric): string {
+  return `worsening of ${words(metric.name)}${isShare(metric) ? ' as a share' : ''}`
+}
+
+function notComparable(metric: Metric, input: GateInput): string {
+  return `${words(metric.name)} cannot be compared on these ${input.outputs.length} rows`
+}
+
 function metricWithin(gate: Of<'metric'>, input: GateInput): Finding {
-  const measured = metricOf(gate.metric).of(input.outputs, input.targets)
-  const limits = [
-    gate.min === undefined ? '' : `>= ${gate.min}`,
-    gate.max === undefined ? '' : `<= ${gate.max}`,
-  ]
-    .filter(Boolean)
-    .join(' and ')
-  const base = { check: `gate.${gate.metric}`, ...measuredValue(measured), limit: limits, n: measured.n }
-  if (!Number.isFinite(measured.value))
-    return finding(
-      input,
-      base,
-      'inconclusive',
-      `${words(gate.metric)} is not defined on these ${measured.n} rows`,
-    )
-  return finding(
-    input,
-    base,
-    within(measured, gate.min, gate.max),
-    `${words(gate.metric)} ${shown(measured)}, asked ${limits}`,
-  )
+  const check = `gate.${gate.metric}`
+  const cost = costOf(gate.metric, input)
+  const measured = cost ?? metricFor(gate, input.task).of(input.outputs, input.targets)
+  return bounded(input, check, words(gate.metric), measured, gate)
+}
+
+/** What a model costs, where the gate names that. */
+function costOf(metric: string, input: GateInput): Measured | undefined {
+  if (metric === 'modelBytes') return { value: input.bytes, n: 1 }
+  if (metric === 'latencyP50') return { value: input.latencyMs.p50, n: 1 }
+  return metric === 'latencyP99' ? { value: input.latencyMs.p99, n: 1 } : undefined
 }
 
 function calibrated(gate: Of<'calibration'>, input: GateInput): Finding {
@@ -156,96 +163,116 @@ function calibrated(gate: Of<'calibration'>, input: GateInput): Finding {
     )
   }
   const measured = metricOf('calibrationError').of(input.outputs, input.targets)
-  const base = {
-    check: 'gate.calibration',
-    ...measuredValue(measured),
-    limit: `<= ${gate.max}`,
-    n: measured.n,
+  return bounded(input, 'gate.calibration', 'expected calibration error', measured, gate)
+}
+
+/** A measured value against its bounds. */
+function bounded(
+  input: GateInput,
+  check: string,
+  name: string,
+  measured: Measured,
+  bounds: { min?: number; max?: number },
+): Finding {
+  const { min, max } = bounds
+  const limit = [min === undefined ? '' : `>= ${min}`, max === undefined ? '' : `<= ${max}`]
+    .filter(Boolean)
+    .join(' and ')
+  const known = recordable(measured)
+  if (!known) {
+    return finding(
+      input,
+      { check, value: null, limit, n: measured.n },
+      'inconclusive',
+      `${name} is not defined on these ${measured.n} rows`,
+    )
   }
   return finding(
     input,
-    base,
-    within(measured, undefined, gate.max),
-    `expected calibration error ${shown(measured)}, asked <= ${gate.max}`,
+    { check, ...known, limit },
+    within(known, min, max),
+    `${name} ${shown(known)}, asked ${limit}`,
   )
 }
 
 /**
- * The metric within each value of a column. The level of each slice's interval is divided by their number, so that one bad slice among many is not just
- * chance. The gate's own finding is the worst slice; slices that do not pass follow with `slice` set.
+ * The metric within each value of a column: at least the floor, or at most it where lower is better. The level of each slice's interval is divided by
+ * their number, so that one bad slice among many is not just chance. The gate's own finding is the worst slice; slices that do not pass follow with
+ * `slice` set. Values with too few rows, or rows that do not define the metric, do not block.
  */
-function slices(declared: Of<'slices'>, input: GateInput): Finding[] {
-  const gate = { ...declared, metric: namedMetric(declared, input.task) }
+function slices(gate: Of<'slices'>, input: GateInput): Finding[] {
+  const metric = metricFor(gate, input.task)
   const check = `gate.slices.${gate.column}`
-  const limit = `${gate.metric} >= ${gate.floor} in each slice`
+  const limit = `${metric.name} ${metric.higherIsBetter ? '>=' : '<='} ${gate.floor} in each slice`
+  const n = input.outputs.length
   const column = input.slices[gate.column]
   if (!column)
     return [
       finding(
         input,
-        { check, value: null, limit, n: 0 },
+        { check, value: null, limit, n },
         'error',
         `the test rows have no column "${gate.column}"`,
       ),
     ]
   const groups = groupsOf(column, gate.rowsMin)
   const widen = normalQuantile(1 - 0.025 / Math.max(1, groups.length)) / LEVEL_Z
-  const found = groups.map(({ value, rows }) =>
-    sliceFinding(gate, input, { check, limit, value, rows, widen }),
+  const judged = groups.flatMap(
+    (group) => sliceFinding(metric, gate, input, { check, limit, widen, ...group }) ?? [],
   )
-  const judged = found.filter((f) => f.value !== null)
   if (judged.length === 0) {
     return [
       finding(
         input,
-        { check, value: null, limit, n: input.outputs.length },
+        { check, value: null, limit, n },
         'pass',
-        `no value of "${gate.column}" has ${gate.rowsMin} rows and both outcomes, so no slice can be judged`,
+        `no value of "${gate.column}" has ${gate.rowsMin} rows on which ${words(metric.name)} is defined, so no slice can be judged`,
       ),
     ]
   }
-  const worst = judged.reduce((a, b) => ((b.value as number) < (a.value as number) ? b : a))
+  const sign = metric.higherIsBetter ? 1 : -1
+  const worst = judged.reduce((a, b) => (sign * ((b.value as number) - (a.value as number)) < 0 ? b : a))
   const failed = judged.filter((f) => f.verdict === 'fail')
   const summary = finding(
     input,
-    { check, value: worst.value, interval: worst.interval, limit, n: input.outputs.length },
+    { check, value: worst.value, interval: worst.interval, limit, n },
     failed.length > 0 ? 'fail' : 'pass',
-    `${judged.length} slices of "${gate.column}": ${failed.length} surely below ${gate.floor}; lowest is ${worst.slice} with ${(worst.value as number).toFixed(3)}`,
+    `${judged.length} slices of "${gate.column}": ${failed.length} surely ${metric.higherIsBetter ? 'below' : 'above'} ${gate.floor}; worst is ${worst.slice} with ${(worst.value as number).toFixed(3)}`,
   )
-  return [summary, ...judged.filter((f) => f.verdict !== 'pass').slice(0, 50)]
+  return [summary, ...judged.filter((f) => f.verdict !== 'pass').slice(0, SLICES_SHOWN)]
 }
 
+/** The finding of one slice, or undefined when its rows do not define the metric. */
 function sliceFinding(
+  metric: Metric,
   gate: Of<'slices'>,
   input: GateInput,
   s: { check: string; limit: string; value: string; rows: number[]; widen: number },
-): Finding {
-  const measured = metricOf(gate.metric).of(
-    Float64Array.from(s.rows, (i) => input.outputs[i]),
-    Float64Array.from(s.rows, (i) => input.targets[i]),
+): Finding | undefined {
+  const measured = recordable(
+    metric.of(
+      Float64Array.from(s.rows, (i) => input.outputs[i]),
+      Float64Array.from(s.rows, (i) => input.targets[i]),
+    ),
   )
-  const base = { check: s.check, slice: s.value, limit: s.limit, n: s.rows.length }
-  if (!Number.isFinite(measured.value))
-    return finding(
-      input,
-      { ...base, value: null },
-      'inconclusive',
-      `${s.value}: only one outcome in ${s.rows.length} rows`,
-    )
-  const [low, high] = measured.interval ?? [measured.value, measured.value]
-  const wide: Measured = {
-    ...measured,
-    interval: [
-      measured.value - (measured.value - low) * s.widen,
-      measured.value + (high - measured.value) * s.widen,
-    ],
-  }
+  if (!measured) return undefined
+  const wide = widened(measured, s.widen)
+  const [min, max] = metric.higherIsBetter ? [gate.floor, undefined] : [undefined, gate.floor]
   return finding(
     input,
-    { ...base, ...measuredValue(wide) },
-    within(wide, gate.floor, undefined),
-    `${s.value}: ${words(gate.metric)} ${shown(wide)}`,
+    { check: s.check, slice: s.value, limit: s.limit, ...wide },
+    within(wide, min, max),
+    `${s.value}: ${words(metric.name)} ${shown(wide)}`,
   )
+}
+
+function widened(measured: Measured, factor: number): Measured {
+  const { value, interval } = measured
+  if (!interval) return measured
+  return {
+    ...measured,
+    interval: [value - (value - interval[0]) * factor, value + (interval[1] - value) * factor],
+  }
 }
 
 function groupsOf(
@@ -271,7 +298,7 @@ function noLeak(gate: Of<'noLeak'>, input: GateInput): Finding {
     limit: `each feature alone ranks the target at most ${gate.aucMax}`,
     n: input.outputs.length,
   }
-  if (entries.length === 0) return finding(input, base, 'pass', 'no numeric feature to look at')
+  if (entries.length === 0) return finding(input, base, 'pass', 'the card ranks no feature alone')
   const leaks = entries.filter(([, value]) => value > gate.aucMax).map(([name]) => name)
   if (leaks.length === 0)
     return finding(
@@ -302,25 +329,14 @@ function below(
   )
 }
 
-/** The metric a gate names, or the one that `auto` stands for. */
-function namedMetric(gate: { kind: GateDef['kind']; metric: string }, task: ModelTask): string {
-  return gate.metric === 'auto' ? autoMetric(gate.kind, task) : gate.metric
-}
-
-function lossDelta(
-  input: GateInput,
-  other: Float64Array,
-): { value: number; interval: [number, number]; n: number } {
-  const loss = metricOf(LOSS_OF[input.task]).rowLoss as (o: number, t: number) => number
-  const losses = (outputs: Float64Array) => Float64Array.from(outputs, (o, i) => loss(o, input.targets[i]))
-  if (input.outputs.length < 2)
-    return {
-      value: 0,
-      interval: [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
-      n: input.outputs.length,
-    }
-  const { value, interval, n } = pairedDelta(losses(other), losses(input.outputs))
-  return { value, interval: interval ?? [value, value], n }
+/** The metric a gate names, or the one that `auto` stands for. One that does not fit the task is a fault of the config, told as an `error`. */
+function metricFor(gate: { kind: GateDef['kind']; metric: string }, task: ModelTask): Metric {
+  const name = gate.metric === 'auto' ? autoMetric(gate.kind, task) : gate.metric
+  const metric = METRICS.get(name)
+  if (!metric) throw new Error(`${words(name)} cannot be measured on rows`)
+  if (metric.task !== task)
+    throw new Error(`${words(name)} is a measure of ${metric.task} models, this one is ${task}`)
+  return metric
 }
 
 /** Pass when the value holds the limit, fail when its whole interval breaks it, else inconclusive. */
@@ -332,12 +348,6 @@ function within(measured: Measured, min: number | undefined, max: number | undef
   return 'pass'
 }
 
-function measuredValue(measured: Measured): { value: number | null; interval?: [number, number] } {
-  return Number.isFinite(measured.value)
-    ? { value: measured.value, interval: measured.interval }
-    : { value: null }
-}
-
 function shown(measured: Measured): string {
   const digits = (x: number) => x.toFixed(Math.abs(x) < 10 ? 4 : 1)
   return measured.interval
@@ -345,21 +355,11 @@ function shown(measured: Measured): string {
     : digits(measured.value)
 }
 
-function range(delta: { value: number; interval: [number, number]; n: number }): string {
+function range(delta: Worsening): string {
   const signed = (x: number) => `${x >= 0 ? '+' : '−'}${Math.abs(x).toFixed(5)}`
   return `${signed(delta.value)} [${signed(delta.interval[0])}, ${signed(delta.interval[1])}] on ${delta.n.toLocaleString('en')} rows`
 }
 
-const WORDS: Record<string, string> = {
-  auc: 'AUC',
-  logLoss: 'log loss',
-  brier: 'Brier score',
-  rmse: 'squared error',
-  mae: 'absolute error',
-  calibrationError: 'calibration error',
-  r2: 'R²',
-}
-
 function words(metric: string): string {
-  return WORDS[metric] ?? metric
+  return DECLARED[metric]?.label ?? metric
 }

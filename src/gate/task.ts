@@ -5,18 +5,18 @@
  * the judgement. The live bundle is scored on the same test rows from their raw columns, exactly as serving does; the candidate's features are computed both
  * ways and must agree, which rules out training/serving skew.
  */
-import type { Digest, Finding, ModelBundle, RunSpec } from '../core/records.ts'
+import type { Digest, Finding, Histogram, Measured, ModelBundle, RunSpec } from '../core/records.ts'
 import type { GateDef, ModelDef } from '../define/types.ts'
-import type { Query, Task, TaskContext } from '../engine/ports.ts'
+import type { Task, TaskContext } from '../engine/ports.ts'
 import { featureRowFn } from '../expr/features.ts'
 import { type LoadedModel, loadModel } from '../model/load.ts'
-import { LOSS_OF, metricOf } from '../model/measure.ts'
+import { LOSS_OF, measureAll, metricOf, scoreHistogram } from '../model/measure.ts'
 import { predictColumns } from '../model/predict.ts'
 import { pairedDelta } from '../stats/paired.ts'
 import { type Candidate, openCandidate } from './candidate.ts'
 import { type GateInput, judgeGate } from './gates.ts'
 
-export const GATE_CODE = 'gate-1'
+export const GATE_CODE = 'gate-2'
 /** Validation rows a member needs before it can be preferred to its parent. */
 const MEMBER_ROWS_MIN = 30
 /** Rows scored one by one to measure latency. */
@@ -30,6 +30,8 @@ export interface GateReport {
   used: string[]
   /** Members that leave the answer to the parent, and why. */
   held: Record<string, string>
+  /** Metrics and outputs of the bundle as a whole on the test rows: what live windows are held against. */
+  promise: { metrics: Record<string, Measured>; scores: Histogram }
 }
 
 interface GateParams {
@@ -88,6 +90,10 @@ export const gateTask: Task = {
         findings,
         used: [...used.keys()],
         held,
+        promise: {
+          metrics: measureAll(input.task, input.outputs, input.targets),
+          scores: scoreHistogram(input.task, input.outputs),
+        },
       }
       return { outputs: { report: await context.store.putRecord(report) } }
     } finally {
@@ -169,9 +175,9 @@ async function gateInput(
     targets: test.target,
     baseRate: candidate.plan.baseRate,
     live: live ? await scoreLive(context, live, candidate) : undefined,
-    slices: await sliceColumns(await context.query(), candidate, params.gates),
+    slices: await candidate.categories(sliceColumns(params.gates)),
     bytes,
-    latencyMsP99: measureLatency(used.values().next().value ?? candidate.parent, test.columns, test.nRows),
+    latencyMs: measureLatency(used.values().next().value ?? candidate.parent, test.columns, test.nRows),
     featureAuc: candidate.parent.version.card.featureAuc,
     at: params.at,
   }
@@ -185,7 +191,9 @@ async function scoreLive(
 ): Promise<GateInput['live']> {
   const bundle = await context.store.getRecord<ModelBundle>(digest, 'ModelBundle')
   const parent = await loadModel(context.store, bundle.parent)
-  const rows = await candidate.rawRows()
+  const columns = new Set(parent.features.columns.map((c) => c.name))
+  if (bundle.each) columns.add(bundle.each)
+  const rows = await candidate.rawRows([...columns])
   const outputs = new Float64Array(rows.length)
   const groups = new Map<string, number[]>()
   rows.forEach((row, i) => {
@@ -226,7 +234,7 @@ function featureColumns(model: LoadedModel, rows: Record<string, unknown>[]): Fl
 
 /** Features by closure, as serving computes them, against features by SQL, as training did: they must be the same numbers. */
 async function parity(context: TaskContext, candidate: Candidate, at: number): Promise<Finding> {
-  const rows = await candidate.rawRows()
+  const rows = await candidate.rawRows(candidate.parent.features.columns.map((c) => c.name))
   const test = candidate.matrix.slice('test')
   const served = featureColumns(candidate.parent, rows)
   let differing = 0
@@ -262,17 +270,12 @@ function same(a: number, b: number): boolean {
   )
 }
 
-async function sliceColumns(
-  query: Query,
-  candidate: Candidate,
-  gates: GateDef[],
-): Promise<GateInput['slices']> {
-  const columns = gates.flatMap((gate) => (gate.kind === 'slices' ? [gate.column] : []))
-  return columns.length === 0 ? {} : candidate.categories(query, [...new Set(columns)])
+function sliceColumns(gates: GateDef[]): string[] {
+  return [...new Set(gates.flatMap((gate) => (gate.kind === 'slices' ? [gate.column] : [])))]
 }
 
-/** 99th percentile of scoring one row with everything warm, in milliseconds. */
-function measureLatency(model: LoadedModel, columns: Float64Array[], nRows: number): number {
+/** Percentiles of scoring one row with everything warm, in milliseconds. */
+function measureLatency(model: LoadedModel, columns: Float64Array[], nRows: number): GateInput['latencyMs'] {
   const n = Math.min(LATENCY_ROWS, nRows)
   const times = new Float64Array(n)
   for (let i = 0; i < n; i++) {
@@ -282,5 +285,6 @@ function measureLatency(model: LoadedModel, columns: Float64Array[], nRows: numb
     times[i] = performance.now() - start
   }
   times.sort()
-  return n === 0 ? 0 : times[Math.floor(0.99 * (n - 1))]
+  const at = (share: number) => (n === 0 ? 0 : times[Math.floor(share * (n - 1))])
+  return { p50: at(0.5), p99: at(0.99) }
 }

@@ -4,7 +4,7 @@ import type { FittedFeatures } from '../expr/features.ts'
 import { readFitted } from '../expr/features.ts'
 import type { Store } from '../store/ports.ts'
 import { decodeModel } from './format.ts'
-import { addModels, type Graph } from './predict.ts'
+import { type Graph, memberGraph } from './predict.ts'
 
 export interface LoadedModel {
   digest: Digest
@@ -33,10 +33,5 @@ export async function loadModel(
     parent?.version.graph === version.base
       ? parent.graph.model
       : decodeModel(await store.objects.get(version.base)).model
-  return {
-    digest,
-    version,
-    features,
-    graph: { model: addModels(base, own.model), calibration: own.calibration },
-  }
+  return { digest, version, features, graph: memberGraph(base, own) }
 }

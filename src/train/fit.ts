@@ -5,7 +5,7 @@
  * trees of its own rows: shrinkage to the parent, so that thin members cannot run away. Calibration is learned on a tenth of the training rows that the trees
  * did not see, and kept only where it lowers the loss on the validation rows.
  */
-import { canonicalJson } from '../core/canonical.ts'
+import { assert } from '../core/errors.ts'
 import type { DatasetVersion, Digest, FeatureInfo, ModelVersion } from '../core/records.ts'
 import type { TrainerDef } from '../define/types.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
@@ -13,8 +13,7 @@ import type { FittedFeatures } from '../expr/features.ts'
 import { decodeModel, encodeModel } from '../model/format.ts'
 import { type MatrixFile, type MatrixSlice, openMatrix, type PreparedPlan } from '../model/matrix.ts'
 import { LOSS_OF, metricOf } from '../model/measure.ts'
-import { addModels, type Graph, predictColumns, rawColumns } from '../model/predict.ts'
-import type { LinearModel } from '../model/trees.ts'
+import { type Graph, memberGraph, predictColumns, rawColumns } from '../model/predict.ts'
 import { fitIsotonic } from '../stats/isotonic.ts'
 import { cardOf, referenceOf } from './card.ts'
 import { binColumns, binWith } from './gbdt/binning.ts'
@@ -115,13 +114,9 @@ function learn(work: Work, train: MatrixSlice, validate: MatrixSlice, kept: Int3
 /** A member's own trees, on top of the parent's raw score. */
 function fitMember(work: Work, parent: Graph): Graph {
   const { trainer, member } = work.params
+  assert(trainer.kind === 'gbdt', 'only trees have members of their own')
   const train = work.matrix.slice('train', member)
   const init = rawColumns(parent, train.columns, train.nRows)
-  if (trainer.kind === 'linear')
-    return {
-      model: { ...emptyLinear(train.columns.length), link: parent.model.link },
-      calibration: parent.calibration,
-    }
   const binned = binColumns(train.columns, work.categorical, trainer.bins)
   const { model } = trainOnBins(
     { binned: { ...binned, nRows: train.nRows }, target: train.target, init },
@@ -134,17 +129,6 @@ function fitMember(work: Work, parent: Graph): Graph {
     { signal: work.context.signal },
   )
   return { model, calibration: parent.calibration }
-}
-
-function emptyLinear(nFeatures: number): LinearModel {
-  return {
-    kind: 'LinearModel',
-    nFeatures,
-    weights: new Float64Array(nFeatures),
-    intercept: 0,
-    missing: new Float64Array(nFeatures),
-    link: 'identity',
-  }
 }
 
 function gbdtParamsOf(trainer: Extract<TrainerDef, { kind: 'gbdt' }>, work: Work) {
@@ -194,13 +178,16 @@ async function writeModel(
     'FittedFeatures',
   )
   const version = await context.store.getRecord<DatasetVersion>(context.spec.inputs.version, 'DatasetVersion')
-  const whole: Graph = parent
-    ? { model: addModels(parent.graph.model, graph.model), calibration: graph.calibration }
-    : graph
+  const whole = parent ? memberGraph(parent.graph.model, graph) : graph
   const train = matrix.slice('train', params.member)
+  const test = matrix.slice('test', params.member)
+  const later = [matrix.slice('validate', params.member), test]
   const featureInfo: FeatureInfo[] = matrix.header.features.map((f, i) => ({
     ...f,
-    reference: referenceOf(features, f.name, train.columns[i]),
+    reference: referenceOf(features, f.name, {
+      train: train.columns[i],
+      later: concat(later.map((slice) => slice.columns[i])),
+    }),
   }))
   const model: ModelVersion = {
     kind: 'ModelVersion',
@@ -223,7 +210,7 @@ async function writeModel(
       graph: whole,
       task: plan.task,
       train,
-      test: matrix.slice('test', params.member),
+      test,
       features: matrix.header.features,
       bytes: bytes.length,
       notes: work.notes,
@@ -231,7 +218,7 @@ async function writeModel(
     }),
     createdAt: version.createdAt,
   }
-  return context.store.putRecord(JSON.parse(canonicalJson(model)))
+  return context.store.putRecord(model)
 }
 
 function rowsWhere(nRows: number, keep: (i: number) => boolean): Int32Array {
@@ -244,4 +231,14 @@ function rowsWhere(nRows: number, keep: (i: number) => boolean): Int32Array {
 function takeRows(slice: MatrixSlice, rows: Int32Array): MatrixSlice {
   const take = (values: Float64Array) => Float64Array.from(rows, (i) => values[i])
   return { nRows: rows.length, columns: slice.columns.map(take), target: take(slice.target) }
+}
+
+function concat(columns: Float64Array[]): Float64Array {
+  const out = new Float64Array(columns.reduce((n, column) => n + column.length, 0))
+  let at = 0
+  for (const column of columns) {
+    out.set(column, at)
+    at += column.length
+  }
+  return out
 }

@@ -1,19 +1,20 @@
 /** What is not said in the config is inferred here, and noted, so that `millrace plan` can print it. */
 import { MillraceError } from '../core/errors.ts'
-import { LIMITS } from '../core/limits.ts'
-import type { Column, ColumnStats, DatasetVersion, ModelTask, Schema } from '../core/records.ts'
+import type { Column, DatasetVersion } from '../core/records.ts'
 import type { Query } from '../engine/ports.ts'
 import { columnsOf, type ExprNode } from '../expr/ast.ts'
-import { type FeatureInputDef, type FeaturePlan, planFeatures } from '../expr/features.ts'
-import { typeOf } from '../expr/resolve.ts'
+import {
+  type FeatureInputDef,
+  type FeaturePlan,
+  type PlannedFeature,
+  planFeatures,
+  RATE_SMOOTHING,
+} from '../expr/features.ts'
 import { quoted, raw } from '../expr/sql.ts'
 import type { PrepareParams } from './specs.ts'
 
-/** A boolean target makes a classifier, a number a regression. */
-export function taskOf(params: Pick<PrepareParams, 'task' | 'target'>, schema: Schema): ModelTask {
-  if (params.task !== 'auto') return params.task
-  return typeOf(params.target, schema) === 'bool' ? 'binary' : 'regression'
-}
+/** Distinct texts up to which an inferred feature is a category; more are a smoothed rate. */
+const CATEGORIES_INFERRED = 64
 
 /** The features as declared, or one or more for each usable column when none are declared. `leave` names columns that must not be used, and why. */
 export function featuresFor(
@@ -26,11 +27,7 @@ export function featuresFor(
   const notes: string[] = []
   const inputs = inferred ? inferAll(params, version, leave, notes) : params.features
   return {
-    plan: planFeatures(
-      inputs.map((f) => forTrainer(f, params.trainer)),
-      version.schema,
-      place,
-    ),
+    plan: forTrainer(planFeatures(inputs, version.schema, place), params.trainer),
     notes,
     inferred,
   }
@@ -45,9 +42,7 @@ function inferAll(
   const unused = new Set([...params.exclude, ...columnsOf(params.target)])
   for (const [name, why] of leave) notes.push(`column "${name}" is left out: ${why}`)
   const columns = version.schema.columns.filter((c) => !unused.has(c.name) && !leave.has(c.name))
-  const features = columns.flatMap((column) =>
-    infer(column, statsOf(version, column.name), version.rows, notes),
-  )
+  const features = columns.flatMap((column) => infer(column, aboutColumn(version, column.name), notes))
   if (features.length === 0)
     throw new MillraceError('MR_TRAIN_NO_FEATURES', {
       model: params.model,
@@ -57,62 +52,91 @@ function inferAll(
 }
 
 /** A linear model cannot use codes of categories as numbers: it gets the smoothed rate of each category instead. */
-function forTrainer(feature: FeatureInputDef, trainer: PrepareParams['trainer']): FeatureInputDef {
-  const { expr } = feature
-  if (trainer !== 'linear' || expr.op !== 'fit' || expr.fn !== 'category') return feature
-  return { ...feature, expr: { op: 'fit', fn: 'rate', arg: expr.arg, params: { smoothing: 20 } } }
+function forTrainer(plan: FeaturePlan, trainer: PrepareParams['trainer']): FeaturePlan {
+  if (trainer !== 'linear') return plan
+  const features = plan.features.map((feature): PlannedFeature => {
+    const { name, expr } = feature
+    return expr.op === 'fit' && expr.fn === 'category'
+      ? { name, type: 'number', expr: rateOf(expr.arg) }
+      : feature
+  })
+  return { ...plan, features }
 }
 
-function infer(column: Column, stats: ColumnStats, rows: number, notes: string[]): FeatureInputDef[] {
+function rateOf(arg: ExprNode): ExprNode {
+  return { op: 'fit', fn: 'rate', arg, params: { smoothing: RATE_SMOOTHING } }
+}
+
+/** Days of data from which the month of the year says more than how far the data reaches. */
+const YEAR_MS = 365 * 86_400_000
+
+function infer(column: Column, about: AboutColumn, notes: string[]): FeatureInputDef[] {
   const { name, type } = column
   const skip = (why: string): FeatureInputDef[] => {
     notes.push(`column "${name}" is left out: ${why}`)
     return []
   }
   const col: ExprNode = { op: 'col', name }
-  if (stats.distinctApprox <= 1 && stats.nulls === 0) return skip('it is constant')
+  if (about.distinct === 0) return skip('it is empty')
+  if (about.distinct === 1 && about.nulls === 0) return skip('it is constant')
   switch (type) {
     case 'int':
     case 'float':
-      return isIdentifier(column, stats, rows) ? skip('it numbers the rows') : [{ name, expr: col }]
+      return type === 'int' && about.numbersRows ? skip('it numbers the rows') : [{ name, expr: col }]
     case 'bool':
       return [{ name, expr: col }]
     case 'time':
     case 'date':
-      return ['month', 'weekday', 'hour']
-        .filter((part) => type === 'time' || part !== 'hour')
-        .map((part) => ({ name: `${name}_${part}`, expr: { op: 'call', fn: part, args: [col] } }))
+      return partsOf(type, about.span).map((part) => ({
+        name: `${name}_${part}`,
+        expr: { op: 'call', fn: part, args: [col] },
+      }))
     case 'string':
-      if (stats.distinctApprox > rows * 0.9 && rows > 100)
-        return skip('nearly every row has a value of its own')
-      return stats.distinctApprox <= Math.min(64, LIMITS.categoriesMax)
+      if (about.nearlyUnique) return skip('nearly every row has a value of its own')
+      return about.distinct <= CATEGORIES_INFERRED
         ? [{ name, expr: { op: 'fit', fn: 'category', arg: col, params: {} } }]
-        : [{ name, expr: { op: 'fit', fn: 'rate', arg: col, params: { smoothing: 20 } } }]
+        : [{ name, expr: rateOf(col) }]
     default:
       return skip(`columns of type ${type} need an expression`)
   }
 }
 
-/** Whole numbers, one for each row, from a dense range. */
-function isIdentifier(
-  { type }: Column,
-  { min, max, distinctApprox, nulls }: ColumnStats,
-  rows: number,
-): boolean {
-  if (type !== 'int' || nulls > 0 || typeof min !== 'number' || typeof max !== 'number') return false
-  return distinctApprox > rows * 0.9 && rows > 100 && max - min < rows * 1.1
+/** Parts of a time that come again: a month only where the data holds a whole year, as it would else stand for the date itself. */
+function partsOf(type: 'time' | 'date', spanMs: number): string[] {
+  const parts = type === 'time' ? ['weekday', 'hour'] : ['weekday']
+  return spanMs >= YEAR_MS ? ['month', ...parts] : parts
 }
 
-/** Stats of a column over all parts; distinct counts are taken from the largest part as a lower bound. */
-function statsOf(version: DatasetVersion, name: string): ColumnStats {
-  const stats = version.parts.flatMap((part) => part.stats[name] ?? [])
-  const numbers = (pick: (s: ColumnStats) => number | string | undefined) =>
-    stats.map(pick).filter((x): x is number => typeof x === 'number')
+/** What the parts of a version together say of a column. */
+interface AboutColumn {
+  nulls: number
+  /** Distinct values of the richest part: a lower bound of those of all. */
+  distinct: number
+  /** Largest value less smallest; 0 where they are not numbers. */
+  span: number
+  /** In every part nearly each row has a value of its own. */
+  nearlyUnique: boolean
+  /** Nearly unique whole numbers, without gaps and nulls. */
+  numbersRows: boolean
+}
+
+function aboutColumn(version: DatasetVersion, name: string): AboutColumn {
+  const parts = version.parts.flatMap((part) =>
+    part.stats[name] ? [{ ...part.stats[name], rows: part.rows }] : [],
+  )
+  const total = (pick: (part: (typeof parts)[number]) => number) =>
+    parts.reduce((sum, part) => sum + pick(part), 0)
+  const nulls = total((part) => part.nulls)
+  const rows = total((part) => part.rows)
+  const ends = parts.flatMap(({ min, max }) => [min, max]).filter((x) => typeof x === 'number')
+  const span = ends.length === 0 ? 0 : Math.max(...ends) - Math.min(...ends)
+  const nearlyUnique = rows > 100 && parts.every((part) => part.distinctApprox > part.rows * 0.9)
   return {
-    nulls: stats.reduce((n, s) => n + s.nulls, 0),
-    min: Math.min(...numbers((s) => s.min)),
-    max: Math.max(...numbers((s) => s.max)),
-    distinctApprox: Math.max(0, ...stats.map((s) => s.distinctApprox)),
+    nulls,
+    distinct: Math.max(0, ...parts.map((part) => part.distinctApprox)),
+    span,
+    nearlyUnique,
+    numbersRows: nearlyUnique && nulls === 0 && span < rows * 1.1,
   }
 }
 

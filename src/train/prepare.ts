@@ -5,14 +5,14 @@
  * (training rows cross-fitted, so that no row's own target is in its features) and writes matrix, features, plan and the raw rows of the test split.
  */
 import { join } from 'node:path'
-import { MillraceError } from '../core/errors.ts'
+import { assert, MillraceError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
 import { isMemberKey } from '../core/names.ts'
 import type { DatasetVersion, Digest, ModelTask, Schema, Signature, TimeWindow } from '../core/records.ts'
 import type { Query, Sql, Task, TaskContext } from '../engine/ports.ts'
 import { relationOf } from '../engine/relation.ts'
 import { columnsOf, type ExprNode } from '../expr/ast.ts'
-import { toDuckDb } from '../expr/duckdb.ts'
+import { keyToDuckDb, toDuckDb } from '../expr/duckdb.ts'
 import {
   type FeaturePlan,
   type FittedFeatures,
@@ -21,6 +21,7 @@ import {
   fittedFrom,
   trainingSelectSql,
 } from '../expr/features.ts'
+import { typeOf } from '../expr/resolve.ts'
 import { quoted, raw, sql } from '../expr/sql.ts'
 import {
   type MatrixHeader,
@@ -30,7 +31,7 @@ import {
   type Split,
   writeMatrix,
 } from '../model/matrix.ts'
-import { featuresFor, leakyColumns, taskOf } from './infer-features.ts'
+import { featuresFor, leakyColumns } from './infer-features.ts'
 import { PREPARE_CODE, type PrepareParams } from './specs.ts'
 import type { SplitPlan } from './split.ts'
 
@@ -46,21 +47,26 @@ export const prepareTask: Task = {
       context.spec.inputs.version,
       'DatasetVersion',
     )
-    const task = taskOf(params, version.schema)
     const query = await context.query()
     let { plan, notes, inferred } = featuresFor(params, version)
     context.progress(0, 'reading rows')
-    await loadRows(query, context, version, params, inputsOf(plan, params))
-    await requireRows(query, params, task)
+    await loadRows(query, context, version, params)
+    const seen = await countRows(query)
+    const task = taskOf(params, version.schema, seen)
+    checkRows(params, task, seen, version.rows)
     if (inferred && task === 'binary') {
       const leaks = await leakyColumns(query, inputsOf(plan, params))
       if (leaks.size > 0) ({ plan, notes } = featuresFor(params, version, leaks))
     }
+    if (params.task === 'auto' && task === 'binary' && typeOf(params.target, version.schema) === 'number')
+      notes.push('the target is a number that is always 0 or 1, so this is a classifier')
+    if (params.each && params.trainer === 'linear')
+      notes.push('a linear model has no members of its own: every key is answered by the parent')
     context.progress(0.4, 'learning features')
     const schema = rowsSchema(version)
     const fitted = await learn(query, plan, schema, context.signal)
     context.progress(0.6, 'evaluating features')
-    const { header, columns } = await evaluate(query, fitted, params, schema)
+    const { header, columns } = await evaluate(query, fitted, params, schema, context.signal)
     const outputs = await write(context, query, { version, params, task, fitted, header, columns, notes })
     await query.exec(raw('drop table mr_rows'))
     return { outputs }
@@ -98,26 +104,31 @@ async function learn(
   return fittedFrom(plan, answers)
 }
 
-/** One scan: raw inputs, target, split, fold and member key of every row that is used, in a fixed order. */
+/**
+ * One scan: the columns, target, split, fold and member key of every row that is used, in a fixed order. All columns are kept, since slices and the live
+ * version may look at others than the candidate. Rows without a finite target are left out.
+ */
 async function loadRows(
   query: Query,
   context: TaskContext,
   version: DatasetVersion,
   params: PrepareParams,
-  inputs: string[],
 ): Promise<void> {
   const relation = await relationOf(context.store, version, {
     time: params.split.time,
     window: coveredBy(params.split),
   })
-  const key = params.each ? raw(`coalesce(cast(${quoted(params.each.column)} as varchar), '')`) : raw("''")
-  const columns = raw(inputs.map(quoted).join(', '))
+  const { schema } = version
+  const key = params.each
+    ? sql`coalesce(${keyToDuckDb({ op: 'col', name: params.each.column }, { schema })}, '')`
+    : raw("''")
+  const columns = raw(schema.columns.map((c) => quoted(c.name)).join(', '))
   await query.exec(
     sql`create or replace table mr_rows as select *, row_number() over (order by mr_key, mr_n) as mr_order from (
-      select ${columns}, cast(${toDuckDb(params.target, { schema: version.schema })} as double) as mr_target, ${splitSql(params.split)} as mr_split,
+      select ${columns}, cast(${toDuckDb(params.target, { schema })} as double) as mr_target, ${splitSql(params.split)} as mr_split,
         mr_n % ${String(FOLDS)} as mr_fold, ${key} as mr_key, mr_n
       from (select *, row_number() over () as mr_n from (${relation}))
-    ) where mr_split is not null and mr_target is not null and not isnan(mr_target)`,
+    ) where mr_split is not null and isfinite(mr_target)`,
     context.signal,
   )
 }
@@ -156,30 +167,60 @@ function splitSql(split: SplitPlan): Sql {
   return raw(`case ${cases.join(' ')} end`)
 }
 
-async function requireRows(query: Query, params: PrepareParams, task: ModelTask): Promise<void> {
-  const counts = await query.rows<{ split: number; n: number; low: number; high: number }>(
+/** What the rows that are used look like, by split code. */
+interface SplitCount {
+  n: number
+  low: number
+  high: number
+  /** Rows whose target is neither 0 nor 1. */
+  between: number
+}
+
+async function countRows(query: Query): Promise<Map<number, SplitCount>> {
+  const counts = await query.rows<Record<'split' | keyof SplitCount, number>>(
     raw(
-      'select mr_split as split, count(*) as n, min(mr_target) as low, max(mr_target) as high from mr_rows group by 1',
+      `select mr_split as split, count(*) as n, min(mr_target) as low, max(mr_target) as high,
+        count(*) filter (mr_target not in (0, 1)) as between from mr_rows group by 1`,
     ),
   )
-  const of = (code: number) => counts.find((c) => Number(c.split) === code)
+  return new Map(
+    counts.map(({ split, n, low, high, between }) => [
+      Number(split),
+      { n: Number(n), low: Number(low), high: Number(high), between: Number(between) },
+    ]),
+  )
+}
+
+/** A boolean target makes a classifier, and so does a number that is always 0 or 1; any other number a regression. */
+function taskOf(params: PrepareParams, schema: Schema, seen: ReadonlyMap<number, SplitCount>): ModelTask {
+  if (params.task !== 'auto') return params.task
+  if (typeOf(params.target, schema) === 'bool') return 'binary'
+  return [...seen.values()].every((split) => split.between === 0) ? 'binary' : 'regression'
+}
+
+function checkRows(
+  params: PrepareParams,
+  task: ModelTask,
+  seen: ReadonlyMap<number, SplitCount>,
+  rowsOfVersion: number,
+): void {
+  const { model } = params
+  if (seen.size === 0 && rowsOfVersion > 0)
+    throw new MillraceError('MR_TRAIN_TARGET', { model, missing: rowsOfVersion, rows: rowsOfVersion })
   for (const [code, split, need] of [
     [0, 'train', 20],
     [1, 'validate', 5],
     [2, 'test', 5],
   ] as const) {
-    const got = Number(of(code)?.n ?? 0)
-    if (got < need)
-      throw new MillraceError('MR_TRAIN_TOO_FEW_ROWS', { model: params.model, split, need, got })
+    const got = seen.get(code)?.n ?? 0
+    if (got < need) throw new MillraceError('MR_TRAIN_TOO_FEW_ROWS', { model, split, need, got })
   }
-  const train = of(0)
-  if (train && task === 'binary' && train.low === train.high) {
-    throw new MillraceError('MR_TRAIN_ONE_CLASS', {
-      model: params.model,
-      value: Number(train.low),
-      rows: Number(train.n),
-    })
-  }
+  if (task !== 'binary') return
+  const rows = [...seen.values()].reduce((sum, split) => sum + split.n, 0)
+  const other = [...seen.values()].reduce((sum, split) => sum + split.between, 0)
+  if (other > 0) throw new MillraceError('MR_TRAIN_TARGET_VALUES', { model, other, rows })
+  const { low, high, n } = seen.get(0) as SplitCount
+  if (low === high) throw new MillraceError('MR_TRAIN_ONE_CLASS', { model, value: low, rows: n })
 }
 
 /** Features of each split in member order, one split after another. */
@@ -188,6 +229,7 @@ async function evaluate(
   fitted: FittedFeatures,
   params: PrepareParams,
   schema: Schema,
+  signal: AbortSignal,
 ): Promise<{ header: MatrixHeader; columns: Float64Array[] }> {
   const names = fitted.features.map((f) => f.name)
   const options = { extra: { mr_target: raw('mr_target') }, orderBy: raw('mr_order') }
@@ -199,7 +241,7 @@ async function evaluate(
   ]
   const parts: Float64Array[][] = []
   for (const select of selects) {
-    const result = await query.columns(select)
+    const result = await query.columns(select, { signal })
     parts.push([...names, 'mr_target'].map((name) => numbersOf(result.columns[name])))
   }
   const header = await headerOf(
@@ -221,42 +263,60 @@ async function headerOf(
   const splits = Object.fromEntries(
     SPLITS.map((s, i) => [s, { rowStart: starts[i], rowEnd: starts[i] + lengths[i] }]),
   ) as Record<Split, RowRange>
-  const members: MatrixHeader['members'] = {}
-  if (params.each) {
-    const counts = await query.rows<{ split: number; key: string; n: number }>(
-      raw('select mr_split as split, mr_key as key, count(*) as n from mr_rows group by 1, 2 order by 1, 2'),
-    )
-    const next = [...starts]
-    const ranges: MatrixHeader['members'] = {}
-    for (const { split, key, n } of counts) {
-      ranges[key] ??= Object.fromEntries(SPLITS.map((s) => [s, { rowStart: 0, rowEnd: 0 }])) as Record<
-        Split,
-        RowRange
-      >
-      ranges[key][SPLITS[Number(split)]] = {
-        rowStart: next[Number(split)],
-        rowEnd: next[Number(split)] + Number(n),
-      }
-      next[Number(split)] += Number(n)
-    }
-    for (const key of largest(ranges, params)) members[key] = ranges[key]
-  }
   return {
     nRows: lengths[0] + lengths[1] + lengths[2],
     features: fitted.features.map((f) => ({ name: f.name, type: f.type })),
     splits,
-    members,
+    members: Object.fromEntries(membersOf(await rowsByKey(query, starts), params)),
   }
 }
 
-/** Keys of members with enough training rows, most rows first. */
-function largest(ranges: MatrixHeader['members'], params: PrepareParams): string[] {
-  const rowsOf = (key: string) => ranges[key].train.rowEnd - ranges[key].train.rowStart
-  const max = Math.min(params.each?.membersMax ?? 0, LIMITS.membersMax)
-  return Object.keys(ranges)
-    .filter((key) => rowsOf(key) >= (params.each?.rowsMin ?? 0) && isMemberKey(key))
-    .sort((a, b) => rowsOf(b) - rowsOf(a) || (a < b ? -1 : 1))
-    .slice(0, max)
+type Ranges = Record<Split, RowRange>
+
+/** The rows of one key, and whether its training rows know more than one target. */
+interface KeyRows {
+  ranges: Ranges
+  mixed: boolean
+}
+
+/** Where the rows of each key lie, in every split; keys are in the order of the rows. */
+async function rowsByKey(query: Query, starts: number[]): Promise<Map<string, KeyRows>> {
+  const counts = await query.rows<{ split: number; key: string; n: number; mixed: boolean }>(
+    raw(
+      `select mr_split as split, mr_key as key, count(*) as n, min(mr_target) < max(mr_target) as mixed
+        from mr_rows group by 1, 2 order by 1, 2`,
+    ),
+  )
+  const next = [...starts]
+  const keys = new Map<string, KeyRows>()
+  for (const { split, key, n, mixed } of counts) {
+    const code = Number(split)
+    const found = keys.get(key) ?? { ranges: noRanges(), mixed: false }
+    keys.set(key, found)
+    found.ranges[SPLITS[code]] = { rowStart: next[code], rowEnd: next[code] + Number(n) }
+    if (code === 0) found.mixed = mixed
+    next[code] += Number(n)
+  }
+  return keys
+}
+
+function noRanges(): Ranges {
+  return Object.fromEntries(SPLITS.map((s) => [s, { rowStart: 0, rowEnd: 0 }])) as Ranges
+}
+
+/** Members with enough training rows that differ in the target, most rows first. */
+function membersOf(keys: ReadonlyMap<string, KeyRows>, params: PrepareParams): [string, Ranges][] {
+  const { each, trainer } = params
+  if (!each || trainer === 'linear') return []
+  return [...keys]
+    .filter(([key, { ranges, mixed }]) => mixed && rowsOf(ranges.train) >= each.rowsMin && isMemberKey(key))
+    .map(([key, { ranges }]): [string, Ranges] => [key, ranges])
+    .sort(([a, x], [b, y]) => rowsOf(y.train) - rowsOf(x.train) || (a < b ? -1 : 1))
+    .slice(0, Math.min(each.membersMax, LIMITS.membersMax))
+}
+
+function rowsOf(range: RowRange): number {
+  return range.rowEnd - range.rowStart
 }
 
 interface Made {
@@ -295,13 +355,10 @@ async function write(context: TaskContext, query: Query, made: Made): Promise<Re
     task: made.task,
     signature: signatureOf(made),
     each: params.each?.column,
-    members: Object.entries(header.members).map(([key, r]) => ({
-      key,
-      rows: r.train.rowEnd - r.train.rowStart,
-    })),
-    rows: Object.fromEntries(
-      SPLITS.map((s) => [s, header.splits[s].rowEnd - header.splits[s].rowStart]),
-    ) as Record<Split, number>,
+    members: Object.entries(header.members)
+      .map(([key, range]) => ({ key, rows: rowsOf(range.train) }))
+      .sort((a, b) => b.rows - a.rows || (a.key < b.key ? -1 : 1)),
+    rows: Object.fromEntries(SPLITS.map((s) => [s, rowsOf(header.splits[s])])) as Record<Split, number>,
     baseRate: target.reduce((sum, y) => sum + y, 0) / target.length,
     window: params.split.train ?? undefined,
     notes: made.notes,
@@ -331,9 +388,8 @@ function signatureOf({ version, params, fitted, task }: Made): Signature {
 }
 
 function numbersOf(column: { kind: string; values?: unknown }): Float64Array {
-  if (column.kind === 'number') return column.values as Float64Array
-  if (column.kind === 'bool') return Float64Array.from(column.values as Int8Array)
-  throw new Error(`assertion failed: a feature is a number column, got ${column.kind}`)
+  assert(column.kind === 'number', `a feature is a number column, got ${column.kind}`)
+  return column.values as Float64Array
 }
 
 function concat(parts: Float64Array[]): Float64Array {

@@ -25,8 +25,9 @@ export function planSplit(
   }
   if (time === undefined || span === undefined) throw new MillraceError('MR_TRAIN_NO_TIME', {})
   const spanMs = span.toAt - span.fromAt
-  const testMs = Math.min(split.testMs, spanMs / 4)
-  const validateMs = Math.min(split.validateMs, spanMs / 4)
+  const quarter = Math.floor(spanMs / 4)
+  const testMs = Math.min(split.testMs, quarter)
+  const validateMs = Math.min(split.validateMs, quarter)
   const testFrom = span.toAt - testMs
   const validateFrom = testFrom - validateMs
   return {

@@ -31,6 +31,14 @@ export const train = {
     retryable: false,
     status: 400,
   },
+  MR_TRAIN_TARGET_VALUES: {
+    what: (d: { model: string; other: number; rows: number }) =>
+      `model "${d.model}" is a classifier, but its target is neither 0 nor 1 in ${d.other} of ${d.rows} rows`,
+    fix: (_: { model: string; other: number; rows: number }) =>
+      "make the target a condition, e.g. col('delay').gt(15), or let the task be a regression",
+    retryable: false,
+    status: 400,
+  },
   MR_TRAIN_NO_FEATURES: {
     what: (d: { model: string; tried: number }) =>
       `model "${d.model}" has no usable feature (${d.tried} columns looked at)`,
