@@ -122,12 +122,18 @@ export function consoleFiles(options: ConsoleOptions = {}): ConsoleFiles {
   }
 }
 
+/** The path, decoded once. One that climbs, or that no address of ours has, is not looked up at all. */
 function pathOf(request: FastifyRequest): string {
-  const path = request.url.split('?', 1)[0]
+  const path = decoded(request.url.split('?', 1)[0])
+  if (path === undefined || /[\\\0]|\/\/|(^|\/)\.\.?(\/|$)/.test(path)) throw unknownPath(request)
+  return path
+}
+
+function decoded(path: string): string | undefined {
   try {
     return decodeURIComponent(path)
   } catch {
-    throw unknownPath(request)
+    return undefined
   }
 }
 

@@ -119,8 +119,8 @@ export class Feed {
 
   #send(reader: Reader, text: string): void {
     if (!this.#readers.has(reader)) return
-    if (reader.sink.writableLength > API_LIMITS.streamBacklogBytesMax) return this.#drop(reader)
-    reader.sink.write(text)
+    if (reader.sink.writableLength > API_LIMITS.streamBacklogBytesMax) this.#drop(reader)
+    else reader.sink.write(text)
   }
 
   #tell(text: string): void {

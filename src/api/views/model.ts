@@ -108,6 +108,11 @@ async function newestGates(store: Store, { def, latest }: ModelState): Promise<F
   return sortFindings(report?.findings ?? [])
 }
 
+/** An entry of a record by a name from outside: what every object inherits is none. */
+function entryOf<V>(entries: Record<string, V> | undefined, key: string): V | undefined {
+  return entries && Object.hasOwn(entries, key) ? entries[key] : undefined
+}
+
 // ---------------------------------------------------------------- versions
 
 /** Every bundle that was the newest once, newest first. */
@@ -130,7 +135,7 @@ async function versionRows(
   const bundles = await bundlesOf(store, def.name)
   return await Promise.all(
     bundles.map(async ({ digest, bundle }) => {
-      const own = (member !== undefined && bundle.members[member]) || bundle.parent
+      const own = (member !== undefined && entryOf(bundle.members, member)) || bundle.parent
       const version = await modelVersion(store, own)
       return {
         version: bundle.version,
@@ -219,8 +224,8 @@ async function newestCalibration(
 
 async function memberPage(rt: Project, state: ModelState, key: string, live: LiveSource): Promise<ModelPage> {
   const { def, shown, parent } = state
-  const digest = shown?.bundle.members[key]
-  const held = shown?.bundle.held[key]
+  const digest = entryOf(shown?.bundle.members, key)
+  const held = entryOf(shown?.bundle.held, key)
   if (!shown || !parent || (digest === undefined && held === undefined))
     throw new MillraceError('MR_API_MEMBER_UNKNOWN', { model: def.name, member: key })
   const name = `${def.name}/${key}`
@@ -284,7 +289,7 @@ async function memberPoints(store: Store, windows: readonly WindowSummary[], key
   return await Promise.all(
     windows.map(async (w) => {
       const report = await store.getRecord<WindowReport>(w.report, 'WindowReport')
-      const member = Object.hasOwn(report.members, key) ? report.members[key] : undefined
+      const member = entryOf(report.members, key)
       const subject = `models/${report.model}/${key}`
       const verdict = report.findings.find((f) => f.subject === subject)?.verdict ?? 'inconclusive'
       return pointOf({ ...w, joined: member?.joined ?? 0 }, member?.lead ?? null, verdict)

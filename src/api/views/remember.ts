@@ -29,9 +29,9 @@ export function remember<T>(
 }
 
 function entriesOf(store: Store, kind: string): Map<string, Promise<unknown>> {
-  let kinds = kept.get(store)
-  if (!kinds) kept.set(store, (kinds = new Map()))
-  let entries = kinds.get(kind)
-  if (!entries) kinds.set(kind, (entries = new Map()))
+  const kinds = kept.get(store) ?? new Map<string, Map<string, Promise<unknown>>>()
+  kept.set(store, kinds)
+  const entries = kinds.get(kind) ?? new Map<string, Promise<unknown>>()
+  kinds.set(kind, entries)
   return entries
 }

@@ -51,12 +51,12 @@ async function explain(store: Store, answer: Observation, version: ModelVersion)
   const x = new Float64Array(fitted.features.length)
   featureRowFn(fitted)(answer.inputs as Parameters<ReturnType<typeof featureRowFn>>[0], x, 0)
   const names = fitted.features.map((feature) => feature.name)
-  const valueOf = (j: number) => (Number.isNaN(x[j]) ? null : x[j])
-  const features = Object.fromEntries(names.map((name, j) => [name, valueOf(j)]))
+  const numberOf = (j: number) => (Number.isNaN(x[j]) ? null : x[j])
+  const features = Object.fromEntries(names.map((name, j) => [name, numberOf(j)]))
   if (version.format === 'onnx') return { features, explanation: unexplained(answer.output) }
   const { graph } = await loadModel(store, answer.modelVersion)
   const { base, contributions, raw, residual } = explainRow(graph.model, x)
-  const parts = names.map((feature, j) => ({ feature, value: valueOf(j), contribution: contributions[j] }))
+  const parts = names.map((feature, j) => ({ feature, value: numberOf(j), contribution: contributions[j] }))
   parts.sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution))
   return {
     features,
