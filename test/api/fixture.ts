@@ -198,6 +198,7 @@ export async function putFamily(
     findings: findings ?? [finding({ check: 'gate.noWorseThanLive', verdict: 'pass' })],
     used: Object.keys(own),
     held,
+    promise: { metrics: { auc: measured(0.67), logLoss: measured(0.45) }, scores: cardOf().scores },
   }
   const digest = await store.putRecord(plain(report))
   await move(store, 'train.finished', 'models/late', {

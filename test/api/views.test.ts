@@ -214,6 +214,17 @@ describe('model', () => {
   })
 })
 
+test('before the first window, a family is held to what its gate measured of it as a whole', async () => {
+  const f = await fixture()
+  const { bundle } = await putFamily(f.store)
+  await putRelease(f.store, { routes: [routeTo(bundle, 1)] })
+  const fleet = await fleetView(f.rt, f.live)
+  expect(fleet.models[0].expected?.value).toBe(0.67)
+  const page = await modelView(f.rt, 'late', f.live)
+  expect(page.versions[0].metrics.auc.value).toBe(0.67)
+  expect(page.quality.metrics[0]).toMatchObject({ name: 'auc', points: [], expected: { value: 0.67 } })
+})
+
 describe('members', () => {
   test('are searched, sorted with missing values last, and paged', async () => {
     const f = await liveFamily()

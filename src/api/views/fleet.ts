@@ -57,7 +57,7 @@ async function fleetRow(
     owner: def.watch.owner,
     quality: await pointsOf(rt.store, windows.slice(-WINDOWS_SHOWN), LEAD_OF[task], task),
     qualityMetric: LEAD_OF[task],
-    expected: leadBand(windows, parent?.card, task),
+    expected: leadBand(windows, state.card, task),
     requestsPerSecond: traffic.requestsPerSecond,
     predictions: windows.reduce((sum, w) => sum + w.predictions, 0),
     latencyMsP99: traffic.latencyMs?.p99 ?? null,
@@ -69,7 +69,7 @@ async function fleetRow(
 
 /** What sentences about a model are made of. */
 export async function factsOf(rt: Project, state: ModelState, alerts: readonly Alert[]): Promise<ModelFacts> {
-  const { def, latest, current, shown, parent, watch } = state
+  const { def, latest, current, shown, watch } = state
   const task = taskOf(state)
   const windows = watch?.state.windows ?? []
   const newest = windows.at(-1)
@@ -85,7 +85,7 @@ export async function factsOf(rt: Project, state: ModelState, alerts: readonly A
     latestVersion: latest?.bundle.version ?? null,
     latestPassed: report !== undefined && opens(report.findings),
     quality: await pointsOf(rt.store, windows.slice(-WINDOWS_SHOWN), LEAD_OF[task], task),
-    expected: leadBand(windows, parent?.card, task),
+    expected: leadBand(windows, state.card, task),
     miscalibrated: biased ? { meanPredicted: newest.meanPredicted, meanActual: newest.meanActual } : null,
     alerts: alerts.filter((alert) => isAboutFamily(alert, def.name)),
   }

@@ -1,6 +1,13 @@
 /** What the store says of a model now: newest bundle, release, watch. Each view of a model starts from here. */
 import { refs } from '../../core/names.ts'
-import type { Digest, ModelBundle, ModelTask, ModelVersion, TimeWindow } from '../../core/records.ts'
+import type {
+  Digest,
+  ModelBundle,
+  ModelCard,
+  ModelTask,
+  ModelVersion,
+  TimeWindow,
+} from '../../core/records.ts'
 import type { ModelDef } from '../../define/types.ts'
 import type { GateReport } from '../../gate/task.ts'
 import { modelDef, type Runtime } from '../../loop/runtime.ts'
@@ -31,6 +38,8 @@ export interface ModelState {
   liveSince: number | null
   /** Parent of `shown`. */
   parent?: ModelVersion
+  /** The parent's card with the metrics of the bundle as a whole: what windows are held against. */
+  card?: ModelCard
   watch?: CurrentWatch
 }
 
@@ -45,6 +54,7 @@ export async function modelState(rt: Project, name: string): Promise<ModelState>
   const route = current && liveRoute(current.release)
   const digest = route?.bundle ?? latest?.digest
   const shown = digest && (await namedBundle(store, digest))
+  const parent = shown && (await modelVersion(store, shown.bundle.parent))
   return {
     def,
     latest: latest && (await namedBundle(store, latest.digest)),
@@ -52,7 +62,8 @@ export async function modelState(rt: Project, name: string): Promise<ModelState>
     shown,
     liveVersion: route?.version ?? null,
     liveSince: current && route ? await liveSince(store, def.name, current) : null,
-    parent: shown && (await modelVersion(store, shown.bundle.parent)),
+    parent,
+    card: shown && parent && { ...parent.card, metrics: await metricsOf(store, shown.bundle, parent) },
     watch,
   }
 }
@@ -84,6 +95,16 @@ function liveSince(store: Store, model: string, current: CurrentRelease): Promis
 export async function gatesOf(store: Store, model: string, version: number): Promise<GateReport | undefined> {
   const ref = await store.meta.ref(refs.gates(model, version))
   return ref && (await store.getRecord<GateReport>(ref.digest, 'GateReport'))
+}
+
+/** Metrics of a bundle on the test rows, members and parent together; those of the parent alone where no gate measured it. */
+export async function metricsOf(
+  store: Store,
+  { model, version }: ModelBundle,
+  parent: ModelVersion,
+): Promise<ModelCard['metrics']> {
+  const measured = (await gatesOf(store, model, version))?.promise.metrics ?? {}
+  return Object.keys(measured).length > 0 ? measured : parent.card.metrics
 }
 
 export function trainedOn({ trainedOn }: ModelVersion): VersionRow['trainedOn'] {

@@ -19,6 +19,7 @@ import { memberBase } from './members.ts'
 import {
   gatesOf,
   type ModelState,
+  metricsOf,
   modelState,
   modelVersion,
   type Project,
@@ -62,7 +63,7 @@ async function ownPage(rt: Project, state: ModelState, live: LiveSource): Promis
     releases: releases.map(({ release, digest }) => ({ release, digest, at: release.at })),
     versions,
     gates,
-    quality: { metrics: parent ? await seriesOf(rt.store, windows, parent.card, task) : [] },
+    quality: { metrics: state.card ? await seriesOf(rt.store, windows, state.card, task) : [] },
     drift: parent ? await driftColumns(rt.store, parent, windows) : [],
     importance: parent?.card.importance ?? [],
     calibration: await newestCalibration(rt.store, windows, parent),
@@ -144,7 +145,7 @@ async function versionRows(
         reason: bundle.reason,
         members: member === undefined ? Object.keys(bundle.members).length : 0,
         held: member === undefined ? Object.keys(bundle.held).length : 0,
-        metrics: version.card.metrics,
+        metrics: member === undefined ? await metricsOf(store, bundle, version) : version.card.metrics,
         trainedOn: trainedOn(version),
         state: await versionState(store, bundle, digest, current?.release),
       }
