@@ -1,6 +1,8 @@
 /**
  * Joins predictions with their outcomes by id as both logs are read, whichever comes first, each pair once.
  *
+ * A shadow that is logged only after its request was joined is not seen; it leaves with what is too old.
+ *
  * What waits is bounded: predictions older than `waitMsMax` against the newest block are given up (their outcome never came) and counted;
  * so are outcomes whose prediction is unknown. State is rebuilt by reading the log again from a checkpoint.
  */
@@ -63,7 +65,14 @@ export class LogJoin {
       const pending = this.#pendingOf(id, block.at, block.members[i])
       const route = block.routes[i]
       if (route === 'shadow') pending.shadows.push({ version: block.versions[i], output: block.outputs[i] })
-      else Object.assign(pending, { version: block.versions[i], output: block.outputs[i], route })
+      else
+        Object.assign(pending, {
+          member: block.members[i],
+          at: block.at,
+          version: block.versions[i],
+          output: block.outputs[i],
+          route,
+        })
       const early = this.#early.get(id)
       if (early !== undefined && pending.route !== undefined) {
         this.#early.delete(id)
@@ -80,14 +89,20 @@ export class LogJoin {
     const joined: JoinedRow[] = []
     for (let i = 0; i < block.ids.length; i++) {
       const pending = this.#pending.get(block.ids[i])
-      if (pending?.route === undefined) this.#early.set(block.ids[i], { value: block.values[i], at: block.at })
+      if (pending?.route === undefined)
+        this.#early.set(block.ids[i], { value: block.values[i], at: block.at })
       else this.#complete(block.ids[i], pending, block.values[i], joined)
     }
     return joined
   }
 
   counts(): LogJoinCounts {
-    return { joined: this.#joined, waiting: this.#pending.size, expired: this.#expired, unmatched: this.#unmatched + this.#early.size }
+    return {
+      joined: this.#joined,
+      waiting: this.#pending.size,
+      expired: this.#expired,
+      unmatched: this.#unmatched + this.#early.size,
+    }
   }
 
   #pendingOf(id: string, at: number, member: string): Pending {
@@ -102,7 +117,16 @@ export class LogJoin {
   #complete(id: string, p: Pending, outcome: number, joined: JoinedRow[]): void {
     this.#pending.delete(id)
     this.#joined++
-    joined.push({ id, member: p.member, at: p.at, version: p.version, output: p.output, route: p.route as 'live' | 'canary', shadows: p.shadows, outcome })
+    joined.push({
+      id,
+      member: p.member,
+      at: p.at,
+      version: p.version,
+      output: p.output,
+      route: p.route as 'live' | 'canary',
+      shadows: p.shadows,
+      outcome,
+    })
   }
 
   /** Maps keep the order of insertion, which is the order of time: what is too old stands at the front. */
@@ -113,7 +137,7 @@ export class LogJoin {
     for (const [id, pending] of this.#pending) {
       if (pending.at >= oldest) break
       this.#pending.delete(id)
-      this.#expired++
+      if (pending.route !== undefined) this.#expired++
     }
     for (const [id, early] of this.#early) {
       if (early.at >= oldest) break

@@ -34,8 +34,8 @@ export class WindowAccumulator {
   readonly byVersion = new Map<number, number>()
   predictions = 0
   driftRows = 0
-  /** Outcomes that the task cannot take, e.g. 0.5 for a classifier. */
-  outcomesRefused = 0
+  /** Rows whose outcome or output the task cannot take, e.g. an outcome of 0.5 for a classifier. */
+  refused = 0
   /** One row in so many is evaluated for drift; doubles as the window fills. */
   #sampleOneIn = 1
 
@@ -49,7 +49,7 @@ export class WindowAccumulator {
     this.total = qualityCells(reference.task, TOTAL_BINS)
   }
 
-  /** Takes the answered rows of a block that lie in the window; shadows are left to the release. */
+  /** Takes the answered rows of a block that lies in the window; shadows are left to the release. */
   addPredictions(block: PredictionBlock): void {
     const columns = Object.entries(block.inputs)
     for (let i = 0; i < block.ids.length; i++) {
@@ -62,8 +62,8 @@ export class WindowAccumulator {
   }
 
   addJoined(row: JoinedRow): void {
-    if (this.#reference.task === 'binary' && row.outcome !== 0 && row.outcome !== 1) {
-      this.outcomesRefused++
+    if (!isJoinable(this.#reference.task, row)) {
+      this.refused++
       return
     }
     this.total.add(row.output, row.outcome)
@@ -75,12 +75,12 @@ export class WindowAccumulator {
     member.add(row.output, row.outcome)
   }
 
+  /** Whether a row is evaluated. When twice the sample is reached, what is counted weighs half and every second id is taken from here on. */
   #sampled(id: string): boolean {
     if (this.#sampleOneIn > 1 && hashOf(id) % this.#sampleOneIn !== 0) return false
-    if (++this.driftRows >= DRIFT_ROWS_MAX * 2) {
-      // Counts so far stand for a denser sample than what follows; halving both keeps every row's weight equal.
+    if (++this.driftRows > DRIFT_ROWS_MAX * 2) {
       this.#sampleOneIn *= 2
-      this.driftRows = Math.round(this.driftRows / 2)
+      this.driftRows /= 2
       for (const histogram of this.drift) halve(histogram)
     }
     return true
@@ -102,7 +102,7 @@ function emptyLike(reference: Histogram): Histogram {
 }
 
 function addTo(histogram: Histogram, value: number): void {
-  if (Number.isNaN(value)) histogram.nulls++
+  if (typeof value !== 'number' || Number.isNaN(value)) histogram.nulls++
   else if (histogram.kind === 'numeric') histogram.counts[binOf(histogram.edges, value)]++
   else {
     const at = histogram.categories.indexOf(String(value))
@@ -123,10 +123,16 @@ function binOf(edges: number[], value: number): number {
   return Math.max(0, low)
 }
 
+/** Halves are kept as they are: rounding would raise cells with few rows. */
 function halve(histogram: Histogram): void {
-  histogram.counts = histogram.counts.map((n) => Math.round(n / 2))
-  histogram.nulls = Math.round(histogram.nulls / 2)
-  if (histogram.kind === 'category') histogram.other = Math.round(histogram.other / 2)
+  histogram.counts = histogram.counts.map((n) => n / 2)
+  histogram.nulls /= 2
+  if (histogram.kind === 'category') histogram.other /= 2
+}
+
+function isJoinable(task: ModelTask, { output, outcome }: JoinedRow): boolean {
+  if (!Number.isFinite(output) || !Number.isFinite(outcome)) return false
+  return task === 'regression' || ((outcome === 0 || outcome === 1) && output >= 0 && output <= 1)
 }
 
 function hashOf(text: string): number {

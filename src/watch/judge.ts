@@ -5,7 +5,7 @@
  */
 import type { Finding, Measured, ModelCard, ModelTask, Verdict } from '../core/records.ts'
 import { LEAD_OF, metricOf } from '../model/measure.ts'
-import { normalSf } from '../stats/distributions.ts'
+import { chiSquareSf, normalSf } from '../stats/distributions.ts'
 import { driftTest } from '../stats/drift.ts'
 import { type LordState, nextLord } from '../stats/multiplicity.ts'
 import type { Reference, WindowAccumulator } from './accumulator.ts'
@@ -25,11 +25,8 @@ export const MATTERS = {
 /** Outcomes that a member or a window needs before it is judged. */
 export const JOINED_MIN = 200
 
-export interface Expected {
-  metric: string
-  value: number
-  se: number
-}
+/** Rows that a histogram needs before it is compared. */
+export const DRIFT_ROWS_MIN = 100
 
 interface Test {
   finding: Omit<Finding, 'verdict' | 'message'>
@@ -56,10 +53,20 @@ export function judgeWindow(
   const tests: Test[] = []
   if (window.total.n() >= JOINED_MIN)
     tests.push(...qualityTests(window.total, card, reference.task, subject, at))
-  tests.push(
-    driftOf('prediction', driftTest(reference.scores, window.scores), subject, at, 'watch.prediction-drift'),
-  )
-  for (const { name, result } of columns) tests.push(driftOf(name, result, subject, at, 'watch.drift'))
+  const compared = [
+    {
+      check: 'watch.prediction-drift',
+      name: 'prediction',
+      result: driftTest(reference.scores, window.scores),
+    },
+    ...columns.map((column) => ({ check: 'watch.drift', ...column })),
+  ]
+  const thin: Finding[] = []
+  for (const { check, name, result } of compared) {
+    const test = driftOf(name, result, subject, at, check)
+    if (result.n.current >= DRIFT_ROWS_MIN && result.n.reference >= DRIFT_ROWS_MIN) tests.push(test)
+    else thin.push(tooThin(test.finding))
+  }
   for (const [key, cells] of [...window.members].sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (key !== '' && cells.n() >= JOINED_MIN)
       tests.push(biasTest(cells, card, reference.task, `${subject}/${key}`, at))
@@ -75,6 +82,7 @@ export function judgeWindow(
       version: reference.version,
       predictions: window.predictions,
       joined: window.total.n(),
+      refused: window.refused,
       byVersion: Object.fromEntries(window.byVersion),
       metrics: window.total.metrics(),
       meanPredicted: window.total.meanPredicted(),
@@ -86,14 +94,14 @@ export function judgeWindow(
         ({ name, result }, i): ColumnDrift => ({
           column: name,
           psi: result.effect.psi,
-          pValue: result.pValue,
-          n: result.n.current,
+          pValue: driftPValue(result),
+          n: Math.round(result.n.current),
           verdict:
             findings.find((f) => f.check === 'watch.drift' && f.slice === name)?.verdict ?? 'inconclusive',
           current: window.drift[i],
         }),
       ),
-      findings: [...notJudged(window, subject, at), ...findings],
+      findings: [...notJudged(window, subject, at), ...findings, ...thin],
     },
   }
 }
@@ -131,6 +139,15 @@ function notJudged(window: WindowAccumulator, subject: string, at: number): Find
   ]
 }
 
+function tooThin(finding: Test['finding']): Finding {
+  return {
+    ...finding,
+    value: null,
+    verdict: 'inconclusive',
+    message: `${finding.slice ?? 'prediction'}: ${finding.n} rows, ${DRIFT_ROWS_MIN} needed to look for drift`,
+  }
+}
+
 /** Runs the tests in their fixed order through the online procedure. A discovery fails only when the change is also large enough to matter. */
 function decide(tests: Test[], fdr: LordState): { findings: Finding[]; fdr: LordState } {
   const findings: Finding[] = []
@@ -166,12 +183,10 @@ function leadTest(
   const reference = card.metrics[LEAD_OF[task]]
   if (!measured || !reference || reference.n === 0) return []
   const metric = metricOf(LEAD_OF[task])
-  const worse = metric.higherIsBetter
-    ? reference.value - measured.value
-    : (measured.value - reference.value) / reference.value
-  const scale = metric.higherIsBetter ? 1 : 1 / reference.value
-  const se = Math.hypot(standardError(measured), standardError(reference)) * scale
-  const pValue = normalSf((worse - MATTERS.leadLoss) / se)
+  const scale = metric.higherIsBetter ? -1 : 1 / (reference.value || 1)
+  const worse = (measured.value - reference.value) * scale
+  const se = Math.hypot(standardError(measured), standardError(reference)) * Math.abs(scale)
+  const pValue = upperTail(worse - MATTERS.leadLoss, se)
   return [
     {
       finding: {
@@ -212,10 +227,30 @@ function biasTest(cells: QualityCells, card: ModelCard, task: ModelTask, subject
       n: cells.n(),
       at,
     },
-    pValue: Math.min(1, 2 * normalSf((Math.abs(bias) - tolerance) / se)),
+    pValue: Math.min(1, 2 * upperTail(Math.abs(bias) - tolerance, se)),
     matters: Math.abs(bias) > tolerance,
     message: `predicted ${show(cells.meanPredicted())} on average, ${show(cells.meanActual())} happened (${cells.n().toLocaleString('en')} outcomes)`,
   }
+}
+
+/** Chance of an excess over the tolerance as large, when there is none. Without any noise the excess itself decides. */
+function upperTail(excess: number, se: number): number {
+  if (se > 0) return normalSf(excess / se)
+  return excess > 0 ? 0 : 1
+}
+
+/**
+ * Chance of a statistic as large when the stability index is just what matters: that of a non-central chi-square, by Patnaik's two moments.
+ *
+ * Not the chance under "nothing changed": rows of one day move together, so large windows of calm traffic differ from any reference beyond doubt and by
+ * next to nothing. Near each other the index is the statistic over `nm/(n + m)`, which gives the non-centrality.
+ * Source: Patnaik, 1949, "The non-central chi-square and F-distributions and their applications", Biometrika 36.
+ */
+function driftPValue({ statistic, df, n }: ReturnType<typeof driftTest>): number {
+  if (df === 0) return 1
+  const shift = (MATTERS.psi * n.reference * n.current) / (n.reference + n.current)
+  const factor = (df + 2 * shift) / (df + shift)
+  return chiSquareSf(statistic / factor, (df + shift) ** 2 / (df + 2 * shift))
 }
 
 function driftOf(
@@ -226,6 +261,7 @@ function driftOf(
   check: string,
 ): Test {
   const { psi } = result.effect
+  const pValue = driftPValue(result)
   return {
     finding: {
       kind: 'Finding',
@@ -234,12 +270,12 @@ function driftOf(
       slice: check === 'watch.drift' ? name : undefined,
       value: psi,
       limit: `population stability index <= ${MATTERS.psi}`,
-      n: result.n.current,
+      n: Math.round(result.n.current),
       at,
     },
-    pValue: result.pValue,
+    pValue,
     matters: psi > MATTERS.psi,
-    message: `${name}: population stability index ${psi.toFixed(3)} against the training rows (p ${result.pValue < 0.001 ? '< 0.001' : result.pValue.toFixed(3)})`,
+    message: `${name}: population stability index ${psi.toFixed(3)} against the training rows (p ${pValue < 0.001 ? '< 0.001' : pValue.toFixed(3)} that it is ${MATTERS.psi} at most)`,
   }
 }
 

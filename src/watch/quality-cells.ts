@@ -1,6 +1,7 @@
 /** Quality of a stream of (output, outcome) pairs in bounded memory: whatever the traffic, a window costs the same. */
 import type { Measured, ModelTask } from '../core/records.ts'
 import { seededRng } from '../core/rng.ts'
+import { recordable } from '../model/measure.ts'
 import {
   addScores,
   cellsAucInterval,
@@ -66,21 +67,20 @@ class BinaryCells implements QualityCells {
 
   metrics(): Record<string, Measured> {
     const cells = totalCells(this.#counts)
-    const lead = this.lead()
-    if (rowsOf(cells) === 0) return {}
-    const ece = bootstrapInterval(cells, CELL_STATISTICS.ece, { rng: seededRng(1), replicates: 100 })
-    return {
-      ...(lead ? { auc: lead } : {}),
-      logLoss: plain(cellsLogLossInterval(cells)),
-      brier: { value: cellsBrier(cells), n: rowsOf(cells) },
-      calibrationError: plain(ece),
-    }
+    const n = rowsOf(cells)
+    if (n === 0) return {}
+    return recordableOnly({
+      auc: this.lead() ?? undefined,
+      logLoss: cellsLogLossInterval(cells),
+      brier: { value: cellsBrier(cells), n },
+      calibrationError: bootstrapInterval(cells, CELL_STATISTICS.ece, { rng: seededRng(1), replicates: 100 }),
+    })
   }
 
   lead(): Measured | null {
     const cells = totalCells(this.#counts)
     const rate = rowsOf(cells) === 0 ? 0 : meanActual(cells)
-    return rate > 0 && rate < 1 ? plain(cellsAucInterval(cells)) : null
+    return rate > 0 && rate < 1 ? (recordable(cellsAucInterval(cells)) ?? null) : null
   }
 
   reliability() {
@@ -122,14 +122,15 @@ class RegressionCells implements QualityCells {
 
   metrics(): Record<string, Measured> {
     const rmse = this.lead()
-    return rmse ? { rmse, mae: meanWithInterval(this.#absolute) } : {}
+    return rmse ? recordableOnly({ rmse, mae: meanWithInterval(this.#absolute) }) : {}
   }
 
   lead(): Measured | null {
     if (this.n() < 2) return null
     const { value, interval, n } = meanWithInterval(this.#squared)
     const [low, high] = interval as [number, number]
-    return { value: Math.sqrt(value), interval: [Math.sqrt(Math.max(0, low)), Math.sqrt(high)], n }
+    const ends: [number, number] = [Math.sqrt(Math.max(0, low)), Math.sqrt(high)]
+    return recordable({ value: Math.sqrt(value), interval: ends, n }) ?? null
   }
 
   reliability() {
@@ -142,6 +143,12 @@ function meanWithInterval(moments: Moments): Measured {
   return { value: moments.mean, interval: [moments.mean - half, moments.mean + half], n: moments.n }
 }
 
-function plain({ value, interval, n }: Measured): Measured {
-  return { value, interval, n }
+/** Those metrics that a record can hold. */
+function recordableOnly(metrics: Record<string, Measured | undefined>): Record<string, Measured> {
+  const found: Record<string, Measured> = {}
+  for (const [name, measured] of Object.entries(metrics)) {
+    const known = measured && recordable(measured)
+    if (known) found[name] = known
+  }
+  return found
 }

@@ -13,6 +13,7 @@ export interface MemberWindow {
 export interface ColumnDrift {
   column: string
   psi: number
+  /** Chance of such counts if the column had moved by no more than matters. */
   pValue: number
   n: number
   verdict: Finding['verdict']
@@ -28,6 +29,8 @@ export interface WindowReport {
   predictions: number
   /** Predictions whose outcome is known. */
   joined: number
+  /** Rows whose outcome or output the task cannot take, e.g. 0.5 for a classifier. */
+  refused: number
   /** Answered requests by version. */
   byVersion: Record<string, number>
   metrics: Record<string, Measured>
