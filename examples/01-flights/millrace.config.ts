@@ -26,8 +26,8 @@ const late = model('late', {
     destinationRate: col('destination').rate({ smoothing: 100 }),
     routeRate: col('origin').concat('-', col('destination')).rate({ smoothing: 100 }),
   },
-  each: each('origin', { rowsMin: 1000 }),
-  trainer: gbdt({ trees: 200, leaves: 31, memberTrees: 20 }),
+  each: each('origin', { rowsMin: 300 }),
+  trainer: gbdt({ trees: 60, leaves: 63, learningRate: 0.2, memberTrees: 10 }),
   split: { by: 'time', validate: '7d', test: '7d' },
   objectives: {
     quality: maximize(m.auc, { owner: 'ml@example.com' }),
