@@ -4,7 +4,7 @@
  * A candidate that passed its gates is first a **shadow**: it scores what the live version answers, and nobody sees it. When both have scored enough
  * requests whose outcomes are known, and the candidate is not worse, it becomes a **canary** with the first share of traffic. Each step needs new
  * evidence; the last leads to **live**. Evidence that it is worse ends in **rolled-back** at any point, with all traffic on the version before.
- * **paused** keeps the split and waits for a person. A live release that is followed by another is **superseded**.
+ * **paused** keeps the split and waits for a person, who promotes it or rolls it back.
  *
  * The first release of a model has nothing to be compared with and goes live when its gates pass.
  */
@@ -46,6 +46,7 @@ export function beginRelease(
 ): Release {
   assert(opens(gates), 'only bundles that passed their gates are released')
   const live = current && liveRoute(current.release)
+  assert(live?.bundle !== candidate.bundle, 'what is live is not released again')
   const common = {
     kind: 'Release' as const,
     model,
@@ -86,7 +87,9 @@ export type Step =
   | { kind: 'promote'; release: Release }
   | { kind: 'rollBack'; release: Release }
 
-/** What the evidence allows now. Deterministic; the same evidence always gives the same step. */
+/**
+ * What the evidence allows now, by the steps that the release began with. Deterministic; the same evidence always gives the same step.
+ */
 export function nextStep(release: Release, def: ReleaseDef, evidence: Evidence, at: number): Step {
   if (release.state !== 'shadow' && release.state !== 'canary')
     return { kind: 'wait', reason: `the release is ${release.state}` }
@@ -100,21 +103,11 @@ export function nextStep(release: Release, def: ReleaseDef, evidence: Evidence, 
   }
   if (finding.verdict !== 'pass') return { kind: 'wait', reason: finding.message }
   const step = release.step + 1
-  if (step >= def.steps.length) {
-    return {
-      kind: 'promote',
-      release: {
-        ...release,
-        state: 'live',
-        step,
-        routes: [route(candidate, 'live', 1)],
-        findings: [finding],
-        reason: `v${candidate.version} is live: ${finding.message}`,
-        at,
-      },
-    }
+  if (step >= release.steps.length) {
+    const reason = `v${candidate.version} is live: ${finding.message}`
+    return { kind: 'promote', release: toLive(release, candidate, [finding], reason, at) }
   }
-  const weight = def.steps[step]
+  const weight = release.steps[step]
   return {
     kind: 'advance',
     release: {
@@ -159,8 +152,8 @@ export function judge(release: Release, def: ReleaseDef, evidence: Evidence, at:
 }
 
 /**
- * Back to the split before the newest change of the live version: during a shadow or canary that is all traffic on the live version;
- * after a promotion it is `previous`, whose routes are restored as they were.
+ * Back to the split before the newest change of traffic. During a shadow or canary that is all traffic on the live version; else it is `previous`, as
+ * `releaseBefore` finds it, whose routes are restored as they were. Undefined when there is nothing to go back to.
  */
 export function rollBack(
   current: Release,
@@ -168,29 +161,17 @@ export function rollBack(
   reason: string,
   at: number,
 ): Release | undefined {
-  if (current.state === 'shadow' || current.state === 'canary' || current.state === 'paused') {
-    return backTo(current, sides(current).live, [], reason, at)
-  }
-  if (!previous) return undefined
-  return { ...previous, state: 'live', findings: [], reason, at }
+  if (isUnderWay(current)) return backTo(current, sides(current).live, [], reason, at)
+  return previous && { ...previous, state: 'live', findings: [], reason, at }
 }
 
 /** Straight to live by a person's decision. */
 export function promote(current: Release, reason: string, at: number): Release | undefined {
-  if (current.state !== 'shadow' && current.state !== 'canary' && current.state !== 'paused') return undefined
-  const { candidate } = sides(current)
-  return {
-    ...current,
-    state: 'live',
-    step: current.steps.length,
-    routes: [route(candidate, 'live', 1)],
-    findings: [],
-    reason,
-    at,
-  }
+  if (!isUnderWay(current)) return undefined
+  return toLive(current, sides(current).candidate, [], reason, at)
 }
 
-/** The route that answers most: what is "live" whatever the state. */
+/** The route of the version that is live, whatever the state. */
 export function liveRoute(release: Release): Route | undefined {
   return release.routes.find((r) => r.role === 'live' && r.weight > 0)
 }
@@ -203,11 +184,26 @@ export function candidateRoute(release: Release): Route | undefined {
   )
 }
 
+function isUnderWay({ state }: Release): boolean {
+  return state === 'shadow' || state === 'canary' || state === 'paused'
+}
+
 function sides(release: Release): { live: Route; candidate: Route } {
   const live = liveRoute(release)
   const candidate = candidateRoute(release)
   assert(live && candidate, `a release in state ${release.state} has a live and a candidate route`)
   return { live, candidate }
+}
+
+function toLive(
+  release: Release,
+  candidate: Candidate,
+  findings: Finding[],
+  reason: string,
+  at: number,
+): Release {
+  const routes = [route(candidate, 'live', 1)]
+  return { ...release, state: 'live', step: release.steps.length, routes, findings, reason, at }
 }
 
 function backTo(release: Release, live: Route, findings: Finding[], reason: string, at: number): Release {

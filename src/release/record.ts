@@ -3,6 +3,7 @@ import type { Json } from '../core/canonical.ts'
 import { refs, subjects } from '../core/names.ts'
 import type { Digest, JournalEvent, Release } from '../core/records.ts'
 import type { Store } from '../store/ports.ts'
+import { liveRoute } from './machine.ts'
 
 export interface CurrentRelease {
   digest: Digest
@@ -13,6 +14,21 @@ export interface CurrentRelease {
 export async function currentRelease(store: Store, model: string): Promise<CurrentRelease | undefined> {
   const ref = await store.meta.ref(refs.live(model))
   return ref && { digest: ref.digest, release: await store.getRecord<Release>(ref.digest, 'Release') }
+}
+
+/**
+ * The release that a rollback restores: the newest one before that sends traffic elsewhere. After a canary went back by itself, what is live now is what was
+ * live before it, so going back again must reach further.
+ */
+export async function releaseBefore(store: Store, current: Release): Promise<Release | undefined> {
+  const live = liveRoute(current)?.bundle
+  let digest = current.previous
+  while (digest) {
+    const release = await store.getRecord<Release>(digest, 'Release')
+    if (liveRoute(release)?.bundle !== live) return release
+    digest = release.previous
+  }
+  return undefined
 }
 
 /** All releases of a model, newest first. */
