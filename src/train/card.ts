@@ -178,8 +178,17 @@ export function referenceOf(
     )
   }
   const values = feature?.state?.kind === 'rate' && rows.later.some(Number.isFinite) ? rows.later : rows.train
-  return buildNumericHistogram(
-    values,
-    values.some(Number.isFinite) ? quantileEdges(values, REFERENCE_BINS) : NO_EDGES,
-  )
+  return buildNumericHistogram(values, values.some(Number.isFinite) ? edgesFor(values) : NO_EDGES)
+}
+
+/** One bin a value where values are few, so that a 0/1 column can be seen to drift; else bins of about equal counts. */
+function edgesFor(values: Float64Array): number[] {
+  const distinct = new Set<number>()
+  for (const value of values) {
+    if (Number.isFinite(value)) distinct.add(value)
+    if (distinct.size > REFERENCE_BINS) return quantileEdges(values, REFERENCE_BINS)
+  }
+  if (distinct.size === 1) return quantileEdges(values, REFERENCE_BINS)
+  const sorted = [...distinct].sort((a, b) => a - b)
+  return [sorted[0], ...sorted.slice(1).map((value, i) => (sorted[i] + value) / 2), sorted[sorted.length - 1]]
 }

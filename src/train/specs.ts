@@ -5,8 +5,8 @@ import type { DatasetDef, EachDef, FeatureDef, ModelDef, TrainerDef } from '../d
 import type { ExprNode } from '../expr/ast.ts'
 import type { SplitPlan } from './split.ts'
 
-export const PREPARE_CODE = 'prepare-2'
-export const FIT_CODE = 'fit-2'
+export const PREPARE_CODE = 'prepare-3'
+export const FIT_CODE = 'fit-3'
 
 export interface PrepareParams {
   model: string
