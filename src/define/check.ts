@@ -76,6 +76,7 @@ export const RULES = {
     'release.alpha': share,
     'watch.window': { kind: 'oneOf', values: ['day', 'week', 'month'] },
     'watch.outcomeDelayMs': notNegative,
+    'watch.cooldownMs': notNegative,
     'watch.retrain.*': { kind: 'oneOf', values: ['drift', 'quality', 'daily', 'weekly', 'monthly'] },
     'watch.alpha': share,
     seed: count(0, 2 ** 32 - 1),
@@ -332,10 +333,16 @@ function checkObjective(faults: Faults, place: string, objective: ObjectiveDef):
 
 function checkGate(faults: Faults, place: string, gate: GateDef, schema: Schema | undefined): void {
   faults.rules(place, RULES.gate, gate)
-  if ('metric' in gate)
-    faults.unknown(`${place}.metric`, 'metric', gate.metric, ['auto', ...Object.keys(METRICS)])
+  if ('metric' in gate) faults.unknown(`${place}.metric`, 'metric', gate.metric, metricsOf(gate.kind))
   if (gate.kind === 'slices') faults.try(() => checkColumn(place, gate.column, schema))
   if (gate.kind === 'metric' && gate.min === undefined && gate.max === undefined) {
     faults.try(() => checkValue(`${place}.min or max`, { kind: 'number' }, undefined))
   }
+}
+
+/** Names that a gate may have as its metric: what a model costs has no rows to compare or to slice, and bounds are on one that is named. */
+function metricsOf(gate: GateDef['kind']): string[] {
+  if (gate === 'metric') return Object.keys(METRICS)
+  const onRows = Object.values(METRICS).filter(({ unit }) => unit !== 'ms' && unit !== 'bytes')
+  return ['auto', ...onRows.map(({ name }) => name)]
 }

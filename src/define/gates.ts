@@ -14,7 +14,10 @@ export const gates = {
   beatsBaseline({ metric }: MetricOption = {}): Gate<never> {
     return { kind: 'beatsBaseline', metric: nameOf(metric) }
   },
-  /** Not worse than the live model on the same rows beyond `tolerance` (default 0.002, in units of the metric). Passes while nothing is live. */
+  /**
+   * Not worse than the live model on the same rows beyond `tolerance` (default 0.002): in units of the metric, for RMSE and MAE as a share of the live
+   * model's error. Passes while nothing is live.
+   */
   noWorseThanLive({ metric, tolerance = 0.002 }: MetricOption & { tolerance?: number } = {}): Gate<never> {
     return { kind: 'noWorseThanLive', metric: nameOf(metric), tolerance }
   },
@@ -26,7 +29,7 @@ export const gates = {
   calibration({ max = 0.05 }: { max?: number } = {}): Gate<never> {
     return { kind: 'calibration', max }
   },
-  /** In each value of a column the metric reaches `floor`; values with fewer than `rowsMin` (default 200) test rows are inconclusive and do not block. */
+  /** In each value of a column the metric reaches `floor` (stays below it where lower is better); values with fewer than `rowsMin` (default 200) test rows are inconclusive and do not block. */
   slices<const C extends string>(
     column: C,
     options: MetricOption & { floor: number; rowsMin?: number },

@@ -2,7 +2,7 @@
 import { assert } from '../core/errors.ts'
 import type { Histogram, Measured, ModelTask } from '../core/records.ts'
 import { seededRng } from '../core/rng.ts'
-import { countScores } from '../stats/counts.ts'
+import { cellsEce, countScores } from '../stats/counts.ts'
 import { bootstrapInterval, CELL_STATISTICS } from '../stats/counts-bootstrap.ts'
 import { aucInterval, pairedAucDelta } from '../stats/delong.ts'
 import { buildNumericHistogram, quantileEdges, uniformEdges } from '../stats/histogram.ts'
@@ -17,6 +17,8 @@ export interface Metric {
   higherIsBetter: boolean
   /** Value with a 95 % interval. NaN when it is not defined on these rows (one class, no rows). */
   of(outputs: Float64Array, targets: Float64Array): Measured
+  /** The value alone, for metrics whose interval costs far more. */
+  point?(outputs: Float64Array, targets: Float64Array): number
   /** Loss of one row, for metrics that are a function of its mean: what paired comparisons need. */
   rowLoss?(output: number, target: number): number
 }
@@ -27,6 +29,9 @@ export const REFERENCE_BINS = 20
 /** Groups that the jackknife leaves out one by one. */
 const JACKKNIFE_GROUPS = 50
 
+/** Score bins over which calibration error is computed. */
+const CALIBRATION_BINS = 200
+
 const squared = (output: number, target: number) => (output - target) ** 2
 const absolute = (output: number, target: number) => Math.abs(output - target)
 const wrong = (output: number, target: number) => (output >= 0.5 === (target === 1) ? 0 : 1)
@@ -35,8 +40,20 @@ const ALL: Metric[] = [
   { name: 'auc', task: 'binary', higherIsBetter: true, of: aucOf },
   { name: 'logLoss', task: 'binary', higherIsBetter: false, of: meanLoss(rowLogLoss), rowLoss: rowLogLoss },
   { name: 'brier', task: 'binary', higherIsBetter: false, of: meanLoss(squared), rowLoss: squared },
-  { name: 'calibrationError', task: 'binary', higherIsBetter: false, of: calibrationErrorOf },
-  { name: 'averagePrecision', task: 'binary', higherIsBetter: true, of: averagePrecisionOf },
+  {
+    name: 'calibrationError',
+    task: 'binary',
+    higherIsBetter: false,
+    of: calibrationErrorOf,
+    point: (outputs, targets) => cellsEce(countScores(outputs, targets, CALIBRATION_BINS)),
+  },
+  {
+    name: 'averagePrecision',
+    task: 'binary',
+    higherIsBetter: true,
+    of: averagePrecisionOf,
+    point: (outputs, targets) => averagePrecision(ascendingOrder(outputs), outputs, targets),
+  },
   { name: 'accuracy', task: 'binary', higherIsBetter: true, of: accuracyOf, rowLoss: wrong },
   { name: 'rmse', task: 'regression', higherIsBetter: false, of: rmseOf, rowLoss: squared },
   { name: 'mae', task: 'regression', higherIsBetter: false, of: meanLoss(absolute), rowLoss: absolute },
@@ -113,10 +130,9 @@ export function worsening(
   if (targets.length < 2) return undefined
   if (metric.name === 'auc') return aucWorsening(base, candidate, targets)
   if (metric.rowLoss) return lossWorsening(metric, metric.rowLoss, base, candidate, targets)
-  return jackknifed(
-    (b, c, t) => (metric.higherIsBetter ? 1 : -1) * (metric.of(b, t).value - metric.of(c, t).value),
-    [base, candidate, targets],
-  )
+  const value = metric.point ?? ((o: Float64Array, t: Float64Array) => metric.of(o, t).value)
+  const sign = metric.higherIsBetter ? 1 : -1
+  return jackknifed((b, c, t) => sign * (value(b, t) - value(c, t)), [base, candidate, targets])
 }
 
 function aucWorsening(
@@ -213,10 +229,14 @@ function aucOf(outputs: Float64Array, targets: Float64Array): Measured {
 
 function calibrationErrorOf(outputs: Float64Array, targets: Float64Array): Measured {
   if (outputs.length === 0) return { value: Number.NaN, n: 0 }
-  const { value, interval, n } = bootstrapInterval(countScores(outputs, targets, 200), CELL_STATISTICS.ece, {
-    rng: seededRng(1),
-    replicates: 100,
-  })
+  const { value, interval, n } = bootstrapInterval(
+    countScores(outputs, targets, CALIBRATION_BINS),
+    CELL_STATISTICS.ece,
+    {
+      rng: seededRng(1),
+      replicates: 100,
+    },
+  )
   return { value, interval, n }
 }
 

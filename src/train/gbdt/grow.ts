@@ -1,68 +1,31 @@
-import type { BinnedData } from './binning.ts'
-import {
-  buildHistogram,
-  columnBytes,
-  countHistogram,
-  markLeaf,
-  openRecords,
-  type Packing,
-  partitionRows,
-  type Records,
-  SLOTS,
-  subtractHistogram,
-} from './kernels.ts'
+import type { FeatureBins } from './binning.ts'
+import type { GrownTree } from './grown-tree.ts'
+import { type Packing, SLOTS } from './kernels.ts'
+import type { Machine, RowSet } from './machine.ts'
 import type { GbdtParams } from './params.ts'
 import { findSplit, type Split } from './split.ts'
 
 /** Bytes of histograms that may be kept for subtraction; above, both children are built from their rows. */
 const HISTOGRAM_BYTES_MAX = 512 * 1024 * 1024
 
-/** One tree in bins, as it was grown. Node 0 is the root; children lie behind their parent. */
-export interface GrownTree {
-  /** Split of each node; `null` in leaves. */
-  splits: (Split | null)[]
-  left: number[]
-  right: number[]
-  missingLeft: boolean[]
-  /** Leaf number of each node; -1 in splits. */
-  leafOfNode: number[]
-  /** Node of each leaf. */
-  leafNodes: number[]
-  /** Rows in each leaf. */
-  leafRows: number[]
+/** Whether each leaf may keep its histogram, so that one of two children gets its own by subtraction. */
+export function keepsHistograms(nFeatures: number, { leaves }: GbdtParams): boolean {
+  return nFeatures * SLOTS * 8 * leaves <= HISTOGRAM_BYTES_MAX
 }
 
-/** Buffers that all trees of a training share. */
-export interface Workspace {
-  data: BinnedData
+/** What all trees of a training share. */
+export interface Ground {
+  machine: Machine
+  features: readonly FeatureBins[]
   params: GbdtParams
-  /** Rows the tree is grown on, in `[0, nRows)`; reordered by leaf while it grows. */
-  rows: Int32Array
-  spare: Int32Array
-  records: Records
-  /** Bins by feature. */
-  columns: Uint8Array[]
-  /** Leaf of each row, filled for the rows the tree was grown on. */
-  leafOf: Uint16Array
-  histograms: Float64Array[]
-  keepsHistograms: boolean
-  goesRight: Uint8Array
 }
 
-export function openWorkspace(data: BinnedData, params: GbdtParams): Workspace {
-  const histogramBytes = data.nFeatures * SLOTS * 8
-  return {
-    data,
-    params,
-    rows: new Int32Array(data.nRows),
-    spare: new Int32Array(data.nRows),
-    records: openRecords(data.words, data.rowWords, data.nRows, data.nFeatures),
-    columns: columnBytes(data.bytes, data.rowWords * 4, data.nRows, data.nFeatures),
-    leafOf: new Uint16Array(data.nRows),
-    histograms: [],
-    keepsHistograms: histogramBytes * params.leaves <= HISTOGRAM_BYTES_MAX,
-    goesRight: new Uint8Array(SLOTS),
-  }
+/** How to read the histograms of one tree. */
+export interface Scale {
+  packing: Packing
+  /** Real gradient of one quantised step; the same for the hessian. */
+  gradStep: number
+  hessStep: number
 }
 
 interface Leaf {
@@ -247,20 +210,3 @@ function finish({ space, tree, leaves }: Growth): GrownTree {
   return tree
 }
 
-/** Leaf number of one binned row. */
-export function leafOfRow(tree: GrownTree, data: BinnedData, row: number): number {
-  const at = row * data.rowWords * 4
-  let node = 0
-  for (let split = tree.splits[0]; split; split = tree.splits[node]) {
-    const bin = data.bytes[at + split.feature]
-    node = goesLeft(split, bin, data.features[split.feature].nBins, tree.missingLeft[node])
-      ? tree.left[node]
-      : tree.right[node]
-  }
-  return tree.leafOfNode[node]
-}
-
-function goesLeft(split: Split, bin: number, nBins: number, missingLeft: boolean): boolean {
-  if (bin === nBins) return missingLeft
-  return split.leftBins ? split.leftBins[bin] === 1 : bin <= split.bin
-}

@@ -1,11 +1,12 @@
 /**
- * The hot loops of gradient boosting over plain typed arrays: all that a WebAssembly twin has to offer.
+ * The hot loops of gradient boosting over plain typed arrays. `kernels/gbdt.ts` is their WebAssembly twin, bit for bit.
  *
  * A histogram has 256 slots a feature; a slot holds `G * unit + H` in one double, where G and H are sums of quantised gradients and
  * hessians. While `rows * max(H) < unit` and `rows * max(|G|) * unit < 2^52` the sum is an exact integer, so the order of rows, threads
  * or subtraction cannot change it. Prior art: quantised training of LightGBM 4 (Shi et al., 2022).
  */
 import { mix32 } from '../../core/rng.ts'
+import { NO_LEAF } from './machine.ts'
 
 /** Slots of one feature in a histogram. */
 export const SLOTS = 256
@@ -269,6 +270,20 @@ export function partitionRows(
   return left
 }
 
+/**
+ * Lists the rows that take part in a tree, in order, each by a hash of row and `salt`; a share of 1 is all. The others get no leaf. Returns how many
+ * take part.
+ */
+export function drawRows(rows: Int32Array, leafOf: Uint16Array, share: number, salt: number): number {
+  const limit = share * 2 ** 32
+  let n = 0
+  for (let i = 0; i < rows.length; i++) {
+    if (share === 1 || mix32(Math.imul(i + 1, 0x85ebca6b) ^ ~salt) < limit) rows[n++] = i
+    else leafOf[i] = NO_LEAF
+  }
+  return n
+}
+
 /** Sides of one block's rows: looked up before any row moves, so that the look-ups overlap. */
 const sides = new Uint8Array(BLOCK_ROWS)
 
@@ -305,19 +320,30 @@ export function markLeaf(
   for (let i = begin; i < end; i++) leafOf[rows[i]] = leaf
 }
 
-/** Sums gradients and hessians by leaf over all rows, in row order. */
-export function sumByLeaf(
+/**
+ * Sums of gradient, hessian and weight by leaf within each block of `blockRows` rows, in row order. A block's sums are `nLeaves + 1` triples,
+ * the last for rows without a leaf.
+ */
+export function sumBlocksByLeaf(
   leafOf: Uint16Array,
   grad: Float64Array,
   hess: Float64Array,
-  gradSums: Float64Array,
-  hessSums: Float64Array,
-): void {
-  for (let i = 0; i < leafOf.length; i++) {
-    const leaf = leafOf[i]
-    gradSums[leaf] += grad[i]
-    hessSums[leaf] += hess[i]
+  weights: Float64Array | null,
+  nLeaves: number,
+  blockRows: number,
+): Float64Array {
+  const width = (nLeaves + 1) * 3
+  const sums = new Float64Array(Math.ceil(leafOf.length / blockRows) * width)
+  for (let begin = 0, base = 0; begin < leafOf.length; begin += blockRows, base += width) {
+    const end = Math.min(leafOf.length, begin + blockRows)
+    for (let i = begin; i < end; i++) {
+      const at = base + Math.min(leafOf[i], nLeaves) * 3
+      sums[at] += grad[i]
+      sums[at + 1] += hess[i]
+      if (weights) sums[at + 2] += weights[i]
+    }
   }
+  return sums
 }
 
 /** Adds each row's leaf value to its raw score. */

@@ -1,0 +1,91 @@
+import { SLOTS } from './kernels.ts'
+import {
+  addLeafValues,
+  buildHistogram,
+  columnBytes,
+  countHistogram,
+  drawRows,
+  markLeaf,
+  maxAbs,
+  openRecords,
+  partitionRows,
+  quantise,
+  subtractHistogram,
+  sumBlocksByLeaf,
+} from './kernels.ts'
+import { type GrownTree, leafOfRow } from './grown-tree.ts'
+import { LOSSES } from './loss.ts'
+import { addBlocks, blockRowsOf, type Machine, type MachineSetup, NO_LEAF, type RowSet } from './machine.ts'
+
+/** The machine of plain loops: works everywhere, and tells what the others have to give. */
+export function openPlainMachine({ rows, valid, params }: MachineSetup): Machine {
+  const { data, target, weights } = rows
+  const { nRows, nFeatures, features } = data
+  const loss = LOSSES[params.loss]
+  const score = rows.score.slice()
+  const validScore = valid ? valid.score.slice() : null
+  const indexes = new Int32Array(nRows)
+  const spare = new Int32Array(nRows)
+  const grad = new Float64Array(nRows)
+  const hess = new Float64Array(nRows)
+  const leafOf = new Uint16Array(nRows)
+  const records = openRecords(data.words, data.rowWords, nRows, nFeatures)
+  const columns = columnBytes(data.bytes, data.rowWords * 4, nRows, nFeatures)
+  const pool: Float64Array[] = []
+  const set = (begin: number, end: number): RowSet => ({ begins: [begin], ends: [end], nRows: end - begin })
+  const markOthers = (tree: GrownTree) => {
+    for (let row = 0; row < nRows; row++) {
+      if (leafOf[row] === NO_LEAF) leafOf[row] = leafOfRow(tree, data, row)
+    }
+  }
+  return {
+    leafOf,
+    score,
+    validScore,
+    gradients: () => {
+      loss.gradients(score, target, weights, grad, hess)
+      return { gradTop: maxAbs(grad), hessTop: maxAbs(hess) }
+    },
+    quantise: (gradScale, hessScale, { hessShift }, salt) =>
+      quantise(grad, hess, gradScale, hessScale, hessShift, salt, records),
+    drawRows: (share, salt) => set(0, drawRows(indexes, leafOf, share, salt)),
+    buildHistogram: ({ begins, ends, nRows: size }, packing) => {
+      const hist = pool.pop() ?? new Float64Array(Math.ceil(nFeatures / 4) * 4 * SLOTS)
+      buildHistogram(hist, records, packing, indexes, begins[0], ends[0], size === nRows)
+      return hist
+    },
+    subtractHistogram,
+    dropHistogram: (histogram) => {
+      pool.push(histogram)
+    },
+    readHistogram: (histogram) => histogram,
+    countRows: ({ begins, ends }) => {
+      const counts = new Int32Array(nFeatures * SLOTS)
+      countHistogram(counts, columns, indexes, begins[0], ends[0])
+      return counts
+    },
+    divideRows: ({ begins: [begin], ends: [end] }, feature, goesRight) => {
+      const middle = partitionRows(indexes, begin, end, columns[feature], goesRight, spare)
+      return [set(begin, middle), set(middle, end)]
+    },
+    markLeaves: (leaves) => {
+      leaves.forEach(({ begins, ends }, leaf) => {
+        markLeaf(leafOf, indexes, begins[0], ends[0], leaf)
+      })
+    },
+    sumLeaves: (nLeaves) => {
+      const blockRows = blockRowsOf(nRows)
+      const sums = sumBlocksByLeaf(leafOf, grad, hess, weights, nLeaves, blockRows)
+      return addBlocks(sums, Math.ceil(nRows / blockRows), nLeaves)
+    },
+    markOthers,
+    addTree: (tree, values) => {
+      addLeafValues(score, leafOf, values)
+      if (!validScore) return
+      for (let row = 0; row < validScore.length; row++) {
+        validScore[row] += values[leafOfRow(tree, valid!.data, row)]
+      }
+    },
+    close: () => {},
+  }
+}

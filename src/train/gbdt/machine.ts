@@ -1,0 +1,92 @@
+import type { BinnedData } from './binning.ts'
+import type { GrownTree } from './grown-tree.ts'
+import type { Packing } from './kernels.ts'
+import type { GbdtParams } from './params.ts'
+
+/** Rows with labels of their own, and the raw score they start from. */
+export interface Rows {
+  data: BinnedData
+  target: Float64Array
+  weights: Float64Array | null
+  score: Float64Array
+}
+
+/** Rows of a leaf: for each thread a range of its own row indexes. */
+export interface RowSet {
+  begins: number[]
+  ends: number[] // exclusive
+  nRows: number
+}
+
+/** Sums by leaf. */
+export interface LeafSums {
+  grad: Float64Array
+  hess: Float64Array
+  /** Zeros without weights. */
+  weight: Float64Array
+}
+
+/**
+ * Everything that touches each row: the plain loops of `kernels.ts`, or their WebAssembly twin on one or more threads. All give the same bits, as
+ * histograms are sums of integers and sums of doubles are taken in fixed blocks of rows.
+ *
+ * The machine holds the training rows, the validation rows and their scores from opening to closing. Not to be used after `close`.
+ */
+export interface Machine {
+  /** Leaf of each training row after `markLeaves`; `NO_LEAF` for rows that no tree was grown on. */
+  readonly leafOf: Uint16Array
+  /** Raw scores so far. Views: not to be kept. */
+  readonly score: Float64Array
+  readonly validScore: Float64Array | null
+  /** Gradients at the scores so far; returns the largest absolute values. */
+  gradients(): { gradTop: number; hessTop: number }
+  /** Rounds gradients to integers for the histograms, by a counter hash. `hessScale` 0: each hessian is one step. */
+  quantise(gradScale: number, hessScale: number, packing: Packing, salt: number): void
+  /** Draws a share of the rows by a hash of row and salt. */
+  drawRows(share: number, salt: number): RowSet
+  /** A histogram of the rows. It belongs to the caller until `dropHistogram`. */
+  buildHistogram(rows: RowSet, packing: Packing): Float64Array
+  /** `from -= part`. */
+  subtractHistogram(from: Float64Array, part: Float64Array): void
+  dropHistogram(histogram: Float64Array): void
+  /** A histogram to search in: itself or a copy, good until the next call. */
+  readHistogram(histogram: Float64Array): Float64Array
+  /** Rows by slot of a histogram. */
+  countRows(rows: RowSet): Int32Array
+  /** Divides rows by their bins of a feature. Both sets lie where `rows` lay, so `rows` stays valid too. */
+  divideRows(rows: RowSet, feature: number, goesRight: Uint8Array): [left: RowSet, right: RowSet]
+  /** Notes the leaf of each row, by leaf number. */
+  markLeaves(leaves: readonly RowSet[]): void
+  sumLeaves(nLeaves: number): LeafSums
+  /** Finds the leaf of rows that `drawRows` left out. */
+  markOthers(tree: GrownTree): void
+  /** Adds leaf values to the scores of training rows and, by walking, of validation rows. */
+  addTree(tree: GrownTree, values: Float64Array): void
+  /** Ends its threads and frees its memory. */
+  close(): void
+}
+
+/** What a machine is opened with. */
+export interface MachineSetup {
+  rows: Rows
+  valid: Rows | undefined
+  params: GbdtParams
+}
+
+/** Leaf of rows that a tree was not grown on. */
+export const NO_LEAF = 0xffff
+
+/** Rows whose leaf sums are taken together: about 256 blocks or fewer, by the number of rows alone. */
+export function blockRowsOf(nRows: number): number {
+  return Math.max(8192, Math.ceil(nRows / 256 / 64) * 64)
+}
+
+/** Adds up blocks of sums, each `nLeaves + 1` triples of gradient, hessian and weight, in the order of rows. */
+export function addBlocks(sums: Float64Array, nBlocks: number, nLeaves: number): LeafSums {
+  const total = new Float64Array((nLeaves + 1) * 3)
+  for (let block = 0, at = 0; block < nBlocks; block++) {
+    for (let i = 0; i < total.length; i++, at++) total[i] += sums[at]
+  }
+  const every = (first: number) => Float64Array.from({ length: nLeaves }, (_, leaf) => total[leaf * 3 + first])
+  return { grad: every(0), hess: every(1), weight: every(2) }
+}
