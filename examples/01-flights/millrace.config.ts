@@ -40,7 +40,13 @@ const late = model('late', {
     gates.slices('destination', { floor: 0.5 }),
   ],
   release: canary({ steps: [0.01, 0.1, 0.5] }),
-  watch: { window: 'week', retrain: ['quality', 'drift'], owner: 'oncall@example.com', outcomeDelay: '1d' },
+  watch: {
+    window: 'week',
+    retrain: ['quality', 'drift'],
+    owner: 'oncall@example.com',
+    outcomeDelay: '1d',
+    cooldown: '21d',
+  },
 })
 
 export default project('flights', { datasets: [flights], models: [late] })

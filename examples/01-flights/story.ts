@@ -49,7 +49,7 @@ const { values: flags } = parseArgs({
 })
 
 const UNTIL = Math.min(JUL, day(flags.until))
-const teller = new Teller({ json: flags.json, steps: 7 })
+const teller = new Teller({ json: flags.json, steps: 6 })
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(new Error(signal)))
 
@@ -139,8 +139,17 @@ async function replayTraffic(): Promise<void> {
     share: Number(flags.share),
     signal: stop.signal,
   })
-  const known = replay.finished
   await onHappenings(await running.poll())
+  if (!replay.finished) await replayDays(replay)
+  clock.set(UNTIL + 2 * 86_400_000)
+  await onHappenings(await running.poll())
+  teller.done(
+    replay.finished,
+    `${replay.total.toLocaleString('en')} flights answered and joined with what really happened`,
+  )
+}
+
+async function replayDays(replay: Replay): Promise<void> {
   for await (const { at, sent, total } of replay.days()) {
     clock.set(at)
     await onHappenings(await running.poll())
@@ -151,12 +160,6 @@ async function replayTraffic(): Promise<void> {
       `${new Date(at).toISOString().slice(0, 10)}: ${sent.toLocaleString('en')} predictions, ${running.alertsOpen()} open alerts`,
     )
   }
-  clock.set(UNTIL + 2 * 86_400_000)
-  await onHappenings(await running.poll())
-  teller.done(
-    known,
-    `${replay.total.toLocaleString('en')} flights answered and joined with what really happened`,
-  )
 }
 
 /** The airline delivers each month when it is over; the last delivery holds six flights of 1 July. */
@@ -299,7 +302,10 @@ async function tellTheEnd(): Promise<void> {
   teller.line(
     `${count('train.finished')} trainings, ${count('release.live')} times live, ${count('release.canary')} canary steps, ${count('alert.raised')} alerts raised, ${count('alert.resolved')} resolved`,
   )
-  teller.done(false, current ? current.release.reason : 'nothing is live')
+  teller.done(
+    false,
+    `${current ? current.release.reason : 'nothing is live'}; the story took ${teller.elapsed().toFixed(0)} s`,
+  )
 }
 
 async function keepServing(): Promise<void> {

@@ -72,9 +72,8 @@ export class Teller extends ProgressFeed {
   }
 
   line(text: string): void {
-    if (this.#json) return this.#print({ line: text.trim() })
-    if (this.#tty) process.stderr.write('\r\x1b[2K')
-    process.stdout.write(`${text}\n`)
+    if (this.#json) this.#print({ line: text.trim() })
+    else process.stdout.write(`${this.#tty ? '\r\x1b[2K' : ''}${text}\n`)
   }
 
   /** Seconds since the story began. */

@@ -94,6 +94,8 @@ export interface WatchOptions {
   window?: WatchDef['window']
   /** How long outcomes take to be complete. Default: 1d. */
   outcomeDelay?: Duration
+  /** Least time between two trainings that alerts ask for (14d): fewer rows than that would give nearly the same model. */
+  cooldown?: Duration
   /** What makes a retrain. Default: drift and quality. */
   retrain?: readonly WatchDef['retrain'][number][]
   owner?: string
@@ -147,6 +149,7 @@ function watchOf(model: string, watch: WatchOptions): WatchDef {
   return {
     window: watch.window ?? 'week',
     outcomeDelayMs: durationMs(watch.outcomeDelay ?? '1d', `models.${model}.watch.outcomeDelay`),
+    cooldownMs: durationMs(watch.cooldown ?? '14d', `models.${model}.watch.cooldown`),
     retrain: [...(watch.retrain ?? (['drift', 'quality'] as const))],
     owner: watch.owner ?? '',
     alpha: watch.alpha ?? 0.05,

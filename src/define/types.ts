@@ -144,6 +144,8 @@ export interface WatchDef {
   window: 'day' | 'week' | 'month'
   /** Time after which the outcomes of a window are taken to be complete. */
   outcomeDelayMs: number
+  /** Least time between two trainings that alerts ask for. */
+  cooldownMs: number
   retrain: ('drift' | 'quality' | 'daily' | 'weekly' | 'monthly')[]
   owner: string
   /** False alarms allowed: rate of false discoveries over all columns, members and windows. */

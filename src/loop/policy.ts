@@ -25,8 +25,8 @@ const TRIGGER_OF: Record<string, WatchDef['retrain'][number]> = {
 }
 
 /**
- * Why to train again now, or undefined. Not while a release is under way (its verdict comes first), and for alerts not within a week of the last training:
- * the same rows would give the same model.
+ * Why to train again now, or undefined. Not while a release is under way (its verdict comes first), and for alerts not within the model's cooldown since
+ * the last training, whether or not that was released.
  */
 export function planRetrain(state: RetrainState, watch: WatchDef, now: number): string | undefined {
   if (state.release?.state === 'shadow' || state.release?.state === 'canary') return undefined
@@ -35,10 +35,8 @@ export function planRetrain(state: RetrainState, watch: WatchDef, now: number): 
     if (watch.retrain.includes(name as WatchDef['retrain'][number]) && age >= (every as number))
       return `${name} retraining is due`
   }
-  if (age < 7 * DAY) return undefined
-  const alert = state.alerts.find(
-    (a) => concernsAll(a) && watch.retrain.includes(TRIGGER_OF[causeOf(a)]),
-  )
+  if (age < watch.cooldownMs) return undefined
+  const alert = state.alerts.find((a) => concernsAll(a) && watch.retrain.includes(TRIGGER_OF[causeOf(a)]))
   return alert && `${causeOf(alert)} alert: ${alert.finding.message}`
 }
 
