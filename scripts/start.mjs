@@ -3,11 +3,12 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { build } from './build.mjs'
 
+const at = (path) => fileURLToPath(new URL(path, import.meta.url))
 build({ say: (text) => console.log(`• ${text}`) })
 // A process of its own, so that the pool of threads has its size before anything uses it.
 const story = spawn(
   process.execPath,
-  [fileURLToPath(new URL('./story.mjs', import.meta.url)), ...process.argv.slice(2)],
+  [at('./run-ts.mjs'), at('../examples/01-flights/story.ts'), ...process.argv.slice(2)],
   {
     stdio: 'inherit',
     env: { ...process.env, UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE ?? '12' },
