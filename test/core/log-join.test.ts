@@ -61,3 +61,18 @@ test('leaves blocks of other models alone', () => {
   join.addPredictions(predictions(0, ['a'], { model: 'other' }))
   expect(join.counts().waiting).toBe(0)
 })
+
+test('a shadow that comes before its answer is joined under the member and the time of the answer', () => {
+  const join = new LogJoin('late', 1000)
+  join.addPredictions(predictions(0, ['a'], { routes: ['shadow'], versions: [2], members: [''], outputs: [0.7] }))
+  join.addOutcomes(outcomes(1, ['a'], [1]))
+  const [row] = join.addPredictions(predictions(2, ['a'], { members: ['ATL'], outputs: [0.4] }))
+  expect(row).toMatchObject({ member: 'ATL', at: 2, output: 0.4, shadows: [{ version: 2, output: 0.7 }], outcome: 1 })
+})
+
+test('shadows without an answer leave in time, and are no predictions whose outcome never came', () => {
+  const join = new LogJoin('late', 100)
+  join.addPredictions(predictions(0, ['a'], { routes: ['shadow'] }))
+  join.addPredictions(predictions(1000, ['b']))
+  expect(join.counts()).toMatchObject({ waiting: 1, expired: 0 })
+})
