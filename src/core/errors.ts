@@ -4,6 +4,7 @@
  * Codes are grouped by area under `codes/` and are never reused. `docs/errors.md` is generated from here.
  */
 import { api } from './codes/api.ts'
+import { cli } from './codes/cli.ts'
 import { core } from './codes/core.ts'
 import { data } from './codes/data.ts'
 import { define } from './codes/define.ts'
@@ -42,6 +43,7 @@ export const ERRORS = {
   ...loop,
   ...engine,
   ...api,
+  ...cli,
 }
 
 export type ErrorCode = keyof typeof ERRORS

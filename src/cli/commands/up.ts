@@ -1,0 +1,162 @@
+/** `millrace up`: what a user runs every day. Imports what is new, trains what was never trained, releases, serves, follows and retrains. */
+import { up as serve, type Running } from '../../api/up.ts'
+import { playgroundView } from '../../api/views/index.ts'
+import { isMillraceError, toError } from '../../core/errors.ts'
+import { refs } from '../../core/names.ts'
+import type { ModelDef } from '../../define/types.ts'
+import type { Happening } from '../../loop/follow.ts'
+import { ProgressFeed } from '../../loop/progress.ts'
+import { gateReport } from '../../loop/release.ts'
+import { type Retrained, retrainIfDue } from '../../loop/retrain.ts'
+import type { Runtime } from '../../loop/runtime.ts'
+import { opens } from '../../core/verdicts.ts'
+import { currentRelease } from '../../release/record.ts'
+import type { Answer, Cli } from '../cli.ts'
+import { EXIT } from '../exit.ts'
+import { day, minute } from '../format.ts'
+import { countOption, textOption } from '../options.ts'
+import type { Options } from '../program.ts'
+import { importStep, latestBundle, refusedLine, releaseStep, stepLine, trainStep } from '../steps.ts'
+
+export async function up(cli: Cli, _args: readonly unknown[], options: Options): Promise<Answer> {
+  if (options.dryRun === true) return await (await import('./plan.ts')).plan(cli, [], {})
+  const rt = await cli.open()
+  const { models } = rt.project
+  cli.meter.expect(rt.project.datasets.length + models.length)
+  if (options.once === true) return await once(cli, rt)
+  const feed = new ProgressFeed()
+  cli.meter.feed = feed
+  const running = await serve(rt, { ...addressOf(cli, rt, options), progress: feed, follow: 'by-hand' })
+  try {
+    cli.event({ event: 'serving', address: running.address }, `\n  Millrace serves ${cli.paint.bold(rt.project.name)} on ${cli.paint.accent(running.address)}\n`)
+    await prepare(cli, rt, () => running.refresh())
+    await sayReady(cli, rt, running.address)
+    await follow(cli, rt, running)
+  } finally {
+    await running.close()
+  }
+  cli.line('\n  Stopped. Everything is kept; `millrace up` goes on from here.')
+  return { value: { event: 'stopped' } }
+}
+
+function addressOf(cli: Cli, rt: Runtime, options: Options) {
+  return {
+    host: textOption(options, 'host'),
+    port: countOption(options, 'port', rt.project.serve.port, 0, 65_535),
+    token: textOption(options, 'token') ?? cli.env.MILLRACE_TOKEN,
+  }
+}
+
+async function once(cli: Cli, rt: Runtime): Promise<Answer> {
+  const refused = await prepare(cli, rt)
+  return { value: { event: 'done', refused }, exit: refused.length > 0 ? EXIT.refused : EXIT.done }
+}
+
+/** Brings every model to where it can answer. Returns those whose gates stayed closed and that nothing answers for. */
+async function prepare(cli: Cli, rt: Runtime, released?: () => Promise<void>): Promise<string[]> {
+  for (const { name } of rt.project.datasets) await importWhatIsNew(cli, rt, name)
+  const refused: string[] = []
+  for (const model of rt.project.models) {
+    if (!(await makeReady(cli, rt, model))) refused.push(model.name)
+    await released?.()
+  }
+  return refused
+}
+
+/** A source that is gone or faulty does not stop what answers already. */
+async function importWhatIsNew(cli: Cli, rt: Runtime, dataset: string): Promise<void> {
+  try {
+    await importStep(cli, rt, { dataset, message: 'millrace up' })
+  } catch (thrown) {
+    const hasData = (await rt.store.meta.ref(refs.dataset(dataset))) !== undefined
+    if (!hasData || !isMillraceError(thrown) || cli.signal.aborted) throw thrown
+    cli.event(
+      { event: 'import-failed', dataset, error: thrown },
+      `${stepLine(cli, cli.paint.warn('!'), `Import ${dataset}`, `${thrown.message}; what was imported before is used`)}\n      ${cli.paint.dim('fix:')} ${thrown.fix}`,
+    )
+  }
+}
+
+/** Whether the model has a version that answers. */
+async function makeReady(cli: Cli, rt: Runtime, { name }: ModelDef): Promise<boolean> {
+  const current = await currentRelease(rt.store, name)
+  const latest = await latestBundle(rt, name)
+  if (current) {
+    const version = current.release.routes.find((r) => r.weight > 0)?.version
+    cli.event({ event: 'live', model: name, version, state: current.release.state }, stepLine(cli, cli.paint.dim('·'), `Serve ${name}`, `v${version} since ${day(current.release.at)}`))
+    return true
+  }
+  const passed = latest ? opens((await gateReport(rt, latest)).findings) : undefined
+  if (passed === true) {
+    await releaseStep(cli, rt, name)
+    return true
+  }
+  const trained = await trainStep(cli, rt, { model: name, reason: latest ? 'the version before did not pass its gates' : 'first training' })
+  if (trained.passed) await releaseStep(cli, rt, name)
+  else cli.event({ event: 'refused', model: name, version: trained.bundle.version }, refusedLine(cli, name, trained.bundle.version))
+  return trained.passed
+}
+
+// ---------------------------------------------------------------- while it serves
+
+/** A request with a real row for each model that answers. */
+async function sayReady(cli: Cli, rt: Runtime, address: string): Promise<void> {
+  for (const { name } of rt.project.models) {
+    if (!(await currentRelease(rt.store, name))) continue
+    const { curl } = await playgroundView(rt, name, address)
+    cli.event({ event: 'ready', model: name, address, curl }, `\n  Ask ${cli.paint.bold(name)}:\n\n${cli.paint.accent(curl)}`)
+  }
+  cli.line(`\n  Console: ${cli.paint.accent(address)}   ${cli.paint.dim('Ctrl-C stops; `millrace up` goes on from there')}\n`)
+}
+
+const POLL_MS = 500
+
+/** Follows the logs and trains again when the policy says so, until Ctrl-C. A fault of one round is said, and the next round comes. */
+async function follow(cli: Cli, rt: Runtime, running: Running): Promise<void> {
+  let said = ''
+  while (!cli.signal.aborted) {
+    try {
+      for (const happening of await running.poll()) await tell(cli, happening)
+      for (const { name } of rt.project.models) {
+        const result = await retrainIfDue(rt, name, { signal: cli.signal })
+        if (!result) continue
+        await running.refresh()
+        tellRetrained(cli, name, result)
+      }
+      said = ''
+    } catch (thrown) {
+      const error = toError(thrown)
+      if (!cli.signal.aborted && error.message !== said) cli.event({ event: 'fault', message: error.message }, `  ${cli.paint.warn('!')} ${error.message}`)
+      said = error.message
+    }
+    await pause(POLL_MS, cli.signal)
+  }
+}
+
+function tell(cli: Cli, happening: Happening): void {
+  if (happening.kind === 'release') {
+    const { release } = happening
+    return cli.event({ event: 'release', model: happening.model, state: release.state, reason: release.reason }, `  ▸ ${minute(release.at)}  release: ${release.reason}`)
+  }
+  const { report, alerts, model } = happening
+  cli.event({ event: 'window', model, window: report.window, joined: report.joined, raised: alerts.raise.length, resolved: alerts.resolve.length }, `  ▸ ${day(report.window.fromAt)} to ${day(report.window.toAt - 1)}  ${model}: ${report.joined} outcomes joined`)
+  for (const alert of alerts.raise) cli.line(`  ▸ ${day(report.window.toAt)}  ${cli.paint.warn('alert')}${alert.owner ? ` for ${alert.owner}` : ''}: ${alert.finding.message}`)
+  for (const alert of alerts.resolve) cli.line(`  ▸ ${day(report.window.toAt)}  ${cli.paint.good('resolved')}: ${alert.finding.message}`)
+}
+
+function tellRetrained(cli: Cli, model: string, { why, trained, release }: Retrained): void {
+  const outcome = release ? release.effects.join('; ') : `v${trained.bundle.version} did not pass its gates`
+  cli.event({ event: 'retrained', model, why, version: trained.bundle.version, passed: trained.passed }, `  ▸ ${model} was trained again (${why}): ${outcome}`)
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    const end = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', end)
+      done()
+    }
+    const timer = setTimeout(end, ms)
+    signal.addEventListener('abort', end, { once: true })
+  })
+}

@@ -1,0 +1,86 @@
+/** Numbers, times and names as the command line prints them. */
+import type { Finding, Measured } from '../core/records.ts'
+import { count, figure } from '../api/views/words.ts'
+import type { Paint } from './paint.ts'
+
+export { count, figure, listed, metricWords, percent, plural } from '../api/views/words.ts'
+
+/** `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`. */
+export function duration(ms: number): string {
+  const seconds = ms / 1000
+  if (seconds < 10) return `${seconds.toFixed(1)} s`
+  if (seconds < 60) return `${Math.round(seconds)} s`
+  const minutes = Math.floor(Math.round(seconds) / 60)
+  if (minutes < 60) return `${minutes} min ${Math.round(seconds) % 60} s`
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}
+
+/** `about 12 s left`. */
+export function remaining(ms: number): string {
+  return `about ${ms < 1500 ? '1 s' : duration(Math.round(ms / 1000) * 1000).replace(/\.0 s/, ' s')} left`
+}
+
+const UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB']
+
+/** `812 bytes`, `1.4 MB`. */
+export function bytes(n: number): string {
+  let value = n
+  let unit = 0
+  while (value >= 999.5 && unit < UNITS.length - 1) {
+    value /= 1000
+    unit++
+  }
+  return `${unit === 0 ? value : +value.toPrecision(3)} ${UNITS[unit]}`
+}
+
+/** `2001-04-02` in UTC. */
+export function day(at: number): string {
+  return new Date(at).toISOString().slice(0, 10)
+}
+
+/** `2001-04-02 17:30` in UTC. */
+export function minute(at: number): string {
+  return new Date(at).toISOString().slice(0, 16).replace('T', ' ')
+}
+
+/** First digits of a digest, enough to name it: `3fa9c1d2`. */
+export function short(digest: string): string {
+  return digest.replace(/^sha256:/, '').slice(0, 8)
+}
+
+/** `1.2.3`-like value or a dash. */
+export function orDash(value: number | null | undefined, show: (n: number) => string = figure): string {
+  return value === null || value === undefined ? '–' : show(value)
+}
+
+/** `0.843 (0.81 to 0.87)`. */
+export function measured(value: Measured | undefined): string {
+  if (!value) return '–'
+  const { interval } = value
+  return interval ? `${figure(value.value)} (${figure(interval[0])} to ${figure(interval[1])})` : figure(value.value)
+}
+
+const SIGNS: Record<Finding['verdict'], string> = { pass: '✓', fail: '✗', inconclusive: '·', error: '!' }
+
+/** The sign of a verdict, coloured. */
+export function sign(verdict: Finding['verdict'], paint: Paint): string {
+  const dye = { pass: paint.good, fail: paint.bad, inconclusive: paint.dim, error: paint.warn }[verdict]
+  return dye(SIGNS[verdict])
+}
+
+/** A finding as a line: sign and sentence. */
+export function findingLine(finding: Finding, paint: Paint): string {
+  const slice = finding.slice === undefined ? '' : paint.dim(` (${finding.slice})`)
+  return `${sign(finding.verdict, paint)} ${finding.message}${slice}`
+}
+
+/** Rows as `1,234 rows`. */
+export function rowsText(n: number): string {
+  return `${count(n)} ${n === 1 ? 'row' : 'rows'}`
+}
+
+/** `1 %` of the whole as people read shares of data: one decimal below ten. */
+export function share(x: number): string {
+  const percent = x * 100
+  return `${percent < 10 ? +percent.toFixed(1) : Math.round(percent)} %`
+}

@@ -1,0 +1,85 @@
+/** A guess as a file that a person reads, understands and changes: `millrace.config.ts`. */
+import { constantName } from './names.ts'
+import type { ProjectGuess } from './project-guess.ts'
+
+/** The whole config. Deterministic in its guess. */
+export function configText(guess: ProjectGuess): string {
+  const { name, dataset, model, target } = guess
+  const data = constantName(dataset, 'Data')
+  const own = constantName(model, 'Model', new Set([data]))
+  const isSmall = guess.rows < SMALL_ROWS
+  const imports = ['col', 'dataset', ...(isSmall ? ['gbdt'] : []), 'model', 'project'].join(', ')
+  return [
+    `import { ${imports} } from 'millrace'`,
+    '',
+    `const ${data} = dataset(${quote(dataset)}, {`,
+    ...datasetLines(guess),
+    '})',
+    '',
+    `const ${own} = model(${quote(model)}, {`,
+    `  from: ${data},`,
+    `  target: ${targetText(guess)}, // ${targetRemark(guess)}`,
+    ...(target.task === 'regression' ? [`  task: 'regression',`] : []),
+    '  // Every other column becomes a feature; `millrace plan` prints them. To choose:',
+    `  // features: { ${exampleFeature(guess)} },`,
+    ...(isSmall ? [`  trainer: gbdt({ leaves: 8, learningRate: 0.05 }), // small trees: ${guess.rows} rows are few`] : []),
+    `  split: ${splitText(guess)},`,
+    `  watch: { owner: '' }, // who is told when quality drops`,
+    '})',
+    '',
+    `export default project(${quote(name)}, { datasets: [${data}], models: [${own}] })`,
+    '',
+  ].join('\n')
+}
+
+/** Rows below which trees of the usual size learn the rows by heart. */
+export const SMALL_ROWS = 3000
+
+function datasetLines({ source, read, time, leftOut }: ProjectGuess): string[] {
+  const lines = [`  source: ${source.length === 1 ? quote(source[0]) : list(source)},`]
+  if (time) lines.push(`  time: ${quote(time.column)}, // ${time.why}`)
+  if (Object.keys(read).length > 0) lines.push(`  read: { ${readText(read)} },`)
+  if (leftOut.length > 0)
+    lines.push('  exclude: [', ...leftOut.map(({ column, why }) => `    ${quote(column)}, // ${why}`), '  ],')
+  return lines
+}
+
+function readText(read: ProjectGuess['read']): string {
+  return Object.entries(read)
+    .map(([key, value]) => `${key}: ${Array.isArray(value) ? list(value) : quote(String(value))}`)
+    .join(', ')
+}
+
+export function targetText({ target, logical }: ProjectGuess): string {
+  const column = `col(${quote(target.column)})`
+  if (target.positive === undefined || logical) return column
+  return `${column}.eq(${typeof target.positive === 'number' ? target.positive : quote(target.positive)})`
+}
+
+function targetRemark({ target }: ProjectGuess): string {
+  const share = target.share === undefined ? '' : `${+(100 * target.share).toPrecision(2)} % of the rows; `
+  return `${share}${target.why}`.replace(/\s+/g, ' ')
+}
+
+function exampleFeature({ columns, target, leftOut, time }: ProjectGuess): string {
+  const out = new Set([target.column, time?.column, ...leftOut.map((l) => l.column)])
+  const shown = columns.filter((c) => !out.has(c.name)).slice(0, 2)
+  return shown
+    .map(({ name, type }) => `${key(name)}: col(${quote(name)})${type === 'string' ? '.category()' : ''}`)
+    .join(', ')
+}
+
+function splitText({ split }: ProjectGuess): string {
+  return split.by === 'time'
+    ? `{ by: 'time', validate: '${split.validate}', test: '${split.test}' }`
+    : `{ by: 'random', validate: ${split.validate}, test: ${split.test} }`
+}
+
+const list = (items: readonly string[]): string => `[${items.map(quote).join(', ')}]`
+const key = (name: string): string => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : quote(name))
+
+/** A text as a TypeScript literal in single quotes. */
+export function quote(text: string): string {
+  const inner = JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")
+  return `'${inner.replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029')}'`
+}

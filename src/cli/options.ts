@@ -1,0 +1,56 @@
+/** Options as commander gives them, as the values that a command needs. */
+import { MillraceError } from '../core/errors.ts'
+import type { TimeWindow } from '../core/records.ts'
+import type { Options } from './program.ts'
+
+export function textOption(options: Options, name: string): string | undefined {
+  const value = options[name]
+  return typeof value === 'string' ? value : undefined
+}
+
+/** A whole number from `min`. Errors: MR_CLI_VALUE. */
+export function countOption(options: Options, name: string, fallback: number, min = 1, max = 1_000_000): number {
+  const text = textOption(options, name)
+  if (text === undefined) return fallback
+  const value = Number(text)
+  if (/^\d+$/.test(text) && value >= min && value <= max) return value
+  throw new MillraceError('MR_CLI_VALUE', { option: `--${name}`, expected: `a whole number from ${min} to ${max}`, got: text })
+}
+
+/** One of a few words. Errors: MR_CLI_VALUE. */
+export function oneOf<T extends string>(option: string, value: string | undefined, known: readonly T[]): T | undefined {
+  if (value === undefined || known.includes(value as T)) return value as T | undefined
+  throw new MillraceError('MR_CLI_VALUE', { option, expected: `one of ${known.join(', ')}`, got: value })
+}
+
+const EXPECTED = 'a year, month or day (2001, 2001-06, 2001-06-15), or two of them with ".." between'
+
+/** A window of time, half-open in UTC: `2001-06` is the month, `2001-06-15` the day, `2001-01..2001-04` January to March. Errors: MR_CLI_VALUE. */
+export function windowOf(option: string, text: string): TimeWindow {
+  const [from, to, more] = text.split('..')
+  const first = periodOf(from)
+  const window = to === undefined ? first : first && endedBy(first, periodOf(to))
+  if (window === undefined || more !== undefined || window.fromAt >= window.toAt)
+    throw new MillraceError('MR_CLI_VALUE', { option, expected: EXPECTED, got: text })
+  return window
+}
+
+/** The end of a span is the beginning of what is named, so that spans join without overlap. */
+function endedBy(first: TimeWindow, last: TimeWindow | undefined): TimeWindow | undefined {
+  return last && { fromAt: first.fromAt, toAt: last.fromAt }
+}
+
+function periodOf(text: string): TimeWindow | undefined {
+  const match = /^(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?$/.exec(text.trim())
+  if (!match) return undefined
+  const [year, month, date] = match.slice(1).map((part) => (part === undefined ? undefined : Number(part)))
+  const fromAt = Date.UTC(year as number, (month ?? 1) - 1, date ?? 1)
+  const begin = new Date(fromAt)
+  if (month !== undefined && begin.getUTCMonth() !== month - 1) return undefined
+  if (date !== undefined && begin.getUTCDate() !== date) return undefined
+  const end = new Date(fromAt)
+  if (date !== undefined) end.setUTCDate(date + 1)
+  else if (month !== undefined) end.setUTCMonth(month)
+  else end.setUTCFullYear((year as number) + 1)
+  return { fromAt, toAt: end.getTime() }
+}

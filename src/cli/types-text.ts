@@ -1,0 +1,86 @@
+/** `millrace-env.d.ts`: the columns of each dataset, and what requests and answers of each model look like, for the type checker. */
+import type { Column, ColumnType, ModelTask } from '../core/records.ts'
+
+export interface TypedDataset {
+  name: string
+  columns: readonly Column[]
+}
+
+export interface TypedModel {
+  name: string
+  task: ModelTask
+  description: string
+  inputs: readonly Column[]
+}
+
+const TYPES: Record<ColumnType, string> = {
+  bool: 'boolean',
+  int: 'number',
+  float: 'number',
+  string: 'string',
+  time: 'Date',
+  date: 'Date',
+  json: 'unknown',
+}
+
+/** The file's text; the same for the same columns. */
+export function typesText(datasets: readonly TypedDataset[], models: readonly TypedModel[]): string {
+  return [
+    '// Written by `millrace types`. From here the type checker knows the columns: a wrong name fails in the editor.',
+    "import 'millrace'",
+    '',
+    "declare module 'millrace' {",
+    '  interface Datasets {',
+    ...datasets.flatMap(({ name, columns }) => [
+      `    ${key(name)}: {`,
+      ...columns.map((column) => `      ${key(column.name)}: ${typeOf(column)}`),
+      '    }',
+    ]),
+    '  }',
+    '}',
+    ...models.flatMap(modelLines),
+    '',
+  ].join('\n')
+}
+
+function typeOf({ type, nullable }: Column): string {
+  return `${TYPES[type]}${nullable && type !== 'json' ? ' | null' : ''}`
+}
+
+/** Times travel as ISO 8601 texts in JSON. */
+function sentAs(column: Column): string {
+  const isTime = column.type === 'time' || column.type === 'date'
+  return isTime ? `string${column.nullable ? ' | null' : ''}` : typeOf(column)
+}
+
+function modelLines({ name, task, description, inputs }: TypedModel): string[] {
+  const type = typeName(name)
+  const about = description === '' ? `A row for model "${name}"` : description
+  const answer = task === 'binary' ? ['  probability: number', '  label: boolean'] : ['  value: number']
+  return [
+    '',
+    `/** ${about.replaceAll('*/', '* /')}: POST /predict/${encodeURIComponent(name)} with { row } or { rows }. */`,
+    `export interface ${type}Request {`,
+    ...inputs.map((column) => `  ${key(column.name)}${column.nullable ? '?' : ''}: ${sentAs(column)}`),
+    '}',
+    '',
+    `export interface ${type}Answer {`,
+    '  id: string',
+    '  version: number',
+    '  route: string',
+    '  member: string',
+    '  output: number',
+    ...answer,
+    '}',
+  ]
+}
+
+const key = (name: string): string => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name))
+
+function typeName(name: string): string {
+  return name
+    .split(/[-_ .]+/)
+    .filter(Boolean)
+    .map((word) => word[0].toUpperCase() + word.slice(1))
+    .join('')
+}
