@@ -15,7 +15,8 @@ export function canonicalJson(value: unknown): string {
 const NESTING_MAX = 256
 
 function print(value: unknown, depth: number): string {
-  if (depth > NESTING_MAX) throw new TypeError(`canonical JSON: nested deeper than ${NESTING_MAX} levels, or a cycle`)
+  if (depth > NESTING_MAX)
+    throw new TypeError(`canonical JSON: nested deeper than ${NESTING_MAX} levels, or a cycle`)
   if (value === null) return 'null'
   switch (typeof value) {
     case 'string':
@@ -34,7 +35,8 @@ function print(value: unknown, depth: number): string {
 }
 
 function printObject(value: Record<string, unknown>, depth: number): string {
-  if (ArrayBuffer.isView(value)) throw new TypeError('canonical JSON: a typed array cannot be written; store its bytes as an object')
+  if (ArrayBuffer.isView(value))
+    throw new TypeError('canonical JSON: a typed array cannot be written; store its bytes as an object')
   const fields: string[] = []
   for (const key of Object.keys(value).sort()) {
     const item = value[key]

@@ -157,6 +157,8 @@ export interface ModelCard {
   baseline: Record<string, Measured>
   /** Mean absolute contribution by feature, descending. */
   importance: { feature: string; meanAbs: number }[]
+  /** How well each numeric feature alone ranks the target (0.5 to 1); near 1 it gives the target away. Empty for members and regressions. */
+  featureAuc: Record<string, number>
   /** Score histogram on the test split: the reference of prediction drift. */
   scores: Histogram
   calibration: { meanPredicted: number; meanActual: number; n: number }[]

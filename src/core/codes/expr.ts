@@ -79,6 +79,13 @@ export const expr = {
     retryable: false,
     status: 400,
   },
+  MR_EXPR_FIT_EMPTY: {
+    what: (d: { feature: string }) =>
+      `the rate of feature "${d.feature}" has no training row with a target to learn from`,
+    fix: (_: { feature: string }) => 'widen the training window, or correct the target expression',
+    retryable: false,
+    status: 400,
+  },
   MR_EXPR_STATE: {
     what: (d: { feature: string; why: string }) =>
       `the fitted state of feature "${d.feature}" cannot be used: ${d.why}`,
