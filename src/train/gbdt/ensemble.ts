@@ -1,6 +1,6 @@
 import type { TreeEnsemble } from '../../model/trees.ts'
 import type { CategoryBins, FeatureBins } from './binning.ts'
-import type { GrownTree } from './grow.ts'
+import type { GrownTree } from './grown-tree.ts'
 import type { Split } from './split.ts'
 
 /** A grown tree with its final leaf values and covers, both by leaf number. */

@@ -31,30 +31,24 @@ export interface Scale {
 interface Leaf {
   node: number
   depth: number
-  begin: number
-  end: number // exclusive
+  rows: RowSet
   hist: Float64Array | null
   split: Split | null
 }
 
 interface Growth {
-  space: Workspace
-  scale: { packing: Packing; gradStep: number; hessStep: number }
+  ground: Ground
+  scale: Scale
   used: Int32Array
   tree: GrownTree
   leaves: Leaf[]
 }
 
 /**
- * Grows one tree leaf by leaf, always dividing where the gain is largest, from the packed gradients in the workspace.
- * `nRows` rows of `space.rows` take part. Returns a tree of one leaf when nothing can be gained.
+ * Grows one tree leaf by leaf, always dividing where the gain is largest, from the quantised gradients of the machine.
+ * Returns a tree of one leaf when nothing can be gained. The machine then knows the leaf of each row.
  */
-export function growTree(
-  space: Workspace,
-  nRows: number,
-  scale: { packing: Packing; gradStep: number; hessStep: number },
-  used: Int32Array,
-): GrownTree {
+export function growTree(ground: Ground, rows: RowSet, scale: Scale, used: Int32Array): GrownTree {
   const tree: GrownTree = {
     splits: [],
     left: [],
@@ -64,17 +58,16 @@ export function growTree(
     leafNodes: [],
     leafRows: [],
   }
-  const growth: Growth = { space, scale, used, tree, leaves: [] }
-  const root = openLeaf(growth, 0, 0, nRows)
+  const growth: Growth = { ground, scale, used, tree, leaves: [] }
+  const root = openLeaf(growth, 0, rows)
   if (canDivide(growth, root)) {
-    root.hist = takeHistogram(space)
-    buildHistogram(root.hist, space.records, scale.packing, space.rows, 0, nRows, nRows === space.data.nRows)
+    fillHistogram(growth, root)
     search(growth, root, null)
   }
   growth.leaves.push(root)
   for (
     let leaf = bestLeaf(growth);
-    leaf && growth.leaves.length < space.params.leaves;
+    leaf && growth.leaves.length < ground.params.leaves;
     leaf = bestLeaf(growth)
   ) {
     divide(growth, leaf)
@@ -82,31 +75,27 @@ export function growTree(
   return finish(growth)
 }
 
-function openLeaf({ tree }: Growth, depth: number, begin: number, end: number): Leaf {
+function openLeaf({ tree }: Growth, depth: number, rows: RowSet): Leaf {
   const node = tree.splits.length
   tree.splits.push(null)
   tree.left.push(-1)
   tree.right.push(-1)
   tree.missingLeft.push(false)
   tree.leafOfNode.push(-1)
-  return { node, depth, begin, end, hist: null, split: null }
+  return { node, depth, rows, hist: null, split: null }
 }
 
-function canDivide({ space }: Growth, leaf: Leaf): boolean {
-  const { minRowsInLeaf, maxDepth } = space.params
-  return leaf.end - leaf.begin >= 2 * minRowsInLeaf && leaf.depth < maxDepth
+function canDivide({ ground }: Growth, leaf: Leaf): boolean {
+  const { minRowsInLeaf, maxDepth } = ground.params
+  return leaf.rows.nRows >= 2 * minRowsInLeaf && leaf.depth < maxDepth
 }
 
-function search({ space, scale, used }: Growth, leaf: Leaf, counts: Int32Array | null): void {
-  const rules = {
-    unit: scale.packing.unit,
-    gradStep: scale.gradStep,
-    hessStep: scale.hessStep,
-    params: space.params,
-  }
-  const view = { hist: leaf.hist!, nRows: leaf.end - leaf.begin, counts }
-  leaf.split = findSplit(view, space.data.features, used, rules)
-  if (leaf.split === null) dropHistogram(space, leaf)
+function search({ ground, scale, used }: Growth, leaf: Leaf, counts: Int32Array | null): void {
+  const { machine, features, params } = ground
+  const rules = { unit: scale.packing.unit, gradStep: scale.gradStep, hessStep: scale.hessStep, params }
+  const view = { hist: machine.readHistogram(leaf.hist!), nRows: leaf.rows.nRows, counts }
+  leaf.split = findSplit(view, features, used, rules)
+  if (leaf.split === null) dropHistogram(ground, leaf)
 }
 
 function bestLeaf({ leaves }: Growth): Leaf | null {
@@ -119,94 +108,90 @@ function bestLeaf({ leaves }: Growth): Leaf | null {
 
 /** Divides a leaf by its split, or finds it another one when the split leaves too few rows on a side. */
 function divide(growth: Growth, leaf: Leaf): void {
-  const { space, tree } = growth
+  const { ground, tree } = growth
   const split = leaf.split!
-  const middle = partition(space, leaf, split)
-  const nLeft = middle - leaf.begin
-  const nRight = leaf.end - middle
-  if (Math.min(nLeft, nRight) < space.params.minRowsInLeaf) {
+  const [leftRows, rightRows] = ground.machine.divideRows(
+    leaf.rows,
+    split.feature,
+    sidesOf(ground.features[split.feature].nBins, split),
+  )
+  if (Math.min(leftRows.nRows, rightRows.nRows) < ground.params.minRowsInLeaf) {
     searchExactly(growth, leaf)
     return
   }
-  const left = openLeaf(growth, leaf.depth + 1, leaf.begin, middle)
-  const right = openLeaf(growth, leaf.depth + 1, middle, leaf.end)
+  const left = openLeaf(growth, leaf.depth + 1, leftRows)
+  const right = openLeaf(growth, leaf.depth + 1, rightRows)
   tree.splits[leaf.node] = split
   tree.left[leaf.node] = left.node
   tree.right[leaf.node] = right.node
-  tree.missingLeft[leaf.node] = split.missingLeft ?? nLeft >= nRight
+  tree.missingLeft[leaf.node] = split.missingLeft ?? leftRows.nRows >= rightRows.nRows
   growth.leaves.splice(growth.leaves.indexOf(leaf), 1, left, right)
-  if (growth.leaves.length < space.params.leaves) searchChildren(growth, leaf, left, right)
-  else dropHistogram(space, leaf)
+  if (growth.leaves.length < ground.params.leaves) searchChildren(growth, leaf, left, right)
+  else dropHistogram(ground, leaf)
 }
 
-function partition(space: Workspace, leaf: Leaf, split: Split): number {
-  const { nBins } = space.data.features[split.feature]
-  const { goesRight } = space
+/** 1 for each bin that goes right; missing values that no split has seen may go anywhere, as there are none. */
+function sidesOf(nBins: number, split: Split): Uint8Array {
+  const goesRight = new Uint8Array(SLOTS)
   for (let b = 0; b < nBins; b++)
     goesRight[b] = Number(split.leftBins ? split.leftBins[b] === 0 : b > split.bin)
   goesRight[nBins] = Number(split.missingLeft !== true)
-  return partitionRows(space.rows, leaf.begin, leaf.end, space.columns[split.feature], goesRight, space.spare)
+  return goesRight
 }
 
 /** The hessian's estimate of row counts has failed here: count, and search again. */
 function searchExactly(growth: Growth, leaf: Leaf): void {
-  const { space } = growth
-  const counts = new Int32Array(space.data.nFeatures * SLOTS)
-  countHistogram(counts, space.columns, space.rows, leaf.begin, leaf.end)
+  const { machine, features, params } = growth.ground
+  const counts = machine.countRows(leaf.rows)
   if (!leaf.hist) fillHistogram(growth, leaf)
   search(growth, leaf, counts)
-  if (!space.keepsHistograms) dropHistogram(space, leaf)
+  if (!keepsHistograms(features.length, params)) dropHistogram(growth.ground, leaf)
 }
 
 /** Builds the smaller child's histogram and gets the larger one's by subtraction from the parent's. */
 function searchChildren(growth: Growth, parent: Leaf, left: Leaf, right: Leaf): void {
-  const { space } = growth
-  const [small, large] = left.end - left.begin <= right.end - right.begin ? [left, right] : [right, left]
+  const { ground } = growth
+  const [small, large] = left.rows.nRows <= right.rows.nRows ? [left, right] : [right, left]
   if (!canDivide(growth, large)) {
-    dropHistogram(space, parent)
+    dropHistogram(ground, parent)
     return
   }
-  if (space.keepsHistograms) {
+  const keeps = keepsHistograms(ground.features.length, ground.params)
+  if (keeps) {
     fillHistogram(growth, small)
     large.hist = parent.hist
-    subtractHistogram(large.hist!, small.hist!)
+    ground.machine.subtractHistogram(large.hist!, small.hist!)
   } else {
-    dropHistogram(space, parent)
+    dropHistogram(ground, parent)
     if (canDivide(growth, small)) fillHistogram(growth, small)
     fillHistogram(growth, large)
   }
   parent.hist = null
   search(growth, large, null)
   if (canDivide(growth, small)) search(growth, small, null)
-  else dropHistogram(space, small)
-  if (!space.keepsHistograms) {
-    dropHistogram(space, small)
-    dropHistogram(space, large)
+  else dropHistogram(ground, small)
+  if (!keeps) {
+    dropHistogram(ground, small)
+    dropHistogram(ground, large)
   }
 }
 
-function fillHistogram({ space, scale }: Growth, leaf: Leaf): void {
-  leaf.hist = takeHistogram(space)
-  buildHistogram(leaf.hist, space.records, scale.packing, space.rows, leaf.begin, leaf.end, false)
+function fillHistogram({ ground, scale }: Growth, leaf: Leaf): void {
+  leaf.hist = ground.machine.buildHistogram(leaf.rows, scale.packing)
 }
 
-function takeHistogram(space: Workspace): Float64Array {
-  return space.histograms.pop() ?? new Float64Array(Math.ceil(space.data.nFeatures / 4) * 4 * SLOTS)
-}
-
-function dropHistogram(space: Workspace, leaf: Leaf): void {
-  if (leaf.hist) space.histograms.push(leaf.hist)
+function dropHistogram({ machine }: Ground, leaf: Leaf): void {
+  if (leaf.hist) machine.dropHistogram(leaf.hist)
   leaf.hist = null
 }
 
-function finish({ space, tree, leaves }: Growth): GrownTree {
+function finish({ ground, tree, leaves }: Growth): GrownTree {
   leaves.forEach((leaf, i) => {
-    dropHistogram(space, leaf)
+    dropHistogram(ground, leaf)
     tree.leafOfNode[leaf.node] = i
     tree.leafNodes.push(leaf.node)
-    tree.leafRows.push(leaf.end - leaf.begin)
-    markLeaf(space.leafOf, space.rows, leaf.begin, leaf.end, i)
+    tree.leafRows.push(leaf.rows.nRows)
   })
+  ground.machine.markLeaves(leaves.map((leaf) => leaf.rows))
   return tree
 }
-

@@ -355,7 +355,8 @@ export function addLeafValues(score: Float64Array, leafOf: Uint16Array, values: 
 
 const EXP_STEPS = 64
 const STEP = Math.LN2 / EXP_STEPS
-const fractions = Float64Array.from({ length: EXP_STEPS }, (_, i) => 2 ** (i / EXP_STEPS))
+/** Powers 2^(i / 64). */
+export const EXP_FRACTIONS = Float64Array.from({ length: EXP_STEPS }, (_, i) => 2 ** (i / EXP_STEPS))
 const powers = Float64Array.from({ length: 256 }, (_, i) => 2 ** (i - 128))
 
 /**
@@ -366,7 +367,7 @@ export function expFast(x: number): number {
   const n = Math.floor(x / STEP + 0.5)
   const r = x - n * STEP
   const poly = 1 + r * (1 + r * (0.5 + r * (1 / 6 + r * (1 / 24 + r * (1 / 120)))))
-  return poly * fractions[n & 63] * powers[(n >> 6) + 128]
+  return poly * EXP_FRACTIONS[n & 63] * powers[(n >> 6) + 128]
 }
 
 /** Gradient and hessian of the log loss: p - y and p (1 - p), times the weight; `null` weights are 1. */

@@ -1,4 +1,4 @@
-import { SLOTS } from './kernels.ts'
+import { type GrownTree, leafOfRow } from './grown-tree.ts'
 import {
   addLeafValues,
   buildHistogram,
@@ -10,17 +10,17 @@ import {
   openRecords,
   partitionRows,
   quantise,
+  SLOTS,
   subtractHistogram,
   sumBlocksByLeaf,
 } from './kernels.ts'
-import { type GrownTree, leafOfRow } from './grown-tree.ts'
 import { LOSSES } from './loss.ts'
 import { addBlocks, blockRowsOf, type Machine, type MachineSetup, NO_LEAF, type RowSet } from './machine.ts'
 
 /** The machine of plain loops: works everywhere, and tells what the others have to give. */
 export function openPlainMachine({ rows, valid, params }: MachineSetup): Machine {
   const { data, target, weights } = rows
-  const { nRows, nFeatures, features } = data
+  const { nRows, nFeatures } = data
   const loss = LOSSES[params.loss]
   const score = rows.score.slice()
   const validScore = valid ? valid.score.slice() : null

@@ -87,6 +87,7 @@ export function addBlocks(sums: Float64Array, nBlocks: number, nLeaves: number):
   for (let block = 0, at = 0; block < nBlocks; block++) {
     for (let i = 0; i < total.length; i++, at++) total[i] += sums[at]
   }
-  const every = (first: number) => Float64Array.from({ length: nLeaves }, (_, leaf) => total[leaf * 3 + first])
+  const every = (first: number) =>
+    Float64Array.from({ length: nLeaves }, (_, leaf) => total[leaf * 3 + first])
   return { grad: every(0), hess: every(1), weight: every(2) }
 }

@@ -3,9 +3,12 @@ import { mix32 } from '../../core/rng.ts'
 import type { TreeEnsemble } from '../../model/trees.ts'
 import { type BinnedData, binColumns, binWith, takeRows } from './binning.ts'
 import { ensembleOf, type FinishedTree } from './ensemble.ts'
-import { type GrownTree, growTree, leafOfRow, openWorkspace, type Workspace } from './grow.ts'
-import { addLeafValues, maxAbs, packing, quantise, sumByLeaf } from './kernels.ts'
+import { type Ground, growTree, type Scale } from './grow.ts'
+import type { GrownTree } from './grown-tree.ts'
+import { packing } from './kernels.ts'
 import { checkFinite, LOSSES, type Loss, meanLoss, weightedMedian } from './loss.ts'
+import { type LeafSums, type Machine, NO_LEAF, type Rows } from './machine.ts'
+import { type MachineOptions, openMachine } from './open-machine.ts'
 import { type GbdtParams, gbdtParams } from './params.ts'
 
 /** Rows to train on: one column a feature, NaN where missing; category features hold codes. */
@@ -36,7 +39,7 @@ export interface BinnedRows {
   init?: Float64Array
 }
 
-export interface GbdtOptions {
+export interface GbdtOptions extends MachineOptions {
   /** Called after each tree. */
   onProgress?: (progress: { tree: number; trees: number; validLoss?: number }) => void
   /** Looked at before each tree. */
@@ -53,6 +56,11 @@ export interface GbdtResult {
   stopped: 'trees' | 'early' | 'no-split'
   /** Total gain of each feature's splits. */
   gains: Float64Array
+  /**
+   * Raw score of each training row by the model, its `init` included: what members of a family start from. By row of `binned`; NaN for rows that
+   * `rowIndexes` leaves out.
+   */
+  trainScores: Float64Array
 }
 
 /**
@@ -96,15 +104,20 @@ export function trainOnBins(
   const base = rows.init ? 0 : loss.baseScore(train.target, train.weights) + 0
   if (!rows.init) train.score.fill(base)
   if (valid && !options.valid!.init) valid.score.fill(base)
-  return boost(openTraining(train, valid, checked, loss, base), options)
+  const machine = openMachine({ rows: train, valid, params: checked }, options)
+  try {
+    const boosted = boost(openTraining(train, valid, { machine, loss, base, params: checked }), options)
+    return { ...boosted, trainScores: scatterScores(boosted.trainScores, rows) }
+  } finally {
+    machine.close()
+  }
 }
 
-/** Rows with labels of their own and the raw score so far. */
-interface Rows {
-  data: BinnedData
-  target: Float64Array
-  weights: Float64Array | null
-  score: Float64Array
+function scatterScores(scores: Float64Array, { binned, rowIndexes }: BinnedRows): Float64Array {
+  if (!rowIndexes) return scores
+  const out = new Float64Array(binned.nRows).fill(Number.NaN)
+  for (let i = 0; i < scores.length; i++) out[rowIndexes[i]] = scores[i]
+  return out
 }
 
 function openRows(given: BinnedRows, loss: Loss, forTraining: boolean): Rows {
@@ -143,35 +156,22 @@ interface Training {
   params: GbdtParams
   loss: Loss
   base: number
-  grad: Float64Array
-  hess: Float64Array
-  space: Workspace
+  ground: Ground
   trees: FinishedTree[]
   validLoss: number[]
+  /** Scores after the trees with the best validation loss, while early stopping may cut off those behind. */
+  bestScore: Float64Array | null
 }
 
 function openTraining(
   rows: Rows,
   valid: Rows | undefined,
-  params: GbdtParams,
-  loss: Loss,
-  base: number,
+  { machine, params, loss, base }: { machine: Machine; params: GbdtParams; loss: Loss; base: number },
 ): Training {
-  const { nRows } = rows.data
-  const grad = new Float64Array(nRows)
-  const hess = new Float64Array(nRows)
-  return {
-    rows,
-    valid,
-    params,
-    loss,
-    base,
-    grad,
-    hess,
-    space: openWorkspace(rows.data, params),
-    trees: [],
-    validLoss: [],
-  }
+  const ground = { machine, features: rows.data.features, params }
+  const stopsEarly = params.earlyStoppingRounds > 0 && valid !== undefined
+  const bestScore = stopsEarly ? rows.score.slice() : null
+  return { rows, valid, params, loss, base, ground, trees: [], validLoss: [], bestScore }
 }
 
 function boost(training: Training, options: GbdtOptions): GbdtResult {
@@ -180,7 +180,7 @@ function boost(training: Training, options: GbdtOptions): GbdtResult {
   for (let t = 0; stopped === 'trees' && t < params.trees; t++) {
     if (options.signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: 'training' })
     const added = addTree(training, t)
-    if (added && training.valid) validLoss.push(validationLoss(training))
+    if (added && training.valid) noteValidLoss(training)
     if (!added && params.bagging === 1 && params.featureFraction === 1) stopped = 'no-split'
     else if (isStale(training)) stopped = 'early'
     options.onProgress?.({ tree: t + 1, trees: params.trees, validLoss: validLoss.at(-1) })
@@ -190,45 +190,28 @@ function boost(training: Training, options: GbdtOptions): GbdtResult {
 
 /** Grows one tree and adds it to the scores; false when it would be a leaf alone. */
 function addTree(training: Training, t: number): boolean {
-  const { rows, params, loss, grad, hess, space } = training
-  loss.gradients(rows.score, rows.target, rows.weights, grad, hess)
+  const { rows, params, ground } = training
   const salt = mix32((params.seed | 0) + Math.imul(t + 1, 0x9e3779b9))
   const scale = quantiseGradients(training, salt)
   if (scale === null) return false
-  const nRows = drawRows(space, params.bagging, salt)
-  const tree = growTree(space, nRows, scale, drawFeatures(rows.data.nFeatures, params.featureFraction, salt))
+  const drawn = ground.machine.drawRows(params.bagging, salt)
+  const tree = growTree(ground, drawn, scale, drawFeatures(rows.data.nFeatures, params.featureFraction, salt))
   if (tree.leafNodes.length === 1) return false
-  const finished = finishTree(training, tree, nRows)
-  if (nRows < rows.data.nRows) markOthers(space, tree, nRows)
-  addLeafValues(rows.score, space.leafOf, finished.values)
-  if (training.valid) addToValid(training.valid, finished)
+  const finished = finishTree(training, tree)
+  if (drawn.nRows < rows.data.nRows) ground.machine.markOthers(tree)
+  ground.machine.addTree(tree, finished.values)
   training.trees.push(finished)
   return true
 }
 
-function quantiseGradients(training: Training, salt: number) {
-  const { rows, loss, grad, hess, space } = training
+function quantiseGradients({ rows, loss, ground }: Training, salt: number): Scale | null {
   const constant = loss.constantHessian && rows.weights === null
   const pack = packing(rows.data.nRows, constant)
-  const gradTop = maxAbs(grad)
-  const hessTop = constant ? 1 : maxAbs(hess)
+  const { gradTop, hessTop } = ground.machine.gradients()
   if (!(gradTop > 1e-200 && hessTop > 0)) return null
   const hessScale = constant ? 0 : pack.hessMax / hessTop
-  quantise(grad, hess, pack.gradMax / gradTop, hessScale, pack.hessShift, salt, space.records)
+  ground.machine.quantise(pack.gradMax / gradTop, hessScale, pack, salt)
   return { packing: pack, gradStep: gradTop / pack.gradMax, hessStep: constant ? 1 : hessTop / pack.hessMax }
-}
-
-/** Puts the rows of this tree first, the others behind, each by a hash of row and tree; returns how many take part. */
-function drawRows({ rows, spare }: Workspace, share: number, salt: number): number {
-  let nIn = 0
-  let nOut = 0
-  const limit = share * 2 ** 32
-  for (let i = 0; i < rows.length; i++) {
-    if (share === 1 || mix32(Math.imul(i + 1, 0x85ebca6b) ^ ~salt) < limit) rows[nIn++] = i
-    else spare[nOut++] = i
-  }
-  rows.set(spare.subarray(0, nOut), nIn)
-  return nIn
 }
 
 /** The features with the smallest hashes, in rising order; at least one. */
@@ -243,31 +226,18 @@ function drawFeatures(nFeatures: number, share: number, salt: number): Int32Arra
 }
 
 /** Leaf values from the true gradients, and covers: rows, or their weight. */
-function finishTree(training: Training, tree: GrownTree, nRows: number): FinishedTree {
+function finishTree(training: Training, tree: GrownTree): FinishedTree {
+  const { rows, params, loss, ground } = training
   const nLeaves = tree.leafNodes.length
-  const { rows } = training
-  const inTree = nRows === rows.data.nRows ? null : training.space.rows.subarray(0, nRows)
-  const values = training.loss.medianLeaves
-    ? medianValues(training, nLeaves, inTree)
-    : newtonValues(training, nLeaves, inTree)
-  const covers = rows.weights
-    ? weightByLeaf(training, rows.weights, nLeaves, inTree)
-    : Float64Array.from(tree.leafRows)
-  for (let leaf = 0; leaf < nLeaves; leaf++) values[leaf] *= training.params.learningRate
+  const sums = ground.machine.sumLeaves(nLeaves)
+  const values = loss.medianLeaves ? medianValues(training, nLeaves) : newtonValues(sums, params)
+  const covers = rows.weights ? sums.weight : Float64Array.from(tree.leafRows)
+  for (let leaf = 0; leaf < nLeaves; leaf++) values[leaf] *= params.learningRate
   return { tree, values, covers }
 }
 
-function newtonValues(training: Training, nLeaves: number, inTree: Int32Array | null): Float64Array {
-  const { grad, hess, space, params } = training
-  const gradSums = new Float64Array(nLeaves)
-  const hessSums = new Float64Array(nLeaves)
-  if (inTree) {
-    for (const row of inTree) {
-      gradSums[space.leafOf[row]] += grad[row]
-      hessSums[space.leafOf[row]] += hess[row]
-    }
-  } else sumByLeaf(space.leafOf, grad, hess, gradSums, hessSums)
-  return gradSums.map((g, leaf) => newtonStep(g, hessSums[leaf], params))
+function newtonValues({ grad, hess }: LeafSums, params: GbdtParams): Float64Array {
+  return grad.map((g, leaf) => newtonStep(g, hess[leaf], params))
 }
 
 function newtonStep(grad: number, hess: number, { l1, l2 }: GbdtParams): number {
@@ -275,48 +245,22 @@ function newtonStep(grad: number, hess: number, { l1, l2 }: GbdtParams): number 
   return hess + l2 > 0 ? -pull / (hess + l2) : 0
 }
 
-function medianValues({ rows, space }: Training, nLeaves: number, inTree: Int32Array | null): Float64Array {
+function medianValues({ rows, ground }: Training, nLeaves: number): Float64Array {
+  const { leafOf, score } = ground.machine
   const members: number[][] = Array.from({ length: nLeaves }, () => [])
-  const take = (row: number) => members[space.leafOf[row]].push(row)
-  if (inTree) inTree.forEach(take)
-  else for (let row = 0; row < rows.data.nRows; row++) take(row)
+  for (let row = 0; row < rows.data.nRows; row++) if (leafOf[row] !== NO_LEAF) members[leafOf[row]].push(row)
   return Float64Array.from(members, (leafRows) =>
     weightedMedian(
-      Float64Array.from(leafRows, (row) => rows.target[row] - rows.score[row]),
+      Float64Array.from(leafRows, (row) => rows.target[row] - score[row]),
       rows.weights && Float64Array.from(leafRows, (row) => rows.weights![row]),
     ),
   )
 }
 
-function weightByLeaf(
-  { space }: Training,
-  weights: Float64Array,
-  nLeaves: number,
-  inTree: Int32Array | null,
-): Float64Array {
-  const sums = new Float64Array(nLeaves)
-  const add = (row: number) => {
-    sums[space.leafOf[row]] += weights[row]
-  }
-  if (inTree) inTree.forEach(add)
-  else for (let row = 0; row < weights.length; row++) add(row)
-  return sums
-}
-
-/** Finds the leaf of rows that the tree was not grown on. */
-function markOthers(space: Workspace, tree: GrownTree, nRows: number): void {
-  for (let i = nRows; i < space.rows.length; i++) {
-    space.leafOf[space.rows[i]] = leafOfRow(tree, space.data, space.rows[i])
-  }
-}
-
-function addToValid(valid: Rows, { tree, values }: FinishedTree): void {
-  for (let row = 0; row < valid.score.length; row++)
-    valid.score[row] += values[leafOfRow(tree, valid.data, row)]
-}
-
-function validationLoss({ valid, loss }: Training): number {
-  return meanLoss(loss, valid!.score, valid!.target, valid!.weights)
+function noteValidLoss(training: Training): void {
+  const { valid, loss, ground, validLoss, bestScore } = training
+  validLoss.push(meanLoss(loss, ground.machine.validScore!, valid!.target, valid!.weights))
+  if (bestScore && bestRound(validLoss) === validLoss.length) bestScore.set(ground.machine.score)
 }
 
 function isStale({ validLoss, params }: Training): boolean {
@@ -333,7 +277,7 @@ function bestRound(validLoss: readonly number[]): number {
 }
 
 function result(training: Training, stopped: GbdtResult['stopped']): GbdtResult {
-  const { trees, validLoss, params, rows, base, loss } = training
+  const { trees, validLoss, params, rows, base, loss, bestScore, ground } = training
   const cut = params.earlyStoppingRounds > 0 && validLoss.length > 0
   const kept = cut ? trees.slice(0, bestRound(validLoss)) : trees
   const gains = new Float64Array(rows.data.nFeatures)
@@ -341,5 +285,6 @@ function result(training: Training, stopped: GbdtResult['stopped']): GbdtResult 
     for (const split of tree.splits) if (split) gains[split.feature] += split.gain
   }
   const model = ensembleOf(kept, rows.data.features, base, loss.link)
-  return { model, trees: kept.length, validLoss, stopped, gains }
+  const trainScores = cut && bestScore ? bestScore : ground.machine.score.slice()
+  return { model, trees: kept.length, validLoss, stopped, gains, trainScores }
 }

@@ -1,0 +1,594 @@
+/**
+ * Hot loops of gradient boosting in AssemblyScript: the twin of src/train/gbdt/kernels.ts, bit for bit.
+ *
+ * Threads share one memory; each has an instance of its own. Rows belong to threads by block: thread `t` of `nThreads` owns the blocks
+ * `t`, `t + nThreads`, …, and its rows stay in its own region of the index array, so that only histograms and sums of blocks meet.
+ * Where everything lies is in a header of 32-bit words that src/train/gbdt/layout.ts writes.
+ */
+
+const SLOT_BYTES = 2048 // 256 slots of 8 bytes: one feature of a histogram
+const SHIFT_MASK: u32 = 2040 // a bin times 8
+const BATCH: u32 = 256 // rows whose records are loaded before they are used
+const NOWHERE: u32 = 65535 // leaf of rows that no tree was grown on
+const STEP: f64 = 0.010830424696249145 // ln 2 / 64
+
+let nThreads: u32 = 1
+let nRows: u32 = 0
+let nFeatures: u32 = 0
+let stride: u32 = 0
+let blockRows: u32 = 0
+let nBlocks: u32 = 0
+let records: usize = 0
+let columns: usize = 0
+let columnBytes: u32 = 0
+let rows: usize = 0
+let spare: usize = 0
+let leafOf: usize = 0
+let score: usize = 0
+let target: usize = 0
+let weights: usize = 0
+let grad: usize = 0
+let hess: usize = 0
+let ranges: usize = 0
+let results: usize = 0
+let sides: usize = 0
+let fractions: usize = 0
+let batches: usize = 0
+let partials: usize = 0
+let histBytes: u32 = 0
+let sums: usize = 0
+let leafRanges: usize = 0
+let leafValues: usize = 0
+let nodes: usize = 0
+
+/** Reads the header. */
+export function configure(header: usize): void {
+  nThreads = load<u32>(header)
+  nRows = load<u32>(header, 4)
+  nFeatures = load<u32>(header, 8)
+  stride = load<u32>(header, 12)
+  blockRows = load<u32>(header, 16)
+  nBlocks = load<u32>(header, 20)
+  records = load<u32>(header, 24)
+  columns = load<u32>(header, 28)
+  columnBytes = load<u32>(header, 32)
+  rows = load<u32>(header, 36)
+  spare = load<u32>(header, 40)
+  leafOf = load<u32>(header, 44)
+  score = load<u32>(header, 48)
+  target = load<u32>(header, 52)
+  weights = load<u32>(header, 56)
+  grad = load<u32>(header, 60)
+  hess = load<u32>(header, 64)
+  ranges = load<u32>(header, 68)
+  results = load<u32>(header, 72)
+  sides = load<u32>(header, 76)
+  fractions = load<u32>(header, 80)
+  batches = load<u32>(header, 84)
+  partials = load<u32>(header, 88)
+  histBytes = load<u32>(header, 92)
+  sums = load<u32>(header, 96)
+  leafRanges = load<u32>(header, 100)
+  leafValues = load<u32>(header, 104)
+  nodes = load<u32>(header, 108)
+}
+
+function blockEnd(block: u32): u32 {
+  return min(nRows, (block + 1) * blockRows)
+}
+
+// ---------------------------------------------------------------- opening
+
+/** Spreads the bins of rows `[begin, end)`, which lie row by row at `from`, to records and columns. */
+export function spreadBins(from: usize, rowBytes: u32, begin: u32, end: u32): void {
+  for (let i = begin, row = from; i < end; i++, row += rowBytes) {
+    const record = records + i * stride
+    store<i64>(record, 0)
+    for (let b: u32 = 0; b < rowBytes; b += 4) store<u32>(record + b, load<u32>(row + b), 8)
+  }
+  for (let j: u32 = 0; j < nFeatures; j++) {
+    const column = columns + j * columnBytes
+    for (let i = begin, at = from + j; i < end; i++, at += rowBytes) store<u8>(column + i, load<u8>(at))
+  }
+}
+
+// ---------------------------------------------------------------- gradients
+
+function expPair(x: v128): v128 {
+  const n = f64x2.floor(f64x2.add(f64x2.div(x, f64x2.splat(STEP)), f64x2.splat(0.5)))
+  const r = f64x2.sub(x, f64x2.mul(n, f64x2.splat(STEP)))
+  let poly = f64x2.add(f64x2.splat(1.0 / 24.0), f64x2.mul(r, f64x2.splat(1.0 / 120.0)))
+  poly = f64x2.add(f64x2.splat(1.0 / 6.0), f64x2.mul(r, poly))
+  poly = f64x2.add(f64x2.splat(0.5), f64x2.mul(r, poly))
+  poly = f64x2.add(f64x2.splat(1.0), f64x2.mul(r, poly))
+  poly = f64x2.add(f64x2.splat(1.0), f64x2.mul(r, poly))
+  const steps = i32x4.trunc_sat_f64x2_s_zero(n)
+  const a = i32x4.extract_lane(steps, 0)
+  const b = i32x4.extract_lane(steps, 1)
+  const table = f64x2.replace_lane(
+    f64x2.splat(load<f64>(fractions + ((a & 63) << 3))),
+    1,
+    load<f64>(fractions + ((b & 63) << 3)),
+  )
+  const power = i64x2.shl(i64x2.extend_low_i32x4_s(i32x4.add(i32x4.shr_s(steps, 6), i32x4.splat(1023))), 52)
+  return f64x2.mul(f64x2.mul(poly, table), power)
+}
+
+function logLossChance(s: v128): v128 {
+  const x = f64x2.max(f64x2.splat(-60), f64x2.min(f64x2.splat(60), f64x2.neg(s)))
+  return f64x2.div(f64x2.splat(1), f64x2.add(f64x2.splat(1), expPair(x)))
+}
+
+function signOf(g: v128): v128 {
+  const above = v128.and(f64x2.gt(g, f64x2.splat(0)), f64x2.splat(1))
+  return v128.or(above, v128.and(f64x2.lt(g, f64x2.splat(0)), f64x2.splat(-1)))
+}
+
+/** Two rows from an array, or at the end of a block one row twice. */
+function loadPair(at: usize, two: bool): v128 {
+  return two ? v128.load(at) : v128.load64_splat(at)
+}
+
+function storePair(at: usize, pair: v128, two: bool): void {
+  if (two) v128.store(at, pair)
+  else store<f64>(at, f64x2.extract_lane(pair, 0))
+}
+
+/**
+ * Fills gradients and hessians of the thread's rows; leaves the largest absolute values in `results`. Kinds: 0 log loss, 1 squared error,
+ * 2 absolute error.
+ */
+export function gradients(thread: u32, kind: i32): void {
+  let topG = f64x2.splat(0)
+  let topH = f64x2.splat(0)
+  for (let block = thread; block < nBlocks; block += nThreads) {
+    const end = blockEnd(block) << 3
+    for (let at = (block * blockRows) << 3; at < end; at += 16) {
+      const two = at + 16 <= end
+      const s = loadPair(score + at, two)
+      const y = loadPair(target + at, two)
+      let g: v128
+      let h = f64x2.splat(1)
+      if (kind === 0) {
+        const p = logLossChance(s)
+        g = f64x2.sub(p, y)
+        h = f64x2.mul(p, f64x2.sub(f64x2.splat(1), p))
+      } else {
+        g = f64x2.sub(s, y)
+        if (kind === 2) g = signOf(g)
+      }
+      if (weights) {
+        const w = loadPair(weights + at, two)
+        g = f64x2.mul(g, w)
+        h = f64x2.mul(h, w)
+      }
+      storePair(grad + at, g, two)
+      storePair(hess + at, h, two)
+      topG = f64x2.max(topG, f64x2.abs(g))
+      topH = f64x2.max(topH, f64x2.abs(h))
+    }
+  }
+  const out = results + thread * 64
+  store<f64>(out, max(f64x2.extract_lane(topG, 0), f64x2.extract_lane(topG, 1)))
+  store<f64>(out, max(f64x2.extract_lane(topH, 0), f64x2.extract_lane(topH, 1)), 8)
+}
+
+function mixFour(x: v128): v128 {
+  let h = i32x4.mul(v128.xor(x, i32x4.shr_u(x, 16)), i32x4.splat(0x85ebca6b))
+  h = i32x4.mul(v128.xor(h, i32x4.shr_u(h, 13)), i32x4.splat(0xc2b2ae35))
+  return v128.xor(h, i32x4.shr_u(h, 16))
+}
+
+function mixOne(x: u32): u32 {
+  let h = (x ^ (x >> 16)) * 0x85ebca6b
+  h = (h ^ (h >> 13)) * 0xc2b2ae35
+  return h ^ (h >> 16)
+}
+
+/** Two rows: `g << unitBits | h`, gradients and hessians rounded up with the chance that `low` and `high` bits give. */
+function packPair(at: usize, low: v128, high: v128, gradScale: f64, hessScale: f64, unitBits: i32): v128 {
+  const part = f64x2.splat(1.0 / 65536.0)
+  const g = f64x2.floor(
+    f64x2.add(
+      f64x2.mul(v128.load(grad + at), f64x2.splat(gradScale)),
+      f64x2.mul(f64x2.convert_low_i32x4_u(low), part),
+    ),
+  )
+  let packed = i64x2.shl(i64x2.extend_low_i32x4_s(i32x4.trunc_sat_f64x2_s_zero(g)), unitBits)
+  if (hessScale === 0) return i64x2.add(packed, i64x2.splat(1))
+  const h = f64x2.floor(
+    f64x2.add(
+      f64x2.mul(v128.load(hess + at), f64x2.splat(hessScale)),
+      f64x2.mul(f64x2.convert_low_i32x4_u(high), part),
+    ),
+  )
+  packed = i64x2.add(packed, i64x2.extend_low_i32x4_s(i32x4.trunc_sat_f64x2_s_zero(h)))
+  return packed
+}
+
+/** Quantises the gradients of the thread's rows into their records. Arrays are padded, so four rows at a time never leave them. */
+export function quantise(thread: u32, gradScale: f64, hessScale: f64, unitBits: i32, salt: i32): void {
+  for (let block = thread; block < nBlocks; block += nThreads) {
+    const end = blockEnd(block)
+    let record = records + block * blockRows * stride
+    for (let i = block * blockRows; i < end; i += 4) {
+      const index = i32x4.add(i32x4.splat(i), i32x4(0, 1, 2, 3))
+      const bits = mixFour(v128.xor(index, i32x4.splat(salt)))
+      const low = v128.and(bits, i32x4.splat(0xffff))
+      const high = i32x4.shr_u(bits, 16)
+      const a = packPair(i << 3, low, high, gradScale, hessScale, unitBits)
+      const b = packPair(
+        (i + 2) << 3,
+        v128.shuffle<i32>(low, low, 2, 3, 2, 3),
+        v128.shuffle<i32>(high, high, 2, 3, 2, 3),
+        gradScale,
+        hessScale,
+        unitBits,
+      )
+      store<i64>(record, i64x2.extract_lane(a, 0))
+      if (i + 1 < end) store<i64>(record + stride, i64x2.extract_lane(a, 1))
+      if (i + 2 < end) store<i64>(record + 2 * stride, i64x2.extract_lane(b, 0))
+      if (i + 3 < end) store<i64>(record + 3 * stride, i64x2.extract_lane(b, 1))
+      record += 4 * stride
+    }
+  }
+}
+
+// ---------------------------------------------------------------- rows
+
+/** First index of a thread's region: all blocks of the threads before it. */
+function regionBegin(thread: u32): u32 {
+  let begin: u32 = 0
+  for (let block: u32 = 0; block < nBlocks; block++) {
+    if (block % nThreads < thread) begin += blockEnd(block) - block * blockRows
+  }
+  return begin
+}
+
+/** Notes the thread's rows that take part in a tree; the others get no leaf. A share of one is all. */
+export function drawRows(thread: u32, share: f64, salt: i32): void {
+  const limit = share * 4294967296.0
+  const begin = rows + (regionBegin(thread) << 2)
+  let at = begin
+  for (let block = thread; block < nBlocks; block += nThreads) {
+    const end = blockEnd(block)
+    if (share === 1) {
+      for (let i = block * blockRows; i < end; i++, at += 4) store<u32>(at, i)
+    } else {
+      for (let i = block * blockRows; i < end; i++) {
+        const isIn = u32(f64(mixOne(((i + 1) * 0x85ebca6b) ^ ~salt)) < limit)
+        store<u32>(at, i)
+        store<u16>(leafOf + (i << 1), NOWHERE)
+        at += isIn << 2
+      }
+    }
+  }
+  const range = ranges + (thread << 3)
+  store<u32>(range, (begin - rows) >> 2)
+  store<u32>(range, (at - rows) >> 2, 4)
+}
+
+/**
+ * Divides the thread's rows of a leaf in place, keeping order; `sides` holds 4 for each bin that goes right, else 0. Both sides are
+ * written for every row and only the cursors differ. Leaves where the right side begins in `results`.
+ */
+export function partition(thread: u32, feature: u32): void {
+  const range = ranges + (thread << 3)
+  const begin = rows + (load<u32>(range) << 2)
+  const end = rows + (load<u32>(range, 4) << 2)
+  const column = columns + feature * columnBytes
+  const spareBegin = spare + (begin - rows)
+  let left = begin
+  let right = spareBegin
+  for (let at = begin; at < end; at += 4) {
+    const row = load<u32>(at)
+    const side = <usize>load<u8>(sides + load<u8>(column + row))
+    store<u32>(left, row)
+    store<u32>(right, row)
+    right += side
+    left += 4 - side
+  }
+  memory.copy(left, spareBegin, right - spareBegin)
+  store<u32>(results + thread * 64, (left - rows) >> 2)
+}
+
+// ---------------------------------------------------------------- histograms
+
+function add(at: usize, p: i64): void {
+  store<i64>(at, load<i64>(at) + p)
+}
+
+function bin0(h: usize, w: u64, p: i64): void {
+  add(h + (((<u32>w) << 3) & SHIFT_MASK), p)
+}
+function bin1(h: usize, w: u64, p: i64): void {
+  add(h + SLOT_BYTES + ((<u32>w >> 5) & SHIFT_MASK), p)
+}
+function bin2(h: usize, w: u64, p: i64): void {
+  add(h + 2 * SLOT_BYTES + ((<u32>w >> 13) & SHIFT_MASK), p)
+}
+function bin3(h: usize, w: u64, p: i64): void {
+  add(h + 3 * SLOT_BYTES + ((<u32>w >> 21) & SHIFT_MASK), p)
+}
+function bin4(h: usize, w: u64, p: i64): void {
+  add(h + 4 * SLOT_BYTES + (<u32>(w >> 29) & SHIFT_MASK), p)
+}
+function bin5(h: usize, w: u64, p: i64): void {
+  add(h + 5 * SLOT_BYTES + (<u32>(w >> 37) & SHIFT_MASK), p)
+}
+function bin6(h: usize, w: u64, p: i64): void {
+  add(h + 6 * SLOT_BYTES + (<u32>(w >> 45) & SHIFT_MASK), p)
+}
+function bin7(h: usize, w: u64, p: i64): void {
+  add(h + 7 * SLOT_BYTES + (<u32>(w >> 53) & SHIFT_MASK), p)
+}
+
+function pass1(h: usize, from: usize, to: usize, at: usize): void {
+  for (; from < to; from += 4) {
+    const record = <usize>load<u32>(from)
+    bin0(h, load<u64>(record + at), load<i64>(record))
+  }
+}
+function pass2(h: usize, from: usize, to: usize, at: usize): void {
+  for (; from < to; from += 4) {
+    const record = <usize>load<u32>(from)
+    const p = load<i64>(record)
+    const w = load<u64>(record + at)
+    bin0(h, w, p)
+    bin1(h, w, p)
+  }
+}
+function pass3(h: usize, from: usize, to: usize, at: usize): void {
+  for (; from < to; from += 4) {
+    const record = <usize>load<u32>(from)
+    const p = load<i64>(record)
+    const w = load<u64>(record + at)
+    bin0(h, w, p)
+    bin1(h, w, p)
+    bin2(h, w, p)
+  }
+}
+function pass4(h: usize, from: usize, to: usize, at: usize): void {
+  for (; from < to; from += 4) {
+    const record = <usize>load<u32>(from)
+    const p = load<i64>(record)
+    const w = load<u64>(record + at)
+    bin0(h, w, p)
+    bin1(h, w, p)
+    bin2(h, w, p)
+    bin3(h, w, p)
+  }
+}
+function pass5(h: usize, from: usize, to: usize, at: usize): void {
+  for (; from < to; from += 4) {
+    const record = <usize>load<u32>(from)
+    const p = load<i64>(record)
+    const w = load<u64>(record + at)
+    bin0(h, w, p)
+    bin1(h, w, p)
+    bin2(h, w, p)
+    bin3(h, w, p)
+    bin4(h, w, p)
+  }
+}
+function pass6(h: usize, from: usize, to: usize, at: usize): void {
+  for (; from < to; from += 4) {
+    const record = <usize>load<u32>(from)
+    const p = load<i64>(record)
+    const w = load<u64>(record + at)
+    bin0(h, w, p)
+    bin1(h, w, p)
+    bin2(h, w, p)
+    bin3(h, w, p)
+    bin4(h, w, p)
+    bin5(h, w, p)
+  }
+}
+function pass7(h: usize, from: usize, to: usize, at: usize): void {
+  for (; from < to; from += 4) {
+    const record = <usize>load<u32>(from)
+    const p = load<i64>(record)
+    const w = load<u64>(record + at)
+    bin0(h, w, p)
+    bin1(h, w, p)
+    bin2(h, w, p)
+    bin3(h, w, p)
+    bin4(h, w, p)
+    bin5(h, w, p)
+    bin6(h, w, p)
+  }
+}
+function pass8(h: usize, from: usize, to: usize, at: usize): void {
+  for (; from < to; from += 4) {
+    const record = <usize>load<u32>(from)
+    const p = load<i64>(record)
+    const w = load<u64>(record + at)
+    bin0(h, w, p)
+    bin1(h, w, p)
+    bin2(h, w, p)
+    bin3(h, w, p)
+    bin4(h, w, p)
+    bin5(h, w, p)
+    bin6(h, w, p)
+    bin7(h, w, p)
+  }
+}
+
+function rest(n: u32, h: usize, from: usize, to: usize, at: usize): void {
+  if (n === 1) pass1(h, from, to, at)
+  else if (n === 2) pass2(h, from, to, at)
+  else if (n === 3) pass3(h, from, to, at)
+  else if (n === 4) pass4(h, from, to, at)
+  else if (n === 5) pass5(h, from, to, at)
+  else if (n === 6) pass6(h, from, to, at)
+  else if (n === 7) pass7(h, from, to, at)
+}
+
+/**
+ * Sums the records of the thread's rows of a leaf into its own partial histogram. Records are touched a batch ahead in a loop of loads
+ * alone, where dozens of cache misses are under way at once.
+ */
+export function histogram(thread: u32): void {
+  const hist = partials + thread * histBytes
+  const batch = batches + thread * (BATCH * 4 + 64)
+  memory.fill(hist, 0, histBytes)
+  const range = ranges + (thread << 3)
+  let at = rows + (load<u32>(range) << 2)
+  const end = rows + (load<u32>(range, 4) << 2)
+  let touched: u32 = 0
+  while (at < end) {
+    const size = min(BATCH << 2, <u32>(end - at))
+    for (let k: u32 = 0; k < size; k += 4) {
+      const record = records + load<u32>(at + k) * stride
+      touched ^= load<u8>(record)
+      store<u32>(batch + k, <u32>record)
+    }
+    let h = hist
+    let word: usize = 8
+    let left = nFeatures
+    for (; left >= 8; left -= 8) {
+      pass8(h, batch, batch + size, word)
+      h += 8 * SLOT_BYTES
+      word += 8
+    }
+    rest(left, h, batch, batch + size, word)
+    at += size
+  }
+  store<u32>(batch + BATCH * 4, touched)
+}
+
+/** Adds up the threads' partial histograms; sums are exact in a double too. */
+export function mergeHistograms(to: usize): void {
+  for (let c: u32 = 0; c < histBytes; c += 8) {
+    let sum = load<i64>(partials + c)
+    for (let t: u32 = 1; t < nThreads; t++) sum += load<i64>(partials + t * histBytes + c)
+    store<f64>(to + c, <f64>sum)
+  }
+}
+
+/** `from -= part`, slot by slot. */
+export function subtractHistogram(from: usize, part: usize): void {
+  for (let c: u32 = 0; c < histBytes; c += 16) {
+    v128.store(from + c, f64x2.sub(v128.load(from + c), v128.load(part + c)))
+  }
+}
+
+/** Rows by bin and feature, as 32-bit counts in the thread's partial histogram. */
+export function countRows(thread: u32): void {
+  const counts = partials + thread * histBytes
+  memory.fill(counts, 0, histBytes)
+  const range = ranges + (thread << 3)
+  const begin = rows + (load<u32>(range) << 2)
+  const end = rows + (load<u32>(range, 4) << 2)
+  for (let j: u32 = 0; j < nFeatures; j++) {
+    const column = columns + j * columnBytes
+    for (let at = begin; at < end; at += 4) {
+      const slot = counts + (j << 10) + ((<u32>load<u8>(column + load<u32>(at))) << 2)
+      store<u32>(slot, load<u32>(slot) + 1)
+    }
+  }
+}
+
+// ---------------------------------------------------------------- leaves
+
+/** Notes the leaf of each row of the thread; ranges lie by leaf, then thread. */
+export function markLeaves(thread: u32, nLeaves: u32): void {
+  for (let leaf: u32 = 0; leaf < nLeaves; leaf++) {
+    const range = leafRanges + ((leaf * nThreads + thread) << 3)
+    const end = rows + (load<u32>(range, 4) << 2)
+    for (let at = rows + (load<u32>(range) << 2); at < end; at += 4) {
+      store<u16>(leafOf + (load<u32>(at) << 1), leaf)
+    }
+  }
+}
+
+/**
+ * Sums gradients, hessians and weights by leaf within each block of rows of the thread. A block's sums are `nLeaves + 1` triples, the last for
+ * rows without a leaf.
+ */
+export function sumLeaves(thread: u32, nLeaves: u32): void {
+  for (let block = thread; block < nBlocks; block += nThreads) {
+    const out = sums + block * (nLeaves + 1) * 24
+    memory.fill(out, 0, (nLeaves + 1) * 24)
+    const end = blockEnd(block)
+    for (let i = block * blockRows; i < end; i++) {
+      const at = out + min(<u32>load<u16>(leafOf + (i << 1)), nLeaves) * 24
+      store<f64>(at, load<f64>(at) + load<f64>(grad + (i << 3)))
+      store<f64>(at, load<f64>(at, 8) + load<f64>(hess + (i << 3)), 8)
+      if (weights) store<f64>(at, load<f64>(at, 16) + load<f64>(weights + (i << 3)), 16)
+    }
+  }
+}
+
+/** Adds each row's leaf value to its score. */
+export function addLeafValues(thread: u32): void {
+  for (let block = thread; block < nBlocks; block += nThreads) {
+    const end = blockEnd(block)
+    for (let i = block * blockRows; i < end; i++) {
+      const at = score + (i << 3)
+      const value = load<f64>(leafValues + ((<usize>load<u16>(leafOf + (i << 1))) << 3))
+      store<f64>(at, load<f64>(at) + value)
+    }
+  }
+}
+
+// ---------------------------------------------------------------- walking
+
+const NODE_BYTES = 44
+
+/** A node: feature, first child, a bit for each bin that goes on to the second child, leaf number. Leaves go on to themselves. */
+function step(node: u32, bins: usize): u32 {
+  const at = nodes + node * NODE_BYTES
+  const bin = <u32>load<u8>(bins + load<u32>(at))
+  return load<u32>(at, 4) + ((load<u32>(at + ((bin >> 5) << 2), 8) >> (bin & 31)) & 1)
+}
+
+function leafAt(node: u32): u32 {
+  return load<u32>(nodes + node * NODE_BYTES, 40)
+}
+
+/** Finds the leaf of the thread's rows that the tree was not grown on. */
+export function markOthers(thread: u32, depth: u32): void {
+  for (let block = thread; block < nBlocks; block += nThreads) {
+    const end = blockEnd(block)
+    for (let i = block * blockRows; i < end; i++) {
+      if (load<u16>(leafOf + (i << 1)) !== NOWHERE) continue
+      const bins = records + i * stride + 8
+      let node: u32 = 0
+      for (let d: u32 = 0; d < depth; d++) node = step(node, bins)
+      store<u16>(leafOf + (i << 1), leafAt(node))
+    }
+  }
+}
+
+/** Adds the tree's value to the scores of other binned rows, four at a time; rows are shared evenly among threads. */
+export function walkRows(thread: u32, bins: usize, rowBytes: u32, n: u32, scores: usize, depth: u32): void {
+  const end = <u32>((<u64>n * (thread + 1)) / nThreads)
+  let i = <u32>((<u64>n * thread) / nThreads)
+  for (; i + 4 <= end; i += 4) {
+    const at = bins + i * rowBytes
+    let a: u32 = 0
+    let b: u32 = 0
+    let c: u32 = 0
+    let d: u32 = 0
+    for (let k: u32 = 0; k < depth; k++) {
+      a = step(a, at)
+      b = step(b, at + rowBytes)
+      c = step(c, at + 2 * rowBytes)
+      d = step(d, at + 3 * rowBytes)
+    }
+    addValue(scores + (i << 3), a)
+    addValue(scores + (i << 3) + 8, b)
+    addValue(scores + (i << 3) + 16, c)
+    addValue(scores + (i << 3) + 24, d)
+  }
+  for (; i < end; i++) {
+    let a: u32 = 0
+    for (let k: u32 = 0; k < depth; k++) a = step(a, bins + i * rowBytes)
+    addValue(scores + (i << 3), a)
+  }
+}
+
+function addValue(at: usize, node: u32): void {
+  store<f64>(at, load<f64>(at) + load<f64>(leafValues + (leafAt(node) << 3)))
+}

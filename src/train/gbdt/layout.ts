@@ -1,0 +1,161 @@
+import { CONTROL_BYTES } from './crew.ts'
+import { keepsHistograms } from './grow.ts'
+import { NODE_WORDS } from './grown-tree.ts'
+import { SLOTS } from './kernels.ts'
+import { blockRowsOf, type MachineSetup } from './machine.ts'
+import { MEMORY_BYTES_MAX } from './wasm.ts'
+
+/** Rows whose bins are copied in at a time. */
+export const STAGED_ROWS = 16_384
+/** Bytes between the results of two threads: a cache line, so that they do not fight for it. */
+export const RESULT_BYTES = 64
+/** Bytes of a thread's batch of record addresses and the word behind it. */
+const BATCH_BYTES = 256 * 4 + 64
+
+/** Where everything lies in the memory of a training, in bytes, and the sizes that follow from the data. */
+export interface Layout {
+  nThreads: number
+  nRows: number
+  nFeatures: number
+  stride: number
+  blockRows: number
+  nBlocks: number
+  rowBytes: number
+  columnBytes: number
+  histBytes: number
+  records: number
+  columns: number
+  rows: number
+  spare: number
+  leafOf: number
+  score: number
+  target: number
+  /** 0 when there are none. */
+  weights: number
+  grad: number
+  hess: number
+  ranges: number
+  results: number
+  sides: number
+  fractions: number
+  batches: number
+  partials: number
+  sums: number
+  leafRanges: number
+  leafValues: number
+  nodes: number
+  staging: number
+  validBins: number
+  validScore: number
+  nValid: number
+  header: number
+  histograms: number
+  nHistograms: number
+  /** Bytes in all. */
+  end: number
+}
+
+/** Words of the header, in the order in which `configure` of the kernels reads them. */
+const HEADER = [
+  'nThreads',
+  'nRows',
+  'nFeatures',
+  'stride',
+  'blockRows',
+  'nBlocks',
+  'records',
+  'columns',
+  'columnBytes',
+  'rows',
+  'spare',
+  'leafOf',
+  'score',
+  'target',
+  'weights',
+  'grad',
+  'hess',
+  'ranges',
+  'results',
+  'sides',
+  'fractions',
+  'batches',
+  'partials',
+  'histBytes',
+  'sums',
+  'leafRanges',
+  'leafValues',
+  'nodes',
+] as const satisfies readonly (keyof Layout)[]
+
+export function headerWords(layout: Layout): Uint32Array {
+  return Uint32Array.from(HEADER, (name) => layout[name])
+}
+
+/** Lays out the memory of a training; `null` when it would not fit in 32-bit addresses. Cost: O(1). */
+export function layOut({ rows, valid, params }: MachineSetup, nThreads: number): Layout | null {
+  const { nRows, nFeatures, rowWords } = rows.data
+  const rowBytes = rowWords * 4
+  const stride = recordBytes(rowBytes)
+  const blockRows = blockRowsOf(nRows)
+  const nBlocks = Math.ceil(nRows / blockRows)
+  const columnBytes = Math.ceil(nRows / 64) * 64
+  const histBytes = nFeatures * SLOTS * 8
+  const nHistograms = keepsHistograms(nFeatures, params) ? params.leaves + 2 : 4
+  const nValid = valid?.data.nRows ?? 0
+  const { leaves } = params
+  let end = CONTROL_BYTES
+  /** Reserves bytes from a cache line on; kernels may read a line beyond. */
+  const take = (bytes: number) => {
+    const at = end
+    end += Math.ceil(bytes / 64) * 64 + 64
+    return at
+  }
+  const layout: Layout = {
+    nThreads,
+    nRows,
+    nFeatures,
+    stride,
+    blockRows,
+    nBlocks,
+    rowBytes,
+    columnBytes,
+    histBytes,
+    nHistograms,
+    nValid,
+    header: take(HEADER.length * 4),
+    ranges: take(nThreads * 8),
+    results: take(nThreads * RESULT_BYTES),
+    sides: take(SLOTS),
+    fractions: take(64 * 8),
+    batches: take(nThreads * BATCH_BYTES),
+    partials: take(nThreads * histBytes),
+    sums: take(nBlocks * (leaves + 1) * 24),
+    leafRanges: take(leaves * nThreads * 8),
+    leafValues: take(leaves * 8),
+    nodes: take(2 * leaves * NODE_WORDS * 4),
+    records: take(nRows * stride),
+    columns: take(nFeatures * columnBytes),
+    rows: take(nRows * 4),
+    spare: take(nRows * 4),
+    leafOf: take(nRows * 2),
+    score: take(nRows * 8),
+    target: take(nRows * 8),
+    weights: rows.weights ? take(nRows * 8) : 0,
+    grad: take(nRows * 8),
+    hess: take(nRows * 8),
+    staging: take(Math.min(nRows, STAGED_ROWS) * rowBytes),
+    validBins: take(nValid * rowBytes),
+    validScore: take(nValid * 8),
+    histograms: take(nHistograms * histBytes),
+    end: 0,
+  }
+  layout.end = end
+  return end <= MEMORY_BYTES_MAX ? layout : null
+}
+
+/** Bytes of a record: 8 of gradient and hessian, then the bins; rounded where that keeps a record within one cache line. */
+function recordBytes(rowBytes: number): number {
+  const bytes = 8 + rowBytes
+  if (bytes <= 16) return 16
+  return bytes > 24 && bytes <= 32 ? 32 : bytes
+}
