@@ -33,6 +33,8 @@ export class WindowAccumulator {
   readonly members = new Map<string, QualityCells>()
   readonly byVersion = new Map<number, number>()
   predictions = 0
+  /** When the first prediction of the window came. */
+  firstAt = Number.POSITIVE_INFINITY
   driftRows = 0
   /** Rows whose outcome or output the task cannot take, e.g. an outcome of 0.5 for a classifier. */
   refused = 0
@@ -55,6 +57,7 @@ export class WindowAccumulator {
     for (let i = 0; i < block.ids.length; i++) {
       if (block.routes[i] === 'shadow') continue
       this.predictions++
+      this.firstAt = Math.min(this.firstAt, block.at)
       this.byVersion.set(block.versions[i], (this.byVersion.get(block.versions[i]) ?? 0) + 1)
       addTo(this.scores, block.outputs[i])
       if (this.#sampled(block.ids[i])) this.#addFeatures(columns, i)
@@ -66,13 +69,13 @@ export class WindowAccumulator {
       this.refused++
       return
     }
-    this.total.add(row.output, row.outcome)
+    this.total.add(row.output, row.outcome, row.at)
     let member = this.members.get(row.member)
     if (member === undefined) {
       member = qualityCells(this.#reference.task, MEMBER_BINS)
       this.members.set(row.member, member)
     }
-    member.add(row.output, row.outcome)
+    member.add(row.output, row.outcome, row.at)
   }
 
   /** Whether a row is evaluated. When twice the sample is reached, what is counted weighs half and every second id is taken from here on. */

@@ -25,6 +25,9 @@ export const MATTERS = {
 /** Outcomes that a member or a window needs before it is judged. */
 export const JOINED_MIN = 200
 
+/** How late into the first window traffic may begin. */
+const LATE_START_MS = 18 * 3_600_000
+
 /** Rows that a histogram needs before it is compared. */
 export const DRIFT_ROWS_MIN = 100
 
@@ -62,15 +65,19 @@ export function judgeWindow(
     ...columns.map((column) => ({ check: 'watch.drift', ...column })),
   ]
   const thin: Finding[] = []
+  const begun = beganWithin(window, fdr)
   for (const { check, name, result } of compared) {
     const test = driftOf(name, result, subject, at, check)
-    if (result.n.current >= DRIFT_ROWS_MIN && result.n.reference >= DRIFT_ROWS_MIN) tests.push(test)
-    else thin.push(tooThin(test.finding))
+    if (begun) thin.push(notCompared(test.finding, 'the traffic began within this window'))
+    else if (Math.min(result.n.current, result.n.reference) >= DRIFT_ROWS_MIN) tests.push(test)
+    else thin.push(notCompared(test.finding, `${test.finding.n} rows, ${DRIFT_ROWS_MIN} needed`))
   }
-  for (const [key, cells] of [...window.members].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    if (key !== '' && cells.n() >= JOINED_MIN)
-      tests.push(biasTest(cells, card, reference.task, `${subject}/${key}`, at))
-  }
+  const members = [...window.members]
+    .filter(([key, cells]) => key !== '' && cells.n() >= JOINED_MIN)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+  const inflation = dayInflation(members.map(([, cells]) => cells))
+  for (const [key, cells] of members)
+    tests.push(biasTest(cells, card, reference.task, `${subject}/${key}`, at, inflation))
   const { findings, fdr: left } = decide(tests, fdr)
   const expected = expectedOf(card, reference.task, window.total.n())
   return {
@@ -139,13 +146,15 @@ function notJudged(window: WindowAccumulator, subject: string, at: number): Find
   ]
 }
 
-function tooThin(finding: Test['finding']): Finding {
-  return {
-    ...finding,
-    value: null,
-    verdict: 'inconclusive',
-    message: `${finding.slice ?? 'prediction'}: ${finding.n} rows, ${DRIFT_ROWS_MIN} needed to look for drift`,
-  }
+function notCompared(finding: Test['finding'], why: string): Finding {
+  const message = `${finding.slice ?? 'prediction'} is not compared: ${why}`
+  return { ...finding, value: null, verdict: 'inconclusive', message }
+}
+
+/** Whether this is the first window and most of a day (a quarter of a shorter window) had passed: half a week has other weekdays than a whole one. */
+function beganWithin({ window, firstAt }: WindowAccumulator, fdr: LordState): boolean {
+  const late = Math.min(LATE_START_MS, (window.toAt - window.fromAt) / 4)
+  return fdr.tests === 0 && firstAt - window.fromAt > late
 }
 
 /** Runs the tests in their fixed order through the online procedure. A discovery fails only when the change is also large enough to matter. */
@@ -206,15 +215,34 @@ function leadTest(
   ]
 }
 
-/** Mean prediction against mean outcome: does the model still promise what happens? */
-function biasTest(cells: QualityCells, card: ModelCard, task: ModelTask, subject: string, at: number): Test {
+/**
+ * How much wider the error of a mean is than independent rows would make it, over all members: a week has too few days to learn it of each alone,
+ * and one whose days happen to agree would look surer than it is.
+ */
+function dayInflation(members: QualityCells[]): number {
+  const ratios = members.map((cells) => cells.biasSe()).filter(({ rows }) => rows > 0)
+  if (ratios.length === 0) return 1
+  const mean = ratios.reduce((sum, { rows, days }) => sum + (days / rows) ** 2, 0) / ratios.length
+  return Math.max(1, Math.sqrt(mean))
+}
+
+/** Mean prediction against mean outcome: does the model still promise what happens? Rows of one day count as moving together. */
+function biasTest(
+  cells: QualityCells,
+  card: ModelCard,
+  task: ModelTask,
+  subject: string,
+  at: number,
+  inflation = 1,
+): Test {
   const bias = cells.meanPredicted() - cells.meanActual()
   const scale =
     task === 'binary'
       ? Math.max(card.baseRate, 0.01)
       : Math.max(card.metrics.rmse?.value ?? 1, Number.MIN_VALUE)
   const tolerance = MATTERS.biasRelative * scale
-  const se = cells.biasSe()
+  const { rows, days } = cells.biasSe()
+  const se = Math.max(inflation * rows, days)
   const show = (x: number) => (task === 'binary' ? `${(100 * x).toFixed(1)} %` : x.toPrecision(4))
   return {
     finding: {

@@ -18,12 +18,13 @@ import { bootstrapInterval, CELL_STATISTICS } from '../stats/counts-bootstrap.ts
 import { addValue, emptyMoments, type Moments, variance } from '../stats/moments.ts'
 
 export interface QualityCells {
-  add(output: number, outcome: number): void
+  /** `at` is when the prediction was made. */
+  add(output: number, outcome: number, at: number): void
   n(): number
   meanPredicted(): number
   meanActual(): number
-  /** Standard error of `meanPredicted - meanActual`. */
-  biasSe(): number
+  /** Standard error of `meanPredicted - meanActual`, by rows and by days; the latter 0 where there are too few days to tell. */
+  biasSe(): { rows: number; days: number }
   metrics(): Record<string, Measured>
   /** Only the metric that leads; cheap enough for every member. */
   lead(): Measured | null
@@ -40,15 +41,17 @@ class BinaryCells implements QualityCells {
   readonly #counts
   readonly #score = new Float64Array(1)
   readonly #label = new Float64Array(1)
+  readonly #days = new DailyErrors()
 
   constructor(nBins: number) {
     this.#counts = emptyCounts(nBins)
   }
 
-  add(output: number, outcome: number): void {
+  add(output: number, outcome: number, at: number): void {
     this.#score[0] = output
     this.#label[0] = outcome
     addScores(this.#counts, this.#score, this.#label)
+    this.#days.add(output - outcome, at)
   }
 
   n() {
@@ -62,7 +65,8 @@ class BinaryCells implements QualityCells {
   }
   biasSe() {
     const n = this.n()
-    return n === 0 ? Number.POSITIVE_INFINITY : Math.sqrt(cellsBrier(totalCells(this.#counts)) / n)
+    const rows = n === 0 ? Number.POSITIVE_INFINITY : Math.sqrt(cellsBrier(totalCells(this.#counts)) / n)
+    return { rows, days: this.#days.standardError() }
   }
 
   metrics(): Record<string, Measured> {
@@ -99,8 +103,10 @@ class RegressionCells implements QualityCells {
   readonly #absolute: Moments = emptyMoments()
   readonly #error: Moments = emptyMoments()
   readonly #outcome: Moments = emptyMoments()
+  readonly #days = new DailyErrors()
 
-  add(output: number, outcome: number): void {
+  add(output: number, outcome: number, at: number): void {
+    this.#days.add(output - outcome, at)
     addValue(this.#squared, (output - outcome) ** 2)
     addValue(this.#absolute, Math.abs(output - outcome))
     addValue(this.#error, output - outcome)
@@ -117,7 +123,8 @@ class RegressionCells implements QualityCells {
     return this.#outcome.mean
   }
   biasSe() {
-    return this.n() < 2 ? Number.POSITIVE_INFINITY : Math.sqrt(variance(this.#error) / this.n())
+    const rows = this.n() < 2 ? Number.POSITIVE_INFINITY : Math.sqrt(variance(this.#error) / this.n())
+    return { rows, days: this.#days.standardError() }
   }
 
   metrics(): Record<string, Measured> {
@@ -135,6 +142,37 @@ class RegressionCells implements QualityCells {
 
   reliability() {
     return []
+  }
+}
+
+const DAY = 86_400_000
+/** Days from which their spread says something. */
+const DAYS_MIN = 4
+
+/** Errors summed by day: a storm makes all flights of a day late, so days and not rows are what repeats. */
+class DailyErrors {
+  readonly #days = new Map<number, { n: number; sum: number }>()
+
+  add(error: number, at: number): void {
+    const day = Math.floor(at / DAY)
+    const found = this.#days.get(day)
+    if (found) {
+      found.n++
+      found.sum += error
+    } else this.#days.set(day, { n: 1, sum: error })
+  }
+
+  /**
+   * Standard error of the mean error with days as clusters: `√(D/(D-1) · Σ(sum_d - n_d·mean)²) / n`. 0 with fewer than 4 days: they tell nothing.
+   * Source: Liang and Zeger, 1986, the robust variance, for an intercept alone.
+   */
+  standardError(): number {
+    const days = [...this.#days.values()]
+    if (days.length < DAYS_MIN) return 0
+    const n = days.reduce((total, day) => total + day.n, 0)
+    const mean = days.reduce((total, day) => total + day.sum, 0) / n
+    const spread = days.reduce((total, day) => total + (day.sum - day.n * mean) ** 2, 0)
+    return Math.sqrt((days.length / (days.length - 1)) * spread) / n
   }
 }
 

@@ -35,7 +35,7 @@ function qualityOf(n: number, predicted: number, rate: number, rng: Rng): Qualit
     n: () => n,
     meanPredicted: () => predicted,
     meanActual: () => actual,
-    biasSe: () => Math.sqrt(0.16 / n),
+    biasSe: () => ({ rows: Math.sqrt(0.16 / n), days: 0 }),
     metrics: () => ({}),
     lead: () => ({ value: auc, interval: [auc - half, auc + half], n }),
     reliability: () => [],
@@ -242,4 +242,51 @@ test('the band that is expected of a window narrows with its outcomes and holds 
   expect((few.low + few.high) / 2).toBeCloseTo(CARD.metrics.auc.value, 12)
   expect(few.high - few.low).toBeGreaterThan(many.high - many.low)
   expect(expectedOf(cardOf({ metrics: {} }), 'binary', 10)).toBeNull()
+})
+
+/** A week of a model that always promises 0.21, with 10 members, whose days share a sway of their rate. */
+function swayingWeek(rng: Rng, sway: number, level: number): WindowAccumulator {
+  const window = new WindowAccumulator(WEEK, REFERENCE)
+  for (let day = 0; day < 7; day++) {
+    const rate = level * Math.exp(sway * rng.normal() - sway ** 2 / 2)
+    for (let i = 0; i < 400; i++) {
+      const outcome = rng.next() < rate ? 1 : 0
+      window.addJoined(
+        joinedRow({ member: `m${i % 10}`, at: WEEK.fromAt + day * 86_400_000, output: 0.21, outcome }),
+      )
+    }
+  }
+  return window
+}
+
+test('days that sway together raise few false alarms, where independent rows would raise many; a lasting fall is still caught', () => {
+  const unranked = cardOf({ metrics: {} })
+  let weeks = 0
+  let caught = 0
+  for (let seed = 1; seed <= 40; seed++) {
+    const rng = seededRng(seed)
+    let fdr = openLord(0.05)
+    for (let week = 0; week < 3; week++) {
+      const judged = judgeWindow(swayingWeek(rng, 0.25, 0.21), REFERENCE, unranked, fdr, 'late')
+      fdr = judged.fdr
+      if (failed(judged.report).length > 0) weeks++
+    }
+    const fallen = judgeWindow(swayingWeek(rng, 0.25, 0.07), REFERENCE, unranked, fdr, 'late')
+    if (failed(fallen.report).includes('watch.calibration models/late')) caught++
+  }
+  expect(weeks).toBeLessThanOrEqual(4)
+  expect(caught).toBeGreaterThanOrEqual(36)
+})
+
+test('traffic that begins within its first window is not compared with whole weeks', () => {
+  const rng = seededRng(6)
+  const begun = (at: number, fdr = openLord(0.05)) => {
+    const window = new WindowAccumulator(WEEK, REFERENCE)
+    const rows = Array.from({ length: 2000 }, (_, i) => trafficRow(rng, `r${i}`, 1))
+    window.addPredictions(blockOf(rows, { at }))
+    return failed(judgeWindow(window, REFERENCE, CARD, fdr, 'late').report)
+  }
+  expect(begun(WEEK.toAt - 86_400_000)).toEqual([])
+  expect(begun(WEEK.fromAt + 3_600_000)).toEqual(['watch.drift x0'])
+  expect(begun(WEEK.toAt - 86_400_000, { ...openLord(0.05), tests: 1 })).toEqual(['watch.drift x0'])
 })
