@@ -59,9 +59,22 @@ async function askPositive(look: Inspection, target: string, wishes: Wishes): Pr
   const column = look.columns.find((c) => c.name === target)
   if (!column || column.type === 'bool' || wishes.task === 'regression') return undefined
   if (column.distinct > 2 && column.type !== 'string') return undefined
-  const guessed = column.distinct === 2 ? guessTarget(look.columns, look.preview, { ...wishes, target }).positive : undefined
-  const options = column.examples.map((value) => ({ value: String(value), label: String(value), hint: shareHint(look, target, value) }))
-  return kept(await select({ message: `Which value of ${target} is the yes?`, options, initialValue: guessed === undefined ? undefined : String(guessed) }))
+  const guessed =
+    column.distinct === 2
+      ? guessTarget(look.columns, look.preview, { ...wishes, target }).positive
+      : undefined
+  const options = column.examples.map((value) => ({
+    value: String(value),
+    label: String(value),
+    hint: shareHint(look, target, value),
+  }))
+  return kept(
+    await select({
+      message: `Which value of ${target} is the yes?`,
+      options,
+      initialValue: guessed === undefined ? undefined : String(guessed),
+    }),
+  )
 }
 
 function shareHint({ preview }: Inspection, column: string, value: unknown): string {

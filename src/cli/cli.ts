@@ -119,7 +119,8 @@ export class Cli {
       folder: loaded.folder,
       stateDir: state === undefined ? undefined : resolve(state),
     })
-    for (const { path, detail } of rt.store.repaired) this.note(this.paint.dim(`put right ${path}: ${detail}`))
+    for (const { path, detail } of rt.store.repaired)
+      this.note(this.paint.dim(`put right ${path}: ${detail}`))
     return { rt, loaded }
   }
 

@@ -177,7 +177,10 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'completion',
     args: '<shell>',
     summary: 'completion for bash, zsh or fish',
-    examples: ['source <(millrace completion bash)', 'millrace completion fish > ~/.config/fish/completions/millrace.fish'],
+    examples: [
+      'source <(millrace completion bash)',
+      'millrace completion fish > ~/.config/fish/completions/millrace.fish',
+    ],
     load: async () => (await import('./commands/completion.ts')).completion,
   },
   {
@@ -191,7 +194,10 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['--message <text>', 'what this delivery is'],
       DRY_RUN,
     ],
-    examples: ['millrace data import', 'millrace data import flights --select 2001-01..2001-04 --message "first quarter"'],
+    examples: [
+      'millrace data import',
+      'millrace data import flights --select 2001-01..2001-04 --message "first quarter"',
+    ],
     load: async () => (await import('./commands/data.ts')).dataImport,
   },
   {

@@ -26,7 +26,8 @@ export class Cancelled extends Error {
 
 /** The code an error ends with. `isStopped`: Ctrl-C came, so whatever was thrown since is its consequence. */
 export function exitOf(thrown: unknown, isStopped: boolean): number {
-  if (isStopped || thrown instanceof Cancelled || isMillraceError(thrown, 'MR_CANCELLED')) return EXIT.cancelled
+  if (isStopped || thrown instanceof Cancelled || isMillraceError(thrown, 'MR_CANCELLED'))
+    return EXIT.cancelled
   if (isMillraceError(thrown, 'MR_CLI_USAGE')) return EXIT.usage
   return isMillraceError(thrown, 'MR_LOOP_GATES_CLOSED') ? EXIT.refused : EXIT.failed
 }

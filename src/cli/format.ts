@@ -1,24 +1,11 @@
 /** Numbers, times and names as the command line prints them. */
-import type { Finding, Measured } from '../core/records.ts'
+
 import { count, figure } from '../api/views/words.ts'
+import type { Finding, Measured } from '../core/records.ts'
 import type { Paint } from './paint.ts'
 
 export { count, figure, listed, metricWords, percent, plural } from '../api/views/words.ts'
-
-/** `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`. */
-export function duration(ms: number): string {
-  const seconds = ms / 1000
-  if (seconds < 10) return `${seconds.toFixed(1)} s`
-  if (seconds < 60) return `${Math.round(seconds)} s`
-  const minutes = Math.floor(Math.round(seconds) / 60)
-  if (minutes < 60) return `${minutes} min ${Math.round(seconds) % 60} s`
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
-}
-
-/** `about 12 s left`. */
-export function remaining(ms: number): string {
-  return `about ${ms < 1500 ? '1 s' : duration(Math.round(ms / 1000) * 1000).replace(/\.0 s/, ' s')} left`
-}
+export { duration, remaining } from './durations.ts'
 
 const UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB']
 
@@ -57,7 +44,9 @@ export function orDash(value: number | null | undefined, show: (n: number) => st
 export function measured(value: Measured | undefined): string {
   if (!value) return '–'
   const { interval } = value
-  return interval ? `${figure(value.value)} (${figure(interval[0])} to ${figure(interval[1])})` : figure(value.value)
+  return interval
+    ? `${figure(value.value)} (${figure(interval[0])} to ${figure(interval[1])})`
+    : figure(value.value)
 }
 
 const SIGNS: Record<Finding['verdict'], string> = { pass: '✓', fail: '✗', inconclusive: '·', error: '!' }

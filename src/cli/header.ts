@@ -17,9 +17,14 @@ export async function withNames(
 ): Promise<string[]> {
   const list = names.split(',').map((name) => name.trim())
   const [first] = look.files
-  if (look.files.some((file) => file.header !== false)) throw new MillraceError('MR_CLI_HEADER', { file: first.name })
+  if (look.files.some((file) => file.header !== false))
+    throw new MillraceError('MR_CLI_HEADER', { file: first.name })
   if (list.length !== look.columns.length || list.includes(''))
-    throw new MillraceError('MR_CLI_COLUMNS', { file: first.name, expected: look.columns.length, got: list.filter(Boolean).length })
+    throw new MillraceError('MR_CLI_COLUMNS', {
+      file: first.name,
+      expected: look.columns.length,
+      got: list.filter(Boolean).length,
+    })
   await mkdir(folder, { recursive: true })
   const line = `${list.map(field).join(look.read.delimiter ?? ',')}\n`
   return await Promise.all(paths.map((path, i) => copyWith(line, path, folder, look.files[i].gzip)))

@@ -41,13 +41,18 @@ function report(thrown: unknown, exit: number, args: string[]): void {
   if (exit === EXIT.cancelled) {
     const message = 'Stopped. What is finished is kept; the same command goes on from there.'
     process.stderr.write(
-      isJson ? `${JSON.stringify({ code: 'MR_CANCELLED', what: 'stopped by a signal', fix: message, retryable: true })}\n` : `\n${message}\n`,
+      isJson
+        ? `${JSON.stringify({ code: 'MR_CANCELLED', what: 'stopped by a signal', fix: message, retryable: true })}\n`
+        : `\n${message}\n`,
     )
     return
   }
   const error = coded(thrown)
   if (isJson) process.stderr.write(`${JSON.stringify(error)}\n`)
-  else process.stderr.write(`${paint.bad(error.code)}${error.message.slice(error.code.length)}\n${paint.dim('fix:')} ${error.fix}\n`)
+  else
+    process.stderr.write(
+      `${paint.bad(error.code)}${error.message.slice(error.code.length)}\n${paint.dim('fix:')} ${error.fix}\n`,
+    )
   if (args.includes('--verbose')) process.stderr.write(`${stackOf(thrown)}\n`)
 }
 

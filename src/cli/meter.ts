@@ -1,6 +1,6 @@
 /** Where something long stands: one moving line on a terminal, a line now and then in a log, nothing for scripts. */
 import type { ProgressFeed } from '../loop/progress.ts'
-import { duration, remaining } from './format.ts'
+import { duration, remaining } from './durations.ts'
 import type { Paint } from './paint.ts'
 import { cut } from './table.ts'
 

@@ -9,16 +9,30 @@ export function textOption(options: Options, name: string): string | undefined {
 }
 
 /** A whole number from `min`. Errors: MR_CLI_VALUE. */
-export function countOption(options: Options, name: string, fallback: number, min = 1, max = 1_000_000): number {
+export function countOption(
+  options: Options,
+  name: string,
+  fallback: number,
+  min = 1,
+  max = 1_000_000,
+): number {
   const text = textOption(options, name)
   if (text === undefined) return fallback
   const value = Number(text)
   if (/^\d+$/.test(text) && value >= min && value <= max) return value
-  throw new MillraceError('MR_CLI_VALUE', { option: `--${name}`, expected: `a whole number from ${min} to ${max}`, got: text })
+  throw new MillraceError('MR_CLI_VALUE', {
+    option: `--${name}`,
+    expected: `a whole number from ${min} to ${max}`,
+    got: text,
+  })
 }
 
 /** One of a few words. Errors: MR_CLI_VALUE. */
-export function oneOf<T extends string>(option: string, value: string | undefined, known: readonly T[]): T | undefined {
+export function oneOf<T extends string>(
+  option: string,
+  value: string | undefined,
+  known: readonly T[],
+): T | undefined {
   if (value === undefined || known.includes(value as T)) return value as T | undefined
   throw new MillraceError('MR_CLI_VALUE', { option, expected: `one of ${known.join(', ')}`, got: value })
 }

@@ -6,7 +6,11 @@ import { COMMANDS, type CommandSpec } from './command-list.ts'
 import { EXIT, EXIT_HELP } from './exit.ts'
 
 /** What a command does, given its arguments in order and its options. */
-export type Handler = (cli: Cli, args: readonly (string | string[] | undefined)[], options: Options) => Promise<Answer>
+export type Handler = (
+  cli: Cli,
+  args: readonly (string | string[] | undefined)[],
+  options: Options,
+) => Promise<Answer>
 export type Options = Record<string, string | boolean | undefined>
 
 interface Chosen {
@@ -15,7 +19,8 @@ interface Chosen {
   options: Options
 }
 
-const INTRO = 'Keeps machine-learning models good in production: data, training, gates, release, serving, watching.'
+const INTRO =
+  'Keeps machine-learning models good in production: data, training, gates, release, serving, watching.'
 
 const EXAMPLES = `
 First steps:
@@ -34,7 +39,10 @@ export function buildProgram(): Command {
     .configureHelp({ showGlobalOptions: true })
     .option('--json', 'answer for scripts: JSON on stdout, errors as JSON on stderr')
     .option('--project <folder>', 'folder of millrace.config.ts (default: this one)')
-    .option('--state <folder>', 'where data, models and the journal are kept (default: .millrace in the project)')
+    .option(
+      '--state <folder>',
+      'where data, models and the journal are kept (default: .millrace in the project)',
+    )
     .option('--verbose', 'show where in the code an error came from')
     .option('--version', 'print the version')
     .addHelpText('after', EXAMPLES)
@@ -108,7 +116,10 @@ function parse(program: Command, args: readonly string[]): boolean {
     if (!(thrown instanceof CommanderError)) throw thrown
     if (thrown.exitCode === 0) return false
     if (thrown.code === 'commander.help') return helpOrVersion(program, args)
-    const why = thrown.message.replace(/^error: /, '').replace(/\n/g, ' ').trim()
+    const why = thrown.message
+      .replace(/^error: /, '')
+      .replace(/\n/g, ' ')
+      .trim()
     const help = ['millrace', ...meant(program, args).words, '--help'].join(' ')
     throw new MillraceError('MR_CLI_USAGE', { why, help }, { cause: thrown })
   }

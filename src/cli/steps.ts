@@ -1,8 +1,8 @@
 /** The steps that `run`, `up`, `train` and `data import` share: each shows where it stands and leaves one line. */
 import { refs } from '../core/names.ts'
 import type { Finding, ModelBundle, ModelVersion } from '../core/records.ts'
-import { importData, type ImportRequest, type ImportResult } from '../loop/data.ts'
-import { releaseLatest, type ReleaseResult } from '../loop/release.ts'
+import { type ImportRequest, type ImportResult, importData } from '../loop/data.ts'
+import { type ReleaseResult, releaseLatest } from '../loop/release.ts'
 import { modelDef, type Runtime } from '../loop/runtime.ts'
 import { type Trained, type TrainProgress, trainModel } from '../loop/train.ts'
 import { LEAD_OF } from '../model/measure.ts'
@@ -33,18 +33,38 @@ export async function importStep(
   })
   const ms = cli.meter.end()
   const { version, known, digest } = result
-  const value = { event: 'imported', dataset: request.dataset, version: digest, known, rows: version.rows, rowsQuarantined: version.rowsQuarantined }
-  cli.event(value, known ? stepLine(cli, cli.paint.dim('·'), title, `nothing new; ${rowsText(version.rows)} since ${day(version.createdAt)}`) : stepLine(cli, cli.paint.good('✓'), title, importedText(result), ms))
-  if (!known) for (const finding of notable(version.findings)) cli.line(`      ${findingLine(finding, cli.paint)}`)
+  const value = {
+    event: 'imported',
+    dataset: request.dataset,
+    version: digest,
+    known,
+    rows: version.rows,
+    rowsQuarantined: version.rowsQuarantined,
+  }
+  cli.event(
+    value,
+    known
+      ? stepLine(
+          cli,
+          cli.paint.dim('·'),
+          title,
+          `nothing new; ${rowsText(version.rows)} since ${day(version.createdAt)}`,
+        )
+      : stepLine(cli, cli.paint.good('✓'), title, importedText(result), ms),
+  )
+  if (!known)
+    for (const finding of notable(version.findings)) cli.line(`      ${findingLine(finding, cli.paint)}`)
   return result
 }
 
 function importedText({ version }: ImportResult): string {
-  const aside = version.rowsQuarantined > 0 ? `; ${count(version.rowsQuarantined)} put aside with reasons` : ''
+  const aside =
+    version.rowsQuarantined > 0 ? `; ${count(version.rowsQuarantined)} put aside with reasons` : ''
   return `${rowsText(version.rows)} in ${plural(version.parts.length, 'part')}${aside}`
 }
 
-const notable = (findings: readonly Finding[]) => findings.filter((f) => f.verdict !== 'pass' || (f.value ?? 1) < 1)
+const notable = (findings: readonly Finding[]) =>
+  findings.filter((f) => f.verdict !== 'pass' || (f.value ?? 1) < 1)
 
 export async function trainStep(
   cli: Cli,
@@ -64,19 +84,34 @@ export async function trainStep(
   const parent = await rt.store.getRecord<ModelVersion>(trained.bundle.parent, 'ModelVersion')
   const { bundle, report, passed, known } = trained
   cli.event(
-    { event: 'trained', model: bundle.model, version: bundle.version, bundle: trained.digest, known, passed, metrics: report.promise.metrics, findings: report.findings },
+    {
+      event: 'trained',
+      model: bundle.model,
+      version: bundle.version,
+      bundle: trained.digest,
+      known,
+      passed,
+      metrics: report.promise.metrics,
+      findings: report.findings,
+    },
     stepLine(cli, known ? cli.paint.dim('·') : cli.paint.good('✓'), title, trainedText(trained, parent), ms),
   )
   if (!known) for (const note of trained.plan.notes) cli.line(`      ${cli.paint.dim(note)}`)
-  for (const finding of report.findings.filter((f) => f.slice === undefined)) cli.line(`      ${findingLine(finding, cli.paint)}`)
+  for (const finding of report.findings.filter((f) => f.slice === undefined))
+    cli.line(`      ${findingLine(finding, cli.paint)}`)
   return trained
 }
 
 function trainedText({ bundle, report, known }: Trained, parent: ModelVersion): string {
   const lead = LEAD_OF[parent.task]
   const members = Object.keys(bundle.members).length
-  const family = bundle.each === undefined ? '' : `, a parent and ${plural(members, 'member')} of their own (${count(Object.keys(bundle.held).length)} share the parent)`
-  const what = known ? `v${bundle.version} is this model already` : `v${bundle.version} from ${rowsText(parent.trainedOn.rows)}`
+  const family =
+    bundle.each === undefined
+      ? ''
+      : `, a parent and ${plural(members, 'member')} of their own (${count(Object.keys(bundle.held).length)} share the parent)`
+  const what = known
+    ? `v${bundle.version} is this model already`
+    : `v${bundle.version} from ${rowsText(parent.trainedOn.rows)}`
   return `${what}${family}; ${metricWords(lead)} ${measured(report.promise.metrics[lead])} on rows it never saw`
 }
 
@@ -86,7 +121,12 @@ const SINGLE: Record<TrainProgress['stage'], [from: number, span: number]> = {
   members: [0.85, 0],
   gate: [0.85, 0.15],
 }
-const FAMILY: typeof SINGLE = { prepare: [0, 0.15], parent: [0.15, 0.35], members: [0.5, 0.4], gate: [0.9, 0.1] }
+const FAMILY: typeof SINGLE = {
+  prepare: [0, 0.15],
+  parent: [0.15, 0.35],
+  members: [0.5, 0.4],
+  gate: [0.9, 0.1],
+}
 
 /** Share of a whole training from the share of a stage. */
 export function shareOf({ stage, done }: TrainProgress, isFamily: boolean): number {
@@ -94,7 +134,12 @@ export function shareOf({ stage, done }: TrainProgress, isFamily: boolean): numb
   return from + span * done
 }
 
-export async function releaseStep(cli: Cli, rt: Runtime, model: string, reason?: string): Promise<ReleaseResult> {
+export async function releaseStep(
+  cli: Cli,
+  rt: Runtime,
+  model: string,
+  reason?: string,
+): Promise<ReleaseResult> {
   const result = await releaseLatest(rt, { model, reason, actor: await cli.actor() })
   const mark = result.done ? cli.paint.good('✓') : cli.paint.dim('·')
   cli.event(
@@ -106,11 +151,19 @@ export async function releaseStep(cli: Cli, rt: Runtime, model: string, reason?:
 
 /** What closed gates mean and what to do, for a model that is not released. */
 export function refusedLine(cli: Cli, model: string, version: number): string {
-  return stepLine(cli, cli.paint.bad('✗'), `Release ${model}`, `v${version} is not released: its gates are closed. See \`millrace gate ${model}\`.`)
+  return stepLine(
+    cli,
+    cli.paint.bad('✗'),
+    `Release ${model}`,
+    `v${version} is not released: its gates are closed. See \`millrace gate ${model}\`.`,
+  )
 }
 
 /** The newest bundle of a model, whether or not it is released. */
-export async function latestBundle(rt: Pick<Runtime, 'store'>, model: string): Promise<ModelBundle | undefined> {
+export async function latestBundle(
+  rt: Pick<Runtime, 'store'>,
+  model: string,
+): Promise<ModelBundle | undefined> {
   const ref = await rt.store.meta.ref(refs.latest(model))
   return ref && (await rt.store.getRecord<ModelBundle>(ref.digest, 'ModelBundle'))
 }

@@ -54,7 +54,10 @@ export function cut(text: string, width: number): string {
 }
 
 /** Names and what they hold, in two columns; values of several lines stay in theirs. */
-export function pairs(rows: readonly (readonly [string, string | readonly string[]])[], paint: Paint = PLAIN): string[] {
+export function pairs(
+  rows: readonly (readonly [string, string | readonly string[]])[],
+  paint: Paint = PLAIN,
+): string[] {
   const width = Math.max(0, ...rows.map(([name]) => widthOf(name)))
   return rows.flatMap(([name, value]) => {
     const lines = typeof value === 'string' ? [value] : value

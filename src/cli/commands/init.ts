@@ -30,7 +30,8 @@ export async function init(cli: Cli, [files]: readonly unknown[], options: Optio
   const dir = resolve(textOption(options, 'dir') ?? cli.folder)
   const isDry = options.dryRun === true
   const config = join(dir, CONFIG)
-  if (existsSync(config) && options.force !== true && !isDry) throw new MillraceError('MR_CLI_EXISTS', { path: config })
+  if (existsSync(config) && options.force !== true && !isDry)
+    throw new MillraceError('MR_CLI_EXISTS', { path: config })
   const paths = (files as string[]).map((file) => requireFile(file))
   const { look, source } = await lookAt(cli, paths, dir, options)
   const wishes = wishesOf(options)
@@ -41,7 +42,14 @@ export async function init(cli: Cli, [files]: readonly unknown[], options: Optio
   const written = await filesFor(dir, guess, look)
   if (!isDry) for (const file of written) await write(file)
   return {
-    value: { dir, dryRun: isDry, guess, notes: look.notes, files: written.map(({ path, state }) => ({ path, state })), config: configText(guess) },
+    value: {
+      dir,
+      dryRun: isDry,
+      guess,
+      notes: look.notes,
+      files: written.map(({ path, state }) => ({ path, state })),
+      config: configText(guess),
+    },
     lines: reportLines(cli, guess, look, written, dir, isDry),
   }
 }
@@ -144,7 +152,11 @@ function reportLines(
 ): string[] {
   const { paint } = cli
   const here = relative(process.cwd(), dir)
-  const verb = { new: isDry ? 'would write' : 'wrote', added: isDry ? 'would add to' : 'added to', kept: 'kept' }
+  const verb = {
+    new: isDry ? 'would write' : 'wrote',
+    added: isDry ? 'would add to' : 'added to',
+    kept: 'kept',
+  }
   return [
     '',
     `  ${paint.bold(guess.source.join(', '))}  ${rowsText(look.rows)}, ${look.columns.length} columns, ${dialect(look)}`,
@@ -152,9 +164,16 @@ function reportLines(
     '',
     ...pairs(facts(guess), paint),
     '',
-    ...written.map(({ path, state }) => `  ${isDry ? paint.dim('·') : paint.good('✓')} ${verb[state]} ${relative(process.cwd(), path) || path}`),
+    ...written.map(
+      ({ path, state }) =>
+        `  ${isDry ? paint.dim('·') : paint.good('✓')} ${verb[state]} ${relative(process.cwd(), path) || path}`,
+    ),
     '',
-    ...(isDry ? configText(guess).split('\n').map((line) => `  ${paint.dim('│')} ${line}`) : []),
+    ...(isDry
+      ? configText(guess)
+          .split('\n')
+          .map((line) => `  ${paint.dim('│')} ${line}`)
+      : []),
     `  Next: ${paint.accent(here === '' ? 'millrace up' : `millrace up --project ${here}`)}`,
     '',
   ]
@@ -173,7 +192,12 @@ function facts(guess: ProjectGuess): [string, string | string[]][] {
   const rows: [string, string | string[]][] = [
     ['target', [targetText(guess), `${target.why}`]],
     ['task', target.task === 'binary' ? `yes or no${yes}` : 'a number (regression)'],
-    ['time', time ? `${time.column}, ${day(time.fromAt)} to ${day(time.toAt)}: ${time.why}` : 'none, so rows are divided at random'],
+    [
+      'time',
+      time
+        ? `${time.column}, ${day(time.fromAt)} to ${day(time.toAt)}: ${time.why}`
+        : 'none, so rows are divided at random',
+    ],
     [
       'split',
       split.by === 'time'

@@ -7,7 +7,8 @@ import type { Options } from '../program.ts'
 import { importStep, refusedLine, releaseStep, trainStep } from '../steps.ts'
 
 export async function run(cli: Cli, [name]: readonly unknown[], options: Options): Promise<Answer> {
-  if (options.dryRun === true) return await (await import('./plan.ts')).plan(cli, [name as string | undefined], {})
+  if (options.dryRun === true)
+    return await (await import('./plan.ts')).plan(cli, [name as string | undefined], {})
   const rt = await cli.open()
   const models = name === undefined ? rt.project.models : [modelDef(rt, name as string)]
   const reason = textOption(options, 'reason') ?? 'asked for on the command line'

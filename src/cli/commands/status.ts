@@ -2,7 +2,21 @@
 import type { Fleet, FleetRow, ModelPage } from '../../api/contract.ts'
 import { fleetView, modelView, notServing } from '../../api/views/index.ts'
 import type { Answer, Cli } from '../cli.ts'
-import { bytes, count, day, figure, findingLine, measured, metricWords, orDash, percent, plural, rowsText, short, sign } from '../format.ts'
+import {
+  bytes,
+  count,
+  day,
+  figure,
+  findingLine,
+  measured,
+  metricWords,
+  orDash,
+  percent,
+  plural,
+  rowsText,
+  short,
+  sign,
+} from '../format.ts'
 import { pairs, table } from '../table.ts'
 
 export async function status(cli: Cli, [name]: readonly unknown[]): Promise<Answer> {
@@ -20,12 +34,33 @@ function fleetLines(cli: Cli, fleet: Fleet): string[] {
   const { paint } = cli
   const mark = { good: paint.good('●'), watch: paint.warn('●'), act: paint.bad('●') }[fleet.health]
   const lines = ['', `  ${mark} ${paint.bold(fleet.sentence)}`]
-  if (fleet.models.length > 0) lines.push('', ...table(HEAD, fleet.models.map(modelRow), { right: RIGHT, width: cli.width, paint }))
+  if (fleet.models.length > 0)
+    lines.push('', ...table(HEAD, fleet.models.map(modelRow), { right: RIGHT, width: cli.width, paint }))
   if (fleet.datasets.length > 0) {
-    const rows = fleet.datasets.map((d) => [d.dataset, count(d.rows), count(d.versions), bytes(d.bytes), count(d.rowsQuarantined), d.window ? `${day(d.window.fromAt)} to ${day(d.window.toAt - 1)}` : '–', d.importedAt === null ? 'never' : day(d.importedAt)])
-    lines.push('', ...table(['data', 'rows', 'versions', 'size', 'put aside', 'time', 'imported'], rows, { right: ['rows', 'versions', 'size', 'put aside'], width: cli.width, paint }))
+    const rows = fleet.datasets.map((d) => [
+      d.dataset,
+      count(d.rows),
+      count(d.versions),
+      bytes(d.bytes),
+      count(d.rowsQuarantined),
+      d.window ? `${day(d.window.fromAt)} to ${day(d.window.toAt - 1)}` : '–',
+      d.importedAt === null ? 'never' : day(d.importedAt),
+    ])
+    lines.push(
+      '',
+      ...table(['data', 'rows', 'versions', 'size', 'put aside', 'time', 'imported'], rows, {
+        right: ['rows', 'versions', 'size', 'put aside'],
+        width: cli.width,
+        paint,
+      }),
+    )
   }
-  for (const alert of fleet.attention) lines.push('', `  ${paint.warn('▲')} ${alert.finding.message}`, `    ${paint.dim(alert.action ?? `millrace alerts ack ${alert.id}`)}`)
+  for (const alert of fleet.attention)
+    lines.push(
+      '',
+      `  ${paint.warn('▲')} ${alert.finding.message}`,
+      `    ${paint.dim(alert.action ?? `millrace alerts ack ${alert.id}`)}`,
+    )
   return [...lines, '']
 }
 
@@ -38,7 +73,9 @@ function modelRow(row: FleetRow): string[] {
     row.model,
     row.liveVersion === null ? '–' : `v${row.liveVersion}`,
     row.release?.state ?? 'none',
-    last?.value == null ? `${metricWords(row.qualityMetric)} –` : `${metricWords(row.qualityMetric)} ${figure(last.value)}`,
+    last?.value == null
+      ? `${metricWords(row.qualityMetric)} –`
+      : `${metricWords(row.qualityMetric)} ${figure(last.value)}`,
     last ? plural(last.n, 'outcome') : '–',
     count(row.predictions),
     row.members > 0 ? count(row.members) : '–',
@@ -49,7 +86,9 @@ function modelRow(row: FleetRow): string[] {
 
 function modelLines(cli: Cli, page: ModelPage): string[] {
   const { paint } = cli
-  const routes = page.release?.routes.map((r) => `v${r.version} ${r.role}${r.weight > 0 ? ` ${percent(r.weight)}` : ''}`)
+  const routes = page.release?.routes.map(
+    (r) => `v${r.version} ${r.role}${r.weight > 0 ? ` ${percent(r.weight)}` : ''}`,
+  )
   const facts: [string, string | string[]][] = [
     ['task', page.task === 'binary' ? 'yes or no' : 'a number'],
     ['release', page.release ? `${page.release.state}: ${routes?.join(', ')}` : 'none'],
@@ -58,7 +97,15 @@ function modelLines(cli: Cli, page: ModelPage): string[] {
   ]
   const versions = page.versions.slice(0, 10).map((v) => {
     const lead = leadOf(page)
-    return [`v${v.version}`, v.state, measured(v.metrics[lead]), count(v.trainedOn.rows), day(v.createdAt), short(v.bundle), v.reason]
+    return [
+      `v${v.version}`,
+      v.state,
+      measured(v.metrics[lead]),
+      count(v.trainedOn.rows),
+      day(v.createdAt),
+      short(v.bundle),
+      v.reason,
+    ]
   })
   return [
     '',
@@ -66,10 +113,34 @@ function modelLines(cli: Cli, page: ModelPage): string[] {
     ...(page.description === '' ? [] : [`  ${paint.dim(page.description)}`]),
     '',
     ...pairs(facts, paint),
-    ...section(paint.bold('Versions'), table(['version', 'state', metricWords(leadOf(page)), 'rows', 'made', 'bundle', 'why'], versions, { right: ['rows'], width: cli.width, paint })),
-    ...section(paint.bold('Gates'), page.gates.filter((f) => f.slice === undefined).map((f) => `  ${findingLine(f, paint)}`)),
-    ...section(paint.bold('What it goes by'), table(['feature', 'mean effect'], page.importance.slice(0, 10).map((f) => [f.feature, figure(f.meanAbs)]), { right: ['mean effect'], paint })),
-    ...section(paint.bold('Drift'), table(['column', 'psi', 'rows', ''], page.drift.slice(0, 10).map((d) => [d.column, orDash(d.psi), rowsText(d.n), sign(d.verdict, paint)]), { right: ['psi'], paint })),
+    ...section(
+      paint.bold('Versions'),
+      table(['version', 'state', metricWords(leadOf(page)), 'rows', 'made', 'bundle', 'why'], versions, {
+        right: ['rows'],
+        width: cli.width,
+        paint,
+      }),
+    ),
+    ...section(
+      paint.bold('Gates'),
+      page.gates.filter((f) => f.slice === undefined).map((f) => `  ${findingLine(f, paint)}`),
+    ),
+    ...section(
+      paint.bold('What it goes by'),
+      table(
+        ['feature', 'mean effect'],
+        page.importance.slice(0, 10).map((f) => [f.feature, figure(f.meanAbs)]),
+        { right: ['mean effect'], paint },
+      ),
+    ),
+    ...section(
+      paint.bold('Drift'),
+      table(
+        ['column', 'psi', 'rows', ''],
+        page.drift.slice(0, 10).map((d) => [d.column, orDash(d.psi), rowsText(d.n), sign(d.verdict, paint)]),
+        { right: ['psi'], paint },
+      ),
+    ),
     '',
     ...Object.values(page.commands).map((command) => `  ${paint.dim(command)}`),
     '',

@@ -1,19 +1,19 @@
 /** `millrace up`: what a user runs every day. Imports what is new, trains what was never trained, releases, serves, follows and retrains. */
-import { up as serve, type Running } from '../../api/up.ts'
+import { type Running, up as serve } from '../../api/up.ts'
 import { playgroundView } from '../../api/views/index.ts'
 import { isMillraceError, toError } from '../../core/errors.ts'
 import { refs } from '../../core/names.ts'
+import { opens } from '../../core/verdicts.ts'
 import type { ModelDef } from '../../define/types.ts'
 import type { Happening } from '../../loop/follow.ts'
 import { ProgressFeed } from '../../loop/progress.ts'
 import { gateReport } from '../../loop/release.ts'
 import { type Retrained, retrainIfDue } from '../../loop/retrain.ts'
 import type { Runtime } from '../../loop/runtime.ts'
-import { opens } from '../../core/verdicts.ts'
 import { currentRelease } from '../../release/record.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
-import { day, minute } from '../format.ts'
+import { day, minute, plural } from '../format.ts'
 import { countOption, textOption } from '../options.ts'
 import type { Options } from '../program.ts'
 import { importStep, latestBundle, refusedLine, releaseStep, stepLine, trainStep } from '../steps.ts'
@@ -28,7 +28,10 @@ export async function up(cli: Cli, _args: readonly unknown[], options: Options):
   cli.meter.feed = feed
   const running = await serve(rt, { ...addressOf(cli, rt, options), progress: feed, follow: 'by-hand' })
   try {
-    cli.event({ event: 'serving', address: running.address }, `\n  Millrace serves ${cli.paint.bold(rt.project.name)} on ${cli.paint.accent(running.address)}\n`)
+    cli.event(
+      { event: 'serving', address: running.address },
+      `\n  Millrace serves ${cli.paint.bold(rt.project.name)} on ${cli.paint.accent(running.address)}\n`,
+    )
     await prepare(cli, rt, () => running.refresh())
     await sayReady(cli, rt, running.address)
     await follow(cli, rt, running)
@@ -83,7 +86,10 @@ async function makeReady(cli: Cli, rt: Runtime, { name }: ModelDef): Promise<boo
   const latest = await latestBundle(rt, name)
   if (current) {
     const version = current.release.routes.find((r) => r.weight > 0)?.version
-    cli.event({ event: 'live', model: name, version, state: current.release.state }, stepLine(cli, cli.paint.dim('·'), `Serve ${name}`, `v${version} since ${day(current.release.at)}`))
+    cli.event(
+      { event: 'live', model: name, version, state: current.release.state },
+      stepLine(cli, cli.paint.dim('·'), `Serve ${name}`, `v${version} since ${day(current.release.at)}`),
+    )
     return true
   }
   const passed = latest ? opens((await gateReport(rt, latest)).findings) : undefined
@@ -91,9 +97,16 @@ async function makeReady(cli: Cli, rt: Runtime, { name }: ModelDef): Promise<boo
     await releaseStep(cli, rt, name)
     return true
   }
-  const trained = await trainStep(cli, rt, { model: name, reason: latest ? 'the version before did not pass its gates' : 'first training' })
+  const trained = await trainStep(cli, rt, {
+    model: name,
+    reason: latest ? 'the version before did not pass its gates' : 'first training',
+  })
   if (trained.passed) await releaseStep(cli, rt, name)
-  else cli.event({ event: 'refused', model: name, version: trained.bundle.version }, refusedLine(cli, name, trained.bundle.version))
+  else
+    cli.event(
+      { event: 'refused', model: name, version: trained.bundle.version },
+      refusedLine(cli, name, trained.bundle.version),
+    )
   return trained.passed
 }
 
@@ -104,9 +117,14 @@ async function sayReady(cli: Cli, rt: Runtime, address: string): Promise<void> {
   for (const { name } of rt.project.models) {
     if (!(await currentRelease(rt.store, name))) continue
     const { curl } = await playgroundView(rt, name, address)
-    cli.event({ event: 'ready', model: name, address, curl }, `\n  Ask ${cli.paint.bold(name)}:\n\n${cli.paint.accent(curl)}`)
+    cli.event(
+      { event: 'ready', model: name, address, curl },
+      `\n  Ask ${cli.paint.bold(name)}:\n\n${cli.paint.accent(curl)}`,
+    )
   }
-  cli.line(`\n  Console: ${cli.paint.accent(address)}   ${cli.paint.dim('Ctrl-C stops; `millrace up` goes on from there')}\n`)
+  cli.line(
+    `\n  Console: ${cli.paint.accent(address)}   ${cli.paint.dim('Ctrl-C stops; `millrace up` goes on from there')}\n`,
+  )
 }
 
 const POLL_MS = 500
@@ -116,7 +134,7 @@ async function follow(cli: Cli, rt: Runtime, running: Running): Promise<void> {
   let said = ''
   while (!cli.signal.aborted) {
     try {
-      for (const happening of await running.poll()) await tell(cli, happening)
+      for (const happening of await running.poll()) tell(cli, happening)
       for (const { name } of rt.project.models) {
         const result = await retrainIfDue(rt, name, { signal: cli.signal })
         if (!result) continue
@@ -126,7 +144,8 @@ async function follow(cli: Cli, rt: Runtime, running: Running): Promise<void> {
       said = ''
     } catch (thrown) {
       const error = toError(thrown)
-      if (!cli.signal.aborted && error.message !== said) cli.event({ event: 'fault', message: error.message }, `  ${cli.paint.warn('!')} ${error.message}`)
+      if (!cli.signal.aborted && error.message !== said)
+        cli.event({ event: 'fault', message: error.message }, `  ${cli.paint.warn('!')} ${error.message}`)
       said = error.message
     }
     await pause(POLL_MS, cli.signal)
@@ -134,19 +153,37 @@ async function follow(cli: Cli, rt: Runtime, running: Running): Promise<void> {
 }
 
 function tell(cli: Cli, happening: Happening): void {
-  if (happening.kind === 'release') {
-    const { release } = happening
-    return cli.event({ event: 'release', model: happening.model, state: release.state, reason: release.reason }, `  ▸ ${minute(release.at)}  release: ${release.reason}`)
-  }
-  const { report, alerts, model } = happening
-  cli.event({ event: 'window', model, window: report.window, joined: report.joined, raised: alerts.raise.length, resolved: alerts.resolve.length }, `  ▸ ${day(report.window.fromAt)} to ${day(report.window.toAt - 1)}  ${model}: ${report.joined} outcomes joined`)
-  for (const alert of alerts.raise) cli.line(`  ▸ ${day(report.window.toAt)}  ${cli.paint.warn('alert')}${alert.owner ? ` for ${alert.owner}` : ''}: ${alert.finding.message}`)
-  for (const alert of alerts.resolve) cli.line(`  ▸ ${day(report.window.toAt)}  ${cli.paint.good('resolved')}: ${alert.finding.message}`)
+  if (happening.kind === 'release') tellRelease(cli, happening)
+  else tellWindow(cli, happening)
+}
+
+function tellRelease(cli: Cli, { model, release }: Extract<Happening, { kind: 'release' }>): void {
+  cli.event(
+    { event: 'release', model, state: release.state, reason: release.reason },
+    `  ▸ ${minute(release.at)}  release: ${release.reason}`,
+  )
+}
+
+function tellWindow(cli: Cli, { model, report, alerts }: Extract<Happening, { kind: 'window' }>): void {
+  const { window, joined } = report
+  const counts = { raised: alerts.raise.length, resolved: alerts.resolve.length }
+  cli.event(
+    { event: 'window', model, window, joined, ...counts },
+    `  ▸ ${day(window.fromAt)} to ${day(window.toAt - 1)}  ${model}: ${plural(joined, 'outcome')} joined`,
+  )
+  const at = day(window.toAt)
+  for (const { owner, finding } of alerts.raise)
+    cli.line(`  ▸ ${at}  ${cli.paint.warn('alert')}${owner ? ` for ${owner}` : ''}: ${finding.message}`)
+  for (const { finding } of alerts.resolve)
+    cli.line(`  ▸ ${at}  ${cli.paint.good('resolved')}: ${finding.message}`)
 }
 
 function tellRetrained(cli: Cli, model: string, { why, trained, release }: Retrained): void {
   const outcome = release ? release.effects.join('; ') : `v${trained.bundle.version} did not pass its gates`
-  cli.event({ event: 'retrained', model, why, version: trained.bundle.version, passed: trained.passed }, `  ▸ ${model} was trained again (${why}): ${outcome}`)
+  cli.event(
+    { event: 'retrained', model, why, version: trained.bundle.version, passed: trained.passed },
+    `  ▸ ${model} was trained again (${why}): ${outcome}`,
+  )
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -22,7 +22,9 @@ export function configText(guess: ProjectGuess): string {
     ...(target.task === 'regression' ? [`  task: 'regression',`] : []),
     '  // Every other column becomes a feature; `millrace plan` prints them. To choose:',
     `  // features: { ${exampleFeature(guess)} },`,
-    ...(isSmall ? [`  trainer: gbdt({ leaves: 8, learningRate: 0.05 }), // small trees: ${guess.rows} rows are few`] : []),
+    ...(isSmall
+      ? [`  trainer: gbdt({ leaves: 8, learningRate: 0.05 }), // small trees: ${guess.rows} rows are few`]
+      : []),
     `  split: ${splitText(guess)},`,
     `  watch: { owner: '' }, // who is told when quality drops`,
     '})',

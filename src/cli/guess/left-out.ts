@@ -76,7 +76,8 @@ function purity(column: string, rows: readonly Row[], target: string, positive: 
     n++
     yes += isYes
   }
-  if (n < 50 || Math.max(yes, n - yes) / n >= MAJORITY_MAX || groups.size > Math.max(2, n / ROWS_A_VALUE)) return undefined
+  if (n < 50 || Math.max(yes, n - yes) / n >= MAJORITY_MAX || groups.size > Math.max(2, n / ROWS_A_VALUE))
+    return undefined
   let decided = 0
   for (const group of groups.values()) decided += Math.max(group.yes, group.n - group.yes)
   return decided / n >= PURITY ? decided / n : undefined

@@ -7,7 +7,9 @@ const GENERIC = /^(y|target|label|class|outcome|output|response|column_?\d+|c\d+
 /** `data/adult-train.csv.gz` → `adult`. */
 export function datasetName(path: string): string {
   const file = path.split(/[\\/]/).at(-1) as string
-  const stem = file.replace(/\.(gz|zst)$/i, '').replace(/\.(csv|tsv|txt|data|parquet|pq|json|ndjson|jsonl)$/i, '')
+  const stem = file
+    .replace(/\.(gz|zst)$/i, '')
+    .replace(/\.(csv|tsv|txt|data|parquet|pq|json|ndjson|jsonl)$/i, '')
   return plainName(stem.replace(EMPTY_TAILS, '') || stem, 'data')
 }
 
@@ -34,7 +36,10 @@ const RESERVED = new Set(
 
 /** A constant for a name: `house-prices` → `housePrices`; `suffix` is added where the word is taken. */
 export function constantName(name: string, suffix: string, taken: ReadonlySet<string> = new Set()): string {
-  const word = name.replace(/[-_]+([A-Za-z0-9])?/g, (_, next: string | undefined) => next?.toUpperCase() ?? '')
+  const word = name.replace(
+    /[-_]+([A-Za-z0-9])?/g,
+    (_, next: string | undefined) => next?.toUpperCase() ?? '',
+  )
   const start = word === '' ? 'the' : word[0].toLowerCase() + word.slice(1)
   return RESERVED.has(start) || taken.has(start) ? `${start}${suffix}` : start
 }

@@ -1,6 +1,7 @@
 /** Everything that `millrace init` guesses from a look at files, each with its reason. Pure. */
-import type { DatasetDef } from '../../define/types.ts'
+
 import type { Inspection } from '../../data/index.ts'
+import type { DatasetDef } from '../../define/types.ts'
 import { guessLeftOut, type LeftOut } from './left-out.ts'
 import { datasetName, modelName, plainName } from './names.ts'
 import { guessTarget, type TargetGuess, type TargetWishes } from './target.ts'
@@ -58,7 +59,9 @@ export function guessProject(
 /** What must be said for the file to be read as it was looked at; the rest is found again by itself. */
 function neededRead({ format, read }: Pick<Inspection, 'format' | 'read'>): Partial<DatasetDef['read']> {
   return {
-    ...(format === 'csv' && read.delimiter !== undefined && read.delimiter !== ',' ? { delimiter: read.delimiter } : {}),
+    ...(format === 'csv' && read.delimiter !== undefined && read.delimiter !== ','
+      ? { delimiter: read.delimiter }
+      : {}),
     ...(read.missing.length > 0 ? { missing: read.missing } : {}),
   }
 }

@@ -6,7 +6,10 @@ import type { InspectedColumn } from '../../data/index.ts'
 export type Row = Readonly<Record<string, unknown>>
 
 /** Which facts of a column the guesses look at. */
-export type ColumnFacts = Pick<InspectedColumn, 'name' | 'type' | 'nulls' | 'distinct' | 'min' | 'max' | 'examples'>
+export type ColumnFacts = Pick<
+  InspectedColumn,
+  'name' | 'type' | 'nulls' | 'distinct' | 'min' | 'max' | 'examples'
+>
 
 export interface TargetGuess {
   column: string
@@ -55,14 +58,24 @@ export function guessTarget(
   return describe(best.column, rows, wishes, best.why)
 }
 
-export function columnNamed<C extends { name: string }>(columns: readonly C[], name: string, option: string): C {
+export function columnNamed<C extends { name: string }>(
+  columns: readonly C[],
+  name: string,
+  option: string,
+): C {
   const found = columns.find((c) => c.name === name)
   if (found) return found
-  throw new MillraceError('MR_CLI_TARGET_UNKNOWN', { option, column: name, known: columns.map((c) => c.name) })
+  throw new MillraceError('MR_CLI_TARGET_UNKNOWN', {
+    option,
+    column: name,
+    known: columns.map((c) => c.name),
+  })
 }
 
 /** Columns that a model could predict, likeliest first, with the reason. */
-export function rankTargets(columns: readonly ColumnFacts[]): { column: ColumnFacts; score: number; why: string }[] {
+export function rankTargets(
+  columns: readonly ColumnFacts[],
+): { column: ColumnFacts; score: number; why: string }[] {
   return columns
     .map((column, i) => ({ column, ...scoreOf(column, i === columns.length - 1) }))
     .filter(({ score }) => score > 0)
@@ -104,8 +117,10 @@ function describe(column: ColumnFacts, rows: readonly Row[], wishes: TargetWishe
   if (column.type === 'bool' && wishes.positive === undefined)
     return { column: name, task, share: shareOf(rows, name, true), why }
   const values = valuesOf(rows, column)
-  const positive = wishes.positive === undefined ? guessPositive(values) : namedValue(column, values, wishes.positive)
-  if (typeof positive.value === 'boolean') return { column: name, task, share: shareOf(rows, name, true), why }
+  const positive =
+    wishes.positive === undefined ? guessPositive(values) : namedValue(column, values, wishes.positive)
+  if (typeof positive.value === 'boolean')
+    return { column: name, task, share: shareOf(rows, name, true), why }
   return {
     column: name,
     task,
@@ -152,11 +167,18 @@ function guessPositive(values: { value: Value; n: number }[]): { value: Value; w
   if (yes.length === 1) return { value: yes[0].value, why: 'it reads like a yes' }
   const no = spelt(NO_WORDS)
   if (no.length === 1 && values.length === 2)
-    return { value: (values.find((v) => v !== no[0]) as { value: Value }).value, why: 'the other reads like a no' }
+    return {
+      value: (values.find((v) => v !== no[0]) as { value: Value }).value,
+      why: 'the other reads like a no',
+    }
   return { value: (values.at(-1) as { value: Value }).value, why: 'it is the rarer one' }
 }
 
-function namedValue(column: ColumnFacts, values: { value: Value }[], wanted: string): { value: Value; why: string } {
+function namedValue(
+  column: ColumnFacts,
+  values: { value: Value }[],
+  wanted: string,
+): { value: Value; why: string } {
   const found = values.find(({ value }) => String(value) === wanted.trim())
   if (found) return { value: found.value, why: 'you chose it' }
   throw new MillraceError('MR_CLI_POSITIVE', {
@@ -168,5 +190,7 @@ function namedValue(column: ColumnFacts, values: { value: Value }[], wanted: str
 
 function shareOf(rows: readonly Row[], column: string, positive: Value): number | undefined {
   const known = rows.filter((row) => row[column] !== null && row[column] !== undefined)
-  return known.length === 0 ? undefined : known.filter((row) => row[column] === positive).length / known.length
+  return known.length === 0
+    ? undefined
+    : known.filter((row) => row[column] === positive).length / known.length
 }

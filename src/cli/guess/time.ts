@@ -16,7 +16,8 @@ export type SplitGuess =
 
 /** Times that something was born or ends say little of when the row was written. */
 const OTHER_TIMES = /birth|born|dob|expir|end|until|due/i
-const ROW_TIMES = /^(date|time|timestamp|datetime|ts|at|day|when)$|(_|^)(date|time|timestamp|at|ts)$|created|occurred|event/i
+const ROW_TIMES =
+  /^(date|time|timestamp|datetime|ts|at|day|when)$|(_|^)(date|time|timestamp|at|ts)$|created|occurred|event/i
 /** Days of a time column below which it does not order anything. */
 const DAYS_MIN = 4
 
@@ -31,13 +32,19 @@ export function guessTime(
   if (wish === 'none') return undefined
   if (wish !== undefined) {
     const column = columnNamed(columns, wish, '--time')
-    if (!timeColumns.includes(wish)) throw new MillraceError('MR_CLI_TIME', { column: wish, known: [...timeColumns] })
+    if (!timeColumns.includes(wish))
+      throw new MillraceError('MR_CLI_TIME', { column: wish, known: [...timeColumns] })
     return { ...spanOf(column), why: 'you chose it' }
   }
   const usable = columns.filter((c) => timeColumns.includes(c.name) && !OTHER_TIMES.test(c.name) && isLong(c))
   const named = usable.find((c) => ROW_TIMES.test(c.name))
   const best = named ?? usable[0]
-  return best && { ...spanOf(best), why: named ? 'its name and values say so' : 'it is the first time without gaps' }
+  return (
+    best && {
+      ...spanOf(best),
+      why: named ? 'its name and values say so' : 'it is the first time without gaps',
+    }
+  )
 }
 
 function isLong(column: ColumnFacts): boolean {

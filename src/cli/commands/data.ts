@@ -1,0 +1,299 @@
+/** `millrace data …`: versions of data, their history and their health. */
+import type { QuarantineRows } from '../../api/contract.ts'
+import { MillraceError } from '../../core/errors.ts'
+import {
+  type DatasetDiff,
+  datasetNames,
+  diff,
+  findFiles,
+  log,
+  readQuarantine,
+  repair,
+  resolveVersion,
+  show,
+  verify,
+} from '../../data/index.ts'
+import { datasetDef, type Runtime } from '../../loop/runtime.ts'
+import type { Answer, Cli } from '../cli.ts'
+import { EXIT } from '../exit.ts'
+import { bytes, count, day, figure, findingLine, minute, orDash, plural, rowsText, short } from '../format.ts'
+import { countOption, textOption, windowOf } from '../options.ts'
+import type { Options } from '../program.ts'
+import { importStep } from '../steps.ts'
+import { pairs, table } from '../table.ts'
+
+export async function dataImport(cli: Cli, [name]: readonly unknown[], options: Options): Promise<Answer> {
+  const rt = await cli.open()
+  const datasets = name === undefined ? rt.project.datasets : [datasetDef(rt, name as string)]
+  const files = options.file as unknown as string[] | undefined
+  const request = {
+    files,
+    select: windowOption(options, 'select'),
+    period: windowOption(options, 'period'),
+    message: textOption(options, 'message'),
+  }
+  if (options.dryRun === true) return await plannedImport(cli, rt, datasets, files)
+  cli.meter.expect(datasets.length)
+  const done = []
+  for (const { name: dataset } of datasets) {
+    const { digest, known, version } = await importStep(cli, rt, { dataset, ...request })
+    done.push({
+      dataset,
+      version: digest,
+      known,
+      rows: version.rows,
+      rowsQuarantined: version.rowsQuarantined,
+      findings: version.findings,
+    })
+  }
+  return { value: { event: 'done', datasets: done } }
+}
+
+function windowOption(options: Options, name: string) {
+  const text = textOption(options, name)
+  return text === undefined ? undefined : windowOf(`--${name}`, text)
+}
+
+async function plannedImport(
+  cli: Cli,
+  rt: Runtime,
+  datasets: readonly { name: string; source: string[] }[],
+  given: string[] | undefined,
+): Promise<Answer> {
+  const found = await Promise.all(
+    datasets.map(async ({ name, source }) => {
+      const files = await findFiles(rt.folder, given ?? source)
+      if (files.length === 0)
+        throw new MillraceError('MR_DATA_NO_FILES', {
+          dataset: name,
+          folder: rt.folder,
+          tried: given ?? source,
+        })
+      return { dataset: name, files }
+    }),
+  )
+  return {
+    value: { dryRun: true, imports: found },
+    lines: [
+      cli.paint.dim('  Nothing is changed; this is what would happen:'),
+      ...found.flatMap(({ dataset, files }) => [
+        `  · import into ${dataset}, unless it was imported before:`,
+        ...files.map((file) => `      ${file}`),
+      ]),
+    ],
+  }
+}
+
+export async function dataLog(cli: Cli, [name]: readonly unknown[], options: Options): Promise<Answer> {
+  const limit = countOption(options, 'limit', 20)
+  const { store } = await cli.open()
+  const dataset = name as string
+  await resolveVersion(store, dataset)
+  const rows = await log(store, dataset, limit)
+  const lines = table(
+    ['version', 'at', 'rows', 'added', 'put aside', 'parts', 'new', 'message'],
+    rows.map((r) => [
+      short(r.digest),
+      minute(r.at),
+      count(r.rows),
+      plus(r.rowsAdded),
+      count(r.rowsQuarantined),
+      count(r.parts),
+      count(r.partsNew),
+      r.message,
+    ]),
+    { right: ['rows', 'added', 'put aside', 'parts', 'new'], width: cli.width, paint: cli.paint },
+  )
+  return { value: rows, lines: ['', ...lines, ''] }
+}
+
+const plus = (n: number): string => (n > 0 ? `+${count(n)}` : count(n))
+
+export async function dataShow(cli: Cli, [name]: readonly unknown[]): Promise<Answer> {
+  const { store } = await cli.open()
+  const page = await show(store, name as string)
+  const { paint, width } = cli
+  const columns = page.columns.map(({ name: column, type, profile, parent }) => [
+    column,
+    type,
+    profile.nulls > 0 ? count(profile.nulls) : '–',
+    count(Math.round(profile.distinctApprox)),
+    ...(['min', 'max'] as const).map((end) => endText(profile[end], type)),
+    orDash(profile.mean),
+    parent === undefined ? '–' : orDash(parent.psi),
+  ])
+  return {
+    value: page,
+    lines: [
+      '',
+      `  ${paint.bold(`${page.dataset} ${short(page.digest)}`)}  ${rowsText(page.rows)} in ${plural(page.parts.length, 'part')}, ${bytes(page.parts.reduce((n, p) => n + p.bytes, 0))}, imported ${minute(page.createdAt)} UTC${page.rowsQuarantined > 0 ? `; ${count(page.rowsQuarantined)} put aside` : ''}`,
+      '',
+      ...table(['column', 'type', 'missing', 'values', 'from', 'to', 'mean', 'moved (psi)'], columns, {
+        right: ['missing', 'values', 'mean', 'moved (psi)'],
+        width,
+        paint,
+      }),
+      ...(page.findings.length > 0 ? [''] : []),
+      ...page.findings.map((f) => `  ${findingLine(f, paint)}`),
+      '',
+    ],
+  }
+}
+
+const VALUE_CHARS = 24
+
+function endText(value: number | string | undefined, type: string): string {
+  if (value === undefined) return '–'
+  if (typeof value === 'string')
+    return value.length > VALUE_CHARS ? `${value.slice(0, VALUE_CHARS - 1)}…` : value
+  if (type === 'time') return minute(value)
+  if (type === 'date') return day(value)
+  return Number.isInteger(value) ? count(value) : figure(value)
+}
+
+export async function dataDiff(cli: Cli, [from, to]: readonly unknown[]): Promise<Answer> {
+  const rt = await cli.open()
+  const a = await resolveVersion(rt.store, from as string)
+  const b = await resolveVersion(rt.store, (to as string | undefined) ?? a.version.dataset)
+  const found = await diff(rt.store, await rt.query(), a.digest, b.digest, {
+    sampleRows: 0,
+    signal: cli.signal,
+  })
+  const { sample: _, ...rest } = found
+  return { value: rest, lines: diffLines(cli, found) }
+}
+
+function diffLines(cli: Cli, d: DatasetDiff): string[] {
+  const { paint } = cli
+  const moved = d.columns
+    .filter((c) => (c.psi ?? 0) > 0 || c.nullsFrom !== c.nullsTo)
+    .toSorted((x, y) => (y.psi ?? 0) - (x.psi ?? 0))
+    .map((c) => [
+      c.column,
+      orDash(c.psi),
+      orDash(c.meanFrom),
+      orDash(c.meanTo),
+      count(c.nullsFrom),
+      count(c.nullsTo),
+    ])
+  const { added, removed, changed } = d.schema
+  const facts: [string, string][] = [
+    ['rows', `${paint.good(`+${count(d.rowsAdded)}`)}  ${paint.bad(`−${count(d.rowsRemoved)}`)}`],
+    [
+      'parts',
+      `${plural(d.partsAdded.length, 'part')} new, ${count(d.partsRemoved.length)} gone, ${count(d.partsSame)} the same`,
+    ],
+  ]
+  for (const [what, names] of [
+    ['columns new', added],
+    ['columns gone', removed],
+    ['columns changed', changed],
+  ] as const)
+    if (names.length > 0) facts.push([what, names.join(', ')])
+  return [
+    '',
+    `  ${paint.bold(`${short(d.from)} → ${short(d.to)}`)}`,
+    '',
+    ...pairs(facts, paint),
+    ...(moved.length > 0 ? [''] : []),
+    ...table(['column', 'moved (psi)', 'mean before', 'mean now', 'missing before', 'missing now'], moved, {
+      right: ['moved (psi)', 'mean before', 'mean now', 'missing before', 'missing now'],
+      width: cli.width,
+      paint,
+    }),
+    '',
+  ]
+}
+
+export async function dataVerify(cli: Cli, [name]: readonly unknown[]): Promise<Answer> {
+  const { store } = await cli.open()
+  const names = name === undefined ? await datasetNames(store) : [name as string]
+  const all = []
+  for (const [i, dataset] of names.entries()) {
+    cli.meter.begin(`Verify ${dataset}`)
+    cli.meter.update(i / names.length, '')
+    all.push({ name: dataset, ...(await verify(store, dataset)) })
+    cli.meter.end()
+  }
+  const bad = all.flatMap((v) => v.bad)
+  const lines = all.flatMap((v) => verifiedLines(cli, v))
+  return {
+    value: all,
+    lines: lines.length > 0 ? lines : ['  Nothing was imported yet.'],
+    exit: bad.length > 0 ? EXIT.refused : EXIT.done,
+  }
+}
+
+function verifiedLines(
+  cli: Cli,
+  { name, objects, bad }: { name: string; objects: number; bad: Awaited<ReturnType<typeof verify>>['bad'] },
+): string[] {
+  const { paint } = cli
+  if (bad.length === 0)
+    return [`  ${paint.good('✓')} ${name}: ${plural(objects, 'part')} hashed again, all whole`]
+  return [
+    `  ${paint.bad('✗')} ${name}: ${count(bad.length)} of ${plural(objects, 'part')} damaged`,
+    ...bad.map((b) => `      ${b.part} (${short(b.digest)}) is ${b.state}`),
+    `    ${paint.dim('fix:')} millrace data repair ${name}`,
+  ]
+}
+
+export async function dataQuarantine(
+  cli: Cli,
+  [name]: readonly unknown[],
+  options: Options,
+): Promise<Answer> {
+  const limit = countOption(options, 'rows', 0, 0, 1000)
+  const rt = await cli.open()
+  const { digest, version } = await resolveVersion(rt.store, name as string)
+  const found = await readQuarantine(rt.store, await rt.query(), digest, { limit, signal: cli.signal })
+  return { value: found, lines: quarantineLines(cli, version.dataset, found) }
+}
+
+function quarantineLines(cli: Cli, dataset: string, found: QuarantineRows): string[] {
+  const { paint, width } = cli
+  if (found.total === 0) return [`  ${paint.good('✓')} ${dataset}: no row was put aside`]
+  const reasons = Object.entries(found.byReason).map(([reason, n]) => [reason, count(n)])
+  const rows = found.rows.map((r) => [
+    ...r.values.map((v) => (v === null ? '–' : String(v))),
+    r.reasons.join('; '),
+  ])
+  return [
+    '',
+    `  ${paint.bold(`${dataset}: ${rowsText(found.total)} put aside`)}`,
+    '',
+    ...table(['reason', 'rows'], reasons, { right: ['rows'], paint }),
+    ...(rows.length > 0 ? [''] : []),
+    ...table([...found.columns, 'reasons'], rows, { width, paint }),
+    '',
+  ]
+}
+
+export async function dataRepair(cli: Cli, [name]: readonly unknown[], options: Options): Promise<Answer> {
+  const { store } = await cli.open()
+  const dataset = name as string
+  if (options.dryRun === true) {
+    const { bad, objects } = await verify(store, dataset)
+    const lines = bad.map((b) => `  · make ${b.part} (${short(b.digest)}, ${b.state}) again from its source`)
+    return {
+      value: { dryRun: true, objects, bad },
+      lines: bad.length > 0 ? lines : [`  ${cli.paint.good('✓')} all ${plural(objects, 'part')} are whole`],
+    }
+  }
+  cli.meter.begin(`Repair ${dataset}`)
+  cli.meter.update(0, 'hashing every part')
+  const result = await repair(store, dataset, { signal: cli.signal })
+  cli.meter.end()
+  const { repaired, left } = result
+  const { paint } = cli
+  return {
+    value: result,
+    lines: [
+      repaired.length === 0 && left.length === 0
+        ? `  ${paint.good('✓')} every part is whole; nothing to repair`
+        : `  ${paint.good('✓')} ${plural(repaired.length, 'part')} made again, with the same bytes`,
+      ...left.map((b) => `  ${paint.bad('✗')} ${b.part} (${short(b.digest)}) is still ${b.state}`),
+    ],
+    exit: left.length > 0 ? EXIT.refused : EXIT.done,
+  }
+}

@@ -1,0 +1,190 @@
+/** `millrace plan`: everything that is inferred, printed before anything is done. */
+import type { TimeWindow } from '../../core/records.ts'
+import type { GateDef, ModelDef } from '../../define/types.ts'
+import { format } from '../../expr/format.ts'
+import { datasetDef, modelDef, type Runtime } from '../../loop/runtime.ts'
+import { featuresFor } from '../../train/infer-features.ts'
+import { type PrepareParams, prepareSpec, spanOf } from '../../train/specs.ts'
+import { planSplit, type SplitPlan } from '../../train/split.ts'
+import type { Answer, Cli } from '../cli.ts'
+import { count, day, duration, percent, plural, rowsText, share, short } from '../format.ts'
+import type { Options } from '../program.ts'
+import { type KnownDataset, knownDataset } from '../schemas.ts'
+import { pairs } from '../table.ts'
+
+interface PlannedModel {
+  model: string
+  from: string
+  target: string
+  task: string
+  features: { name: string; expression: string; type: string }[]
+  inferred: boolean
+  notes: string[]
+  each: ModelDef['each'] | null
+  trainer: ModelDef['trainer']
+  split: SplitPlan
+  gates: string[]
+  objectives: string[]
+  release: ModelDef['release']
+  watch: ModelDef['watch']
+}
+
+export async function plan(
+  cli: Cli,
+  [name]: readonly (unknown | undefined)[],
+  _options: Options,
+): Promise<Answer> {
+  const rt = await cli.open()
+  const models = name === undefined ? rt.project.models : [modelDef(rt, name as string)]
+  const wanted = new Set(models.map((m) => m.from))
+  const defs =
+    name === undefined ? rt.project.datasets : rt.project.datasets.filter((d) => wanted.has(d.name))
+  const datasets = new Map<string, KnownDataset>()
+  for (const def of defs) {
+    cli.meter.begin(`Looking at ${def.name}`)
+    cli.meter.update(0, '')
+    datasets.set(def.name, await knownDataset(rt, def, cli.signal))
+    cli.meter.end()
+  }
+  const planned = models.map((def) => planModel(rt, def, datasets.get(def.from) as KnownDataset))
+  return {
+    value: {
+      dryRun: true,
+      project: rt.project.name,
+      datasets: [...datasets.values()].map(({ def, digest, version, files }) => ({
+        dataset: def.name,
+        files,
+        version: digest ?? null,
+        rows: version.rows,
+        time: def.time ?? null,
+        columns: version.schema.columns,
+        exclude: def.exclude,
+        checks: def.checks,
+      })),
+      models: planned,
+    },
+    lines: [
+      '',
+      ...[...datasets.values()].flatMap((d) => datasetLines(cli, d)),
+      ...planned.flatMap((m) => modelLines(cli, m)),
+      `  ${cli.paint.dim('Nothing was done. To do it: millrace up, or millrace run once.')}`,
+      '',
+    ],
+  }
+}
+
+function planModel(rt: Runtime, def: ModelDef, { digest, version }: KnownDataset): PlannedModel {
+  const dataset = datasetDef(rt, def.from)
+  const split = planSplit(def.split, dataset.time, spanOf(version, dataset.time))
+  const spec = prepareSpec(def, dataset, digest ?? `sha256:${'0'.repeat(64)}`, split)
+  const { plan: features, notes, inferred } = featuresFor(spec.params as unknown as PrepareParams, version)
+  return {
+    model: def.name,
+    from: def.from,
+    target: format(def.target),
+    task: taskText(def),
+    features: features.features.map((f) => ({ name: f.name, expression: format(f.expr), type: f.type })),
+    inferred,
+    notes,
+    each: def.each ?? null,
+    trainer: def.trainer,
+    split,
+    gates: def.gates.map(gateText),
+    objectives: def.objectives.map(
+      (o) =>
+        `${o.name}: ${o.goal} ${o.metric}${o.limit === undefined ? '' : ` ${o.limit}`}${o.owner ? ` (${o.owner})` : ''}`,
+    ),
+    release: def.release,
+    watch: def.watch,
+  }
+}
+
+function taskText({ task, target }: ModelDef): string {
+  if (task !== 'auto') return task
+  return target.op === 'col'
+    ? 'decided by its values: binary when there are two, else regression'
+    : 'binary, as the target is a question'
+}
+
+function gateText(gate: GateDef): string {
+  const { kind, ...rest } = gate
+  const limits = Object.entries(rest).filter(([, value]) => value !== undefined && value !== 'auto')
+  return `${kind}${limits.length === 0 ? '' : ` (${limits.map(([name, value]) => `${name} ${value}`).join(', ')})`}`
+}
+
+function datasetLines(cli: Cli, { def, digest, version, files }: KnownDataset): string[] {
+  const { paint } = cli
+  const state =
+    digest === undefined
+      ? `not imported yet; ${plural(files.length, 'file')} found`
+      : `version ${short(digest)}`
+  const facts: [string, string | string[]][] = [
+    ['rows', `${count(version.rows)} × ${plural(version.schema.columns.length, 'column')}; ${state}`],
+    ['source', def.source.join(', ')],
+    ['time', def.time ?? 'none'],
+    [
+      'checks',
+      def.checks.length === 0
+        ? 'none'
+        : def.checks.map(
+            (c) => `${c.name}${c.atLeast < 1 ? ` for ${percent(c.atLeast)}` : ''}: else ${c.onFail}`,
+          ),
+    ],
+  ]
+  if (def.exclude.length > 0) facts.push(['left out', def.exclude.join(', ')])
+  return [`  ${paint.bold(`dataset ${def.name}`)}`, '', ...pairs(facts, paint).map((line) => `  ${line}`), '']
+}
+
+function modelLines(cli: Cli, m: PlannedModel): string[] {
+  const { paint } = cli
+  const facts: [string, string | string[]][] = [
+    ['target', m.target],
+    ['task', m.task],
+    [
+      m.inferred ? 'features (inferred)' : 'features',
+      m.features.map((f) =>
+        f.name === f.expression ? `${f.name}: ${f.type}` : `${f.name} = ${f.expression}: ${f.type}`,
+      ),
+    ],
+    ['trainer', trainerText(m.trainer)],
+    ['rows', splitText(m.split)],
+    ['gates', m.gates],
+    ['release', releaseText(m.release)],
+    ['watch', watchText(m.watch)],
+  ]
+  if (m.notes.length > 0) facts.splice(3, 0, ['notes', m.notes])
+  if (m.each)
+    facts.splice(3, 0, [
+      'family',
+      `one model for each ${m.each.column} with at least ${rowsText(m.each.rowsMin)}`,
+    ])
+  if (m.objectives.length > 0) facts.push(['objectives', m.objectives])
+  return [`  ${paint.bold(`model ${m.model}`)}`, '', ...pairs(facts, paint).map((line) => `  ${line}`), '']
+}
+
+function trainerText(trainer: ModelDef['trainer']): string {
+  const { kind, ...settings } = trainer
+  return `${kind} (${Object.entries(settings)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ')})`
+}
+
+function splitText({ train, validate, test }: SplitPlan): string[] {
+  const at = (w: TimeWindow | { share: number }) =>
+    'share' in w ? share(w.share) : `${day(w.fromAt)} to ${day(w.toAt - 1)}`
+  const rest = train === null ? 'the rest, spread by row' : at(train)
+  return [`train on ${rest}`, `validate on ${at(validate)}`, `test on ${at(test)}`]
+}
+
+function releaseText({ steps, rowsMin }: ModelDef['release']): string {
+  if (steps.length === 0) return 'all traffic at once when the gates pass'
+  return `shadow, then ${steps.map(percent).join(', ')}, then all; each step needs ${count(rowsMin)} answers with outcomes`
+}
+
+function watchText(watch: ModelDef['watch']): string {
+  const when =
+    watch.retrain.length === 0
+      ? 'never trained again by itself'
+      : `trained again on ${watch.retrain.join(', ')}`
+  return `every ${watch.window}; outcomes complete after ${duration(watch.outcomeDelayMs).replace(/ 0 min$/, '')}; ${when}; ${watch.owner || 'nobody'} is told`
+}

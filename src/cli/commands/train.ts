@@ -1,0 +1,81 @@
+/** `millrace train` and `millrace gate`: a model is made, and judged. */
+import { MillraceError } from '../../core/errors.ts'
+import type { Finding } from '../../core/records.ts'
+import { opens } from '../../core/verdicts.ts'
+import { resolveVersion } from '../../data/index.ts'
+import { gateReport } from '../../loop/release.ts'
+import { modelDef } from '../../loop/runtime.ts'
+import type { Answer, Cli } from '../cli.ts'
+import { EXIT } from '../exit.ts'
+import { count, figure, orDash, sign } from '../format.ts'
+import { textOption } from '../options.ts'
+import type { Options } from '../program.ts'
+import { latestBundle, trainStep } from '../steps.ts'
+import { table } from '../table.ts'
+
+export async function train(cli: Cli, [name]: readonly unknown[], options: Options): Promise<Answer> {
+  if (options.dryRun === true) return await (await import('./plan.ts')).plan(cli, [name as string], {})
+  const rt = await cli.open()
+  const model = modelDef(rt, name as string)
+  const on = textOption(options, 'on')
+  const version = on === undefined ? undefined : (await resolveVersion(rt.store, on)).digest
+  const reason = textOption(options, 'reason') ?? 'asked for on the command line'
+  const { passed, bundle, report, known } = await trainStep(cli, rt, { model: model.name, version, reason })
+  const next = passed ? `millrace release ${model.name}` : `millrace gate ${model.name}`
+  return {
+    value: {
+      event: 'done',
+      model: model.name,
+      version: bundle.version,
+      known,
+      passed,
+      findings: report.findings,
+      next,
+    },
+    lines: ['', `  Next: ${cli.paint.accent(next)}`],
+    exit: passed ? EXIT.done : EXIT.refused,
+  }
+}
+
+export async function gate(cli: Cli, [name]: readonly unknown[]): Promise<Answer> {
+  const rt = await cli.open()
+  const { name: model } = modelDef(rt, name as string)
+  const bundle = await latestBundle(rt, model)
+  if (!bundle) throw new MillraceError('MR_API_NOT_TRAINED', { model })
+  const { findings } = await gateReport(rt, bundle)
+  const passed = opens(findings)
+  const { paint } = cli
+  const verdict = passed ? paint.good('open: it may be released') : paint.bad('closed: it is not released')
+  return {
+    value: { model, version: bundle.version, passed, findings },
+    lines: [
+      '',
+      `  ${paint.bold(`The gates of ${model} v${bundle.version}`)} are ${verdict}`,
+      '',
+      ...findingTable(cli, findings),
+      '',
+    ],
+    exit: passed ? EXIT.done : EXIT.refused,
+  }
+}
+
+const ORDER: Record<Finding['verdict'], number> = { error: 0, fail: 1, inconclusive: 2, pass: 3 }
+
+/** Findings, worst first. */
+export function findingTable(cli: Cli, findings: readonly Finding[]): string[] {
+  const rows = findings
+    .toSorted((a, b) => ORDER[a.verdict] - ORDER[b.verdict])
+    .map((f) => [
+      sign(f.verdict, cli.paint),
+      `${f.check}${f.slice === undefined ? '' : ` (${f.slice})`}`,
+      orDash(f.value, figure),
+      f.limit || '–',
+      count(f.n),
+      f.message,
+    ])
+  return table(['', 'check', 'value', 'limit', 'rows', 'in words'], rows, {
+    right: ['value', 'rows'],
+    width: cli.width,
+    paint: cli.paint,
+  })
+}

@@ -1,0 +1,72 @@
+/** `millrace why <prediction>`: what went in, what moved the answer, and what the model stands on. */
+import type { Why } from '../../api/contract.ts'
+import { whyView } from '../../api/views/index.ts'
+import type { Answer, Cli } from '../cli.ts'
+import { count, day, figure, findingLine, minute, orDash, percent, rowsText, short } from '../format.ts'
+import { pairs, table } from '../table.ts'
+
+const SHOWN = 15
+
+export async function why(cli: Cli, [id]: readonly unknown[]): Promise<Answer> {
+  const rt = await cli.open()
+  const view = await whyView(rt, id as string)
+  const task = rt.project.models.find((m) => m.name === view.model)?.task
+  return {
+    value: view,
+    lines: linesOf(cli, view, task !== 'regression' && view.output >= 0 && view.output <= 1),
+  }
+}
+
+function linesOf(cli: Cli, view: Why, isShare: boolean): string[] {
+  const { paint } = cli
+  const { explanation, trainedOn, outcome } = view
+  const who = `${view.model}${view.member ? `/${view.member}` : ''} v${view.version}`
+  const answer = isShare ? percent(view.output) : figure(view.output)
+  const span =
+    trainedOn.fromAt === null || trainedOn.toAt === null
+      ? ''
+      : `, ${day(trainedOn.fromAt)} to ${day(trainedOn.toAt - 1)}`
+  const parts = explanation.contributions
+    .slice(0, SHOWN)
+    .map((c) => [c.feature, orDash(c.value), signed(c.contribution)])
+  const rest = explanation.contributions.slice(SHOWN).reduce((sum, c) => sum + c.contribution, 0)
+  if (explanation.contributions.length > SHOWN)
+    parts.push([`${count(explanation.contributions.length - SHOWN)} more`, '', signed(rest)])
+  return [
+    '',
+    `  ${paint.bold(`${who} answered ${answer}`)} on ${minute(view.at)} UTC by the ${view.route} route`,
+    '',
+    ...pairs(
+      [
+        ['asked', Object.entries(view.inputs).map(([name, value]) => `${name} = ${JSON.stringify(value)}`)],
+        [
+          'happened',
+          outcome ? `${figure(outcome.value)}, told on ${minute(outcome.at)} UTC` : 'not known yet',
+        ],
+        [
+          'learnt from',
+          `${trainedOn.dataset} ${short(trainedOn.version)}: ${rowsText(trainedOn.rows)}${span}`,
+        ],
+        ['run', short(view.run)],
+      ],
+      paint,
+    ),
+    '',
+    ...table(
+      ['feature', 'value', `adds to the ${explanation.scale}`],
+      [
+        ['where it starts', '', figure(explanation.base)],
+        ...parts,
+        ['together', '', figure(explanation.raw)],
+      ],
+      { right: ['value', `adds to the ${explanation.scale}`], paint },
+    ),
+    '',
+    ...view.gates.filter((f) => f.slice === undefined).map((f) => `  ${findingLine(f, paint)}`),
+    '',
+  ]
+}
+
+function signed(x: number): string {
+  return `${x < 0 ? '−' : '+'}${figure(Math.abs(x))}`
+}
