@@ -61,14 +61,14 @@ function drawnWindow(truth: Truth, rng: Rng): WindowAccumulator {
   return window
 }
 
-test('over 200 half years of calm weeks, with 12 columns and 30 members, at most the promised share has any alarm', () => {
+test('over 200 runs of 16 calm weeks, with 12 columns and 30 members, at most the promised share has any alarm', () => {
   const alpha = 0.05
   let years = 0
   for (let seed = 1; seed <= 200; seed++) {
     const rng = seededRng(seed)
     let fdr = openLord(alpha)
     let alarms = 0
-    for (let week = 0; week < 26; week++) {
+    for (let week = 0; week < 16; week++) {
       const rows = [250, 6_300, 50_000][week % 3]
       const calm = { rows, sway: 0.1, rate: 0.21 * (1 + 0.02 * rng.normal()), members: 30 }
       const judged = judgeWindow(drawnWindow(calm, rng), REFERENCE, CARD, fdr, 'late')
@@ -247,6 +247,8 @@ test('the band that is expected of a window narrows with its outcomes and holds 
 /** A week of a model that always promises 0.21, with 10 members, whose days share a sway of their rate. */
 function swayingWeek(rng: Rng, sway: number, level: number): WindowAccumulator {
   const window = new WindowAccumulator(WEEK, REFERENCE)
+  // The bootstrap of the report is not what is looked at here.
+  window.total.metrics = () => ({})
   for (let day = 0; day < 7; day++) {
     const rate = level * Math.exp(sway * rng.normal() - sway ** 2 / 2)
     for (let i = 0; i < 400; i++) {
