@@ -16,7 +16,7 @@ import type { ModelDef } from '../define/types.ts'
 import { type LoadedModel, loadModel } from '../model/load.ts'
 import { ReleaseEvidence } from '../release/evidence.ts'
 import { candidateRoute, liveRoute, nextStep } from '../release/machine.ts'
-import { type CurrentRelease, currentRelease, recordRelease } from '../release/record.ts'
+import { type CurrentRelease, currentRelease, recordRelease, releaseHistory } from '../release/record.ts'
 import type { LogPosition } from '../store/ports.ts'
 import { type Reference, WindowAccumulator } from '../watch/accumulator.ts'
 import { type AlertPlan, planAlerts } from '../watch/alerts.ts'
@@ -148,7 +148,6 @@ class ModelWatcher {
 
   async #follow(current: CurrentRelease | undefined): Promise<void> {
     this.#current = current
-    this.#live = undefined
     const candidate = current && candidateRoute(current.release)
     const live = current && liveRoute(current.release)
     if (
@@ -194,7 +193,9 @@ class ModelWatcher {
   }
 
   async #openWindow(at: number, begun: OpenWindow['begun']): Promise<OpenWindow | undefined> {
-    const live = await this.#liveModel()
+    const window = windowAt(this.model.watch.window, at)
+    if (this.#seenTooLate(window, at)) return undefined
+    const live = await this.#liveModel(at)
     if (!live) return undefined
     const { version: parent, features } = live.parent
     const reference: Reference = {
@@ -204,8 +205,6 @@ class ModelWatcher {
       featureInfo: parent.featureInfo,
       scores: parent.card.scores,
     }
-    const window = windowAt(this.model.watch.window, at)
-    if (this.#seenTooLate(window, at)) return undefined
     const open = {
       accumulator: new WindowAccumulator(window, reference),
       reference,
@@ -222,8 +221,11 @@ class ModelWatcher {
     return isFirst && at - window.fromAt > (window.toAt - window.fromAt) / 7
   }
 
-  async #liveModel() {
-    const route = this.#current && liveRoute(this.#current.release)
+  /** What was live at an instant, not what is live when the log is read: a window that is rebuilt after a restart gets the reference it had. */
+  async #liveModel(at: number) {
+    const history = await releaseHistory(this.#rt.store, this.model.name)
+    const release = history.find((past) => past.release.at <= at)?.release ?? this.#current?.release
+    const route = release && liveRoute(release)
     if (!route) return undefined
     if (this.#live?.bundle !== route.bundle)
       this.#live = {
