@@ -1,13 +1,15 @@
 /**
  * Past flights as live traffic: each airport asks for its departures day by day, in the order of time, over real HTTP; what really happened follows a
- * day later as feedback, joined by id. Ids are the row numbers of the file, so the logs say where to go on after a crash.
+ * day later as feedback, joined by id. Ids are the row numbers of the file, so the logs say where to go on after a crash: on the newest day that was asked
+ * about, since a day begins only when everything that follows from the one before is done.
  */
+import { appendFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { type Runtime, raw, sql } from 'millrace/runtime'
 
 const DAY = 86_400_000
 /** Requests under way at once: enough to share the log's wait for the disk, few enough not to be refused. */
-const CONCURRENCY = 24
+const CONCURRENCY = 64
 /** Rows of one request. */
 const ROWS_MAX = 1000
 
@@ -19,6 +21,8 @@ export interface ReplayOptions {
   toAt: number
   /** Share of flights that are replayed, spread evenly; 1 is all. */
   share: number
+  /** File to which the id of each flight is appended as soon as its answer is here, and `<id> known` when its outcome was taken. */
+  answered?: string
   signal: AbortSignal
 }
 
@@ -47,6 +51,8 @@ export class Replay {
   readonly #known: Logged
   readonly total: number
   readonly finished: boolean
+  /** Beginning of the day on which to go on; the end of the replay when it is finished. */
+  readonly resumeAt: number
 
   private constructor(
     rt: Runtime,
@@ -59,23 +65,24 @@ export class Replay {
     this.#known = done.known
     this.total = done.total
     this.finished = done.known.count >= done.total
+    this.resumeAt = this.finished ? options.toAt : Math.max(options.fromAt, done.predicted.newestAt)
   }
 
   static async open(rt: Runtime, options: ReplayOptions): Promise<Replay> {
-    const query = await rt.query()
-    const [row] = await query.rows<{ n: number }>(
-      sql`select count(*) as n from (${flightsBetween(options, options.fromAt, options.toAt)})`,
-      options.signal,
-    )
-    const [predicted, known] = await Promise.all([loggedIn(rt, 'predictions'), loggedIn(rt, 'outcomes')])
-    return new Replay(rt, options, { predicted, known, total: Number(row.n) })
+    const [total, predicted, known] = await Promise.all([
+      countFlights(rt, options, options.fromAt, options.toAt),
+      loggedIn(rt, 'predictions'),
+      loggedIn(rt, 'outcomes'),
+    ])
+    return new Replay(rt, options, { predicted, known, total })
   }
 
   /** Replays what is not in the logs yet. Yields after each day with everything durable. */
   async *days(): AsyncIterable<ReplayDay> {
-    let sent = 0
-    let yesterday: Flights | undefined
-    for (let at = this.#options.fromAt; at < this.#options.toAt; at += DAY) {
+    const { fromAt } = this.#options
+    let sent = await countFlights(this.#rt, this.#options, fromAt, this.resumeAt)
+    let yesterday = this.resumeAt > fromAt ? await this.#read(this.resumeAt - DAY, this.resumeAt) : undefined
+    for (let at = this.resumeAt; at < this.#options.toAt; at += DAY) {
       const flights = await this.#read(at, at + DAY)
       sent += flights.numbers.length
       await this.#predict(flights)
@@ -114,20 +121,28 @@ export class Replay {
     }
     const requests = [...byOrigin.values()]
       .flatMap((rows) => chunks(rows, ROWS_MAX))
-      .map((rows) => () => this.#post(`/predict/${this.#options.model}`, predictBody(flights, rows)))
+      .map((rows) => async () => {
+        const body = predictBody(flights, rows)
+        await this.#post(`/predict/${this.#options.model}`, body)
+        this.#note(body.ids)
+      })
     await inParallel(requests, CONCURRENCY)
   }
 
   async #feedBack(flights: Flights): Promise<void> {
     const rows = Array.from(flights.numbers.keys()).filter((i) => !this.#known.has(flights.numbers[i]))
-    const requests = chunks(rows, 20_000).map(
-      (part) => () =>
-        this.#post(
-          `/v2/models/${this.#options.model}/feedback`,
-          part.map((i) => ({ id: idOf(flights.numbers[i]), value: flights.delay[i] > 15 ? 1 : 0 })),
-        ),
-    )
-    for (const send of requests) await send()
+    for (const part of chunks(rows, 20_000)) {
+      const outcomes = part.map((i) => ({
+        id: idOf(flights.numbers[i]),
+        value: flights.delay[i] > 15 ? 1 : 0,
+      }))
+      await this.#post(`/v2/models/${this.#options.model}/feedback`, outcomes)
+      this.#note(outcomes.map(({ id }) => `${id} known`))
+    }
+  }
+
+  #note(lines: string[]): void {
+    if (this.#options.answered) appendFileSync(this.#options.answered, `${lines.join('\n')}\n`)
   }
 
   #post(path: string, body: unknown): Promise<void> {
@@ -158,6 +173,20 @@ export class Replay {
       call.end(bytes)
     })
   }
+}
+
+async function countFlights(
+  rt: Runtime,
+  options: ReplayOptions,
+  fromAt: number,
+  toAt: number,
+): Promise<number> {
+  const query = await rt.query()
+  const [row] = await query.rows<{ n: number }>(
+    sql`select count(*) as n from (${flightsBetween(options, fromAt, toAt)})`,
+    options.signal,
+  )
+  return Number(row.n)
 }
 
 function flightsBetween(
@@ -192,17 +221,23 @@ function idOf(number: number): string {
 
 interface Logged {
   count: number
+  /** When the newest of them was written, in business time; 0 when there are none. */
+  newestAt: number
   has(number: number): boolean
 }
 
 /** Row numbers whose ids are in a log stream. */
 async function loggedIn(rt: Runtime, stream: 'predictions' | 'outcomes'): Promise<Logged> {
   const seen = new Set<number>()
+  let newestAt = 0
   for await (const { records } of rt.store.log.read(stream)) {
-    for (const record of records)
+    for (const record of records) {
+      const before = seen.size
       for (const [, number] of record.matchAll(/"flight-(\d+)"/g)) seen.add(Number(number))
+      if (seen.size > before) newestAt = Math.max(newestAt, Number(/"at":(\d+)/.exec(record)?.[1] ?? 0))
+    }
   }
-  return { count: seen.size, has: (number) => seen.has(number) }
+  return { count: seen.size, newestAt, has: (number) => seen.has(number) }
 }
 
 function valuesOf(column: unknown): Float64Array {

@@ -5,7 +5,7 @@
  *   npm start              runs the story, then keeps serving
  *   npm start -- --once    ends after the story
  */
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import {
@@ -23,7 +23,6 @@ import {
   trainModel,
   up,
 } from 'millrace/runtime'
-import { flightsFile } from './flights-file.ts'
 import { Replay } from './replay.ts'
 import { Teller } from './teller.ts'
 import { findingLine, share, table } from './words.ts'
@@ -44,6 +43,10 @@ const { values: flags } = parseArgs({
     state: { type: 'string' },
     until: { type: 'string', default: '2001-07-01' },
     share: { type: 'string', default: '1' },
+    /** Folder of another config with a dataset `flights` and a model `late`. */
+    config: { type: 'string' },
+    /** File to which the id of each answered flight is appended. */
+    answered: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 })
@@ -53,8 +56,8 @@ const teller = new Teller({ json: flags.json, steps: 6 })
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(new Error(signal)))
 
-const folder = dirname(fileURLToPath(import.meta.url))
-const { project } = await loadProject(folder)
+const { project, folder } = await loadProject(flags.config ?? dirname(fileURLToPath(import.meta.url)))
+const flightsFile = resolve(folder, project.datasets[0].source[0])
 const clock = steppedClock(APR)
 const rt = await openRuntime({ project, folder, stateDir: flags.state, clock })
 const running = await up(rt, {
