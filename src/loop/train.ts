@@ -64,8 +64,8 @@ export async function trainModel(rt: Runtime, request: TrainRequest): Promise<Tr
   const prepared = prepareRun.record.outputs as unknown as Prepared
   const plan = await rt.store.getRecord<PreparedPlan>(prepared.plan, 'PreparedPlan')
   const parentRun = await run('parent', fitSpec(model, data, prepared))
-  const parent = parentRun.record.outputs.model
-  const members = await fitMembers(rt, model, data, prepared, plan, parent, request)
+  const { model: parent, scores } = parentRun.record.outputs
+  const members = await fitMembers(rt, model, data, prepared, plan, { parent, scores }, request)
   const live = await liveBundle(rt, model.name)
   const gateRun = await run(
     'gate',
@@ -109,10 +109,10 @@ async function fitMembers(
   data: Digest,
   prepared: Prepared,
   plan: PreparedPlan,
-  parent: Digest,
+  base: { parent: Digest; scores: Digest },
   request: TrainRequest,
 ): Promise<Record<string, Digest>> {
-  const specs = plan.members.map(({ key }) => fitSpec(model, data, prepared, { key, parent }))
+  const specs = plan.members.map(({ key }) => fitSpec(model, data, prepared, { key, ...base }))
   const done = new Set<Digest>()
   const outcomes = await rt.jobs.run(specs, {
     signal: request.signal,

@@ -5,13 +5,21 @@
  * trees of its own rows: shrinkage to the parent, so that thin members cannot run away. Calibration is learned on a tenth of the training rows that the trees
  * did not see, and kept only where it lowers the loss on the validation rows.
  */
+import { closeSync, openSync, readSync } from 'node:fs'
 import { assert } from '../core/errors.ts'
 import type { DatasetVersion, Digest, FeatureInfo, ModelVersion } from '../core/records.ts'
 import type { TrainerDef } from '../define/types.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
 import type { FittedFeatures } from '../expr/features.ts'
 import { decodeModel, encodeModel } from '../model/format.ts'
-import { type MatrixFile, type MatrixSlice, openMatrix, type PreparedPlan } from '../model/matrix.ts'
+import {
+  type MatrixFile,
+  type MatrixSlice,
+  openMatrix,
+  type PreparedPlan,
+  type RowRange,
+  rangeOf,
+} from '../model/matrix.ts'
 import { LOSS_OF, metricOf } from '../model/measure.ts'
 import { type Graph, memberGraph, predictColumns, rawColumns } from '../model/predict.ts'
 import { fitIsotonic } from '../stats/isotonic.ts'
@@ -51,8 +59,14 @@ export const fitTask: Task = {
         notes: [...plan.notes],
       }
       const parent = inputs.parent ? await readParent(context, inputs.parent) : undefined
-      const graph = parent ? fitMember(work, parent.graph) : fitParent(work)
-      return { outputs: { model: await writeModel(work, graph, parent) } }
+      if (parent) {
+        const graph = fitMember(work, parent.graph, await context.store.objects.path(inputs.scores))
+        return { outputs: { model: await writeModel(work, graph, parent) } }
+      }
+      const { graph, scores } = fitParent(work)
+      const outputs: Record<string, Digest> = { model: await writeModel(work, graph, undefined) }
+      if (plan.members.length > 0) outputs.scores = await context.store.objects.put(bytesOf(scores))
+      return { outputs }
     } finally {
       matrix.close()
     }
@@ -67,29 +81,34 @@ async function readParent(
   return { graph: decodeModel(await context.store.objects.get(version.graph)), graphDigest: version.graph }
 }
 
-/** The parent, or a model without a family. */
-function fitParent(work: Work): Graph {
+/** The parent, or a model without a family; and its raw score of every training row, which members start from. */
+function fitParent(work: Work): { graph: Graph; scores: Float32Array } {
   const train = work.matrix.slice('train')
   const validate = work.matrix.slice('validate')
   const calibrate = work.plan.task === 'binary' && train.nRows >= CALIBRATION_ROWS_MIN
   const kept = rowsWhere(train.nRows, (i) => !calibrate || i % 10 !== 9)
-  const model = learn(work, train, validate, kept)
-  if (!calibrate) return { model, calibration: null }
-  const heldOut = takeRows(
-    train,
-    rowsWhere(train.nRows, (i) => i % 10 === 9),
-  )
-  return { model, calibration: calibrateOn(work, model, heldOut, validate) }
+  const { model, scores } = learn(work, train, validate, kept)
+  if (!calibrate) return { graph: { model, calibration: null }, scores }
+  const held = rowsWhere(train.nRows, (i) => i % 10 === 9)
+  const heldOut = takeRows(train, held)
+  const raw = rawColumns({ model, calibration: null }, heldOut.columns, heldOut.nRows)
+  for (let i = 0; i < held.length; i++) scores[held[i]] = raw[i]
+  return { graph: { model, calibration: calibrateOn(work, model, heldOut, validate) }, scores }
 }
 
-function learn(work: Work, train: MatrixSlice, validate: MatrixSlice, kept: Int32Array): Graph['model'] {
+/** A model from the rows kept, and its raw scores of them by row of the slice. */
+function learn(
+  work: Work,
+  train: MatrixSlice,
+  validate: MatrixSlice,
+  kept: Int32Array,
+): { model: Graph['model']; scores: Float32Array } {
   const { trainer } = work.params
   if (trainer.kind === 'linear') {
     const { columns, target, nRows } = takeRows(train, kept)
-    return trainLinear(
-      { nRows, columns, target },
-      { loss: work.plan.task === 'binary' ? 'logloss' : 'l2', l2: trainer.l2 },
-    ).model
+    const loss = work.plan.task === 'binary' ? 'logloss' : 'l2'
+    const { model } = trainLinear({ nRows, columns, target }, { loss, l2: trainer.l2 })
+    return { model, scores: new Float32Array(0) }
   }
   const binned = binColumns(train.columns, work.categorical, trainer.bins)
   const valid = { ...validate, binned: binWith(validate.columns, validate.nRows, binned.features) }
@@ -108,15 +127,15 @@ function learn(work: Work, train: MatrixSlice, validate: MatrixSlice, kept: Int3
   )
   if (result.stopped === 'early')
     work.notes.push(`training ended early with ${result.trees} trees: the validation loss no longer fell`)
-  return result.model
+  return { model: result.model, scores: Float32Array.from(result.trainScores) }
 }
 
 /** A member's own trees, on top of the parent's raw score. */
-function fitMember(work: Work, parent: Graph): Graph {
+function fitMember(work: Work, parent: Graph, scoresPath: string): Graph {
   const { trainer, member } = work.params
   assert(trainer.kind === 'gbdt', 'only trees have members of their own')
   const train = work.matrix.slice('train', member)
-  const init = rawColumns(parent, train.columns, train.nRows)
+  const init = readScores(scoresPath, rangeOf(work.matrix.header, 'train', member))
   const binned = binColumns(train.columns, work.categorical, trainer.bins)
   const { model } = trainOnBins(
     { binned: { ...binned, nRows: train.nRows }, target: train.target, init },
@@ -129,6 +148,22 @@ function fitMember(work: Work, parent: Graph): Graph {
     { signal: work.context.signal },
   )
   return { model, calibration: parent.calibration }
+}
+
+/** The parent's raw scores of a member's training rows. */
+function readScores(path: string, { rowStart, rowEnd }: RowRange): Float64Array {
+  const bytes = Buffer.alloc((rowEnd - rowStart) * Float32Array.BYTES_PER_ELEMENT)
+  const file = openSync(path, 'r')
+  try {
+    readSync(file, bytes, 0, bytes.length, rowStart * Float32Array.BYTES_PER_ELEMENT)
+  } finally {
+    closeSync(file)
+  }
+  return Float64Array.from(new Float32Array(bytes.buffer, bytes.byteOffset, rowEnd - rowStart))
+}
+
+function bytesOf(scores: Float32Array): Uint8Array {
+  return new Uint8Array(scores.buffer, scores.byteOffset, scores.byteLength)
 }
 
 function gbdtParamsOf(trainer: Extract<TrainerDef, { kind: 'gbdt' }>, work: Work) {

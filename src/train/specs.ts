@@ -6,7 +6,7 @@ import type { ExprNode } from '../expr/ast.ts'
 import type { SplitPlan } from './split.ts'
 
 export const PREPARE_CODE = 'prepare-3'
-export const FIT_CODE = 'fit-3'
+export const FIT_CODE = 'fit-4'
 
 export interface PrepareParams {
   model: string
@@ -63,12 +63,12 @@ export interface Prepared {
   rows: Digest
 }
 
-/** Trains one model: the parent from all rows, or a member from its own with the parent as the starting point. */
+/** Trains one model: the parent from all rows, or a member from its own with the parent's scores of them as the starting point. */
 export function fitSpec(
   model: ModelDef,
   version: Digest,
   prepared: Prepared,
-  member?: { key: string; parent: Digest },
+  member?: { key: string; parent: Digest; scores: Digest },
 ): RunSpec {
   const params: FitParams = {
     model: model.name,
@@ -77,7 +77,7 @@ export function fitSpec(
     description: model.description,
   }
   const inputs: Record<string, Digest> = { version, ...pick(prepared) }
-  if (member) inputs.parent = member.parent
+  if (member) Object.assign(inputs, { parent: member.parent, scores: member.scores })
   return {
     kind: 'RunSpec',
     task: 'train.fit',
