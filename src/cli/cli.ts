@@ -36,6 +36,8 @@ export class Cli {
   /** Columns of the terminal; without end when piped. */
   readonly width: number
   readonly meter: Meter
+  /** Columns for the titles of steps: `Release survived`. */
+  titleWidth = 22
   readonly #streams: Streams
   #opened: Promise<{ rt: Runtime; loaded: LoadedProject }> | undefined
 
@@ -113,6 +115,9 @@ export class Cli {
   async #open(): Promise<{ rt: Runtime; loaded: LoadedProject }> {
     const loaded = await this.load()
     const { openRuntime } = await import('../loop/runtime.ts')
+    const { datasets, models } = loaded.project
+    const names = [...datasets, ...models].map(({ name }) => name.length)
+    this.titleWidth = Math.max(16, ...names.map((length) => 'Release '.length + length))
     const { state } = this.options
     const rt = await openRuntime({
       project: loaded.project,

@@ -28,7 +28,7 @@ export class Cancelled extends Error {
 export function exitOf(thrown: unknown, isStopped: boolean): number {
   if (isStopped || thrown instanceof Cancelled || isMillraceError(thrown, 'MR_CANCELLED'))
     return EXIT.cancelled
-  if (isMillraceError(thrown, 'MR_CLI_USAGE')) return EXIT.usage
+  if (isMillraceError(thrown, 'MR_CLI_USAGE') || isMillraceError(thrown, 'MR_CLI_VALUE')) return EXIT.usage
   return isMillraceError(thrown, 'MR_LOOP_GATES_CLOSED') ? EXIT.refused : EXIT.failed
 }
 

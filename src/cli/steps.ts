@@ -10,12 +10,10 @@ import type { Cli } from './cli.ts'
 import { count, day, duration, findingLine, measured, metricWords, plural, rowsText } from './format.ts'
 import { pad } from './table.ts'
 
-const TITLE_WIDTH = 22
-
 /** `✓ Import titanic        891 rows in 1 part  0.4 s`. */
 export function stepLine(cli: Cli, mark: string, title: string, text: string, ms?: number): string {
   const time = ms === undefined ? '' : `  ${cli.paint.dim(duration(ms))}`
-  return `  ${mark} ${cli.paint.bold(pad(title, TITLE_WIDTH))}  ${text}${time}`
+  return `  ${mark} ${cli.paint.bold(pad(title, cli.titleWidth))}  ${text}${time}`
 }
 
 export async function importStep(

@@ -277,7 +277,8 @@ export async function dataRepair(cli: Cli, [name]: readonly unknown[], options: 
     const lines = bad.map((b) => `  · make ${b.part} (${short(b.digest)}, ${b.state}) again from its source`)
     return {
       value: { dryRun: true, objects, bad },
-      lines: bad.length > 0 ? lines : [`  ${cli.paint.good('✓')} all ${plural(objects, 'part')} are whole`],
+      lines:
+        bad.length > 0 ? lines : [`  ${cli.paint.good('✓')} every part is whole (${count(objects)} hashed)`],
     }
   }
   cli.meter.begin(`Repair ${dataset}`)

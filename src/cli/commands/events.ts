@@ -32,5 +32,11 @@ export async function events(cli: Cli, _args: readonly unknown[], options: Optio
 }
 
 function lineOf({ paint }: Cli, { seq, at, type, subject, actor, reason }: JournalEvent): string {
-  return `  ${paint.dim(`${pad(String(seq), 5, true)}  ${minute(at)}`)}  ${paint.accent(pad(type, 18))}  ${paint.bold(subject.replace(/^(models|datasets)\//, ''))}  ${reason} ${paint.dim(`(${actor})`)}`
+  return `  ${paint.dim(`${pad(String(seq), 5, true)}  ${minute(at)}`)}  ${paint.accent(pad(type, 18))}  ${paint.bold(subjectText(subject))}  ${reason} ${paint.dim(`(${actor})`)}`
+}
+
+/** `late`, `flights`, `run 3fa9c1d2`. */
+function subjectText(subject: string): string {
+  const run = /^runs\/([0-9a-f]{8})/.exec(subject)
+  return run ? `run ${run[1]}` : subject.replace(/^(models|datasets)\//, '')
 }

@@ -6,7 +6,7 @@ import { MillraceError } from '../../core/errors.ts'
 import type { ModelTask } from '../../core/records.ts'
 import { type Inspection, inspect } from '../../data/index.ts'
 import type { Answer, Cli } from '../cli.ts'
-import { day, rowsText, share } from '../format.ts'
+import { day, listed, rowsText, share } from '../format.ts'
 import { configText, targetText } from '../guess/config-text.ts'
 import { guessProject, type ProjectGuess, type Wishes } from '../guess/project-guess.ts'
 import { withNames } from '../header.ts'
@@ -160,7 +160,7 @@ function reportLines(
   return [
     '',
     `  ${paint.bold(guess.source.join(', '))}  ${rowsText(look.rows)}, ${look.columns.length} columns, ${dialect(look)}`,
-    ...look.notes.map((note) => `  ${paint.dim(note)}`),
+    ...notesOf(look).map((note) => `  ${paint.dim(note)}`),
     '',
     ...pairs(facts(guess), paint),
     '',
@@ -177,6 +177,26 @@ function reportLines(
     `  Next: ${paint.accent(here === '' ? 'millrace up' : `millrace up --project ${here}`)}`,
     '',
   ]
+}
+
+/** What should be known of the files; one line for all columns that spell a missing value alike. */
+function notesOf({ notes, columns }: Inspection): string[] {
+  const codes = new Map<string, string[]>()
+  for (const { name, missingCodes } of columns)
+    for (const code of missingCodes) codes.set(code, [...(codes.get(code) ?? []), name])
+  const others = notes.filter((note) => !note.includes('stands for a missing value')).map(shortened)
+  return [
+    ...others,
+    ...[...codes].map(
+      ([code, names]) => `${JSON.stringify(code)} stands for a missing value in ${listed(names, 6)}`,
+    ),
+  ]
+}
+
+/** Blanks in many columns are one fact. */
+function shortened(note: string): string {
+  const padded = /^blanks around values are trimmed in (.*)$/.exec(note)?.[1].split(', ')
+  return padded && padded.length > 3 ? `blanks around values are trimmed in ${padded.length} columns` : note
 }
 
 function dialect({ format, read, files }: Inspection): string {

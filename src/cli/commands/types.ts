@@ -8,6 +8,7 @@ import type { ModelDef } from '../../define/types.ts'
 import { columnsOf } from '../../expr/ast.ts'
 import type { Runtime } from '../../loop/runtime.ts'
 import type { Answer, Cli } from '../cli.ts'
+import { plural } from '../format.ts'
 import type { Options } from '../program.ts'
 import { type KnownDataset, knownDataset } from '../schemas.ts'
 import { type TypedModel, typesText } from '../types-text.ts'
@@ -31,7 +32,9 @@ export async function types(cli: Cli, _args: readonly unknown[], options: Option
     value: { path, changed: !isSame, dryRun: isDry, text },
     lines: isDry
       ? [text]
-      : [`  ${cli.paint.good('✓')} ${shown} ${state}: ${datasets.length} datasets, ${models.length} models`],
+      : [
+          `  ${cli.paint.good('✓')} ${shown} ${state}: ${plural(datasets.length, 'dataset')}, ${plural(models.length, 'model')}`,
+        ],
   }
 }
 

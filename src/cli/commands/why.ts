@@ -28,7 +28,7 @@ function linesOf(cli: Cli, view: Why, isShare: boolean): string[] {
       : `, ${day(trainedOn.fromAt)} to ${day(trainedOn.toAt - 1)}`
   const parts = explanation.contributions
     .slice(0, SHOWN)
-    .map((c) => [c.feature, orDash(c.value), signed(c.contribution)])
+    .map((c) => [c.feature, valueText(view, c), signed(c.contribution)])
   const rest = explanation.contributions.slice(SHOWN).reduce((sum, c) => sum + c.contribution, 0)
   if (explanation.contributions.length > SHOWN)
     parts.push([`${count(explanation.contributions.length - SHOWN)} more`, '', signed(rest)])
@@ -38,7 +38,7 @@ function linesOf(cli: Cli, view: Why, isShare: boolean): string[] {
     '',
     ...pairs(
       [
-        ['asked', Object.entries(view.inputs).map(([name, value]) => `${name} = ${JSON.stringify(value)}`)],
+        ['asked', inputLines(view.inputs)],
         [
           'happened',
           outcome ? `${figure(outcome.value)}, told on ${minute(outcome.at)} UTC` : 'not known yet',
@@ -55,9 +55,9 @@ function linesOf(cli: Cli, view: Why, isShare: boolean): string[] {
     ...table(
       ['feature', 'value', `adds to the ${explanation.scale}`],
       [
-        ['where it starts', '', figure(explanation.base)],
+        ['where it starts', '', signed(explanation.base)],
         ...parts,
-        ['together', '', figure(explanation.raw)],
+        ['together', '', signed(explanation.raw)],
       ],
       { right: ['value', `adds to the ${explanation.scale}`], paint },
     ),
@@ -65,6 +65,24 @@ function linesOf(cli: Cli, view: Why, isShare: boolean): string[] {
     ...view.gates.filter((f) => f.slice === undefined).map((f) => `  ${findingLine(f, paint)}`),
     '',
   ]
+}
+
+/** A category as it was sent, a number as it was computed. */
+function valueText({ inputs }: Why, { feature, value }: { feature: string; value: number | null }): string {
+  const sent = Object.hasOwn(inputs, feature) ? inputs[feature] : undefined
+  if (typeof sent === 'string' || typeof sent === 'boolean') return String(sent)
+  return value !== null && Number.isInteger(value) ? count(value) : orDash(value)
+}
+
+const INPUTS_A_LINE = 4
+
+function inputLines(inputs: Why['inputs']): string[] {
+  const said = Object.entries(inputs).map(
+    ([name, value]) => `${name} ${value === null ? '–' : String(value)}`,
+  )
+  return Array.from({ length: Math.ceil(said.length / INPUTS_A_LINE) }, (_, i) =>
+    said.slice(i * INPUTS_A_LINE, (i + 1) * INPUTS_A_LINE).join(', '),
+  )
 }
 
 function signed(x: number): string {

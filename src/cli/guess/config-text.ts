@@ -18,7 +18,8 @@ export function configText(guess: ProjectGuess): string {
     '',
     `const ${own} = model(${quote(model)}, {`,
     `  from: ${data},`,
-    `  target: ${targetText(guess)}, // ${targetRemark(guess)}`,
+    `  // Chosen because ${target.why}.`,
+    `  target: ${targetText(guess)},${shareRemark(guess)}`,
     ...(target.task === 'regression' ? [`  task: 'regression',`] : []),
     '  // Every other column becomes a feature; `millrace plan` prints them. To choose:',
     `  // features: { ${exampleFeature(guess)} },`,
@@ -54,13 +55,13 @@ function readText(read: ProjectGuess['read']): string {
 
 export function targetText({ target, logical }: ProjectGuess): string {
   const column = `col(${quote(target.column)})`
+  if (target.positive === false) return `${column}.not()`
   if (target.positive === undefined || logical) return column
   return `${column}.eq(${typeof target.positive === 'number' ? target.positive : quote(target.positive)})`
 }
 
-function targetRemark({ target }: ProjectGuess): string {
-  const share = target.share === undefined ? '' : `${+(100 * target.share).toPrecision(2)} % of the rows; `
-  return `${share}${target.why}`.replace(/\s+/g, ' ')
+function shareRemark({ target }: ProjectGuess): string {
+  return target.share === undefined ? '' : ` // yes in ${+(100 * target.share).toPrecision(2)} % of the rows`
 }
 
 function exampleFeature({ columns, target, leftOut, time }: ProjectGuess): string {

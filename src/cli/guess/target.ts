@@ -14,8 +14,8 @@ export type ColumnFacts = Pick<
 export interface TargetGuess {
   column: string
   task: ModelTask
-  /** The value that is the yes; undefined for a bool column, which is its own yes, and for regressions. */
-  positive?: string | number
+  /** The value that is the yes; undefined for a bool column that is its own yes, and for regressions. */
+  positive?: string | number | false
   /** Share of the yes among the rows looked at; undefined for regressions. */
   share?: number
   why: string
@@ -36,8 +36,8 @@ const YES_NO_NAMES = words(
 const QUANTITY_NAMES = words(
   'y target label outcome price value cost amount sales revenue demand quantity count total score rating quality duration delay age rent salary wage load consumption power mpg',
 )
-const YES_WORDS = words('yes y true t 1 positive pos bad default churn churned fraud spam late good won')
-const NO_WORDS = words('no n false f 0 negative neg none -1 ham')
+const YES_WORDS = words('yes y true t positive pos bad default churn churned fraud spam late good won')
+const NO_WORDS = words('no n false f 0 -1 negative neg none ham')
 
 function words(text: string): string[] {
   return text.split(' ')
@@ -114,20 +114,27 @@ function describe(column: ColumnFacts, rows: readonly Row[], wishes: TargetWishe
   const task = taskOf(column, wishes)
   const { name } = column
   if (task === 'regression') return { column: name, task, why }
-  if (column.type === 'bool' && wishes.positive === undefined)
-    return { column: name, task, share: shareOf(rows, name, true), why }
+  if (column.type === 'bool') return describeBool(name, rows, wishes.positive, why)
   const values = valuesOf(rows, column)
-  const positive =
+  const { value, why: because } =
     wishes.positive === undefined ? guessPositive(values) : namedValue(column, values, wishes.positive)
-  if (typeof positive.value === 'boolean')
-    return { column: name, task, share: shareOf(rows, name, true), why }
-  return {
-    column: name,
-    task,
-    positive: positive.value,
-    share: shareOf(rows, name, positive.value),
-    why: `${why}; the yes is ${JSON.stringify(positive.value)}: ${positive.why}`,
-  }
+  const said = `${why}; the yes is ${JSON.stringify(value)}: ${because}`
+  return { column: name, task, positive: value, share: shareOf(rows, name, value), why: said }
+}
+
+/** A column of true and false, however the file spells them. */
+function describeBool(
+  column: string,
+  rows: readonly Row[],
+  wish: string | undefined,
+  why: string,
+): TargetGuess {
+  const wanted = wish?.trim().toLowerCase()
+  const isNo = wanted !== undefined && NO_WORDS.includes(wanted)
+  if (wanted !== undefined && !isNo && !YES_WORDS.includes(wanted) && wanted !== '1')
+    throw new MillraceError('MR_CLI_POSITIVE', { column, value: wanted, known: ['true', 'false'] })
+  const share = shareOf(rows, column, !isNo)
+  return { column, task: 'binary', share, why, ...(isNo ? { positive: false } : {}) }
 }
 
 function taskOf(column: ColumnFacts, { task, positive }: TargetWishes): ModelTask {
@@ -146,14 +153,18 @@ function taskOf(column: ColumnFacts, { task, positive }: TargetWishes): ModelTas
 }
 
 function valuesError({ name, distinct, examples }: ColumnFacts): MillraceError {
-  return new MillraceError('MR_CLI_TARGET_VALUES', { column: name, distinct, examples: examples.map(String) })
+  const texts = examples.map(String)
+  const yes = texts.find((text) => YES_WORDS.includes(text.toLowerCase())) ?? texts[0] ?? ''
+  return new MillraceError('MR_CLI_TARGET_VALUES', { column: name, distinct, examples: texts, yes })
 }
 
-type Value = string | number | boolean
+type Value = string | number
 
 /** Values of the target, most frequent first. */
 function valuesOf(rows: readonly Row[], { name, examples }: ColumnFacts): { value: Value; n: number }[] {
-  const counts = new Map<Value, number>(examples.filter((e) => e !== null).map((value) => [value, 0]))
+  const counts = new Map<Value, number>(
+    examples.filter((e) => e !== null).map((value) => [value as Value, 0]),
+  )
   for (const row of rows) {
     const value = row[name] as Value | null
     if (value !== null && value !== undefined) counts.set(value, (counts.get(value) ?? 0) + 1)
@@ -188,7 +199,7 @@ function namedValue(
   })
 }
 
-function shareOf(rows: readonly Row[], column: string, positive: Value): number | undefined {
+function shareOf(rows: readonly Row[], column: string, positive: Value | boolean): number | undefined {
   const known = rows.filter((row) => row[column] !== null && row[column] !== undefined)
   return known.length === 0
     ? undefined

@@ -43,12 +43,12 @@ export const cli = {
     status: 422,
   },
   MR_CLI_TARGET_VALUES: {
-    what: (d: { column: string; distinct: number; examples: string[] }) =>
-      `column "${d.column}" has ${d.distinct} ${d.distinct === 1 ? 'value' : 'different values'} (${d.examples.slice(0, 5).join(', ')}), and a model says yes or no, or a number`,
-    fix: (d: { column: string; distinct: number; examples: string[] }) =>
+    what: (d: { column: string; distinct: number; examples: string[]; yes: string }) =>
+      `column "${d.column}" has ${d.distinct === 1 ? 'only one value' : `${d.distinct} different values`} (${d.examples.slice(0, 5).join(', ')}), and a model says yes or no, or a number`,
+    fix: (d: { column: string; distinct: number; examples: string[]; yes: string }) =>
       d.distinct < 2
         ? 'choose a column that differs between rows: --target <column>'
-        : `say which value is the yes: --target ${d.column} --positive ${shellWord(d.examples[0] ?? 'value')}`,
+        : `say which value is the yes: --target ${shellWord(d.column)} --positive ${shellWord(d.yes)}`,
     retryable: false,
     status: 422,
   },
