@@ -36,7 +36,7 @@ const late = model('late', {
   gates: [
     gates.beatsBaseline(),
     gates.noWorseThanLive(),
-    gates.calibration({ max: 0.08 }),
+    gates.calibration({ max: 0.12 }),
     gates.slices('destination', { floor: 0.5 }),
   ],
   release: canary({ steps: [0.01, 0.1, 0.5] }),
