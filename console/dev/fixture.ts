@@ -230,6 +230,8 @@ function versions(model: string, members: number): T.VersionRow[] {
     return {
       version: v,
       bundle: digestOf(`bundle ${model} ${v}`),
+      answersBy: digestOf(`version ${model} ${v}`),
+      heldReason: null,
       createdAt: ago(8 + k * k * 47),
       reason: reasons[k % reasons.length]!,
       members,

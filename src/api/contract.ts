@@ -96,6 +96,7 @@ export interface ModelPage {
   owner: string
   sentence: string
   parent: string | null
+  /** A member is released with its family, so it has the family's. */
   release: Release | null
   releases: { release: Release; digest: Digest; at: number }[]
   versions: VersionRow[]
@@ -127,6 +128,10 @@ export interface ModelPage {
 export interface VersionRow {
   version: number
   bundle: Digest
+  /** The version that answers: the parent's; on a member's page its own, or the parent's where that answers for it. */
+  answersBy: Digest
+  /** On a member's page: why the parent answered for it in this version; null where it answered for itself. */
+  heldReason: string | null
   createdAt: number
   reason: string
   members: number

@@ -28,6 +28,7 @@ import {
   runsView,
   statusView,
   versionView,
+  warmSize,
   whyView,
 } from './views/index.ts'
 
@@ -156,6 +157,7 @@ function streamRoute(app: FastifyInstance, { rt, live, progress }: ApiDeps): voi
     feed.checkRoom()
     const raw = openStream(reply)
     if (request.method === 'HEAD') return void raw.end()
+    warmSize(rt.store)
     const leave = feed.add(raw, lastSeen(request))
     raw.once('close', leave)
     raw.on('error', leave)

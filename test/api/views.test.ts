@@ -179,7 +179,9 @@ describe('model', () => {
   test('page of a member holds it to its own card and shows its windows', async () => {
     const f = await liveFamily()
     const page = await modelView(f.rt, `late/${key(1)}`, f.live)
-    expect(page).toMatchObject({ model: `late/${key(1)}`, parent: 'late', release: null, releases: [] })
+    expect(page).toMatchObject({ model: `late/${key(1)}`, parent: 'late', releases: [] })
+    expect(page.release).toMatchObject({ model: 'late', state: 'live' })
+    expect(page.versions[0].heldReason).toBeNull()
     expect(page.quality.metrics[0].points.map((p) => p.value)).toEqual([null, null, 0.612])
     expect(page.importance[0].feature).toBe('hour')
     expect(page.alerts).toHaveLength(1)

@@ -1,4 +1,5 @@
 /** Values with intervals as dots on one shared axis, one row each: lengths compare, labels stand beside them. */
+import { useElementSize } from '@mantine/hooks'
 import { count, interval, metric } from '../format/numbers.ts'
 import { extent, linear, ticks } from './scale.ts'
 
@@ -19,16 +20,27 @@ interface DotRowsProps {
   domain?: [number, number]
 }
 
+/** Room that the name of a tick needs. */
+const TICK_PX = 52
+
+/** The ticks whose names have room: all, every second or every fourth. */
+function spaced(marks: readonly number[], px: (tick: number) => number): number[] {
+  const gap = marks.length < 2 ? TICK_PX : px(marks[1]!) - px(marks[0]!)
+  const every = [1, 2, 4].find((n) => gap * n >= TICK_PX) ?? marks.length
+  return marks.filter((_, i) => i % every === 0)
+}
+
 export function DotRows({ rows, against, write = metric, domain }: DotRowsProps) {
   const span = domain ??
     extent([...rows.flatMap((r) => [r.value, ...(r.interval ?? [])]), against?.value], 0.08) ?? [0, 1]
   const at = linear(span, [0, 100])
-  const marks = ticks(span, 4)
+  const { ref, width } = useElementSize<HTMLSpanElement>()
+  const marks = spaced(ticks(span, 4), (tick) => (at(tick) / 100) * width)
   return (
     <div className="dots">
       <div className="dot-row dot-axis" aria-hidden="true">
         <span />
-        <span className="dot-lane">
+        <span className="dot-lane" ref={ref}>
           {marks.map((tick) => (
             <span key={tick} className="dot-tick" style={{ left: `${at(tick)}%` }}>
               {write(tick)}

@@ -1,6 +1,6 @@
 /** A prediction as a walk: from what the model says of everyone (base), feature by feature, to what it says of this one. */
 import type { Explanation } from '../api/types.ts'
-import { metric, plain, signed } from '../format/numbers.ts'
+import { brief, metric, share, signed } from '../format/numbers.ts'
 import { extent, type ForceStep, forceSteps, linear } from './scale.ts'
 
 const STEPS_MAX = 12
@@ -10,9 +10,16 @@ interface ForceProps {
   /** The input behind a feature, as people wrote it, when it says more than the number. */
   inputs?: Record<string, unknown>
   output: number | null
+  /** Whether the output is a probability. */
+  binary?: boolean
 }
 
-export function Force({ explanation, inputs = {}, output }: ForceProps) {
+export function Force({
+  explanation,
+  inputs = {},
+  output,
+  binary = explanation.scale === 'log-odds',
+}: ForceProps) {
   const steps = forceSteps(explanation.base, explanation.contributions, STEPS_MAX)
   const span = extent([explanation.base, explanation.raw, ...steps.map((s) => s.to)], 0.06) ?? [0, 1]
   const at = linear(span, [0, 100])
@@ -22,7 +29,13 @@ export function Force({ explanation, inputs = {}, output }: ForceProps) {
       {steps.map((step) => (
         <ForceRow key={step.feature} step={step} at={at} given={inputs[step.feature]} />
       ))}
-      <ForceEnd name="score" note={explanation.scale} value={explanation.raw} at={at} output={output} />
+      <ForceEnd
+        name="score"
+        note={explanation.scale}
+        value={explanation.raw}
+        at={at}
+        output={output === null ? undefined : binary ? share(output) : metric(output)}
+      />
     </div>
   )
 }
@@ -36,9 +49,9 @@ function ForceRow({ step, at, given }: { step: ForceStep; at: At; given: unknown
   const value = given === undefined ? step.value : given
   return (
     <div className="force-row">
-      <div className="force-name cut" title={`${step.feature} = ${plain(value)}`}>
+      <div className="force-name cut" title={`${step.feature} = ${brief(value, 6)}`}>
         {step.feature}
-        {value !== null && value !== undefined && <span className="muted"> = {plain(value)}</span>}
+        {value !== null && value !== undefined && <span className="muted"> = {brief(value)}</span>}
       </div>
       <div className="force-lane" aria-hidden="true">
         <i className="force-link" style={{ left: `${at(step.from)}%` }} />
@@ -65,7 +78,7 @@ function ForceEnd({
   note: string
   value: number
   at: At
-  output?: number | null
+  output?: string
 }) {
   return (
     <div className="force-row force-end">
@@ -77,9 +90,7 @@ function ForceEnd({
       </div>
       <div className="num">
         {metric(value)}
-        {output !== undefined && output !== null && (
-          <strong className="force-output"> → {metric(output)}</strong>
-        )}
+        {output !== undefined && <strong className="force-output"> → {output}</strong>}
       </div>
     </div>
   )

@@ -1,6 +1,6 @@
 /** Distributions as small drawings: one alone for a profile, or the reference in grey with now over it. */
 import type { Histogram } from '../api/types.ts'
-import { plain, share } from '../format/numbers.ts'
+import { brief, share } from '../format/numbers.ts'
 import { type PairedBins, paired, peakOver, totalOf } from './histogram-bins.ts'
 import { linear } from './scale.ts'
 
@@ -51,7 +51,7 @@ export function HistogramStrip({
 
 function binName(histogram: Histogram, i: number): string {
   if (histogram.kind === 'category') return histogram.categories[i] ?? ''
-  return `${plain(histogram.edges[i])} to ${plain(histogram.edges[i + 1])}`
+  return `${brief(histogram.edges[i])} to ${brief(histogram.edges[i + 1])}`
 }
 
 const W = 300
@@ -162,10 +162,10 @@ function Axis({ bins, reference }: { bins: PairedBins; reference: Histogram }) {
     return (
       <>
         <text x="0" y={BASE + 15} className="t-muted">
-          {plain(reference.edges[0])}
+          {brief(reference.edges[0])}
         </text>
         <text x={W} y={BASE + 15} className="t-muted" textAnchor="end">
-          {bins.labels.at(-1) === 'missing' ? 'missing' : plain(reference.edges.at(-1))}
+          {bins.labels.at(-1) === 'missing' ? 'missing' : brief(reference.edges.at(-1))}
         </text>
       </>
     )

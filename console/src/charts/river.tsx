@@ -49,7 +49,7 @@ export function River({ releases, by, until }: RiverProps) {
               y={y(block.high)}
               height={y(block.low) - y(block.high)}
               className="river-block"
-              fillOpacity={recency(bands.length - 1 - i)}
+              fillOpacity={recency(bands.length - 1 - i, bands.length)}
             >
               <title>{`v${band.version}: ${weight(block.high - block.low)} from ${clock(block.fromAt)}`}</title>
             </rect>
@@ -70,8 +70,15 @@ export function River({ releases, by, until }: RiverProps) {
   )
 }
 
+/** Versions that fade by even steps; those before them alternate. */
+const FADES = 6
+
 /** Newest versions are strongest; older ones fade, in steps that stay apart. */
-const recency = (age: number) => [0.95, 0.5, 0.28, 0.14][age] ?? (age % 2 === 0 ? 0.14 : 0.07)
+function recency(age: number, of: number): number {
+  const steps = Math.min(of, FADES) - 1
+  if (age > steps) return (age - steps) % 2 === 0 ? 0.14 : 0.07
+  return steps === 0 ? 0.6 : 0.92 - (0.78 * age) / steps
+}
 
 /** Names over the river as HTML, so that they keep their shape while the drawing stretches. */
 export function RiverNames({ releases, by, until }: RiverProps) {

@@ -155,16 +155,28 @@ function drawExpected(u: uPlot, expected: Band | null, inks: Inks): void {
   ctx.moveTo(bbox.left, y(expected.value))
   ctx.lineTo(bbox.left + bbox.width, y(expected.value))
   ctx.stroke()
+  nameExpected(u, expected, inks)
+  ctx.restore()
+}
+
+/** The stripe's name, at the end where the line is further from it. */
+function nameExpected(u: uPlot, expected: Band, inks: Inks): void {
+  const { ctx, bbox } = u
+  const y = u.valToPos(expected.high, 'y', true)
+  const gap = (values: (number | null | undefined)[]) => {
+    const known = values.flatMap((v) => (v == null ? [] : [u.valToPos(v, 'y', true) - y]))
+    const crosses = known.some((d) => d > 0) && known.some((d) => d < 0)
+    return crosses ? 0 : Math.min(...known.map(Math.abs))
+  }
+  const values = u.data[3] ?? []
+  const near = Math.max(1, Math.ceil((values.length * 150) / (bbox.width / devicePixelRatio)))
+  const left = gap([...values].slice(0, near)) > gap([...values].slice(-near))
   ctx.fillStyle = inks.soft
   ctx.font = scaled(inks.font)
-  ctx.textAlign = 'right'
+  ctx.textAlign = left ? 'left' : 'right'
   ctx.textBaseline = 'bottom'
-  ctx.fillText(
-    'expected from training',
-    bbox.left + bbox.width - 4 * devicePixelRatio,
-    y(expected.high) - 2 * devicePixelRatio,
-  )
-  ctx.restore()
+  const x = left ? bbox.left + 6 * devicePixelRatio : bbox.left + bbox.width - 4 * devicePixelRatio
+  ctx.fillText('expected from training', x, y - 2 * devicePixelRatio)
 }
 
 const scaled = (font: string) => font.replace('12px', `${Math.round(11 * devicePixelRatio)}px`)
@@ -244,7 +256,7 @@ function showTip(u: uPlot, props: TimeSeriesProps, tip: HTMLElement, write: (v: 
     windowDays(point.fromAt, point.toAt),
     `${props.label} ${point.value === null ? 'not known' : write(point.value)}`,
     point.interval ? `${write(point.interval[0])} to ${write(point.interval[1])}` : '',
-    `n ${count(point.n)} · ${point.verdict}${point.version === undefined ? '' : ` · v${point.version}`}`,
+    `n ${count(point.n)} · ${point.verdict}${point.version === undefined ? '' : ` · held against v${point.version}`}`,
   ]
   tip.replaceChildren(
     ...lines

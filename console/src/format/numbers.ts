@@ -86,6 +86,15 @@ export function plain(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }
 
+/** A value of a feature or an end of an axis: as `plain`, with at most `places` significant digits of what is no whole number. */
+export function brief(value: unknown, places = 3): string {
+  return typeof value === 'number' && Number.isFinite(value) && !Number.isInteger(value)
+    ? signless(
+        String(Number(value.toPrecision(Math.max(places, Math.ceil(Math.log10(Math.abs(value) + 1)))))),
+      )
+    : plain(value)
+}
+
 /** Decimal bytes, as disks and networks count. */
 export function bytes(n: number | null | undefined): string {
   if (!known(n)) return NONE

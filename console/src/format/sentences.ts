@@ -85,6 +85,18 @@ export function runsSentence(runs: readonly RunRow[]): string {
   return `${parts.filter(Boolean).join(', ')}, of the last ${count(runs.length)}.`
 }
 
+/** Whether a prediction is a probability: its raw score is in log-odds. */
+export const isBinary = (why: Why): boolean => why.explanation.scale === 'log-odds'
+
+export const answerOf = (why: Why): string => (isBinary(why) ? share(why.output) : metric(why.output))
+
+/** What really happened: for a probability whether it did, else the value. */
+export function outcomeOf({ outcome, ...why }: Why): string {
+  if (outcome === null) return 'not known yet'
+  if (!isBinary({ outcome, ...why })) return plain(outcome.value)
+  return outcome.value >= 0.5 ? 'it happened' : 'it did not happen'
+}
+
 /** What a prediction says and which feature did most for it. */
 export function whySentence(why: Why): string {
   const top = [...why.explanation.contributions].sort(
@@ -93,8 +105,12 @@ export function whySentence(why: Why): string {
   const lead = top[0]
   const pushed = lead ? `, ${lead.contribution >= 0 ? 'raised' : 'lowered'} most by ${lead.feature}` : ''
   const truth =
-    why.outcome === null ? 'the outcome is not known yet' : `it turned out ${plain(why.outcome.value)}`
-  return `${why.member === '' ? why.model : `${why.model}/${why.member}`} v${why.version} answered ${metric(why.output)}${pushed}; ${truth}.`
+    why.outcome === null
+      ? 'the outcome is not known yet'
+      : isBinary(why)
+        ? outcomeOf(why)
+        : `it turned out ${outcomeOf(why)}`
+  return `${why.member === '' ? why.model : `${why.model}/${why.member}`} v${why.version} answered ${answerOf(why)}${pushed}; ${truth}.`
 }
 
 /** `a, b and 4 more`. */

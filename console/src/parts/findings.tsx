@@ -1,5 +1,6 @@
 /** Findings as a list: verdict, what was checked, the value with its interval and n against the limit, and the reason in words. */
 import type { Finding, Verdict } from '../api/types.ts'
+import { checkName } from '../format/names.ts'
 import { count, interval, metric } from '../format/numbers.ts'
 import { exact } from '../format/times.ts'
 import { Door } from './door.tsx'
@@ -59,13 +60,13 @@ function FindingRow({ finding }: { finding: Finding }) {
       <VerdictSign verdict={finding.verdict} />
       <div className="finding-what">
         <span className="finding-name">
-          {finding.check}
+          {checkName(finding.check)}
           {finding.slice && <span className="muted"> · {finding.slice}</span>}
         </span>
         <span className="soft">{finding.message}</span>
       </div>
       <div className="finding-value num">
-        <Door label={`${finding.check}: what it was computed from`} facts={findingFacts(finding)}>
+        <Door label={`${checkName(finding.check)}: what it was computed from`} facts={findingFacts(finding)}>
           {metric(finding.value)}
         </Door>
         <span className="small muted">{finding.limit}</span>
@@ -80,8 +81,9 @@ function FindingRow({ finding }: { finding: Finding }) {
 
 export function findingFacts(finding: Finding) {
   return {
-    title: finding.check,
+    title: checkName(finding.check),
     rows: [
+      ['check', finding.check],
       ['subject', finding.subject],
       ...(finding.slice ? [['slice', finding.slice] as [string, string]] : []),
       ['value', metric(finding.value)],

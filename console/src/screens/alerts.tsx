@@ -4,6 +4,7 @@ import { useEffect } from 'react'
 import { post } from '../api/client.ts'
 import { alertsQuery } from '../api/queries.ts'
 import type { Alert } from '../api/types.ts'
+import { alertTitle, checkName } from '../format/names.ts'
 import { count, interval, metric } from '../format/numbers.ts'
 import { alertsSentence, needsPerson } from '../format/sentences.ts'
 import { Command, CopyButton } from '../parts/copy.tsx'
@@ -119,22 +120,22 @@ function StoryCard({ story }: { story: Story }) {
     <article
       id={alert.id}
       className={needsPerson(alert) ? 'story story-act' : 'story'}
-      aria-label={finding.message}
+      aria-label={alertTitle(alert)}
     >
       <header className="story-head">
         <AlertSign alert={alert} />
         <span className="small muted">
-          raised <Ago at={first.raisedAt} />
-          {story.all.length > 1 && `, ${count(story.all.length)} times since`}
+          since <Ago at={first.raisedAt} />, as of <Ago at={finding.at} />
+          {story.all.length > 1 && `, raised ${count(story.all.length)} times`}
         </span>
       </header>
-      <h2>{finding.message}</h2>
+      <h2>{alertTitle(alert)}</h2>
       <dl className="story-facts">
         <div>
           <dt>What changed</dt>
           <dd>
             <Door facts={{ ...findingFacts(finding), to: href ? { href, label: 'Open it' } : undefined }}>
-              {finding.check} {metric(finding.value)}
+              {checkName(finding.check)} {metric(finding.value)}
             </Door>{' '}
             <span className="soft">
               {finding.interval ? `(${interval(finding.interval)}) ` : ''}against {finding.limit}, n{' '}

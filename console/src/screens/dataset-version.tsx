@@ -145,7 +145,9 @@ function ColumnRow({ column, rows }: { column: ProfiledColumn; rows: number }) {
       </div>
       <div className="num profile-figure">
         <span className="block">{compact(profile.distinctApprox)}</span>
-        <span className="small muted">distinct</span>
+        <span className="small muted" title="Counted by a sketch: within about two per cent">
+          distinct, about
+        </span>
       </div>
       <div className="num profile-figure">
         <span className="block">{missing === 0 ? 'none' : share(missing)}</span>
@@ -248,6 +250,7 @@ function Quarantine({ page }: { page: DatasetVersionPage }) {
             {(data) => (
               <QuarantineTable
                 data={data}
+                columns={page.columns}
                 more={limit === ROWS_FIRST && data.total > ROWS_FIRST ? () => setLimit(ROWS_MORE) : null}
               />
             )}
@@ -258,12 +261,30 @@ function Quarantine({ page }: { page: DatasetVersionPage }) {
   )
 }
 
-function QuarantineTable({ data, more }: { data: QuarantineRows; more: (() => void) | null }) {
+function QuarantineTable({
+  data,
+  columns,
+  more,
+}: {
+  data: QuarantineRows
+  columns: readonly ProfiledColumn[]
+  more: (() => void) | null
+}) {
+  const types = new Map(columns.map((column) => [column.name, column.type]))
+  const isTime = (name: string) => ['time', 'date'].includes(types.get(name) ?? '')
+  const isNumber = (name: string) => ['int', 'float'].includes(types.get(name) ?? '')
+  const cell = (name: string, value: QuarantineRows['rows'][number]['values'][number]) =>
+    isTime(name) && typeof value === 'number'
+      ? exact(value).slice(0, types.get(name) === 'date' ? 10 : 19)
+      : value
   const [reason, setReason] = useParam('reason')
   const rows = reason === '' ? data.rows : data.rows.filter((row) => row.reasons.includes(reason))
   const table = () => ({
     columns: ['reasons', ...data.columns],
-    rows: rows.map((row) => [row.reasons.join('; '), ...row.values]),
+    rows: rows.map((row) => [
+      row.reasons.join('; '),
+      ...row.values.map((value, j) => cell(data.columns[j] ?? '', value)),
+    ]),
   })
   return (
     <>
@@ -294,7 +315,7 @@ function QuarantineTable({ data, more }: { data: QuarantineRows; more: (() => vo
             <tr>
               <th scope="col">Reason</th>
               {data.columns.map((column) => (
-                <th key={column} scope="col">
+                <th key={column} scope="col" className={isNumber(column) ? 'num' : ''}>
                   {column}
                 </th>
               ))}
@@ -306,8 +327,8 @@ function QuarantineTable({ data, more }: { data: QuarantineRows; more: (() => vo
               <tr key={i}>
                 <td className="tone-warn nowrap">{row.reasons.join(', ')}</td>
                 {row.values.map((value, j) => (
-                  <td key={data.columns[j]} className={typeof value === 'number' ? 'num' : 'nowrap'}>
-                    {plain(value)}
+                  <td key={data.columns[j]} className={isNumber(data.columns[j] ?? '') ? 'num' : 'nowrap'}>
+                    {plain(cell(data.columns[j] ?? '', value))}
                   </td>
                 ))}
               </tr>

@@ -6,6 +6,7 @@ import { fleetQuery, membersQuery } from '../api/queries.ts'
 import type { Alert, Fleet as FleetAnswer, FleetRow, JournalEvent, MemberRow } from '../api/types.ts'
 import { extent } from '../charts/scale.ts'
 import { qualityExtent, Sparkline } from '../charts/sparkline.tsx'
+import { alertTitle, isNews, metricName, subjectName } from '../format/names.ts'
 import { compact, count, interval, latency, metric, perSecond, plural } from '../format/numbers.ts'
 import { needsPerson } from '../format/sentences.ts'
 import { day, windowDays } from '../format/times.ts'
@@ -81,11 +82,10 @@ function Attention({ alerts }: { alerts: Alert[] }) {
           >
             <AlertSign alert={alert} />
             <Go href={`${hrefs.alerts()}#${alert.id}`} className="row-link attention-what">
-              {alert.finding.message}
+              {alertTitle(alert)}
             </Go>
             <span className="muted small nowrap">
-              {alert.affected.length > 1 ? `${plural(alert.affected.length, 'place')} · ` : ''}
-              <Ago at={alert.raisedAt} />
+              since <Ago at={alert.raisedAt} />
             </span>
           </li>
         ))}
@@ -174,7 +174,7 @@ function ModelTable({ models }: { models: FleetRow[] }) {
       <VirtualRows
         label="Models"
         layout="fleet-rows"
-        columns="minmax(180px, 1.6fr) 236px 96px 72px 92px 128px minmax(96px, 1fr)"
+        columns="minmax(176px, 1.4fr) 236px 88px 60px 136px 112px minmax(148px, 1fr)"
         head={[
           { key: 'model', label: 'Model' },
           { key: 'quality', label: 'Quality by window' },
@@ -273,7 +273,12 @@ const ModelCells = memo(function ModelCells({
         )}
       </VCell>
       <VCell className="c-quality">
-        <Sparkline points={row.quality} expected={row.expected} name={row.qualityMetric} domain={domain} />
+        <Sparkline
+          points={row.quality}
+          expected={row.expected}
+          name={metricName(row.qualityMetric)}
+          domain={domain}
+        />
         <QualityNow row={row} />
       </VCell>
       <VCell numeric className="c-traffic" label="traffic">
@@ -320,7 +325,7 @@ function QualityNow({ row }: { row: FleetRow }) {
   const last = row.quality.findLast((point) => point.value !== null)
   if (last === undefined) return null
   const facts = {
-    title: `${row.qualityMetric} of ${row.model}`,
+    title: `${metricName(row.qualityMetric)} of ${row.model}`,
     rows: [
       ['window', windowDays(last.fromAt, last.toAt)],
       ['value', metric(last.value)],
@@ -335,7 +340,7 @@ function QualityNow({ row }: { row: FleetRow }) {
     <span className="quality-now">
       <Door facts={facts}>{metric(last.value)}</Door>
       <span className={last.verdict === 'fail' ? 'small tone-warn block' : 'small muted block'}>
-        {last.verdict === 'fail' ? 'below band' : row.qualityMetric}
+        {last.verdict === 'fail' ? 'out of its band' : metricName(row.qualityMetric)}
       </span>
     </span>
   )
@@ -352,7 +357,7 @@ function MemberCells({ member, of }: { member: MemberRow; of: FleetRow }) {
       </VCell>
       <VCell className="c-quality soft">
         <MeasuredValue
-          name={`${of.qualityMetric} of ${member.model}`}
+          name={`${metricName(of.qualityMetric)} of ${member.model}`}
           of={member.liveMetric ?? member.metric}
           wide
         />
@@ -388,6 +393,7 @@ function LatestEvents({ events }: { events: JournalEvent[] }) {
   const merged = useMemo(
     () =>
       [...new Map([...heard, ...events].map((event) => [event.seq, event])).values()]
+        .filter(isNews)
         .sort((a, b) => b.seq - a.seq)
         .slice(0, EVENTS_SHOWN),
     [heard, events],
@@ -416,10 +422,10 @@ export function EventLine({ event }: { event: JournalEvent }) {
       <span className="event-what cut" title={event.reason}>
         {href ? (
           <Go href={href} className="row-link event-subject">
-            {event.subject.replace(/^[^/]*\//, '')}
+            {subjectName(event.subject)}
           </Go>
         ) : (
-          <span className="event-subject">{event.subject}</span>
+          <span className="event-subject">{subjectName(event.subject)}</span>
         )}{' '}
         <span className="soft">{event.reason || event.type}</span>
       </span>

@@ -4,6 +4,7 @@ import { useMemo, useState } from 'react'
 import { useLive } from '../api/live.ts'
 import { eventsPage } from '../api/queries.ts'
 import type { JournalEvent } from '../api/types.ts'
+import { subjectName } from '../format/names.ts'
 import { count, plural, shortDigest } from '../format/numbers.ts'
 import { exact } from '../format/times.ts'
 import { Icon } from '../parts/icons.tsx'
@@ -17,7 +18,7 @@ const PREFIXES = [
   ['', 'everything'],
   ['models/', 'models'],
   ['datasets/', 'datasets'],
-  ['alerts/', 'alerts'],
+  ['runs/', 'runs'],
 ] as const
 
 export function Journal() {
@@ -134,10 +135,10 @@ function Entry({ event }: { event: JournalEvent }) {
       <span className="entry-what">
         {href ? (
           <Go href={href} className="row-link event-subject">
-            {event.subject}
+            {subjectName(event.subject)}
           </Go>
         ) : (
-          <span className="event-subject">{event.subject}</span>
+          <span className="event-subject">{subjectName(event.subject)}</span>
         )}{' '}
         <span className="soft">{event.reason}</span>
       </span>
@@ -145,7 +146,8 @@ function Entry({ event }: { event: JournalEvent }) {
       {open && (
         <div className="entry-record">
           <p className="small muted">
-            {exact(event.at)} · {event.actor} · <span className="mono">{shortDigest(event.hash)}</span> after{' '}
+            {exact(event.at)} · {event.subject} · {event.actor} ·{' '}
+            <span className="mono">{shortDigest(event.hash)}</span> after{' '}
             <span className="mono">{shortDigest(event.previous)}</span>
           </p>
           <pre>{JSON.stringify(event.data, null, 2)}</pre>

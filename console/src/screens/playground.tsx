@@ -313,7 +313,7 @@ function AnswerPart({
       <div className="answer">
         <p className="answer-value">{binary ? share(answer.output) : plain(answer.output)}</p>
         <p className="soft">
-          {output?.description ?? output?.name ?? 'the output'}
+          {asked(page, binary) ?? output?.description ?? output?.name ?? 'the output'}
           <br />
           <span className="small muted">
             by {answeredBy(answer.member, playground.model)}
@@ -336,7 +336,7 @@ function AnswerPart({
             rows: explanation.contributions.map((c) => [c.feature, c.value, c.contribution]),
           })}
         >
-          <Force explanation={explanation} inputs={row} output={answer.output} />
+          <Force explanation={explanation} inputs={row} output={answer.output} binary={binary} />
         </Figure>
       )}
       {tried.problem !== null && <ErrorCard error={tried.problem} />}
@@ -356,6 +356,11 @@ function AnswerPart({
       )}
     </div>
   )
+}
+
+/** The model's own question, when it is one that a probability answers. */
+function asked(page: ModelPage | null, binary: boolean): string | null {
+  return binary && page?.description.trim().endsWith('?') ? `that it is so: ${page.description}` : null
 }
 
 /** A member answers by its key; its full name says which family it is of. */

@@ -4,7 +4,7 @@ import { useState } from 'react'
 import { keepToken, readToken } from '../api/client.ts'
 import { statusQuery } from '../api/queries.ts'
 import type { Status } from '../api/types.ts'
-import { bytes, count, plural } from '../format/numbers.ts'
+import { bytes, plural } from '../format/numbers.ts'
 import { duration } from '../format/times.ts'
 import { Command } from '../parts/copy.tsx'
 import { AskPart, Chips, Page, Section, Stat } from '../parts/page.tsx'
@@ -30,7 +30,7 @@ export function Settings() {
 
 function sentenceOf(status: Status): string {
   const busy = status.workers.filter((w) => w.task !== null).length
-  return `Millrace ${status.version} serves ${status.project} at ${status.address}; ${count(busy)} of ${plural(status.workers.length, 'worker')} at work.`
+  return `Millrace ${status.version} serves ${status.project} at ${status.address}; ${busy === 0 ? 'no worker is at work' : `${plural(busy, 'worker')} at work`}.`
 }
 
 function Health({ status }: { status: Status }) {
@@ -43,7 +43,7 @@ function Health({ status }: { status: Status }) {
           <Stat label="Memory" note="resident, this process">
             {bytes(status.rssBytes)}
           </Stat>
-          <Stat label="Store" note="objects, journal, log">
+          <Stat label="Store" note="objects and logs">
             {bytes(status.storeBytes)}
           </Stat>
           <Stat label="Address">
@@ -55,7 +55,9 @@ function Health({ status }: { status: Status }) {
       <div className="two">
         <Section title="Workers">
           {status.workers.length === 0 ? (
-            <p className="soft">No worker is connected; queued work waits. millrace up starts them.</p>
+            <p className="soft">
+              None is started: workers start with the first run and wait for the next one after it.
+            </p>
           ) : (
             <ul className="brief">
               {status.workers.map((worker) => (

@@ -4,8 +4,8 @@ import { useParams } from '@tanstack/react-router'
 import { whyQuery } from '../api/queries.ts'
 import type { Why } from '../api/types.ts'
 import { Force } from '../charts/force.tsx'
-import { count, metric, plain, shortDigest } from '../format/numbers.ts'
-import { whySentence } from '../format/sentences.ts'
+import { brief, count, plain, shortDigest } from '../format/numbers.ts'
+import { answerOf, isBinary, outcomeOf, whySentence } from '../format/sentences.ts'
 import { exact, windowDays } from '../format/times.ts'
 import { Command, CopyButton } from '../parts/copy.tsx'
 import { DataTable, Figure } from '../parts/figure.tsx'
@@ -31,10 +31,10 @@ export function WhyScreen() {
           <Section>
             <dl className="stats">
               <Stat label="Prediction" note={<span className="mono">{why.id}</span>}>
-                <strong>{metric(why.output)}</strong>
+                <strong>{answerOf(why)}</strong>
               </Stat>
               <Stat label="Outcome" note={why.outcome ? <Ago at={why.outcome.at} /> : 'arrives as feedback'}>
-                {why.outcome ? plain(why.outcome.value) : 'not known yet'}
+                {why.outcome ? outcomeOf(why) : 'not known yet'}
               </Stat>
               <Stat label="Answered by" note={`route ${why.route}`}>
                 <Go
@@ -61,7 +61,12 @@ export function WhyScreen() {
                 rows: why.explanation.contributions.map((c) => [c.feature, c.value, c.contribution]),
               })}
             >
-              <Force explanation={why.explanation} inputs={why.inputs} output={why.output} />
+              <Force
+                explanation={why.explanation}
+                inputs={why.inputs}
+                output={why.output}
+                binary={isBinary(why)}
+              />
             </Figure>
           </Section>
           <div className="two">
@@ -70,14 +75,17 @@ export function WhyScreen() {
                 label="Inputs"
                 table={{
                   columns: ['input', 'value'],
-                  rows: Object.entries(why.inputs).map(([k, v]) => [k, plain(v)]),
+                  rows: Object.entries(why.inputs).map(([name, value]) => [name, plain(value)]),
                 }}
               />
             </Section>
             <Section title="Features" note="As the model saw them.">
               <DataTable
                 label="Features"
-                table={{ columns: ['feature', 'value'], rows: Object.entries(why.features) }}
+                table={{
+                  columns: ['feature', 'value'],
+                  rows: Object.entries(why.features).map(([name, value]) => [name, brief(value, 4)]),
+                }}
               />
             </Section>
           </div>

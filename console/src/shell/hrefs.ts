@@ -39,5 +39,6 @@ export function subjectHref(subject: string): string | null {
   if (name === '') return null
   if (kind === 'models') return hrefs.model(name)
   if (kind === 'datasets') return hrefs.dataset(name)
+  if (kind === 'runs') return hrefs.runs({ run: name.startsWith('sha256:') ? name : `sha256:${name}` })
   return kind === 'alerts' ? hrefs.alerts() : null
 }

@@ -3,7 +3,7 @@
  * Because the place is always kept, news never moves the page.
  */
 import { useLive } from '../api/live.ts'
-import { compact, latency, perSecond, share } from '../format/numbers.ts'
+import { latency, perSecond, share } from '../format/numbers.ts'
 import { clock, duration } from '../format/times.ts'
 import { Icon } from '../parts/icons.tsx'
 
@@ -67,7 +67,7 @@ function PulseLine() {
         <b>{perSecond(pulse.requestsPerSecond)}</b> <span className="muted">requests</span>
       </span>
       <span className="pulse-figure strip-more">
-        <b>{compact(Math.round(pulse.predictionsPerSecond))}/s</b> <span className="muted">predictions</span>
+        <b>{perSecond(pulse.predictionsPerSecond)}</b> <span className="muted">predictions</span>
       </span>
       <span className="pulse-figure">
         <b>{latency(pulse.latencyMsP99)}</b> <span className="muted">p99</span>

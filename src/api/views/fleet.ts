@@ -11,8 +11,9 @@ import { gatesOf, type ModelState, modelState, type Project, taskOf } from './mo
 import { leadBand, pointsOf, verdictsOf } from './quality.ts'
 import { fleetSentence, healthOf, type ModelFacts } from './sentences.ts'
 
-/** Newest events on the first screen. */
+/** Newest events on the first screen, and those that are looked through for them: work that was done has a screen of its own. */
 const EVENTS_SHOWN = 20
+const EVENTS_READ = 400
 /** Windows in a row's quality. */
 export const WINDOWS_SHOWN = 60
 
@@ -20,7 +21,7 @@ export async function fleetView(rt: Project, live: LiveSource): Promise<Fleet> {
   const [alerts, datasets, events, states] = await Promise.all([
     alertsView(rt),
     datasetsView(rt),
-    eventsView(rt, { limit: EVENTS_SHOWN }),
+    eventsView(rt, { limit: EVENTS_READ }),
     Promise.all(rt.project.models.map(({ name }) => modelState(rt, name))),
   ])
   const rows = await Promise.all(states.map((state) => fleetRow(rt, state, alerts, live)))
@@ -31,7 +32,9 @@ export async function fleetView(rt: Project, live: LiveSource): Promise<Fleet> {
     health: healthOf(facts, alerts),
     attention: alerts.filter(isOpen),
     models: rows,
-    events,
+    events: events
+      .filter(({ type }) => !type.startsWith('run.') || type === 'run.failed')
+      .slice(0, EVENTS_SHOWN),
     datasets,
   }
 }

@@ -137,10 +137,13 @@ async function versionRows(
   return await Promise.all(
     bundles.map(async ({ digest, bundle }) => {
       const own = (member !== undefined && entryOf(bundle.members, member)) || bundle.parent
+      const held = member === undefined || own !== bundle.parent ? null : entryOf(bundle.held, member)
       const version = await modelVersion(store, own)
       return {
         version: bundle.version,
         bundle: digest,
+        answersBy: own,
+        heldReason: held === undefined ? 'its rows were not seen in training' : held,
         createdAt: bundle.createdAt,
         reason: bundle.reason,
         members: member === undefined ? Object.keys(bundle.members).length : 0,
@@ -257,7 +260,7 @@ async function memberPage(rt: Project, state: ModelState, key: string, live: Liv
       alerts,
     }),
     parent: def.name,
-    release: null,
+    release: state.current?.release ?? null,
     releases: [],
     versions: await versionRows(rt.store, state, key),
     gates: (await newestGates(rt.store, state)).filter((f) => concerns(f, key)),

@@ -7,6 +7,7 @@ import { quoted, raw, type Sql, type SqlValue, sql } from '../../expr/sql.ts'
 import type { Runtime } from '../../loop/runtime.ts'
 import type { Store } from '../../store/ports.ts'
 import type { Playground } from '../contract.ts'
+import { asSent } from './as-sent.ts'
 import { fittedOf } from './features.ts'
 import { modelState, modelVersion, type Project } from './model-state.ts'
 import { remember } from './remember.ts'
@@ -111,16 +112,6 @@ async function examplesOf(
 }
 
 const param = (value: SqlValue): Sql => ({ text: '?', params: [value] })
-
-/** A value as a client would send it: times as ISO 8601 texts, everything else as JSON. */
-function asSent(value: unknown, type: ColumnType): unknown {
-  if (value === null || value === undefined) return null
-  if (typeof value === 'number' && (type === 'time' || type === 'date')) {
-    const iso = new Date(value).toISOString()
-    return type === 'date' ? iso.slice(0, 10) : iso.replace('.000Z', 'Z')
-  }
-  return typeof value === 'bigint' ? String(value) : value
-}
 
 // ---------------------------------------------------------------- known values
 

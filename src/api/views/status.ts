@@ -34,17 +34,26 @@ function packageVersion(): Promise<string> {
   return version
 }
 
-const sizes = new WeakMap<Store, { at: number; bytes: Promise<number> }>()
+const sizes = new WeakMap<Store, { at: number; bytes: Promise<number>; measuring: boolean }>()
 
-/** Bytes of objects and logs, measured at most twice a minute. */
+/** Bytes of objects and logs, measured at most twice a minute. While they are measured again, the size before is told. */
 function sizeOf(store: Store): Promise<number> {
   const now = performance.now()
   const known = sizes.get(store)
-  if (known && now - known.at < SIZE_MS) return known.bytes
-  const bytes = measure(store)
-  sizes.set(store, { at: now, bytes })
-  bytes.catch(() => sizes.delete(store))
-  return bytes
+  if (known && (known.measuring || now - known.at < SIZE_MS)) return known.bytes
+  const measured = measure(store)
+  const next = { at: now, bytes: known?.bytes ?? measured, measuring: true }
+  sizes.set(store, next)
+  measured.then(
+    () => Object.assign(next, { bytes: measured, measuring: false }),
+    () => sizes.delete(store),
+  )
+  return next.bytes
+}
+
+/** Begins to measure a store that was not measured yet, so that the first who asks need not wait. */
+export function warmSize(store: Store): void {
+  if (!sizes.has(store)) sizeOf(store).catch(() => undefined)
 }
 
 async function measure(store: Store): Promise<number> {

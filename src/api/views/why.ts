@@ -8,6 +8,7 @@ import { loadModel } from '../../model/load.ts'
 import type { Model } from '../../model/score.ts'
 import type { Store } from '../../store/ports.ts'
 import type { Why } from '../contract.ts'
+import { asSent } from './as-sent.ts'
 import { fittedOf } from './features.ts'
 import { sortFindings } from './findings.ts'
 import { gatesOf, modelVersion, type Project, trainedOn } from './model-state.ts'
@@ -32,7 +33,7 @@ export async function whyView({ store }: Pick<Project, 'store'>, id: string): Pr
     modelVersion: answer.modelVersion,
     route: answer.route,
     at: answer.at,
-    inputs: answer.inputs,
+    inputs: asSentInputs(answer.inputs, version),
     features,
     output: answer.output,
     explanation,
@@ -42,6 +43,14 @@ export async function whyView({ store }: Pick<Project, 'store'>, id: string): Pr
     gates: sortFindings(report?.findings ?? []),
     command: `millrace why ${id}`,
   }
+}
+
+/** Inputs as clients write them: the log holds times as numbers. */
+function asSentInputs(inputs: Observation['inputs'], { signature }: ModelVersion): Why['inputs'] {
+  const types = new Map(signature.inputs.map(({ name, type }) => [name, type]))
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, value]) => [name, asSent(value, types.get(name) ?? 'json')]),
+  )
 }
 
 type Explained = Pick<Why, 'features' | 'explanation'>

@@ -12,9 +12,11 @@ export function dayOf(at: number): string {
   return DAY.format(at)
 }
 
-/** `12 May 2001`, or `14:05 UTC` within the day that it is. */
+/** `12 May 2001`, or `14:05 UTC` within the day that it is. What begins with its day is told by the day. */
 export function sinceWhen(at: number, now: number): string {
-  return dayOf(at) === dayOf(now) ? `${new Date(at).toISOString().slice(11, 16)} UTC` : dayOf(at)
+  return dayOf(at) === dayOf(now) && at % 86_400_000 !== 0
+    ? `${new Date(at).toISOString().slice(11, 16)} UTC`
+    : dayOf(at)
 }
 
 export function count(n: number): string {

@@ -12,15 +12,31 @@ import { Door } from '../../parts/door.tsx'
 import { Figure } from '../../parts/figure.tsx'
 import { Chips, Empty, Section } from '../../parts/page.tsx'
 import { VerdictSign } from '../../parts/signs.tsx'
-import { useParam } from '../../shell/go.tsx'
+import { Go, useParam } from '../../shell/go.tsx'
+import { hrefs } from '../../shell/hrefs.ts'
 
 export function Drift({ page }: { page: ModelPage }) {
   const [show, setShow] = useParam('show', 'all')
   const ranked = [...page.drift].sort((a, b) => b.psi - a.psi)
+  if (ranked.length === 0 && page.parent !== null) {
+    return (
+      <Empty title="Measured for the family">
+        Drift is measured over all traffic of {page.parent}: a member alone has too few rows a window to tell
+        chance from change.{' '}
+        <Go href={hrefs.model(page.parent, 'drift')} className="link">
+          Drift of {page.parent}
+        </Go>
+      </Empty>
+    )
+  }
   if (ranked.length === 0) {
     return (
-      <Empty title="Nothing to compare yet" commands={[page.commands.train]}>
-        Drift is measured per window of served predictions against the rows the live version was trained on.
+      <Empty
+        title="Nothing to compare yet"
+        commands={page.versions.length === 0 ? [page.commands.train] : []}
+      >
+        Drift is measured when a window of served predictions closes, against the rows the live version was
+        trained on.
       </Empty>
     )
   }
@@ -63,7 +79,12 @@ function DriftNote({ moved, all }: { moved: DriftColumn[]; all: number }) {
           moved.map((c) => c.column),
           4,
         )} moved, of ${plural(all, 'column')}.`
-  return <>{words} Grey is training, indigo is the newest window; p-values are adjusted over all columns.</>
+  return (
+    <>
+      {words} Grey is training, indigo is the newest closed window (of a large one, a sample); p-values are
+      adjusted over all columns.
+    </>
+  )
 }
 
 function DriftCard({ column }: { column: DriftColumn }) {
@@ -88,7 +109,7 @@ function DriftCard({ column }: { column: DriftColumn }) {
                   rows: [
                     ['PSI', String(column.psi)],
                     ['p, adjusted', column.pAdjusted < 1e-4 ? 'below 0.0001' : metric(column.pAdjusted)],
-                    ['rows now', count(column.n)],
+                    ['rows now', `${count(column.n)} (a sample, where the window is large)`],
                     ['reference', 'rows the live version was trained on'],
                     ['formula', 'sum of (now − reference) · ln(now ÷ reference) over bins'],
                   ],

@@ -4,9 +4,10 @@ import { useRouter } from '@tanstack/react-router'
 import { useEffect, useState } from 'react'
 import { post } from '../../api/client.ts'
 import { playgroundQuery } from '../../api/queries.ts'
-import type { ModelPage, Playground } from '../../api/types.ts'
+import type { ModelPage, Playground, SignatureField } from '../../api/types.ts'
 import { Force, ImportanceBars } from '../../charts/force.tsx'
 import { plain } from '../../format/numbers.ts'
+import { day, exact } from '../../format/times.ts'
 import { Figure } from '../../parts/figure.tsx'
 import { AskPart, Empty, ErrorCard, Section, Skeleton } from '../../parts/page.tsx'
 import { useParam } from '../../shell/go.tsx'
@@ -79,6 +80,12 @@ function ById() {
   )
 }
 
+/** A value in a line of choices: `1 Jun 2001, 16:45`, `MCO`. */
+function shown(value: unknown, type: SignatureField['type']): string {
+  const at = type === 'time' && typeof value === 'string' ? Date.parse(value) : Number.NaN
+  return Number.isNaN(at) ? plain(value) : `${day(at)}, ${exact(at).slice(11, 16)}`
+}
+
 function OneExample({ page, playground }: { page: ModelPage; playground: Playground }) {
   const [at, setAt] = useParam('row', '0')
   const i = Math.min(playground.examples.length - 1, Math.max(0, Number(at) || 0))
@@ -98,7 +105,7 @@ function OneExample({ page, playground }: { page: ModelPage; playground: Playgro
           {playground.examples.map((example, n) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: examples are told apart by their place
             <option key={n} value={n}>
-              {page.signature.inputs.map((field) => plain(example[field.name])).join(' · ')}
+              {page.signature.inputs.map((field) => shown(example[field.name], field.type)).join(' · ')}
             </option>
           ))}
         </select>

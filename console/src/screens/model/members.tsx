@@ -5,7 +5,8 @@ import { lazy, Suspense, useCallback, useState } from 'react'
 import { get } from '../../api/client.ts'
 import { membersPath, membersQuery } from '../../api/queries.ts'
 import type { MemberList, MemberRow, ModelPage } from '../../api/types.ts'
-import { compact, count, plural, psi } from '../../format/numbers.ts'
+import { metricName } from '../../format/names.ts'
+import { compact, count, plural, share, signed } from '../../format/numbers.ts'
 import { Figure } from '../../parts/figure.tsx'
 import { Icon } from '../../parts/icons.tsx'
 import { MeasuredValue } from '../../parts/measured.tsx'
@@ -28,7 +29,7 @@ const COLUMNS: { key: string; label: string; numeric?: boolean; sort?: string }[
   { key: 'metric', label: 'At test', numeric: true, sort: 'metric' },
   { key: 'liveMetric', label: 'Live', numeric: true, sort: 'liveMetric' },
   { key: 'predictions', label: 'Predictions', numeric: true, sort: 'predictions' },
-  { key: 'drift', label: 'Drift', numeric: true, sort: 'drift' },
+  { key: 'bias', label: 'Bias', numeric: true, sort: 'bias' },
   { key: 'alerts', label: 'Alerts', numeric: true, sort: 'alerts' },
 ]
 
@@ -49,7 +50,7 @@ export function Members({ page }: { page: ModelPage }) {
   return (
     <Section
       title={first.data ? plural(first.data.total, 'member') : 'Members'}
-      note="Members with too few rows, or that did not beat the parent, are answered by the parent."
+      note={`Members with too few rows, or that did not beat the parent, are answered by the parent. At test and live are ${leadOf(page)}; predictions are those a member answered itself and whose outcome is known; bias is what it promised minus what happened in its newest window.`}
       flush
     >
       <div className="filters">
@@ -96,6 +97,8 @@ export function Members({ page }: { page: ModelPage }) {
   )
 }
 
+const leadOf = (page: ModelPage) => metricName(page.quality.metrics[0]?.name ?? 'metric')
+
 interface TableProps {
   page: ModelPage
   total: number
@@ -128,7 +131,7 @@ function MemberTable({ page, total, search, sort, setSort }: TableProps) {
     <VirtualRows
       label={`Members of ${page.model}`}
       layout="member-rows"
-      columns="minmax(96px, 1fr) minmax(160px, 2fr) 88px 112px 112px 112px 80px 72px"
+      columns="minmax(96px, 1fr) minmax(160px, 2fr) 88px 104px 104px 112px 104px 72px"
       head={COLUMNS.map((column) => ({
         key: column.key,
         numeric: column.numeric,
@@ -151,7 +154,7 @@ function MemberTable({ page, total, search, sort, setSort }: TableProps) {
       rowHeightNarrow={72}
       rowKey={(i) => `${search} ${sort} ${i}`}
       onRange={onRange}
-      row={(i) => <MemberCells member={member(i)} metricName={page.quality.metrics[0]?.name ?? 'metric'} />}
+      row={(i) => <MemberCells member={member(i)} lead={leadOf(page)} binary={page.task === 'binary'} />}
     />
   )
 }
@@ -179,7 +182,20 @@ function SortButton({
   )
 }
 
-function MemberCells({ member, metricName }: { member: MemberRow | undefined; metricName: string }) {
+/** Mean prediction minus mean outcome; of probabilities in percentage points. */
+function bias(value: number | null | undefined, binary: boolean): string {
+  return signed(value, binary ? (v) => share(v).replace('%', 'pp') : undefined)
+}
+
+function MemberCells({
+  member,
+  lead,
+  binary,
+}: {
+  member: MemberRow | undefined
+  lead: string
+  binary: boolean
+}) {
   if (member === undefined) return <VCell className="c-name muted">…</VCell>
   const from: [string, string][] = [['model', member.model]]
   return (
@@ -198,20 +214,16 @@ function MemberCells({ member, metricName }: { member: MemberRow | undefined; me
         {compact(member.rows)}
       </VCell>
       <VCell numeric className="c-metric" label="test">
-        <MeasuredValue name={`${metricName} of ${member.key} at test`} of={member.metric} from={from} />
+        <MeasuredValue name={`${lead} of ${member.key} at test`} of={member.metric} from={from} />
       </VCell>
       <VCell numeric className="c-live" label="live">
-        <MeasuredValue name={`${metricName} of ${member.key}, live`} of={member.liveMetric} from={from} />
+        <MeasuredValue name={`${lead} of ${member.key}, newest window`} of={member.liveMetric} from={from} />
       </VCell>
       <VCell numeric className="c-predictions" label="predictions">
         {compact(member.predictions)}
       </VCell>
-      <VCell
-        numeric
-        className={member.drift !== null && member.drift > 0.2 ? 'c-drift tone-warn' : 'c-drift'}
-        label="drift"
-      >
-        {psi(member.drift)}
+      <VCell numeric className={member.alerts > 0 ? 'c-bias tone-warn' : 'c-bias'} label="bias">
+        {bias(member.bias, binary)}
       </VCell>
       <VCell numeric className="c-alerts" label="alerts">
         {member.alerts > 0 ? (
@@ -233,7 +245,7 @@ function MemberMap({ page }: { page: ModelPage }) {
     queryKey: ['members', page.model, 'map'],
     queryFn: ({ signal }) => allMembers(page.model, signal),
   })
-  const name = page.quality.metrics[0]?.name ?? 'metric'
+  const name = leadOf(page)
   if (all.error) return <ErrorCard error={all.error} retry={() => void all.refetch()} />
   if (!all.data) return <div className="scatter" />
   const points = all.data.flatMap((m) =>

@@ -2,6 +2,7 @@
 import { lazy, Suspense } from 'react'
 import type { MetricSeries, ModelPage } from '../../api/types.ts'
 import { Calibration } from '../../charts/calibration.tsx'
+import { metricName, metricTitle } from '../../format/names.ts'
 import { count, interval, metric, share } from '../../format/numbers.ts'
 import { exact, windowDays } from '../../format/times.ts'
 import { Command } from '../../parts/copy.tsx'
@@ -29,7 +30,7 @@ export function Quality({ page }: { page: ModelPage }) {
         <Section>
           <Figure
             title="Calibration"
-            note="When it says 30 %, does it happen in 30 of 100? On the dashed line it does. Larger dots hold more rows; whiskers are 95 % intervals."
+            note={`${calibrated(page)} When it says 30 %, does it happen in 30 of 100? On the dashed line it does. Larger dots hold more rows; whiskers are 95 % intervals.`}
             table={() => ({
               columns: ['says', 'happens', 'n'],
               rows: page.calibration.map((p) => [p.meanPredicted, p.meanActual, p.n]),
@@ -39,10 +40,10 @@ export function Quality({ page }: { page: ModelPage }) {
           </Figure>
         </Section>
         <Section
-          title="Gates"
+          title={page.parent === null ? 'Gates' : `Gates of ${page.parent}`}
           note={
             page.gates.length > 0
-              ? `Newest run: ${verdictCounts(page.gates)}. Only pass opens a gate.`
+              ? `${newestVersion(page)}${verdictCounts(page.gates)}. Only pass opens a gate.`
               : undefined
           }
         >
@@ -55,6 +56,18 @@ export function Quality({ page }: { page: ModelPage }) {
       </div>
     </>
   )
+}
+
+/** Which rows the calibration is of: the newest window with outcomes, else the test split. */
+function calibrated({ quality, parent }: ModelPage): string {
+  const last = parent === null ? quality.metrics[0]?.points.findLast((p) => p.value !== null) : undefined
+  return last ? `${windowDays(last.fromAt, last.toAt)}.` : 'On the test split.'
+}
+
+/** `v7, newest: `: gates are asked of every version, released or not. */
+function newestVersion({ versions }: ModelPage): string {
+  const newest = Math.max(...versions.map((v) => v.version))
+  return Number.isFinite(newest) ? `v${newest}, the newest: ` : ''
 }
 
 function NoWindows({ page }: { page: ModelPage }) {
@@ -90,16 +103,16 @@ function Metric({
             aria-pressed={m === chosen}
             onClick={() => choose(m.name)}
           >
-            {m.name}
+            {metricTitle(m.name)}
           </button>
         ))}
       </Chips>
       <div className="with-aside">
         <Figure
-          title={`${chosen.name} by window`}
-          note={`${chosen.higherIsBetter ? 'Higher' : 'Lower'} is better. The shade round the line is its 95 % interval; the pale stripe is what training leads one to expect. Filled dot: pass. Ring: inconclusive. Diamond: fail.`}
+          title={`${metricTitle(chosen.name)} by window`}
+          note={`${chosen.higherIsBetter ? 'Higher' : 'Lower'} is better. The shade round the line is its 95 % interval; the pale stripe is what training leads one to expect. ${page.parent === null ? 'Filled dot: pass. Diamond: fail. Ring: not judged.' : 'A member is judged by whether it promises what happens: filled dot, it does; diamond, it does not; ring, too few to tell.'} A line marks where windows began to be held against another version.`}
           table={() => ({
-            columns: ['from', 'to', chosen.name, 'low', 'high', 'n', 'verdict', 'version'],
+            columns: ['from', 'to', chosen.name, 'low', 'high', 'n', 'verdict', 'held against'],
             rows: chosen.points.map((p) => [
               exact(p.fromAt),
               exact(p.toAt),
@@ -113,7 +126,12 @@ function Metric({
           })}
         >
           <Suspense fallback={<div className="series-wait" />}>
-            <TimeSeries label={chosen.name} points={chosen.points} expected={chosen.expected} height={264} />
+            <TimeSeries
+              label={metricName(chosen.name)}
+              points={chosen.points}
+              expected={chosen.expected}
+              height={264}
+            />
           </Suspense>
         </Figure>
         {last && <LastWindow page={page} series={chosen} last={last} />}
@@ -138,12 +156,12 @@ function LastWindow({
       <p className="big">
         <Door
           facts={{
-            title: `${series.name}, ${windowDays(last.fromAt, last.toAt)}`,
+            title: `${metricTitle(series.name)}, ${windowDays(last.fromAt, last.toAt)}`,
             rows: [
               ['predictions with outcomes', count(last.n)],
               ['value', String(last.value)],
               ['interval', interval(last.interval) || 'not given'],
-              ['version', last.version === undefined ? 'several' : `v${last.version}`],
+              ['held against', last.version === undefined ? 'nothing' : `v${last.version}`],
               ...(live
                 ? [['trained on', windowDays(live.trainedOn.fromAt, live.trainedOn.toAt)] as [string, string]]
                 : []),
@@ -167,7 +185,7 @@ function LastWindow({
       )}
       {live && (
         <p className="small soft">
-          by{' '}
+          held against{' '}
           <Go href={hrefs.model(page.model, 'versions')} className="link">
             v{live.version}
           </Go>

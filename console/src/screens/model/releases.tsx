@@ -14,7 +14,7 @@ import { Go, useParam } from '../../shell/go.tsx'
 import { hrefs } from '../../shell/hrefs.ts'
 
 export function Releases({ page }: { page: ModelPage }) {
-  if (page.release === null) {
+  if (page.release === null || page.parent !== null) {
     return page.parent === null ? (
       <Empty
         title="Never released"
@@ -71,7 +71,9 @@ function Current({ release, page }: { release: Release; page: ModelPage }) {
           <Findings findings={release.findings} />
         </div>
       ) : (
-        <p className="note">No finding of the test yet: it needs answers with outcomes on both sides.</p>
+        moving && (
+          <p className="note">No finding of the test yet: it needs answers with outcomes on both sides.</p>
+        )
       )}
       <div className="commands">
         <Command text={page.commands.rollback} />
@@ -132,6 +134,16 @@ function Traffic({ page }: { page: ModelPage }) {
   )
 }
 
+/** `v6 90 % · v7 10 %, both shadowed`: who answers how much, and which versions score copies of all requests. */
+function routesInWords({ routes }: Release): string {
+  const answers = routes.filter((r) => r.role !== 'shadow')
+  const shadows = routes.filter((r) => r.role === 'shadow')
+  const split = answers.map((r) => `v${r.version} ${weight(r.weight)}`).join(' · ')
+  if (shadows.length === 0) return split
+  if (shadows.length === 2 && answers.length === 2) return `${split}, both shadowed`
+  return `${split}, ${shadows.map((r) => `v${r.version}`).join(' and ')} in the shadow`
+}
+
 function Past({ page }: { page: ModelPage }) {
   const newest = [...page.releases].sort((a, b) => b.at - a.at)
   return (
@@ -159,11 +171,7 @@ function Past({ page }: { page: ModelPage }) {
                 <td>
                   <ReleaseStateSign state={entry.release.state} />
                 </td>
-                <td className="nowrap">
-                  {entry.release.routes
-                    .map((r) => `v${r.version} ${r.role === 'shadow' ? 'shadow' : weight(r.weight)}`)
-                    .join(' · ')}
-                </td>
+                <td className="nowrap">{routesInWords(entry.release)}</td>
                 <td className="soft why-cell">{entry.release.reason}</td>
                 <td className="mono muted" title={entry.digest}>
                   {shortDigest(entry.digest)}

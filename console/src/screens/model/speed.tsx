@@ -7,16 +7,19 @@ import { bytes, latency, perSecond, plural, weight } from '../../format/numbers.
 import { clock } from '../../format/times.ts'
 import { Figure } from '../../parts/figure.tsx'
 import { Empty, Section, Stat } from '../../parts/page.tsx'
+import { Go } from '../../shell/go.tsx'
+import { hrefs } from '../../shell/hrefs.ts'
 
 export function Speed({ page }: { page: ModelPage }) {
   const { latencyMs, requestsPerSecond, modelBytes } = page.speed
   if (latencyMs === null) {
     return (
-      <Empty
-        title="Not asked yet"
-        commands={['millrace up', `curl http://127.0.0.1:…/v2/models/${page.model}`]}
-      >
-        Latency is measured on real answers. The playground’s request counts too.
+      <Empty title="Not asked in the last ten seconds">
+        Latency is measured on real answers as they are given.{' '}
+        <Go href={hrefs.playground(page.model)} className="link">
+          A request from the playground
+        </Go>{' '}
+        counts too.
       </Empty>
     )
   }

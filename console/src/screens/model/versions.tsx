@@ -4,6 +4,7 @@ import { bundleQuery, versionQuery } from '../../api/queries.ts'
 import type { ModelPage, VersionDetail, VersionRow } from '../../api/types.ts'
 import { DotRows } from '../../charts/dot-rows.tsx'
 import { HistogramStrip } from '../../charts/histogram.tsx'
+import { metricName, metricTitle } from '../../format/names.ts'
 import { bytes, count, metric, plain, plural, shortDigest, signed } from '../../format/numbers.ts'
 import { duration, windowDays } from '../../format/times.ts'
 import { CopyButton } from '../../parts/copy.tsx'
@@ -46,8 +47,19 @@ interface TableProps {
   setB: (v: string) => void
 }
 
+/** Metrics beside each other in the table; the card has all. */
+const METRICS_SHOWN = 3
+
+/** The metrics of the versions, those that windows are judged by first. */
+function namesOf(page: ModelPage): string[] {
+  const judged = page.quality.metrics.map((m) => m.name)
+  const known = new Set(page.versions.flatMap((v) => Object.keys(v.metrics)))
+  const place = (name: string) => (judged.includes(name) ? judged.indexOf(name) : judged.length)
+  return [...known].sort((a, b) => place(a) - place(b))
+}
+
 function VersionTable({ page, chosen, other, setA, setB }: TableProps) {
-  const names = [...new Set(page.versions.flatMap((v) => Object.keys(v.metrics)))].slice(0, 4)
+  const names = namesOf(page).slice(0, METRICS_SHOWN)
   return (
     <Section title="Versions" note="Pick one to read its card; pick a second to compare them.">
       <Scroll label="Versions">
@@ -60,13 +72,10 @@ function VersionTable({ page, chosen, other, setA, setB }: TableProps) {
               <th scope="col">State</th>
               {names.map((name) => (
                 <th key={name} scope="col" className="num">
-                  {name}
+                  {metricTitle(name)}
                 </th>
               ))}
               <th scope="col">Trained on</th>
-              <th scope="col" className="num">
-                Rows
-              </th>
               <th scope="col">Made</th>
               <th scope="col">Why</th>
             </tr>
@@ -95,6 +104,7 @@ function VersionTable({ page, chosen, other, setA, setB }: TableProps) {
                 <td className="name nowrap">
                   v{v.version}
                   {v.members > 0 && <span className="small muted"> {plural(v.members, 'member')}</span>}
+                  {v.heldReason !== null && <span className="small muted"> by the parent</span>}
                 </td>
                 <td>
                   <VersionSign state={v.state} />
@@ -102,7 +112,7 @@ function VersionTable({ page, chosen, other, setA, setB }: TableProps) {
                 {names.map((name) => (
                   <td key={name} className="num">
                     <MeasuredValue
-                      name={`${name} of v${v.version}`}
+                      name={`${metricName(name)} of v${v.version}`}
                       of={v.metrics[name]}
                       from={[['rows of', `test split of ${v.trainedOn.dataset}`]]}
                     />
@@ -112,8 +122,8 @@ function VersionTable({ page, chosen, other, setA, setB }: TableProps) {
                   <Go href={hrefs.datasetVersion(v.trainedOn.dataset, v.trainedOn.version)} className="link">
                     {windowDays(v.trainedOn.fromAt, v.trainedOn.toAt)}
                   </Go>
+                  <span className="small muted block">{count(v.trainedOn.rows)} rows</span>
                 </td>
-                <td className="num">{count(v.trainedOn.rows)}</td>
                 <td>
                   <Ago at={v.createdAt} />
                 </td>
@@ -169,7 +179,7 @@ function Compare({ page, a, b }: { page: ModelPage; a: VersionRow; b: VersionRow
           return (
             <Figure
               key={name}
-              title={name}
+              title={metricTitle(name)}
               level={3}
               table={() => ({
                 columns: ['version', name, 'low', 'high', 'n'],
@@ -192,18 +202,24 @@ function Compare({ page, a, b }: { page: ModelPage; a: VersionRow; b: VersionRow
 
 function Card({ row, model }: { row: VersionRow; model: string }) {
   const bundle = useQuery(bundleQuery(row.bundle))
-  const digest = bundle.data?.parent
-  const detail = useQuery({ ...versionQuery(digest ?? ''), enabled: digest !== undefined })
+  const detail = useQuery(versionQuery(row.answersBy))
+  const family = !model.includes('/')
   return (
     <Section title={`Card of v${row.version}`} note={row.reason}>
-      {bundle.error ? (
-        <AskPart query={bundle}>{() => null}</AskPart>
-      ) : (
-        <AskPart query={detail} lines={8}>
-          {(version) => <CardBody version={version} row={row} />}
-        </AskPart>
+      {row.heldReason !== null && (
+        <p className="soft">
+          The parent answers for {model} in this version: {row.heldReason}.
+        </p>
       )}
-      {bundle.data && Object.keys(bundle.data.held).length > 0 && (
+      {family && row.members > 0 && (
+        <p className="soft">
+          What follows is of the parent alone; the table above is of the parent and its members together.
+        </p>
+      )}
+      <AskPart query={detail} lines={8}>
+        {(version) => <CardBody version={version} row={row} />}
+      </AskPart>
+      {family && bundle.data && Object.keys(bundle.data.held).length > 0 && (
         <Held held={bundle.data.held} model={model} />
       )}
       {bundle.data && bundle.data.findings.length > 0 && (
@@ -307,9 +323,9 @@ function Baseline({ version }: { version: VersionDetail }) {
             const base = version.card.baseline[name]
             return (
               <tr key={name}>
-                <td>{name}</td>
+                <td>{metricTitle(name)}</td>
                 <td className="num">
-                  <MeasuredValue name={name} of={own} wide />
+                  <MeasuredValue name={metricName(name)} of={own} wide />
                 </td>
                 <td className="num">{base ? metric(base.value) : plain(null)}</td>
                 <td className="num">{base ? signed(own.value - base.value) : plain(null)}</td>
@@ -322,9 +338,22 @@ function Baseline({ version }: { version: VersionDetail }) {
   )
 }
 
+const HELD_SHOWN = 120
+
+/** Members by kind of reason: numbers that differ from member to member are on each one's title. */
+function byKind(held: Record<string, string>): Map<string, string[]> {
+  const kinds = new Map<string, string[]>()
+  for (const [key, reason] of Object.entries(held)) {
+    const kind = reason
+      .replace(/^\d[\d,]* (.*), (\d[\d,]*) needed/, 'fewer than $2 $1, needed')
+      .replace(/ on \d[\d,]* validation rows \(.*\)$/, ' on the validation rows')
+    kinds.set(kind, [...(kinds.get(kind) ?? []), key])
+  }
+  return new Map([...kinds].sort((a, b) => b[1].length - a[1].length))
+}
+
 function Held({ held, model }: { held: Record<string, string>; model: string }) {
-  const reasons = new Map<string, string[]>()
-  for (const [key, reason] of Object.entries(held)) reasons.set(reason, [...(reasons.get(reason) ?? []), key])
+  const reasons = byKind(held)
   return (
     <div className="stack-tight">
       <h3>{plural(Object.keys(held).length, 'member')} held, answered by the parent</h3>
@@ -332,12 +361,14 @@ function Held({ held, model }: { held: Record<string, string>; model: string }) 
         {[...reasons].map(([reason, keys]) => (
           <li key={reason}>
             <span className="soft">{reason}: </span>
-            {keys.slice(0, 24).map((key) => (
-              <Go key={key} href={hrefs.model(model, 'members', { search: key })} className="link key-link">
+            {keys.slice(0, HELD_SHOWN).map((key) => (
+              <Go key={key} href={hrefs.model(`${model}/${key}`)} className="link key-link" title={held[key]}>
                 {key}
               </Go>
             ))}
-            {keys.length > 24 && <span className="muted"> and {count(keys.length - 24)} more</span>}
+            {keys.length > HELD_SHOWN && (
+              <span className="muted"> and {count(keys.length - HELD_SHOWN)} more</span>
+            )}
           </li>
         ))}
       </ul>
