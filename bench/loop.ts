@@ -31,24 +31,6 @@ const [JAN, APR] = [Date.parse('2001-01-01'), Date.parse('2001-04-01')]
 const MODEL = 'late'
 const FRESH_ROUNDS = 3
 
-const stateDir = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
-const { project, folder } = await loadProject(
-  fileURLToPath(new URL('../examples/01-flights', import.meta.url)),
-)
-const rt = await openRuntime({ project: straightToLive(project), folder, stateDir })
-try {
-  await benchImport(rt)
-  await benchTraining(rt)
-  const running = await up(rt, { port: 0, follow: 'by-hand' })
-  await benchServing(running)
-  await benchFreshness(rt, running)
-  await running.close()
-} finally {
-  await rt.close()
-  rmSync(stateDir, { recursive: true, force: true })
-}
-process.exit(0)
-
 /** The project of the example, with releases that go live when the gates pass: a canary waits for traffic, not for us. */
 function straightToLive(def: ProjectDef): ProjectDef {
   return { ...def, models: def.models.map((m) => ({ ...m, release: { ...m.release, steps: [] } })) }
@@ -201,3 +183,21 @@ async function benchFreshness(rt: Runtime, running: Running): Promise<void> {
     note: `whole family retrained on ${rows} rows; ${seconds.map((s) => s.toFixed(1)).join(', ')} s`,
   })
 }
+
+const stateDir = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
+const { project, folder } = await loadProject(
+  fileURLToPath(new URL('../examples/01-flights', import.meta.url)),
+)
+const rt = await openRuntime({ project: straightToLive(project), folder, stateDir })
+try {
+  await benchImport(rt)
+  await benchTraining(rt)
+  const running = await up(rt, { port: 0, follow: 'by-hand' })
+  await benchServing(running)
+  await benchFreshness(rt, running)
+  await running.close()
+} finally {
+  await rt.close()
+  rmSync(stateDir, { recursive: true, force: true })
+}
+process.exit(0)
