@@ -3,6 +3,7 @@
 import { count, figure } from '../api/views/words.ts'
 import type { Finding, Measured } from '../core/records.ts'
 import type { Paint } from './paint.ts'
+import { wrapped } from './table.ts'
 
 export { count, figure, listed, metricWords, percent, plural } from '../api/views/words.ts'
 export { duration, remaining } from './durations.ts'
@@ -57,10 +58,14 @@ export function sign(verdict: Finding['verdict'], paint: Paint): string {
   return dye(SIGNS[verdict])
 }
 
-/** A finding as a line: sign and sentence. */
-export function findingLine(finding: Finding, paint: Paint): string {
-  const slice = finding.slice === undefined ? '' : paint.dim(` (${finding.slice})`)
-  return `${sign(finding.verdict, paint)} ${finding.message}${slice}`
+/** A finding: sign and sentence, so many blanks in. */
+export function findingLines(to: { paint: Paint; width: number }, finding: Finding, indent = 2): string[] {
+  const slice = finding.slice === undefined ? '' : ` (${finding.slice})`
+  return wrapped(
+    `${' '.repeat(indent)}${sign(finding.verdict, to.paint)} `,
+    finding.message + slice,
+    to.width,
+  )
 }
 
 /** Rows as `1,234 rows`. */

@@ -7,13 +7,15 @@ import { modelDef, type Runtime } from '../loop/runtime.ts'
 import { type Trained, type TrainProgress, trainModel } from '../loop/train.ts'
 import { LEAD_OF } from '../model/measure.ts'
 import type { Cli } from './cli.ts'
-import { count, day, duration, findingLine, measured, metricWords, plural, rowsText } from './format.ts'
-import { pad } from './table.ts'
+import { count, day, duration, findingLines, measured, metricWords, plural, rowsText } from './format.ts'
+import { pad, wrapped } from './table.ts'
 
 /** `✓ Import titanic        891 rows in 1 part  0.4 s`. */
 export function stepLine(cli: Cli, mark: string, title: string, text: string, ms?: number): string {
   const time = ms === undefined ? '' : `  ${cli.paint.dim(duration(ms))}`
-  return `  ${mark} ${cli.paint.bold(pad(title, cli.titleWidth))}  ${text}${time}`
+  return wrapped(`  ${mark} ${cli.paint.bold(pad(title, cli.titleWidth))}  `, text + time, cli.width).join(
+    '\n',
+  )
 }
 
 export async function importStep(
@@ -51,7 +53,7 @@ export async function importStep(
       : stepLine(cli, cli.paint.good('✓'), title, importedText(result), ms),
   )
   if (!known)
-    for (const finding of notable(version.findings)) cli.line(`      ${findingLine(finding, cli.paint)}`)
+    for (const finding of notable(version.findings)) cli.line(findingLines(cli, finding, 6).join('\n'))
   return result
 }
 
@@ -94,9 +96,11 @@ export async function trainStep(
     },
     stepLine(cli, known ? cli.paint.dim('·') : cli.paint.good('✓'), title, trainedText(trained, parent), ms),
   )
-  if (!known) for (const note of trained.plan.notes) cli.line(`      ${cli.paint.dim(note)}`)
+  if (!known)
+    for (const note of trained.plan.notes)
+      cli.line(wrapped('      ', note, cli.width).map(cli.paint.dim).join('\n'))
   for (const finding of report.findings.filter((f) => f.slice === undefined))
-    cli.line(`      ${findingLine(finding, cli.paint)}`)
+    cli.line(findingLines(cli, finding, 6).join('\n'))
   return trained
 }
 

@@ -57,10 +57,33 @@ export function cut(text: string, width: number): string {
 export function pairs(
   rows: readonly (readonly [string, string | readonly string[]])[],
   paint: Paint = PLAIN,
+  room = Number.POSITIVE_INFINITY,
 ): string[] {
   const width = Math.max(0, ...rows.map(([name]) => widthOf(name)))
   return rows.flatMap(([name, value]) => {
     const lines = typeof value === 'string' ? [value] : value
-    return lines.map((text, i) => `  ${paint.dim(pad(i === 0 ? name : '', width))}  ${text}`.trimEnd())
+    return lines.flatMap((text, i) =>
+      wrapped(`  ${paint.dim(pad(i === 0 ? name : '', width))}  `, text, room),
+    )
   })
 }
+
+/** A sentence behind what stands before it, broken at blanks so that its lines stay below one another. */
+export function wrapped(before: string, text: string, width: number): string[] {
+  const indent = widthOf(before)
+  if (indent + widthOf(text) <= width || width - indent < WRAP_MIN) return [before + text]
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    const longer = line === '' ? word : `${line} ${word}`
+    if (line !== '' && indent + widthOf(longer) > width) {
+      lines.push(line)
+      line = word
+    } else line = longer
+  }
+  lines.push(line)
+  return lines.map((each, i) => (i === 0 ? before : ' '.repeat(indent)) + each)
+}
+
+/** Columns below which breaking a sentence makes it harder to read. */
+const WRAP_MIN = 24

@@ -16,7 +16,18 @@ import {
 import { datasetDef, type Runtime } from '../../loop/runtime.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
-import { bytes, count, day, figure, findingLine, minute, orDash, plural, rowsText, short } from '../format.ts'
+import {
+  bytes,
+  count,
+  day,
+  figure,
+  findingLines,
+  minute,
+  orDash,
+  plural,
+  rowsText,
+  short,
+} from '../format.ts'
 import { countOption, textOption, windowOf } from '../options.ts'
 import type { Options } from '../program.ts'
 import { importStep } from '../steps.ts'
@@ -134,7 +145,7 @@ export async function dataShow(cli: Cli, [name]: readonly unknown[]): Promise<An
         paint,
       }),
       ...(page.findings.length > 0 ? [''] : []),
-      ...page.findings.map((f) => `  ${findingLine(f, paint)}`),
+      ...page.findings.flatMap((f) => findingLines(cli, f)),
       '',
     ],
   }
@@ -194,7 +205,7 @@ function diffLines(cli: Cli, d: DatasetDiff): string[] {
     '',
     `  ${paint.bold(`${short(d.from)} → ${short(d.to)}`)}`,
     '',
-    ...pairs(facts, paint),
+    ...pairs(facts, paint, cli.width),
     ...(moved.length > 0 ? [''] : []),
     ...table(['column', 'moved (psi)', 'mean before', 'mean now', 'missing before', 'missing now'], moved, {
       right: ['moved (psi)', 'mean before', 'mean now', 'missing before', 'missing now'],

@@ -162,7 +162,7 @@ function reportLines(
     `  ${paint.bold(guess.source.join(', '))}  ${rowsText(look.rows)}, ${look.columns.length} columns, ${dialect(look)}`,
     ...notesOf(look).map((note) => `  ${paint.dim(note)}`),
     '',
-    ...pairs(facts(guess), paint),
+    ...pairs(facts(guess), paint, cli.width),
     '',
     ...written.map(
       ({ path, state }) =>

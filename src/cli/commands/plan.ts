@@ -132,7 +132,12 @@ function datasetLines(cli: Cli, { def, digest, version, files }: KnownDataset): 
     ],
   ]
   if (def.exclude.length > 0) facts.push(['left out', def.exclude.join(', ')])
-  return [`  ${paint.bold(`dataset ${def.name}`)}`, '', ...pairs(facts, paint).map((line) => `  ${line}`), '']
+  return [
+    `  ${paint.bold(`dataset ${def.name}`)}`,
+    '',
+    ...pairs(facts, paint, cli.width - 2).map((line) => `  ${line}`),
+    '',
+  ]
 }
 
 function modelLines(cli: Cli, m: PlannedModel): string[] {
@@ -159,7 +164,12 @@ function modelLines(cli: Cli, m: PlannedModel): string[] {
       `one model for each ${m.each.column} with at least ${rowsText(m.each.rowsMin)}`,
     ])
   if (m.objectives.length > 0) facts.push(['objectives', m.objectives])
-  return [`  ${paint.bold(`model ${m.model}`)}`, '', ...pairs(facts, paint).map((line) => `  ${line}`), '']
+  return [
+    `  ${paint.bold(`model ${m.model}`)}`,
+    '',
+    ...pairs(facts, paint, cli.width - 2).map((line) => `  ${line}`),
+    '',
+  ]
 }
 
 function trainerText(trainer: ModelDef['trainer']): string {

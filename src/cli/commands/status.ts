@@ -7,7 +7,7 @@ import {
   count,
   day,
   figure,
-  findingLine,
+  findingLines,
   measured,
   metricWords,
   orDash,
@@ -17,7 +17,7 @@ import {
   short,
   sign,
 } from '../format.ts'
-import { pairs, table } from '../table.ts'
+import { pairs, table, wrapped } from '../table.ts'
 
 export async function status(cli: Cli, [name]: readonly unknown[]): Promise<Answer> {
   const rt = await cli.open()
@@ -33,7 +33,7 @@ export async function status(cli: Cli, [name]: readonly unknown[]): Promise<Answ
 function fleetLines(cli: Cli, fleet: Fleet): string[] {
   const { paint } = cli
   const mark = { good: paint.good('●'), watch: paint.warn('●'), act: paint.bad('●') }[fleet.health]
-  const lines = ['', `  ${mark} ${paint.bold(fleet.sentence)}`]
+  const lines = ['', ...wrapped(`  ${mark} `, fleet.sentence, cli.width).map(paint.bold)]
   if (fleet.models.length > 0)
     lines.push('', ...table(HEAD, fleet.models.map(modelRow), { right: RIGHT, width: cli.width, paint }))
   if (fleet.datasets.length > 0) {
@@ -58,7 +58,7 @@ function fleetLines(cli: Cli, fleet: Fleet): string[] {
   for (const alert of fleet.attention)
     lines.push(
       '',
-      `  ${paint.warn('▲')} ${alert.finding.message}`,
+      ...wrapped(`  ${paint.warn('▲')} `, alert.finding.message, cli.width),
       `    ${paint.dim(alert.action ?? `millrace alerts ack ${alert.id}`)}`,
     )
   return [...lines, '']
@@ -109,10 +109,10 @@ function modelLines(cli: Cli, page: ModelPage): string[] {
   })
   return [
     '',
-    `  ${paint.bold(page.sentence)}`,
+    ...wrapped('  ', page.sentence, cli.width).map(paint.bold),
     ...(page.description === '' ? [] : [`  ${paint.dim(page.description)}`]),
     '',
-    ...pairs(facts, paint),
+    ...pairs(facts, paint, cli.width),
     ...section(
       paint.bold('Versions'),
       table(['version', 'state', metricWords(leadOf(page)), 'rows', 'made', 'bundle', 'why'], versions, {
@@ -123,7 +123,7 @@ function modelLines(cli: Cli, page: ModelPage): string[] {
     ),
     ...section(
       paint.bold('Gates'),
-      page.gates.filter((f) => f.slice === undefined).map((f) => `  ${findingLine(f, paint)}`),
+      page.gates.filter((f) => f.slice === undefined).flatMap((f) => findingLines(cli, f)),
     ),
     ...section(
       paint.bold('What it goes by'),

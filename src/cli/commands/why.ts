@@ -2,7 +2,7 @@
 import type { Why } from '../../api/contract.ts'
 import { whyView } from '../../api/views/index.ts'
 import type { Answer, Cli } from '../cli.ts'
-import { count, day, figure, findingLine, minute, orDash, percent, rowsText, short } from '../format.ts'
+import { count, day, figure, findingLines, minute, orDash, percent, rowsText, short } from '../format.ts'
 import { pairs, table } from '../table.ts'
 
 const SHOWN = 15
@@ -62,7 +62,7 @@ function linesOf(cli: Cli, view: Why, isShare: boolean): string[] {
       { right: ['value', `adds to the ${explanation.scale}`], paint },
     ),
     '',
-    ...view.gates.filter((f) => f.slice === undefined).map((f) => `  ${findingLine(f, paint)}`),
+    ...view.gates.filter((f) => f.slice === undefined).flatMap((f) => findingLines(cli, f)),
     '',
   ]
 }

@@ -51,7 +51,7 @@ export function guessTarget(
 ): TargetGuess {
   if (wishes.target !== undefined) {
     const column = columnNamed(columns, wishes.target, '--target')
-    return describe(column, rows, wishes, 'you chose it')
+    return describe(column, rows, wishes, 'it was asked for')
   }
   const [best] = rankTargets(columns)
   if (!best) throw new MillraceError('MR_CLI_TARGET_NONE', { columns: columns.map((c) => c.name) })
@@ -191,7 +191,7 @@ function namedValue(
   wanted: string,
 ): { value: Value; why: string } {
   const found = values.find(({ value }) => String(value) === wanted.trim())
-  if (found) return { value: found.value, why: 'you chose it' }
+  if (found) return { value: found.value, why: 'it was asked for' }
   throw new MillraceError('MR_CLI_POSITIVE', {
     column: column.name,
     value: wanted,

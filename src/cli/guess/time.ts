@@ -34,7 +34,7 @@ export function guessTime(
     const column = columnNamed(columns, wish, '--time')
     if (!timeColumns.includes(wish))
       throw new MillraceError('MR_CLI_TIME', { column: wish, known: [...timeColumns] })
-    return { ...spanOf(column), why: 'you chose it' }
+    return { ...spanOf(column), why: 'it was asked for' }
   }
   const usable = columns.filter((c) => timeColumns.includes(c.name) && !OTHER_TIMES.test(c.name) && isLong(c))
   const named = usable.find((c) => ROW_TIMES.test(c.name))
