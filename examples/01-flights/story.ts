@@ -127,7 +127,7 @@ async function trainAndRelease(): Promise<void> {
     `v${trained.bundle.version} is live: a parent and ${members} airports of their own; ${Object.keys(trained.bundle.held).length} more do not beat the parent and share it`,
   )
   teller.line(
-    `Ask it:  curl -s ${running.address}/predict/late?explain=1 -d '{"date":"2001-04-02T17:30:00Z","origin":"ORD","destination":"SFO","distance":1846}'`,
+    `Ask it:  curl -s '${running.address}/predict/late?explain=1' -H 'content-type: application/json' -d '{"date":"2001-04-02T17:30:00Z","origin":"ORD","destination":"SFO","distance":1846}'`,
   )
 }
 

@@ -8,8 +8,15 @@ import type { Digest, RunSpec } from '../core/records.ts'
 import type { DatasetDef } from '../define/types.ts'
 import type { Jobs } from '../engine/ports.ts'
 import type { Store } from '../store/ports.ts'
-import { type ImportOptions, planImport } from './plan-import.ts'
-import { findDelivery, type RecordedImport, recordImport, recordRefusal } from './record-import.ts'
+import { type ImportOptions, planImport, selectionOf } from './plan-import.ts'
+import {
+  findDelivery,
+  type ImportEventData,
+  importEvents,
+  type RecordedImport,
+  recordImport,
+  recordRefusal,
+} from './record-import.ts'
 import { takeSource, takeSources } from './sources.ts'
 import type { SourceFile } from './types.ts'
 import { ancestry, headOf } from './versions.ts'
@@ -69,15 +76,38 @@ export async function importSources(
 ): Promise<RecordedImport> {
   for (let tries = 1; ; tries++) {
     const head = await ports.store.meta.ref(refs.dataset(def.name))
-    const spec = planImport(def, sources, { parent: head?.digest }, request)
-    const before = request.again ? undefined : await findDelivery(ports.store, spec)
+    const whole = planImport(def, sources, { parent: head?.digest }, request)
+    const before = request.again ? undefined : await findDelivery(ports.store, whole)
     if (before && (await isAncestor(ports.store, def.name, before.version))) return { ...before, known: true }
+    const held = request.again ? undefined : await filesIn(ports.store, def.name, selectionOf(whole))
+    const fresh = sources.filter((source) => !held?.files.has(source.digest))
+    if (fresh.length === 0 && held?.newest) return held.newest
+    const spec = planImport(def, fresh, { parent: head?.digest }, request)
     try {
       return await runAndRecord(ports, spec, request)
     } catch (thrown) {
       if (!isMillraceError(thrown, 'MR_DATA_MOVED') || tries === TRIES) throw thrown
     }
   }
+}
+
+/** Files that the dataset holds already, taken with the same selection: a folder that grows delivers only what is new in it. */
+async function filesIn(
+  store: Store,
+  dataset: string,
+  selection: Digest,
+): Promise<{ files: Set<Digest>; newest?: RecordedImport }> {
+  const versions = new Set<Digest>()
+  for await (const { digest } of ancestry(store, await headOf(store, dataset))) versions.add(digest)
+  const files = new Set<Digest>()
+  let newest: RecordedImport | undefined
+  for await (const event of importEvents(store, dataset, 'data.imported')) {
+    const data = event.data as unknown as ImportEventData
+    if (!versions.has(data.version) || data.selection !== selection) continue
+    newest ??= { version: data.version, event, known: true }
+    for (const file of data.files) files.add(file)
+  }
+  return { files, newest }
 }
 
 /** False when the dataset was taken back to a version before that delivery. */

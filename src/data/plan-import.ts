@@ -62,11 +62,21 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 export const importParams = (spec: RunSpec): ImportParams => spec.params as unknown as ImportParams
 
+/** Digests of the files that a spec reads. */
+export function filesOf(spec: RunSpec): Digest[] {
+  return importParams(spec).files.map((file) => spec.inputs[file.input])
+}
+
+/** Names which rows of its files a spec takes, and the period they claim to be of. */
+export function selectionOf(spec: RunSpec): Digest {
+  const { select, period } = importParams(spec)
+  return digestOf({ select, period })
+}
+
 /**
  * Names what is delivered, whatever it is delivered onto: the bytes, the rows selected of them, and the period. A delivery that was recorded
  * once need not be imported again.
  */
 export function deliveryOf(spec: RunSpec): Digest {
-  const { files, select, period, dataset } = importParams(spec)
-  return digestOf({ dataset, files: files.map((f) => spec.inputs[f.input]), select, period })
+  return digestOf({ dataset: importParams(spec).dataset, files: filesOf(spec), selection: selectionOf(spec) })
 }

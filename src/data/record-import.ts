@@ -5,7 +5,7 @@ import { refs, subjects } from '../core/names.ts'
 import type { DatasetVersion, Digest, Finding, JournalEvent, RunSpec } from '../core/records.ts'
 import type { Store } from '../store/ports.ts'
 import { freshFinding, grouped } from './checks.ts'
-import { deliveryOf, importParams } from './plan-import.ts'
+import { deliveryOf, filesOf, importParams, selectionOf } from './plan-import.ts'
 import type { DatasetImport } from './types.ts'
 
 export interface ImportRecording {
@@ -132,6 +132,8 @@ function eventData(spec: RunSpec, done: DatasetImport, findings: Finding[]): Rec
   return {
     run: digestOf(spec),
     delivery: deliveryOf(spec),
+    files: filesOf(spec),
+    selection: selectionOf(spec),
     rows: done.rows,
     delivered: done.delivered.rows,
     added: done.delivered.added,
@@ -211,6 +213,9 @@ export interface ImportEventData {
   run: Digest
   delivery: Digest
   version: Digest
+  /** Digests of the delivered files, and which of their rows were taken. */
+  files: Digest[]
+  selection: Digest
 }
 
 async function findEvent(

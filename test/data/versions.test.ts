@@ -192,6 +192,17 @@ test('does not import one delivery twice, unless it is asked to or the dataset w
   expect([anew.known, (await headDigest(place.store)) === anew.version]).toEqual([false, true])
 })
 
+test('a folder that grows delivers only its new files', async () => {
+  const place = await twoVersions()
+  const before = (await headOf(place.store, 'd'))!.version.rows
+  await place.parquet('f.parquet', rows(100, 104))
+  const request = { actor: 'test', now: 4_000, files: ['*.parquet'] }
+  const grown = await importData(place, datasetDef(def), place.folder, request)
+  expect((await headOf(place.store, 'd'))!.version.rows).toBe(before + 4)
+  const again = await importData(place, datasetDef(def), place.folder, request)
+  expect([again.known, again.version]).toEqual([true, grown.version])
+})
+
 test('says that another import came first, and plans anew on it', async () => {
   const place = await twoVersions()
   await place.parquet('c.parquet', rows(100, 101))
