@@ -5,16 +5,17 @@ import { Icon, type IconName } from '../parts/icons.tsx'
 
 interface Step {
   name: string
-  state: 'past' | 'now' | 'ahead' | 'left'
+  state: 'past' | 'skipped' | 'now' | 'ahead' | 'left'
 }
 
 export function releaseSteps(release: Release): Step[] {
   const names = ['shadow', ...release.steps.map((s) => `canary ${weight(s)}`), 'live']
   const at = placeOf(release, names.length)
+  const first = release.state === 'live' && release.previous === undefined
   const left = release.state === 'rolled-back' || release.state === 'paused'
   return names.map((name, i) => ({
     name,
-    state: i < at ? 'past' : i > at ? 'ahead' : left ? 'left' : 'now',
+    state: i < at ? (first ? 'skipped' : 'past') : i > at ? 'ahead' : left ? 'left' : 'now',
   }))
 }
 
@@ -23,9 +24,16 @@ function placeOf(release: Release, length: number): number {
   return release.state === 'shadow' ? 0 : Math.max(0, Math.min(length - 2, release.step + 1))
 }
 
-const ICONS: Record<Step['state'], IconName> = { past: 'check', now: 'live', ahead: 'ring', left: 'back' }
+const ICONS: Record<Step['state'], IconName> = {
+  past: 'check',
+  skipped: 'dot',
+  now: 'live',
+  ahead: 'ring',
+  left: 'back',
+}
 const WORDS: Record<Step['state'], string> = {
   past: 'done',
+  skipped: 'not needed',
   now: 'here',
   ahead: 'to come',
   left: 'stopped here',

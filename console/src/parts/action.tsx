@@ -55,7 +55,7 @@ function ActionBody({ model, verb, undo, close }: ActionProps) {
   })
   const act = useMutation({
     mutationFn: () => post<ActionResult>(path, { dryRun: false, reason: reason.trim() || undefined }),
-    onSuccess: () => void client.invalidateQueries(),
+    onSuccess: () => void client.invalidateQueries({ predicate: (query) => query.queryKey[0] !== 'plan' }),
   })
   if (act.data?.done) return <Done result={act.data} undo={undo} close={close} />
   const ready = plan.data !== undefined && reason.trim() !== '' && (!words.danger || typed === model)

@@ -1,7 +1,7 @@
 /** The members of a family: who answers for itself, who is held and why, who differs from the rest. */
 import { useQueries, useQuery } from '@tanstack/react-query'
 import { useRouter } from '@tanstack/react-router'
-import { lazy, Suspense, useCallback, useState } from 'react'
+import { useCallback, useState } from 'react'
 import { get } from '../../api/client.ts'
 import { membersPath, membersQuery } from '../../api/queries.ts'
 import type { MemberList, MemberRow, ModelPage } from '../../api/types.ts'
@@ -9,13 +9,17 @@ import { metricName } from '../../format/names.ts'
 import { compact, count, plural, share, signed } from '../../format/numbers.ts'
 import { Figure } from '../../parts/figure.tsx'
 import { Icon } from '../../parts/icons.tsx'
+import { later } from '../../parts/later.tsx'
 import { MeasuredValue } from '../../parts/measured.tsx'
 import { Chips, Empty, ErrorCard, Section, Skeleton } from '../../parts/page.tsx'
 import { VCell, VirtualRows } from '../../parts/virtual-rows.tsx'
 import { Go, useParam } from '../../shell/go.tsx'
 import { hrefs } from '../../shell/hrefs.ts'
 
-const Scatter = lazy(() => import('../../charts/scatter.tsx'))
+const Scatter = later(
+  () => import('../../charts/scatter.tsx').then((m) => m.default),
+  <div className="scatter" />,
+)
 
 const PAGE = 200
 const MAP_PAGE = 1000
@@ -263,13 +267,11 @@ function MemberMap({ page }: { page: ModelPage }) {
         rows: points.map((p) => [p.key, p.rows, p.value, p.held ? 'parent' : 'self']),
       })}
     >
-      <Suspense fallback={<div className="scatter" />}>
-        <Scatter
-          points={points}
-          metricName={name}
-          onPick={(key) => router.history.push(hrefs.model(`${page.model}/${key}`))}
-        />
-      </Suspense>
+      <Scatter
+        points={points}
+        metricName={name}
+        onPick={(key) => router.history.push(hrefs.model(`${page.model}/${key}`))}
+      />
     </Figure>
   )
 }

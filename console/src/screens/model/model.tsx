@@ -1,27 +1,38 @@
 /** One model: is it good, why, and what stands behind it. The tab is part of the address. */
 import { useQuery } from '@tanstack/react-query'
 import { useParams } from '@tanstack/react-router'
-import { lazy, Suspense, useEffect, useRef, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import { modelQuery } from '../../api/queries.ts'
 import type { ModelPage } from '../../api/types.ts'
 import { plural } from '../../format/numbers.ts'
 import { needsPerson } from '../../format/sentences.ts'
 import { ActionDialog } from '../../parts/action.tsx'
 import { Icon } from '../../parts/icons.tsx'
+import { type Later, later } from '../../parts/later.tsx'
 import { Ask, Page, Section, Skeleton } from '../../parts/page.tsx'
 import { ReleaseSign } from '../../parts/signs.tsx'
 import { Go } from '../../shell/go.tsx'
 import { hrefs, MODEL_TABS, type ModelTab } from '../../shell/hrefs.ts'
 
+interface Tab {
+  page: ModelPage
+}
+
+const WAIT = (
+  <Section>
+    <Skeleton lines={8} />
+  </Section>
+)
+
 const TABS = {
-  quality: lazy(() => import('./quality.tsx').then((m) => ({ default: m.Quality }))),
-  drift: lazy(() => import('./drift.tsx').then((m) => ({ default: m.Drift }))),
-  members: lazy(() => import('./members.tsx').then((m) => ({ default: m.Members }))),
-  versions: lazy(() => import('./versions.tsx').then((m) => ({ default: m.Versions }))),
-  releases: lazy(() => import('./releases.tsx').then((m) => ({ default: m.Releases }))),
-  explain: lazy(() => import('./explain.tsx').then((m) => ({ default: m.Explain }))),
-  speed: lazy(() => import('./speed.tsx').then((m) => ({ default: m.Speed }))),
-} satisfies Record<ModelTab, unknown>
+  quality: later<Tab>(() => import('./quality.tsx').then((m) => m.Quality), WAIT),
+  drift: later<Tab>(() => import('./drift.tsx').then((m) => m.Drift), WAIT),
+  members: later<Tab>(() => import('./members.tsx').then((m) => m.Members), WAIT),
+  versions: later<Tab>(() => import('./versions.tsx').then((m) => m.Versions), WAIT),
+  releases: later<Tab>(() => import('./releases.tsx').then((m) => m.Releases), WAIT),
+  explain: later<Tab>(() => import('./explain.tsx').then((m) => m.Explain), WAIT),
+  speed: later<Tab>(() => import('./speed.tsx').then((m) => m.Speed), WAIT),
+} satisfies Record<ModelTab, Later<Tab>>
 
 export function Model() {
   const { model, tab = 'quality' } = useParams({ strict: false }) as { model: string; tab?: string }
@@ -29,6 +40,7 @@ export function Model() {
   const query = useQuery(modelQuery(model))
   const crumbs = crumbsOf(model, query.data?.parent ?? null)
   const Body = TABS[shown]
+  Body.preload()
   return (
     <Ask query={query} title={model} crumbs={crumbs}>
       {(page) => (
@@ -40,15 +52,7 @@ export function Model() {
           actions={<Actions page={page} />}
           tabs={<Tabs page={page} shown={shown} />}
         >
-          <Suspense
-            fallback={
-              <Section>
-                <Skeleton lines={8} />
-              </Section>
-            }
-          >
-            <Body page={page} />
-          </Suspense>
+          <Body key={shown} page={page} />
         </Page>
       )}
     </Ask>

@@ -1,5 +1,4 @@
 /** Is it still as good as it was when it was trained: metrics by window, calibration, gates. */
-import { lazy, Suspense } from 'react'
 import type { MetricSeries, ModelPage } from '../../api/types.ts'
 import { Calibration } from '../../charts/calibration.tsx'
 import { metricName, metricTitle } from '../../format/names.ts'
@@ -9,12 +8,17 @@ import { Command } from '../../parts/copy.tsx'
 import { Door } from '../../parts/door.tsx'
 import { Figure } from '../../parts/figure.tsx'
 import { Findings, verdictCounts } from '../../parts/findings.tsx'
+import { later } from '../../parts/later.tsx'
 import { Chips, Empty, Section } from '../../parts/page.tsx'
 import { VerdictSign } from '../../parts/signs.tsx'
 import { Go, useParam } from '../../shell/go.tsx'
 import { hrefs } from '../../shell/hrefs.ts'
 
-const TimeSeries = lazy(() => import('../../charts/time-series.tsx'))
+const TimeSeries = later(
+  () => import('../../charts/time-series.tsx').then((m) => m.default),
+  <div className="series-wait" />,
+)
+TimeSeries.preload()
 
 export function Quality({ page }: { page: ModelPage }) {
   const [name, setName] = useParam('metric', page.quality.metrics[0]?.name ?? '')
@@ -125,14 +129,12 @@ function Metric({
             ]),
           })}
         >
-          <Suspense fallback={<div className="series-wait" />}>
-            <TimeSeries
-              label={metricName(chosen.name)}
-              points={chosen.points}
-              expected={chosen.expected}
-              height={264}
-            />
-          </Suspense>
+          <TimeSeries
+            label={metricName(chosen.name)}
+            points={chosen.points}
+            expected={chosen.expected}
+            height={264}
+          />
         </Figure>
         {last && <LastWindow page={page} series={chosen} last={last} />}
       </div>

@@ -63,10 +63,11 @@ function Current({ release, page }: { release: Release; page: ModelPage }) {
       </ul>
       {release.findings.length > 0 ? (
         <div className="stack-tight">
-          <h3>What the test says so far</h3>
+          <h3>{moving ? 'What the test says so far' : 'What opened the way'}</h3>
           <p className="note">
-            {verdictCounts(release.findings)}. The intervals hold however often they are looked at, so looking
-            early costs nothing.
+            {verdictCounts(release.findings)}.
+            {moving &&
+              ' The intervals hold however often they are looked at, so looking early costs nothing.'}
           </p>
           <Findings findings={release.findings} />
         </div>
