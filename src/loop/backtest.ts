@@ -1,10 +1,11 @@
 /** "Train on 5, 2 and 1 months ago, test on now": the same model on windows of different age, each trained once. */
 import type { Json } from '../core/canonical.ts'
 import { digestOf } from '../core/digest.ts'
-import { MillraceError } from '../core/errors.ts'
+import { assert, MillraceError } from '../core/errors.ts'
 import { refs, subjects } from '../core/names.ts'
 import type { Digest, Measured, ModelVersion, TimeWindow } from '../core/records.ts'
-import { LEAD_OF, LOSS_OF } from '../model/measure.ts'
+import type { RunProgress } from '../engine/ports.ts'
+import { LEAD_OF, LOSS_OF, metricOf } from '../model/measure.ts'
 import { fitSpec, type Prepared, prepareSpec } from '../train/specs.ts'
 import { planBacktestSplit } from '../train/split.ts'
 import { datasetDef, modelDef, type Runtime } from './runtime.ts'
@@ -47,6 +48,7 @@ export async function backtest(
   rt: Runtime,
   request: BacktestRequest,
 ): Promise<{ digest: Digest; report: BacktestReport }> {
+  assert(request.windows.length > 0, 'a backtest trains on one window at least')
   const model = { ...modelDef(rt, request.model), each: undefined }
   const dataset = datasetDef(rt, model.from)
   if (!dataset.time) throw new MillraceError('MR_TRAIN_NO_TIME', {})
@@ -55,28 +57,21 @@ export async function backtest(
   const splits = request.windows.map(({ window }) =>
     planBacktestSplit(dataset.time as string, window, request.test),
   )
-  let finished = 0
-  const tell = (note: string) => request.onProgress?.(finished / (2 * splits.length), note)
+  const finished = new Set<Digest>()
+  const options = (note: string) => ({
+    signal: request.signal,
+    onProgress: ({ spec, done }: RunProgress) => {
+      if (done >= 1) finished.add(spec)
+      request.onProgress?.(finished.size / (2 * splits.length), note)
+    },
+  })
   const prepared = await rt.jobs.run(
     splits.map((split) => prepareSpec(model, dataset, version, split)),
-    {
-      signal: request.signal,
-      onProgress: (p) => {
-        if (p.done >= 1) finished++
-        tell('preparing windows')
-      },
-    },
+    options('preparing windows'),
   )
-  finished = splits.length
   const fitted = await rt.jobs.run(
     prepared.map((run) => fitSpec(model, version, run.record.outputs as unknown as Prepared)),
-    {
-      signal: request.signal,
-      onProgress: (p) => {
-        if (p.done >= 1) finished++
-        tell('training windows')
-      },
-    },
+    options('training windows'),
   )
   const rows: BacktestRow[] = []
   for (const [i, { label, window, ageMonths }] of request.windows.entries()) {
@@ -106,38 +101,49 @@ export async function backtest(
     leadMetric: LEAD_OF[task],
     lossMetric: LOSS_OF[task],
     rows,
-    lesson: lessonOf(rows),
+    lesson: lessonOf(rows, LEAD_OF[task]),
   }
   return { digest: await recordBacktest(rt, report, request.actor), report }
 }
 
-/** What the table says, whichever way it came out. */
-export function lessonOf(rows: BacktestRow[]): string {
+/** What the table says, whichever way it came out. `metric` is what leads: of an error the smallest is best. */
+export function lessonOf(rows: BacktestRow[], metric = 'auc'): string {
+  const { higherIsBetter } = metricOf(metric)
+  /** How much better a is than b. */
+  const gain = (a: BacktestRow, b: BacktestRow) => (a.lead.value - b.lead.value) * (higherIsBetter ? 1 : -1)
+  const told = ({ lead }: BacktestRow) =>
+    metric === 'auc' ? lead.value.toFixed(3) : `${+lead.value.toPrecision(3)}`
+  const best = rows.reduce((a, b) => (gain(b, a) > 0 ? b : a))
+  const sentences = [`Best ${higherIsBetter ? 'ranking' : 'error'}: ${best.label} (${told(best)}).`]
   const single = rows
     .filter((r) => r.ageMonths !== null)
     .sort((a, b) => (a.ageMonths as number) - (b.ageMonths as number))
-  const best = rows.reduce((a, b) => (b.lead.value > a.lead.value ? b : a))
-  const widest = rows.reduce((a, b) => (b.rowsTrained > a.rowsTrained ? b : a))
-  const sentences = [`Best ranking: ${best.label} (${best.lead.value.toFixed(3)}).`]
-  if (single.length >= 2) {
-    const [freshest, oldest] = [single[0], single[single.length - 1]]
-    const gain = freshest.lead.value - oldest.lead.value
-    sentences.push(
-      `Fresh data ${gain > 0 ? 'rank better' : 'do not rank better'} than old: ${freshest.label} ${freshest.lead.value.toFixed(3)}, ${oldest.label} ${oldest.lead.value.toFixed(3)}.`,
-    )
-    if (widest !== freshest) {
-      const more = widest.lead.value - freshest.lead.value
-      sentences.push(
-        `More data ${more > 0 ? 'beat fresher data' : 'did not beat fresher data'} here (${more >= 0 ? '+' : '−'}${Math.abs(more).toFixed(3)}).`,
-      )
-    }
-    const bias = freshest.meanPredicted - freshest.meanActual
-    const calibrated = Math.abs(bias) <= 0.1 * Math.max(freshest.meanActual, 1e-9)
-    sentences.push(
-      `The freshest window predicts ${freshest.meanPredicted.toFixed(3)} on average where ${freshest.meanActual.toFixed(3)} happened: ${calibrated ? 'well calibrated' : 'miscalibrated, because its own level was not the level of what came next'}.`,
-    )
-  }
+  if (single.length >= 2) sentences.push(...freshnessOf(rows, single, gain, told))
   return sentences.join(' ')
+}
+
+function freshnessOf(
+  rows: BacktestRow[],
+  single: BacktestRow[],
+  gain: (a: BacktestRow, b: BacktestRow) => number,
+  told: (row: BacktestRow) => string,
+): string[] {
+  const [freshest, oldest] = [single[0], single[single.length - 1]]
+  const verb = gain(freshest, oldest) > 0 ? 'do better' : 'do not do better'
+  const sentences = [
+    `Fresh data ${verb} than old: ${freshest.label} ${told(freshest)}, ${oldest.label} ${told(oldest)}.`,
+  ]
+  const widest = rows.reduce((a, b) => (b.rowsTrained > a.rowsTrained ? b : a))
+  if (widest !== freshest) {
+    const beat = gain(widest, freshest) > 0 ? 'beat' : 'did not beat'
+    sentences.push(`More data ${beat} fresher data here: ${widest.label} ${told(widest)}.`)
+  }
+  const { meanPredicted, meanActual } = freshest
+  const calibrated = Math.abs(meanPredicted - meanActual) <= 0.1 * Math.max(Math.abs(meanActual), 1e-9)
+  sentences.push(
+    `The freshest window predicts ${meanPredicted.toFixed(3)} on average where ${meanActual.toFixed(3)} happened: ${calibrated ? 'well calibrated' : 'miscalibrated, because its own level was not the level of what came next'}.`,
+  )
+  return sentences
 }
 
 async function recordBacktest(rt: Runtime, report: BacktestReport, actor: string): Promise<Digest> {

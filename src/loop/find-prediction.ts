@@ -13,10 +13,8 @@ import {
   PREDICTIONS_STREAM,
 } from '../core/log-blocks.ts'
 import type { Observation, Outcome } from '../core/records.ts'
-import type { Log, LogPosition } from '../store/ports.ts'
-
-/** How far the time in an id and the times of blocks may lie apart: ids never go back, clocks may. */
-const SLACK_MS = 3_600_000
+import type { Log } from '../store/ports.ts'
+import { SLACK_MS, startBefore, timeOfRecord } from './seek.ts'
 
 /** The answer that was given under an id (never what a shadow said), or undefined. Cost: one pass over the segments that can hold it. */
 export async function findPrediction(log: Log, id: string): Promise<Observation | undefined> {
@@ -54,7 +52,7 @@ async function search<R>(
   { id, at, untilAt = at ?? Number.POSITIVE_INFINITY }: Sought,
 ): Promise<R | undefined> {
   const needle = JSON.stringify(id)
-  const from = at === undefined ? undefined : await startBefore(log, stream, at - SLACK_MS)
+  const from = at === undefined ? undefined : await startBefore(log, stream, at)
   for await (const { records } of log.read(stream, from)) {
     for (const record of records) {
       if (!record.includes(needle)) continue
@@ -66,48 +64,6 @@ async function search<R>(
     if (timeOfRecord(records[0] ?? '') > untilAt + SLACK_MS) return undefined
   }
   return undefined
-}
-
-/** The start of the last segment that begins at or before a time; undefined for the beginning of the stream. */
-async function startBefore(log: Log, stream: string, at: number): Promise<LogPosition | undefined> {
-  const first = await segmentFrom(log, stream, 0)
-  if (!first || first.at > at) return undefined
-  let low = first.segment
-  let high = low + 1
-  for (let step = 1; ; step *= 2) {
-    const probed = await segmentFrom(log, stream, low + step)
-    high = low + step
-    if (!probed || probed.at > at) break
-    low = probed.segment
-  }
-  while (high - low > 1) {
-    const middle = (low + high) >> 1
-    const probed = await segmentFrom(log, stream, middle)
-    if (probed && probed.segment < high && probed.at <= at) low = probed.segment
-    else high = middle
-  }
-  return { segment: low, offset: 0 }
-}
-
-/** The first segment from a number on that holds records, and the time of its first one. */
-async function segmentFrom(
-  log: Log,
-  stream: string,
-  segment: number,
-): Promise<{ segment: number; at: number } | undefined> {
-  for await (const { records, next } of log.read(stream, { segment, offset: 0 })) {
-    if (records.length > 0) return { segment: next.segment, at: timeOfRecord(records[0]) }
-  }
-  return undefined
-}
-
-/** Characters of a record in which its time stands. */
-const HEAD_CHARS = 400
-
-/** Time of a block, read from its text without parsing it; the beginning of time where none stands there. */
-function timeOfRecord(record: string): number {
-  const found = /"at":(\d+)/.exec(record.slice(0, HEAD_CHARS))
-  return found ? Number(found[1]) : Number.NEGATIVE_INFINITY
 }
 
 const MADE_ID = /^[0-9A-HJKMNP-TV-Z]{26}(?::\d+)?$/
