@@ -5,7 +5,7 @@ import type { Digest, JournalEvent, ModelBundle, Release } from '../core/records
 import { opens } from '../core/verdicts.ts'
 import type { GateReport } from '../gate/task.ts'
 import { beginRelease, candidateRoute, liveRoute, promote, rollBack } from '../release/machine.ts'
-import { type CurrentRelease, currentRelease, recordRelease } from '../release/record.ts'
+import { type CurrentRelease, currentRelease, recordRelease, releaseBefore } from '../release/record.ts'
 import { modelDef, type Runtime } from './runtime.ts'
 import { failedGates } from './train.ts'
 
@@ -62,8 +62,7 @@ export async function releaseLatest(rt: Runtime, request: ReleaseRequest): Promi
 /** Back to the split before, in one call. Errors: MR_LOOP_NO_RELEASE, MR_LOOP_NOTHING_BEFORE, MR_LOOP_MOVED. */
 export async function rollBackModel(rt: Runtime, request: ReleaseRequest): Promise<ReleaseResult> {
   const current = await requireRelease(rt, request.model)
-  const previous =
-    current.release.previous && (await rt.store.getRecord<Release>(current.release.previous, 'Release'))
+  const previous = await releaseBefore(rt.store, current.release)
   const version = liveRoute(current.release)?.version ?? 0
   const release = rollBack(current.release, previous, request.reason ?? 'rolled back by hand', rt.clock.now())
   if (!release) throw new MillraceError('MR_LOOP_NOTHING_BEFORE', { model: current.release.model, version })
