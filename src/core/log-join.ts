@@ -89,11 +89,18 @@ export class LogJoin {
     const joined: JoinedRow[] = []
     for (let i = 0; i < block.ids.length; i++) {
       const pending = this.#pending.get(block.ids[i])
-      if (pending?.route === undefined)
+      if (pending?.route === undefined) {
+        this.#early.delete(block.ids[i])
         this.#early.set(block.ids[i], { value: block.values[i], at: block.at })
-      else this.#complete(block.ids[i], pending, block.values[i], joined)
+      } else this.#complete(block.ids[i], pending, block.values[i], joined)
     }
     return joined
+  }
+
+  /** When the oldest outcome came that waits for its prediction; Infinity when none does. */
+  earlyAt(): number {
+    for (const { at } of this.#early.values()) return at
+    return Number.POSITIVE_INFINITY
   }
 
   counts(): LogJoinCounts {

@@ -24,7 +24,7 @@ export interface WindowReport {
   kind: 'WindowReport'
   model: string
   window: TimeWindow
-  /** Version that answered most, whose card and references the window is judged against. */
+  /** Version that was live when the window began, whose gate report and references it is judged against. */
   version: number
   predictions: number
   /** Predictions whose outcome is known. */
