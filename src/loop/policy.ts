@@ -6,11 +6,15 @@ export interface RetrainState {
   /** Alerts of the model that are not resolved. */
   alerts: Alert[]
   release: Release | undefined
-  /** When the newest bundle was made, in business time. */
+  /** When training last came to an end, in business time, whether or not it made anything new. */
   trainedAt: number | undefined
+  /** When the policy last tried and failed, since that. */
+  failedAt?: number
 }
 
 const DAY = 86_400_000
+/** How long the policy rests after a try that failed: what failed a moment ago fails again. */
+export const RETRY_MS = 3_600_000
 const EVERY: Partial<Record<WatchDef['retrain'][number], number>> = {
   daily: DAY,
   weekly: 7 * DAY,
@@ -25,11 +29,11 @@ const TRIGGER_OF: Record<string, WatchDef['retrain'][number]> = {
 }
 
 /**
- * Why to train again now, or undefined. Not while a release is under way (its verdict comes first), and for alerts not within the model's cooldown since
- * the last training, whether or not that was released.
+ * Why to train again now, or undefined. Not while a release is under way (its verdict comes first) or shortly after a try that failed, and for alerts not
+ * within the model's cooldown since the last training, whether or not that was released.
  */
 export function planRetrain(state: RetrainState, watch: WatchDef, now: number): string | undefined {
-  if (state.release?.state === 'shadow' || state.release?.state === 'canary') return undefined
+  if (mustWait(state, now)) return undefined
   const age = state.trainedAt === undefined ? Number.POSITIVE_INFINITY : now - state.trainedAt
   for (const [name, every] of Object.entries(EVERY)) {
     if (watch.retrain.includes(name as WatchDef['retrain'][number]) && age >= (every as number))
@@ -38,6 +42,12 @@ export function planRetrain(state: RetrainState, watch: WatchDef, now: number): 
   if (age < watch.cooldownMs) return undefined
   const alert = state.alerts.find((a) => concernsAll(a) && watch.retrain.includes(TRIGGER_OF[causeOf(a)]))
   return alert && `${causeOf(alert)} alert: ${alert.finding.message}`
+}
+
+/** Whether nothing may be begun now, whatever is due. A release that is paused waits for a person, and so does the policy. */
+export function mustWait({ release, failedAt }: RetrainState, now: number): boolean {
+  if (release?.state === 'shadow' || release?.state === 'canary' || release?.state === 'paused') return true
+  return failedAt !== undefined && now - failedAt < RETRY_MS
 }
 
 /** Whether an open alert is about the model as a whole. One member that had a bad week is no reason to train hundreds. */

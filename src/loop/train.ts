@@ -2,13 +2,14 @@
 import { digestOf } from '../core/digest.ts'
 import { MillraceError } from '../core/errors.ts'
 import { refs, subjects } from '../core/names.ts'
-import type { DatasetVersion, Digest, Finding, ModelBundle, Release } from '../core/records.ts'
+import type { DatasetVersion, Digest, Finding, ModelBundle } from '../core/records.ts'
 import { opens } from '../core/verdicts.ts'
 import type { ModelDef } from '../define/types.ts'
 import type { RunProgress } from '../engine/ports.ts'
 import { type GateReport, gateSpec } from '../gate/task.ts'
 import type { PreparedPlan } from '../model/matrix.ts'
 import { liveRoute } from '../release/machine.ts'
+import { currentRelease } from '../release/record.ts'
 import { fitSpec, type Prepared, prepareSpec, spanOf } from '../train/specs.ts'
 import { planSplit } from '../train/split.ts'
 import { datasetDef, modelDef, type Runtime } from './runtime.ts'
@@ -88,9 +89,17 @@ export async function trainModel(rt: Runtime, request: TrainRequest): Promise<Tr
 function historyOf(model: ModelDef, version: DatasetVersion, time: string | undefined) {
   const span = spanOf(version, time)
   if (!span || model.watch.history === 'all') return span
-  const from = new Date(span.toAt)
-  from.setUTCMonth(from.getUTCMonth() - model.watch.history)
-  return { fromAt: Math.max(span.fromAt, from.getTime()), toAt: span.toAt }
+  return { fromAt: Math.max(span.fromAt, monthsBefore(span.toAt, model.watch.history)), toAt: span.toAt }
+}
+
+/** The same day and time of an earlier month, or that month's last day where it has no such day. */
+function monthsBefore(at: number, months: number): number {
+  const date = new Date(at)
+  const day = date.getUTCDate()
+  date.setUTCDate(1)
+  date.setUTCMonth(date.getUTCMonth() - months + 1, 0)
+  date.setUTCDate(Math.min(day, date.getUTCDate()))
+  return date.getTime()
 }
 
 async function dataFor(
@@ -129,9 +138,8 @@ async function fitMembers(
 }
 
 async function liveBundle(rt: Runtime, model: string): Promise<{ bundle: Digest } | undefined> {
-  const ref = await rt.store.meta.ref(refs.live(model))
-  if (!ref) return undefined
-  const route = liveRoute(await rt.store.getRecord<Release>(ref.digest, 'Release'))
+  const current = await currentRelease(rt.store, model)
+  const route = current && liveRoute(current.release)
   return route && { bundle: route.bundle }
 }
 
@@ -155,8 +163,10 @@ async function recordBundle(
     const ref = await rt.store.meta.ref(refs.latest(model.name))
     const latest = ref && (await rt.store.getRecord<ModelBundle>(ref.digest, 'ModelBundle'))
     const used = Object.fromEntries(report.used.map((key) => [key, members[key]]))
-    if (ref && latest && sameModels(latest, parent, used))
+    if (ref && latest && sameModels(latest, parent, used)) {
+      await recordGates(rt, parts, ref.digest, latest)
       return { digest: ref.digest, bundle: latest, known: true }
+    }
     const bundle: ModelBundle = {
       kind: 'ModelBundle',
       model: model.name,
@@ -171,6 +181,30 @@ async function recordBundle(
     const digest = await rt.store.putRecord(bundle)
     if (await commitBundle(rt, parts, digest, bundle, ref?.digest)) return { digest, bundle, known: false }
   }
+}
+
+/** Gates that were changed judge a bundle anew; once it is in release, what they said when it began stands. */
+async function recordGates(
+  rt: Runtime,
+  parts: BundleParts,
+  digest: Digest,
+  bundle: ModelBundle,
+): Promise<void> {
+  const name = refs.gates(bundle.model, bundle.version)
+  const known = await rt.store.meta.ref(name)
+  const current = (await currentRelease(rt.store, bundle.model))?.release
+  if (known?.digest === parts.reportDigest || current?.routes.some((r) => r.bundle === digest)) return
+  const failed = failedGates(parts.report.findings)
+  await rt.store.meta.commit({
+    moves: [{ name, to: parts.reportDigest }],
+    event: {
+      type: 'gate.finished',
+      subject: subjects.model(bundle.model),
+      actor: parts.request.actor,
+      reason: `v${bundle.version} judged again: ${failed.length === 0 ? 'all gates passed' : `closed gates: ${failed.join('; ')}`}`,
+      data: { bundle: digest, version: bundle.version, report: parts.reportDigest, at: rt.clock.now() },
+    },
+  })
 }
 
 function sameModels(latest: ModelBundle, parent: Digest, used: Record<string, Digest>): boolean {
