@@ -71,6 +71,7 @@ export interface FleetRow {
   qualityMetric: string
   expected: { value: number; low: number; high: number } | null
   requestsPerSecond: number
+  /** Predictions of the windows that are closed. */
   predictions: number
   latencyMsP99: number | null
   /** When the newest row that the live version was trained on happened. */
@@ -115,7 +116,8 @@ export interface ModelPage {
   calibration: { meanPredicted: number; meanActual: number; n: number }[]
   signature: Signature
   speed: {
-    latencyMs: { p50: number; p90: number; p99: number } | null
+    /** `p90` is null where it is not counted. */
+    latencyMs: { p50: number; p90: number | null; p99: number } | null
     requestsPerSecond: number
     modelBytes: number
   }

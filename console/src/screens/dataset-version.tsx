@@ -145,7 +145,7 @@ function ColumnRow({ column, rows }: { column: ProfiledColumn; rows: number }) {
       </div>
       <div className="num profile-figure">
         <span className="block">{compact(profile.distinctApprox)}</span>
-        <span className="small muted" title="Counted by a sketch: within about two per cent">
+        <span className="small muted" title="Estimated part by part, not counted: it may be off by a tenth">
           distinct, about
         </span>
       </div>

@@ -287,7 +287,7 @@ const ModelCells = memo(function ModelCells({
             title: `Traffic of ${row.model}`,
             rows: [
               ['requests now', perSecond(row.requestsPerSecond)],
-              ['predictions so far', count(row.predictions)],
+              ['predictions in closed windows', count(row.predictions)],
               ['live version', row.liveVersion === null ? 'none' : `v${row.liveVersion}`],
             ],
             to: { href: hrefs.model(row.model, 'speed'), label: 'Speed' },
@@ -295,7 +295,7 @@ const ModelCells = memo(function ModelCells({
         >
           {perSecond(row.requestsPerSecond)}
         </Door>
-        <span className="small muted block">{compact(row.predictions)} total</span>
+        <span className="small muted block">{compact(row.predictions)} judged</span>
       </VCell>
       <VCell numeric className="c-p99" label="p99">
         <Go href={hrefs.model(row.model, 'speed')} className="row-link">

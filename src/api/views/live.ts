@@ -2,7 +2,7 @@
 import type { Jobs } from '../../engine/ports.ts'
 import type { LiveNumbers } from '../../serve/serve-stats.ts'
 
-/** Numbers of one version. Where the 90th percentile is not counted, the 99th stands for it: an upper bound. */
+/** Numbers of one version. The 90th percentile is there where it is counted. */
 export type VersionNumbers = LiveNumbers & { latencyMsP90?: number | null }
 
 export interface LiveSource {
@@ -35,11 +35,11 @@ export function trafficOf(
   live: LiveSource,
   model: string,
   version: number | null,
-): { requestsPerSecond: number; latencyMs: { p50: number; p90: number; p99: number } | null } {
+): { requestsPerSecond: number; latencyMs: { p50: number; p90: number | null; p99: number } | null } {
   const versions = live.versions(model)
   const requestsPerSecond = [...versions.values()].reduce((sum, v) => sum + v.requestsPerSecond, 0)
   const own = version === null ? undefined : versions.get(version)
   if (own?.latencyMsP50 == null || own.latencyMsP99 == null) return { requestsPerSecond, latencyMs: null }
   const [p50, p99] = [own.latencyMsP50, own.latencyMsP99]
-  return { requestsPerSecond, latencyMs: { p50, p90: own.latencyMsP90 ?? p99, p99 } }
+  return { requestsPerSecond, latencyMs: { p50, p90: own.latencyMsP90 ?? null, p99 } }
 }

@@ -30,7 +30,7 @@ export function Speed({ page }: { page: ModelPage }) {
           <Stat label="p50" note="half are faster">
             {latency(latencyMs.p50)}
           </Stat>
-          <Stat label="p90">{latency(latencyMs.p90)}</Stat>
+          {latencyMs.p90 !== null && <Stat label="p90">{latency(latencyMs.p90)}</Stat>}
           <Stat label="p99" note="one in a hundred is slower">
             {latency(latencyMs.p99)}
           </Stat>
@@ -48,8 +48,13 @@ export function Speed({ page }: { page: ModelPage }) {
   )
 }
 
-/** The three quantiles on one logarithmic line: their distances are their ratios. */
-function LatencyLine({ p50, p90, p99 }: { p50: number; p90: number; p99: number }) {
+/** The quantiles on one logarithmic line: their distances are their ratios. */
+function LatencyLine({ p50, p90, p99 }: { p50: number; p90: number | null; p99: number }) {
+  const marks = [
+    { name: 'p50', ms: p50 },
+    ...(p90 === null ? [] : [{ name: 'p90', ms: p90 }]),
+    { name: 'p99', ms: p99 },
+  ]
   const low = 10 ** Math.floor(Math.log10(Math.min(p50, 0.1)))
   const high = 10 ** Math.ceil(Math.log10(Math.max(p99, 10)))
   const at = (ms: number) => ((Math.log10(ms) - Math.log10(low)) / (Math.log10(high) - Math.log10(low))) * 100
@@ -61,11 +66,7 @@ function LatencyLine({ p50, p90, p99 }: { p50: number; p90: number; p99: number 
       note="Milliseconds on a logarithmic line."
       table={() => ({
         columns: ['quantile', 'ms'],
-        rows: [
-          ['p50', p50],
-          ['p90', p90],
-          ['p99', p99],
-        ],
+        rows: marks.map(({ name, ms }) => [name, ms]),
       })}
     >
       <div className="latency-line">
@@ -75,15 +76,11 @@ function LatencyLine({ p50, p90, p99 }: { p50: number; p90: number; p99: number 
           </span>
         ))}
         <i className="latency-range" style={{ left: `${at(p50)}%`, width: `${at(p99) - at(p50)}%` }} />
-        {[
-          ['p50', p50],
-          ['p90', p90],
-          ['p99', p99],
-        ].map(([name, ms], i) => (
+        {marks.map(({ name, ms }, i) => (
           <span
             key={name}
-            className={`latency-mark ${i === 1 ? 'latency-below' : ''}`}
-            style={{ left: `${at(Number(ms))}%` }}
+            className={`latency-mark ${i === 1 && marks.length === 3 ? 'latency-below' : ''}`}
+            style={{ left: `${at(ms)}%` }}
           >
             <i />
             <b>{name}</b>
@@ -109,7 +106,7 @@ function ServerNow({ model }: { model: string }) {
   return (
     <Figure
       title="Latency against load, whole server"
-      note={`${plural(known.length, 'second')} since this page was opened.${routes ? ` ${model} now: ${routes.map((r) => `v${r.version} ${weight(r.weight)}`).join(', ')}.` : ''}`}
+      note={`Each dot is one of the ${plural(known.length, 'second')} since this page was opened.${routes ? ` ${model} now: ${routes.map((r) => `v${r.version} ${weight(r.weight)}`).join(', ')}.` : ''}`}
       table={table}
     >
       {known.length === 0 ? <div className="series-wait" /> : <LoadDots pulses={known} />}
