@@ -297,6 +297,7 @@ export function windowReport(
     version: 1,
     predictions: 1200,
     joined: 1000,
+    refused: 0,
     byVersion: { 1: 1200 },
     metrics: { auc: measured(auc), logLoss: measured(0.46) },
     meanPredicted: 0.182,

@@ -107,7 +107,8 @@ function refresher(client: QueryClient): (event: JournalEvent) => void {
   const touched = new Set<string>()
   return (event) => {
     touched.add(event.subject.split('/')[0] ?? '')
-    timer ??= setTimeout(() => {
+    if (timer !== null) return
+    timer = setTimeout(() => {
       timer = null
       const keys = new Set(['fleet', 'alerts', 'runs'])
       if (touched.has('models')) for (const key of ['model', 'members', 'backtest']) keys.add(key)

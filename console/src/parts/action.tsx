@@ -21,8 +21,18 @@ export interface ActionProps {
 }
 
 const WORDS = {
-  rollback: { title: 'Roll back', doing: 'Rolling back', danger: false },
-  promote: { title: 'Promote without waiting for the test', doing: 'Promoting', danger: true },
+  rollback: {
+    title: 'Roll back',
+    doing: 'Rolling back',
+    danger: false,
+    takeBack: 'To go forward again, the newest version that passed its gates starts over from the shadow:',
+  },
+  promote: {
+    title: 'Promote without waiting for the test',
+    doing: 'Promoting',
+    danger: true,
+    takeBack: 'To take it back:',
+  },
 }
 
 export function ActionDialog(props: ActionProps) {
@@ -57,7 +67,7 @@ function ActionBody({ model, verb, undo, close }: ActionProps) {
     mutationFn: () => post<ActionResult>(path, { dryRun: false, reason: reason.trim() || undefined }),
     onSuccess: () => void client.invalidateQueries({ predicate: (query) => query.queryKey[0] !== 'plan' }),
   })
-  if (act.data?.done) return <Done result={act.data} undo={undo} close={close} />
+  if (act.data?.done) return <Done result={act.data} undo={undo} takeBack={words.takeBack} close={close} />
   const ready = plan.data !== undefined && reason.trim() !== '' && (!words.danger || typed === model)
   return (
     <form
@@ -76,7 +86,7 @@ function ActionBody({ model, verb, undo, close }: ActionProps) {
       )}
       <Textarea
         label="Why"
-        description="Written into the journal beside your name"
+        description="Written into the journal"
         required
         autosize
         minRows={2}
@@ -124,12 +134,22 @@ function Effects({ result, title }: { result: ActionResult; title: string }) {
   )
 }
 
-function Done({ result, undo, close }: { result: ActionResult; undo: string; close: () => void }) {
+function Done({
+  result,
+  undo,
+  takeBack,
+  close,
+}: {
+  result: ActionResult
+  undo: string
+  takeBack: string
+  close: () => void
+}) {
   return (
     <div className="stack" role="status">
       <Effects result={result} title="Done" />
       <div className="stack-tight">
-        <p className="soft">To take it back:</p>
+        <p className="soft">{takeBack}</p>
         <Command text={undo} />
       </div>
       <div className="dialog-actions">

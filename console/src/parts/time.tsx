@@ -14,7 +14,7 @@ function tick(): void {
 
 function watch(watcher: () => void): () => void {
   watchers.add(watcher)
-  timer ??= setInterval(tick, TICK_MS)
+  if (timer === null) timer = setInterval(tick, TICK_MS)
   return () => watchers.delete(watcher)
 }
 

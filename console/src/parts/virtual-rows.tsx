@@ -109,7 +109,6 @@ export function VCell({
 }) {
   return (
     // biome-ignore lint/a11y/useSemanticElements: see VirtualRows
-    // biome-ignore lint/a11y/useFocusableInteractive: a cell is not operated
     <div role="cell" className={`vcell ${numeric ? 'num' : ''} ${className}`} data-label={label}>
       {children}
     </div>

@@ -1,5 +1,4 @@
 /** Which columns no longer look as they did in training, worst first, each as reference against now. */
-import { Fragment } from 'react'
 import type { DriftColumn, ModelPage } from '../../api/types.ts'
 import { HistogramPair } from '../../charts/histogram.tsx'
 import { paired } from '../../charts/histogram-bins.ts'
@@ -98,31 +97,29 @@ function DriftCard({ column }: { column: DriftColumn }) {
   return (
     <div className="multiple">
       <Figure title={column.column} level={3} table={table}>
-        <Fragment>
-          <div className="multiple-facts">
-            <VerdictSign verdict={column.verdict} />
-            <span className="num">
-              <span className="muted small">PSI </span>
-              <Door
-                facts={{
-                  title: `Drift of ${column.column}`,
-                  rows: [
-                    ['PSI', String(column.psi)],
-                    ['p, adjusted', column.pAdjusted < 1e-4 ? 'below 0.0001' : metric(column.pAdjusted)],
-                    ['rows now', `${count(column.n)} (a sample, where the window is large)`],
-                    ['reference', 'rows the live version was trained on'],
-                    ['formula', 'sum of (now − reference) · ln(now ÷ reference) over bins'],
-                  ],
-                }}
-              >
-                {psi(column.psi)}
-              </Door>
-            </span>
-            <span className="num small muted">n {count(column.n)}</span>
-            <History column={column} />
-          </div>
-          <HistogramPair reference={column.reference} current={column.current} name={column.column} />
-        </Fragment>
+        <div className="multiple-facts">
+          <VerdictSign verdict={column.verdict} />
+          <span className="num">
+            <span className="muted small">PSI </span>
+            <Door
+              facts={{
+                title: `Drift of ${column.column}`,
+                rows: [
+                  ['PSI', String(column.psi)],
+                  ['p, adjusted', column.pAdjusted < 1e-4 ? 'below 0.0001' : metric(column.pAdjusted)],
+                  ['rows now', `${count(column.n)} (a sample, where the window is large)`],
+                  ['reference', 'rows the live version was trained on'],
+                  ['formula', 'sum of (now − reference) · ln(now ÷ reference) over bins'],
+                ],
+              }}
+            >
+              {psi(column.psi)}
+            </Door>
+          </span>
+          <span className="num small muted">n {count(column.n)}</span>
+          <History column={column} />
+        </div>
+        <HistogramPair reference={column.reference} current={column.current} name={column.column} />
       </Figure>
     </div>
   )
