@@ -11,11 +11,13 @@ import { parseArgs } from 'node:util'
 import {
   backtest,
   currentRelease,
+  type DatasetVersion,
   type Happening,
   importData,
   loadProject,
   openRuntime,
   planRetrain,
+  refs,
   releaseLatest,
   retrainState,
   rollBackModel,
@@ -31,6 +33,7 @@ const day = (text: string) => Date.parse(`${text}T00:00:00Z`)
 const MONTHS = ['2001-01', '2001-02', '2001-03', '2001-04', '2001-05', '2001-06', '2001-07'].map((m) =>
   day(`${m}-01`),
 )
+const DAY = 86_400_000
 const [JAN, FEB, , APR, MAY, JUN, JUL] = MONTHS
 const ACTOR = 'story'
 const MODEL = 'late'
@@ -166,31 +169,38 @@ async function replayDays(replay: Replay): Promise<void> {
   }
 }
 
-/** The airline delivers each month when it is over; the last delivery holds six flights of 1 July. */
+/** The airline delivers at the end of each month; the last delivery holds six flights of 1 July. */
 async function deliverMonth(at: number): Promise<void> {
-  const i = MONTHS.indexOf(at)
-  if (i < 0 || at === APR) return
-  await deliver(MONTHS[i - 1], at === JUL ? undefined : at, { fromAt: MONTHS[i - 1], toAt: at })
+  if (MONTHS.includes(at) && at !== APR) await deliverUntil(at)
 }
 
-async function deliver(
-  fromAt: number,
-  toAt: number | undefined,
-  period: { fromAt: number; toAt: number },
-): Promise<void> {
+/** What happened since the delivery before. The last one is open at its end: what lies beyond its period is a stray. */
+async function deliverUntil(at: number): Promise<void> {
+  const fromAt = await deliveredUntil()
+  if (fromAt >= at) return
+  const period = { fromAt, toAt: at }
   const { version, known } = await importData(rt, {
     dataset: 'flights',
-    select: { fromAt, toAt },
+    select: { fromAt, toAt: at === JUL ? undefined : at },
     period,
-    message: `delivery of ${new Date(fromAt).toISOString().slice(0, 7)}`,
+    message: `${date(fromAt)} to ${date(at)}`,
     actor: ACTOR,
     signal: stop.signal,
   })
   if (known) return
   const strays = version.findings.find((f) => f.check.includes('period'))
+  const aside = strays && (strays.value ?? 1) < 1 ? `; ${strays.message}` : ''
   teller.line(
-    `  ▸ ${new Date(period.toAt).toISOString().slice(0, 10)}  delivery: the dataset has ${version.rows.toLocaleString('en')} rows now${strays && strays.verdict !== 'pass' ? `; ${strays.message}` : ''}`,
+    `  ▸ ${date(at)}  delivery: the dataset has ${version.rows.toLocaleString('en')} rows now${aside}`,
   )
+}
+
+/** The day after the newest flight in the dataset. */
+async function deliveredUntil(): Promise<number> {
+  const head = await rt.store.meta.ref(refs.dataset('flights'))
+  if (!head) return JAN
+  const { window } = await rt.store.getRecord<DatasetVersion>(head.digest, 'DatasetVersion')
+  return Math.ceil((window?.toAt ?? JAN) / DAY) * DAY
 }
 
 async function onHappenings(happenings: Happening[]): Promise<void> {
@@ -214,8 +224,7 @@ async function retrainIfDue(at: number): Promise<void> {
   const model = project.models[0]
   const why = planRetrain(await retrainState(rt, MODEL), model.watch, at)
   if (!why) return
-  const monthStart = MONTHS.filter((m) => m <= at).at(-1) as number
-  if (at > monthStart) await deliver(monthStart, at, { fromAt: monthStart, toAt: at })
+  await deliverUntil(at)
   teller.line(`  ▸ ${date(at)}  retraining: ${why}`)
   const trained = await trainModel(rt, {
     model: MODEL,
