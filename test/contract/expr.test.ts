@@ -219,8 +219,8 @@ test('the engine plans deep expressions in time that grows with their size', asy
   const n1: ExprNode = { op: 'col', name: 'n1' }
   const one: ExprNode = { op: 'lit', value: 1 }
   const call = (fn: string, ...args: ExprNode[]): ExprNode => ({ op: 'call', fn, args })
-  let sum = n1
-  let steps = n1
+  let sum = n1 as ExprNode
+  let steps = n1 as ExprNode
   for (let i = 0; i < 60; i++) sum = call('add', sum, one)
   for (let i = 0; i < 15; i++)
     steps = call('div', one, call('sqrt', call('nullIf', call('max', steps, one), n1)))

@@ -16,7 +16,13 @@ const predictions = (at: number, ids: string[], over: Partial<PredictionBlock> =
   outputs: ids.map((_, i) => i / 10),
   ...over,
 })
-const outcomes = (at: number, ids: string[], values: number[]): OutcomeBlock => ({ kind: 'outcomes', model: 'late', at, ids, values })
+const outcomes = (at: number, ids: string[], values: number[]): OutcomeBlock => ({
+  kind: 'outcomes',
+  model: 'late',
+  at,
+  ids,
+  values,
+})
 
 test('joins an outcome that comes after its prediction', () => {
   const join = new LogJoin('late', 1000)
@@ -64,10 +70,18 @@ test('leaves blocks of other models alone', () => {
 
 test('a shadow that comes before its answer is joined under the member and the time of the answer', () => {
   const join = new LogJoin('late', 1000)
-  join.addPredictions(predictions(0, ['a'], { routes: ['shadow'], versions: [2], members: [''], outputs: [0.7] }))
+  join.addPredictions(
+    predictions(0, ['a'], { routes: ['shadow'], versions: [2], members: [''], outputs: [0.7] }),
+  )
   join.addOutcomes(outcomes(1, ['a'], [1]))
   const [row] = join.addPredictions(predictions(2, ['a'], { members: ['ATL'], outputs: [0.4] }))
-  expect(row).toMatchObject({ member: 'ATL', at: 2, output: 0.4, shadows: [{ version: 2, output: 0.7 }], outcome: 1 })
+  expect(row).toMatchObject({
+    member: 'ATL',
+    at: 2,
+    output: 0.4,
+    shadows: [{ version: 2, output: 0.7 }],
+    outcome: 1,
+  })
 })
 
 test('shadows without an answer leave in time, and are no predictions whose outcome never came', () => {
