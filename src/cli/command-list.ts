@@ -1,5 +1,5 @@
 /** Every command: how it is written, what it is for, examples, and where it lives. */
-import type { Handler } from './program.ts'
+import type { Handler } from './handler.ts'
 
 export interface CommandSpec {
   /** `status`, or `data import` for a command of a group. */

@@ -1,7 +1,7 @@
 /** Options as commander gives them, as the values that a command needs. */
 import { MillraceError } from '../core/errors.ts'
 import type { TimeWindow } from '../core/records.ts'
-import type { Options } from './program.ts'
+import type { Options } from './handler.ts'
 
 export function textOption(options: Options, name: string): string | undefined {
   const value = options[name]

@@ -4,14 +4,7 @@ import { MillraceError } from '../core/errors.ts'
 import { type Answer, Cli, type GlobalOptions, type Streams } from './cli.ts'
 import { COMMANDS, type CommandSpec } from './command-list.ts'
 import { EXIT, EXIT_HELP } from './exit.ts'
-
-/** What a command does, given its arguments in order and its options. */
-export type Handler = (
-  cli: Cli,
-  args: readonly (string | string[] | undefined)[],
-  options: Options,
-) => Promise<Answer>
-export type Options = Record<string, string | boolean | undefined>
+import type { Options } from './handler.ts'
 
 interface Chosen {
   spec: CommandSpec

@@ -7,8 +7,8 @@ import { datasetDef, modelDef, type Runtime } from '../../loop/runtime.ts'
 import { spanOf } from '../../train/specs.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { count, day, figure, measured, metricWords } from '../format.ts'
+import type { Options } from '../handler.ts'
 import { textOption, windowOf } from '../options.ts'
-import type { Options } from '../program.ts'
 import { table } from '../table.ts'
 
 const MONTH_MS = 30.44 * 86_400_000

@@ -28,8 +28,8 @@ import {
   rowsText,
   short,
 } from '../format.ts'
+import type { Options } from '../handler.ts'
 import { countOption, textOption, windowOf } from '../options.ts'
-import type { Options } from '../program.ts'
 import { importStep } from '../steps.ts'
 import { pairs, table } from '../table.ts'
 

@@ -10,8 +10,8 @@ import type { LoadedProject } from '../../define/load.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
 import { bytes, count, plural } from '../format.ts'
+import type { Options } from '../handler.ts'
 import { countOption } from '../options.ts'
-import type { Options } from '../program.ts'
 import { pad } from '../table.ts'
 
 interface Checkup {

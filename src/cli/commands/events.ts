@@ -2,8 +2,8 @@
 import type { JournalEvent } from '../../core/records.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { minute } from '../format.ts'
+import type { Options } from '../handler.ts'
 import { countOption, textOption } from '../options.ts'
-import type { Options } from '../program.ts'
 import { pad } from '../table.ts'
 
 const POLL_MS = 500

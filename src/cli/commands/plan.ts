@@ -8,7 +8,7 @@ import { type PrepareParams, prepareSpec, spanOf } from '../../train/specs.ts'
 import { planSplit, type SplitPlan } from '../../train/split.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { count, day, duration, percent, plural, rowsText, share, short } from '../format.ts'
-import type { Options } from '../program.ts'
+import type { Options } from '../handler.ts'
 import { type KnownDataset, knownDataset } from '../schemas.ts'
 import { pairs } from '../table.ts'
 

@@ -8,8 +8,8 @@ import {
 } from '../../loop/release.ts'
 import type { Runtime } from '../../loop/runtime.ts'
 import type { Answer, Cli } from '../cli.ts'
+import type { Handler, Options } from '../handler.ts'
 import { textOption } from '../options.ts'
-import type { Handler, Options } from '../program.ts'
 
 type Act = (rt: Runtime, request: ReleaseRequest) => Promise<ReleaseResult>
 

@@ -2,8 +2,8 @@
 import { modelDef } from '../../loop/runtime.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
+import type { Options } from '../handler.ts'
 import { textOption } from '../options.ts'
-import type { Options } from '../program.ts'
 import { importStep, refusedLine, releaseStep, trainStep } from '../steps.ts'
 
 export async function run(cli: Cli, [name]: readonly unknown[], options: Options): Promise<Answer> {

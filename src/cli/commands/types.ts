@@ -9,7 +9,7 @@ import { columnsOf } from '../../expr/ast.ts'
 import type { Runtime } from '../../loop/runtime.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { plural } from '../format.ts'
-import type { Options } from '../program.ts'
+import type { Options } from '../handler.ts'
 import { type KnownDataset, knownDataset } from '../schemas.ts'
 import { type TypedModel, typesText } from '../types-text.ts'
 

@@ -14,8 +14,8 @@ import { currentRelease } from '../../release/record.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
 import { day, minute, plural } from '../format.ts'
+import type { Options } from '../handler.ts'
 import { countOption, textOption } from '../options.ts'
-import type { Options } from '../program.ts'
 import { importStep, latestBundle, refusedLine, releaseStep, stepLine, trainStep } from '../steps.ts'
 
 export async function up(cli: Cli, _args: readonly unknown[], options: Options): Promise<Answer> {

@@ -9,8 +9,8 @@ import { readWatch } from '../../watch/record.ts'
 import type { WindowSummary } from '../../watch/records.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { count, day, figure, listed, metricWords, minute, orDash, plural, sign } from '../format.ts'
+import type { Options } from '../handler.ts'
 import { countOption } from '../options.ts'
-import type { Options } from '../program.ts'
 import { table } from '../table.ts'
 
 const WINDOWS = 20
