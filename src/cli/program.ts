@@ -1,10 +1,10 @@
 /** The commands as commander sees them. What they do is loaded when it is asked for, so that help is there at once. */
 import { Command, CommanderError } from 'commander'
 import { MillraceError } from '../core/errors.ts'
-import { type Answer, Cli, type GlobalOptions, type Streams } from './cli.ts'
+import { Cli, type GlobalOptions, type Streams } from './cli.ts'
 import { COMMANDS, type CommandSpec } from './command-list.ts'
 import { EXIT, EXIT_HELP } from './exit.ts'
-import type { Options } from './handler.ts'
+import type { Handler, Options } from './handler.ts'
 
 interface Chosen {
   spec: CommandSpec
