@@ -7,7 +7,7 @@ import { gateReport } from '../../loop/release.ts'
 import { modelDef } from '../../loop/runtime.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
-import { count, figure, orDash, sign } from '../format.ts'
+import { count, figure, findingLines, orDash, sign } from '../format.ts'
 import type { Options } from '../handler.ts'
 import { textOption } from '../options.ts'
 import { latestBundle, trainStep } from '../steps.ts'
@@ -61,21 +61,23 @@ export async function gate(cli: Cli, [name]: readonly unknown[]): Promise<Answer
 
 const ORDER: Record<Finding['verdict'], number> = { error: 0, fail: 1, inconclusive: 2, pass: 3 }
 
-/** Findings, worst first. */
+/** Findings, worst first; what those say that are not open follows in whole sentences. */
 export function findingTable(cli: Cli, findings: readonly Finding[]): string[] {
-  const rows = findings
-    .toSorted((a, b) => ORDER[a.verdict] - ORDER[b.verdict])
-    .map((f) => [
-      sign(f.verdict, cli.paint),
-      `${f.check}${f.slice === undefined ? '' : ` (${f.slice})`}`,
-      orDash(f.value, figure),
-      f.limit || '–',
-      count(f.n),
-      f.message,
-    ])
-  return table(['', 'check', 'value', 'limit', 'rows', 'in words'], rows, {
-    right: ['value', 'rows'],
-    width: cli.width,
-    paint: cli.paint,
-  })
+  const sorted = findings.toSorted((a, b) => ORDER[a.verdict] - ORDER[b.verdict])
+  const rows = sorted.map((f) => [
+    sign(f.verdict, cli.paint),
+    `${f.check}${f.slice === undefined ? '' : ` (${f.slice})`}`,
+    orDash(f.value, figure),
+    count(f.n),
+    f.limit || '–',
+  ])
+  const closed = sorted.filter((f) => f.verdict !== 'pass').flatMap((f) => findingLines(cli, f))
+  return [
+    ...table(['', 'check', 'value', 'rows', 'must hold'], rows, {
+      right: ['value', 'rows'],
+      width: cli.width,
+      paint: cli.paint,
+    }),
+    ...(closed.length === 0 ? [] : ['', ...closed]),
+  ]
 }
