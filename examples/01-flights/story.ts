@@ -213,7 +213,7 @@ async function onHappenings(happenings: Happening[]): Promise<void> {
     const { report, alerts } = happening
     for (const alert of alerts.raise)
       teller.line(
-        `  ▸ ${date(report.window.toAt)}  alert for ${alert.owner}: ${alert.finding.message}${alert.affected.length > 1 ? ` (and ${alert.affected.length - 1} more)` : ''}`,
+        `  ▸ ${date(report.window.toAt)}  alert for ${alert.owner}: ${alert.finding.subject.replace('models/', '')} ${alert.finding.message}${alert.affected.length > 1 ? ` (and ${alert.affected.length - 1} more)` : ''}`,
       )
     for (const alert of alerts.resolve)
       teller.line(`  ▸ ${date(report.window.toAt)}  resolved: ${alert.dedupeKey}`)

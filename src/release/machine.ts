@@ -27,7 +27,7 @@ export interface Evidence {
   /** The same since the present stage began. */
   nStage: number
   mean: number
-  /** Confidence sequence for the mean over the whole release: valid however often it is looked at. */
+  /** Confidence sequence for the mean over the whole release: valid however often it is looked at, and around the mean. */
   interval: [number, number]
   /** What the bets of the canary test have settled; the interval only shows where the mean lies. */
   decision: CanaryDecision

@@ -173,3 +173,31 @@ test('a snapshot is plain JSON, and going on from it gives what going on without
 test('a release that compares nothing has no evidence', () => {
   expect(() => ReleaseEvidence.begin(FIRST, DEF, 'binary', CARD)).toThrow('compares two versions')
 })
+
+test('the interval that is shown holds the mean at every look in at least 95 of 100 releases', () => {
+  const SEEDS = 200
+  let missed = 0
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const rng = seededRng(seed)
+    const evidence = begin('regression')
+    let outside = false
+    for (let i = 0; i < 3000; i++) {
+      // Absolute errors differ by -1, 0 or 1 in ten units: the true mean difference is 0.
+      const shift = Math.floor(rng.next() * 3) - 1
+      evidence.add([row(10, 10 + shift, 0)])
+      if (i < 200 || i % 20 !== 0) continue
+      const [low, high] = evidence.evidence().interval
+      outside ||= low > 0 || high < 0
+    }
+    if (outside) missed++
+  }
+  expect(binomialCdf(missed - 1, SEEDS, 0.05)).toBeLessThan(0.999)
+})
+
+test('the interval that is shown follows a difference that drifts', () => {
+  const evidence = begin('regression')
+  for (let i = 0; i < 4000; i++) evidence.add([row(10, i < 2000 ? 12 + (i % 2) : 8 - (i % 2), 0)])
+  const { mean, interval } = evidence.evidence()
+  expect(mean).toBeGreaterThan(interval[0])
+  expect(mean).toBeLessThan(interval[1])
+})
