@@ -16,10 +16,9 @@ import {
   importData,
   loadProject,
   openRuntime,
-  planRetrain,
   refs,
   releaseLatest,
-  retrainState,
+  retrainIfDue,
   rollBackModel,
   steppedClock,
   trainModel,
@@ -143,8 +142,10 @@ async function replayTraffic(): Promise<void> {
     fromAt: APR,
     toAt: UNTIL,
     share: Number(flags.share),
+    answered: flags.answered,
     signal: stop.signal,
   })
+  clock.set(replay.resumeAt)
   await onHappenings(await running.poll())
   if (!replay.finished) await replayDays(replay)
   // The last week is still open: its Sunday is not in the data, and a week without a Sunday would look like drift.
@@ -161,7 +162,7 @@ async function replayDays(replay: Replay): Promise<void> {
     clock.set(at)
     await onHappenings(await running.poll())
     await deliverMonth(at)
-    await retrainIfDue(at)
+    await retrain(at)
     teller.progress(
       sent / total,
       `${new Date(at).toISOString().slice(0, 10)}: ${sent.toLocaleString('en')} predictions, ${running.alertsOpen()} open alerts`,
@@ -220,29 +221,24 @@ async function onHappenings(happenings: Happening[]): Promise<void> {
   }
 }
 
-async function retrainIfDue(at: number): Promise<void> {
-  const model = project.models[0]
-  const why = planRetrain(await retrainState(rt, MODEL), model.watch, at)
-  if (!why) return
-  await deliverUntil(at)
-  teller.line(`  ▸ ${date(at)}  retraining: ${why}`)
-  const trained = await trainModel(rt, {
-    model: MODEL,
-    reason: why,
-    actor: ACTOR,
+async function retrain(at: number): Promise<void> {
+  const result = await retrainIfDue(rt, MODEL, {
     signal: stop.signal,
     onProgress: teller.training,
+    deliver: async (why) => {
+      await deliverUntil(at)
+      teller.line(`  ▸ ${date(at)}  retraining: ${why}`)
+    },
   })
+  if (!result) return
+  const { trained, release } = result
   if (!trained.passed) {
-    for (const finding of trained.report.findings.filter(
-      (f) => f.slice === undefined && f.verdict !== 'pass',
-    ))
-      teller.line(`    ${findingLine(finding)}`)
-    return
+    const closed = trained.report.findings.filter((f) => f.slice === undefined && f.verdict !== 'pass')
+    for (const finding of closed) teller.line(`    ${findingLine(finding)}`)
   }
-  const { release } = await releaseLatest(rt, { model: MODEL, actor: ACTOR })
+  if (!release) return
   await running.refresh()
-  teller.line(`  ▸ ${date(at)}  release: ${release.reason}`)
+  teller.line(`  ▸ ${date(at)}  release: ${release.release.reason}`)
 }
 
 async function rollBackOnce(): Promise<void> {

@@ -35,6 +35,8 @@ export async function retrainState(rt: Runtime, model: string): Promise<RetrainS
 }
 
 export interface RetrainOptions {
+  /** Brings the newest rows in before training. Default: imports what is new in the dataset's source. */
+  deliver?: (why: string) => Promise<void>
   signal?: AbortSignal
   onProgress?: (progress: TrainProgress) => void
 }
@@ -76,16 +78,16 @@ async function retrain(
   why: string,
   options: RetrainOptions,
 ): Promise<Retrained> {
-  await importData(rt, {
-    dataset: model.from,
-    actor: ACTOR,
-    signal: options.signal,
-    message: `before retraining: ${why}`,
-  })
+  const { deliver = (reason) => importNew(rt, model, reason, options.signal) } = options
+  await deliver(why)
   const trained = await trainModel(rt, { model: model.name, reason: why, actor: ACTOR, ...options })
   if (trained.known)
     await note(rt, model.name, 'retrain.unchanged', new Error(`nothing new came of it: ${why}`))
   return await releaseNew(rt, model, why, trained)
+}
+
+async function importNew(rt: Runtime, model: ModelDef, why: string, signal?: AbortSignal): Promise<void> {
+  await importData(rt, { dataset: model.from, actor: ACTOR, signal, message: `before retraining: ${why}` })
 }
 
 /** What is left of a training that was interrupted: its runs are done, so that training again only finds them. */

@@ -73,7 +73,7 @@ function lifeIn(name: string) {
 /** Kills a story at a random moment; its exit code when it was faster. */
 async function killed(story: Story, random: ReturnType<typeof seededRng>): Promise<number | null> {
   const early = random.next() < EARLY
-  const waitMs = early ? random.next() * 1200 : random.next() * 2500
+  const waitMs = early ? random.next() * 1200 : random.next() ** 2 * 2500
   const begunMs = Date.now()
   while (!early && story.said.length === 0 && story.process.exitCode === null) {
     if (Date.now() - begunMs > STORY_MS_MAX) throw new Error(`the story said nothing: ${story.problems()}`)
@@ -86,9 +86,10 @@ async function killed(story: Story, random: ReturnType<typeof seededRng>): Promi
 
 /** What a story was at when it ended, by the steps it told. */
 function momentOf({ said }: Story): string {
-  if (said.length === 0) return 'starting'
-  const steps = said.filter((line) => 'step' in line)
-  return `in step ${Number(steps.at(-1)?.step ?? 0) + 1}`
+  if (said.length === 0) return 'while starting'
+  const step = Number(said.findLast((line) => 'step' in line)?.step ?? 0) + 1
+  const line = String(said.at(-1)?.line ?? '')
+  return `in step ${step}${/retraining:|delivery:/.test(line) ? ' while training again' : ''}`
 }
 
 /** Equal up to the order in which sums were taken: requests run in parallel, so that rows reach the log in any order. */
