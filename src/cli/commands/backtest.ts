@@ -56,7 +56,7 @@ async function windowsOf(
     if (window.toAt > test.fromAt)
       throw new MillraceError('MR_CLI_VALUE', {
         option: '--train',
-        expected: `over before the test begins on ${day(test.fromAt)}`,
+        expected: `a window that is over before the test begins on ${day(test.fromAt)}`,
         got: name,
       })
     const ageMonths =

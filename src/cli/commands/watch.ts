@@ -90,7 +90,7 @@ function alertNamed(all: readonly Alert[], id: string): Alert {
   if (found.length === 0) throw new MillraceError('MR_WATCH_ALERT_UNKNOWN', { id })
   throw new MillraceError('MR_CLI_VALUE', {
     option: 'the id',
-    expected: `longer, as ${found.length} alerts begin so`,
+    expected: `a longer beginning of one, as ${found.length} alerts begin so`,
     got: id,
   })
 }
