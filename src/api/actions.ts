@@ -23,11 +23,7 @@ export function loopActions(rt: Runtime): Actions {
     rollback: async (model, ask) =>
       told(`millrace rollback ${familyOf(model)}`, ask, await rollBackModel(rt, requestOf(model, ask))),
     promote: async (model, ask) =>
-      told(
-        `millrace release ${familyOf(model)} --promote`,
-        ask,
-        await promoteModel(rt, requestOf(model, ask)),
-      ),
+      told(`millrace promote ${familyOf(model)}`, ask, await promoteModel(rt, requestOf(model, ask))),
     acknowledge: (alert, { actor }) => acknowledgeAlert(rt.store, alert, actor),
   }
 }

@@ -229,7 +229,7 @@ test('actions go through the loop: a plan says what would move, and a rollback w
   expect(promote.body).toEqual({
     done: false,
     dryRun: true,
-    command: 'millrace release late --promote',
+    command: 'millrace promote late',
     effects: ['no release is under way, so there is nothing to promote'],
   })
   const refused = await post('/api/models/late/rollback', { dryRun: true })

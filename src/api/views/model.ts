@@ -91,7 +91,7 @@ function commandsOf(model: string, release: Release | undefined): ModelPage['com
   const moving = release && ['shadow', 'canary', 'paused'].includes(release.state)
   return {
     rollback: `millrace rollback ${model}`,
-    promote: moving ? `millrace release ${model} --promote` : `millrace release ${model}`,
+    promote: moving ? `millrace promote ${model}` : `millrace release ${model}`,
     train: `millrace train ${model}`,
   }
 }

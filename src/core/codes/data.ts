@@ -51,7 +51,7 @@ export const data = {
     fix: (d: { file: string; format: string; why: string }) =>
       d.format === 'csv'
         ? "state how it is written in the dataset: read: { format: 'csv', delimiter: ';', missing: ['?'] }, or repair the line named above"
-        : `write ${d.file} again with the tool that made it, and try \`millrace data inspect\` on it`,
+        : `write ${d.file} again with the tool that made it, and look at it with \`millrace init <file> --dry-run\``,
     retryable: false,
     status: 422,
   },
@@ -106,7 +106,7 @@ export const data = {
   MR_DATA_CRASHED: {
     what: (d: { what: string; why: string }) => `the process that read ${d.what} died: ${d.why}`,
     fix: (_: { what: string; why: string }) =>
-      'nothing was changed; check the file with `millrace data inspect`, it may be built to break readers',
+      'nothing was changed; look at the file with `millrace init <file> --dry-run`; it may be built to break readers',
     retryable: false,
     status: 422,
   },

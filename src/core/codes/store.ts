@@ -3,16 +3,16 @@ export const store = {
   MR_OBJECT_MISSING: {
     what: (d: { digest: string; path: string }) =>
       `object ${d.digest} is not in the store (looked for ${d.path})`,
-    fix: (d: { digest: string; path: string }) =>
-      `run "millrace repair ${d.digest}", which runs again what made it, or restore the file from a backup`,
+    fix: (_: { digest: string; path: string }) =>
+      'of data: run "millrace data repair <dataset>"; of a model: run "millrace train <model>", which makes it again; or restore the file from a backup',
     retryable: false,
     status: 404,
   },
   MR_OBJECT_CORRUPT: {
     what: (d: { digest: string; path: string; found: string }) =>
       `object file ${d.path} is damaged: its bytes have the digest ${d.found}, expected ${d.digest}`,
-    fix: (d: { digest: string; path: string; found: string }) =>
-      `run "millrace repair ${d.digest}", which runs again what made it and replaces the file, or restore the file from a backup`,
+    fix: (_: { digest: string; path: string; found: string }) =>
+      'of data: run "millrace data repair <dataset>"; of a model: delete the file and run "millrace train <model>", which makes it again; or restore the file from a backup',
     retryable: false,
     status: 500,
   },
