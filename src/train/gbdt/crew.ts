@@ -110,11 +110,14 @@ export function startCrew(
   }
 }
 
+/** Threads run compiled code, also from a source tree. */
+function helperUrl(): URL {
+  const file = import.meta.url.endsWith('.ts') ? './crew-worker.ts' : './crew-worker.js'
+  return workerUrl(new URL(file, import.meta.url))
+}
+
 function startHelper(workerData: CrewData): Worker {
-  const worker = new Worker(workerUrl(new URL('./crew-worker.ts', import.meta.url)), {
-    workerData,
-    execArgv: [],
-  })
+  const worker = new Worker(helperUrl(), { workerData, execArgv: [] })
   worker.unref()
   worker.on('error', () => {
     const control = new Int32Array(workerData.memory.buffer, 0, ARGUMENTS_AT / 4)

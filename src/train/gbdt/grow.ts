@@ -1,8 +1,9 @@
 import type { FeatureBins } from './binning.ts'
 import type { GrownTree } from './grown-tree.ts'
-import { type Packing, SLOTS } from './kernels.ts'
+import type { Packing } from './kernels.ts'
 import type { Machine, RowSet } from './machine.ts'
 import type { GbdtParams } from './params.ts'
+import { SLOTS } from './sizes.ts'
 import { findSplit, type Split } from './split.ts'
 
 /** Bytes of histograms that may be kept for subtraction; above, both children are built from their rows. */

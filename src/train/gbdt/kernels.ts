@@ -6,10 +6,7 @@
  * or subtraction cannot change it. Prior art: quantised training of LightGBM 4 (Shi et al., 2022).
  */
 import { mix32 } from '../../core/rng.ts'
-import { NO_LEAF } from './machine.ts'
-
-/** Slots of one feature in a histogram. */
-export const SLOTS = 256
+import { NO_LEAF, SLOTS } from './sizes.ts'
 
 /**
  * A row as the histogram loop reads it: one word of quantised gradient and hessian, then the bins, four to a word. One place in memory, so a

@@ -1,8 +1,8 @@
 import { CONTROL_BYTES } from './crew.ts'
 import { keepsHistograms } from './grow.ts'
 import { NODE_WORDS } from './grown-tree.ts'
-import { SLOTS } from './kernels.ts'
 import { blockRowsOf, type MachineSetup } from './machine.ts'
+import { SLOTS } from './sizes.ts'
 import { MEMORY_BYTES_MAX } from './wasm.ts'
 
 /** Rows whose bins are copied in at a time. */

@@ -10,12 +10,12 @@ import {
   openRecords,
   partitionRows,
   quantise,
-  SLOTS,
   subtractHistogram,
   sumBlocksByLeaf,
 } from './kernels.ts'
 import { LOSSES } from './loss.ts'
-import { addBlocks, blockRowsOf, type Machine, type MachineSetup, NO_LEAF, type RowSet } from './machine.ts'
+import { addBlocks, blockRowsOf, type Machine, type MachineSetup, type RowSet } from './machine.ts'
+import { NO_LEAF, SLOTS } from './sizes.ts'
 
 /** The machine of plain loops: works everywhere, and tells what the others have to give. */
 export function openPlainMachine({ rows, valid, params }: MachineSetup): Machine {
@@ -39,6 +39,7 @@ export function openPlainMachine({ rows, valid, params }: MachineSetup): Machine
     }
   }
   return {
+    ranOn: { kernels: 'js', threads: 1 },
     leafOf,
     score,
     validScore,

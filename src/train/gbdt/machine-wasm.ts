@@ -1,9 +1,10 @@
 import { type Crew, type Kernels, soloCrew, startCrew } from './crew.ts'
 import { NODE_WORDS, treeDepth, writeNodeTable } from './grown-tree.ts'
-import { EXP_FRACTIONS, SLOTS } from './kernels.ts'
+import { EXP_FRACTIONS } from './kernels.ts'
 import { headerWords, type Layout, layOut, RESULT_BYTES, STAGED_ROWS } from './layout.ts'
 import { addBlocks, type Machine, type MachineSetup, type RowSet } from './machine.ts'
 import type { GbdtLoss } from './params.ts'
+import { SLOTS } from './sizes.ts'
 import { borrowMemory, instantiate, kernelModule, returnMemory, type SharedMemory } from './wasm.ts'
 
 const KIND: Record<GbdtLoss, number> = { logloss: 0, l2: 1, l1: 2 }
@@ -66,6 +67,7 @@ function machineOf(shop: Shop, { rows, valid, params }: MachineSetup): Machine {
   }
   const top = (word: number) => Math.max(...every.map((t) => results[(t * RESULT_BYTES) / 8 + word]))
   return {
+    ranOn: { kernels: 'wasm', threads: nThreads },
     leafOf: new Uint16Array(memory.buffer, layout.leafOf, nRows),
     score,
     validScore,

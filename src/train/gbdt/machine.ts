@@ -18,6 +18,12 @@ export interface RowSet {
   nRows: number
 }
 
+/** Kernels and threads of a training. */
+export interface RanOn {
+  kernels: 'wasm' | 'js'
+  threads: number
+}
+
 /** Sums by leaf. */
 export interface LeafSums {
   grad: Float64Array
@@ -33,6 +39,8 @@ export interface LeafSums {
  * The machine holds the training rows, the validation rows and their scores from opening to closing. Not to be used after `close`.
  */
 export interface Machine {
+  /** What the rows are worked on by, after any fall-back. */
+  readonly ranOn: RanOn
   /** Leaf of each training row after `markLeaves`; `NO_LEAF` for rows that no tree was grown on. */
   readonly leafOf: Uint16Array
   /** Raw scores so far. Views: not to be kept. */
@@ -72,9 +80,6 @@ export interface MachineSetup {
   valid: Rows | undefined
   params: GbdtParams
 }
-
-/** Leaf of rows that a tree was not grown on. */
-export const NO_LEAF = 0xffff
 
 /** Rows whose leaf sums are taken together: about 256 blocks or fewer, by the number of rows alone. */
 export function blockRowsOf(nRows: number): number {

@@ -1,6 +1,6 @@
 import type { FeatureBins } from './binning.ts'
-import { SLOTS } from './kernels.ts'
 import type { GbdtParams } from './params.ts'
+import { SLOTS } from './sizes.ts'
 
 /** How to read a packed histogram, and what a split must hold to. */
 export interface SplitRules {

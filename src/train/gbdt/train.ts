@@ -7,9 +7,10 @@ import { type Ground, growTree, type Scale } from './grow.ts'
 import type { GrownTree } from './grown-tree.ts'
 import { packing } from './kernels.ts'
 import { checkFinite, LOSSES, type Loss, meanLoss, weightedMedian } from './loss.ts'
-import { type LeafSums, type Machine, NO_LEAF, type Rows } from './machine.ts'
+import type { LeafSums, Machine, RanOn, Rows } from './machine.ts'
 import { type MachineOptions, openMachine } from './open-machine.ts'
 import { type GbdtParams, gbdtParams } from './params.ts'
+import { NO_LEAF } from './sizes.ts'
 
 /** Rows to train on: one column a feature, NaN where missing; category features hold codes. */
 export interface TrainData {
@@ -61,6 +62,8 @@ export interface GbdtResult {
    * `rowIndexes` leaves out.
    */
   trainScores: Float64Array
+  /** What did the work, after any fall-back; the model is the same in any case. */
+  ranOn: RanOn
 }
 
 /**
@@ -286,5 +289,5 @@ function result(training: Training, stopped: GbdtResult['stopped']): GbdtResult 
   }
   const model = ensembleOf(kept, rows.data.features, base, loss.link)
   const trainScores = cut && bestScore ? bestScore : ground.machine.score.slice()
-  return { model, trees: kept.length, validLoss, stopped, gains, trainScores }
+  return { model, trees: kept.length, validLoss, stopped, gains, trainScores, ranOn: ground.machine.ranOn }
 }
