@@ -10,8 +10,8 @@ import {
   partitionRows,
   plainHistogram,
   quantise,
-  SLOTS,
 } from '../../../src/train/gbdt/kernels.ts'
+import { SLOTS } from '../../../src/train/gbdt/sizes.ts'
 
 test.each([1, 3, 4, 6, 20, 33, 70])(
   'the unrolled histogram of %i features equals the plain loop and an exact count',
