@@ -145,8 +145,8 @@ async function replayTraffic(): Promise<void> {
     answered: flags.answered,
     signal: stop.signal,
   })
+  // Releases are looked at when a day is over, as without an interruption: no look in the middle of the day that is gone on with.
   clock.set(replay.resumeAt)
-  await onHappenings(await running.poll())
   if (!replay.finished) await replayDays(replay)
   // The last week is still open: its Sunday is not in the data, and a week without a Sunday would look like drift.
   clock.set(UNTIL + 3_600_000)

@@ -92,11 +92,21 @@ function momentOf({ said }: Story): string {
   return `in step ${step}${/retraining:|delivery:/.test(line) ? ' while training again' : ''}`
 }
 
-/** Equal up to the order in which sums were taken: requests run in parallel, so that rows reach the log in any order. */
+/**
+ * The same models were trained, and the same was asked and came true in the same windows. Which of two versions answered a request in a canary is left out:
+ * the split goes by when its evidence was looked at, and a life that was interrupted looks at other moments.
+ */
 function expectSame(got: Outcome, expected: Outcome): void {
-  expect(rounded(got)).toEqual(rounded(expected))
+  expect(comparable(got)).toEqual(comparable(expected))
 }
 
-function rounded<T>(value: T): T {
-  return JSON.parse(JSON.stringify(value, (_, v) => (typeof v === 'number' ? Number(v.toPrecision(9)) : v)))
+function comparable({ versions, graph, windows }: Outcome) {
+  const asked = windows.map(({ window, predictions, joined, refused, meanActual }) => ({
+    window,
+    predictions,
+    joined,
+    refused,
+    meanActual: Number(meanActual.toPrecision(9)),
+  }))
+  return { versions, graph, asked }
 }
