@@ -1,9 +1,15 @@
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+// @ts-expect-error: a script without types
+import { findCompiler } from '../../../scripts/kernels.mjs'
 import { seededRng } from '../../../src/core/rng.ts'
 import { encodeModel } from '../../../src/model/format.ts'
-import { type TrainData, trainGbdt } from '../../../src/train/gbdt/train.ts'
+import { compileScorer } from '../../../src/model/score.ts'
+import { binColumns } from '../../../src/train/gbdt/binning.ts'
+import { type TrainData, trainGbdt, trainOnBins } from '../../../src/train/gbdt/train.ts'
 
 /** A target that needs a number, a missing value and a category to be told. */
 function world(nRows: number, seed: number): TrainData {
@@ -39,6 +45,8 @@ const WORLDS: [string, () => TrainData, object][] = [
     {},
   ],
   ['squared error', () => world(4000, 5), { loss: 'l2' as const }],
+  ['absolute error', () => world(4000, 5), { loss: 'l1' as const }],
+  ['several blocks of rows', () => world(20_001, 8), {}],
   [
     'early stopping',
     () => ({ ...world(4000, 6), valid: world(1000, 60) }),
@@ -46,21 +54,105 @@ const WORLDS: [string, () => TrainData, object][] = [
   ],
 ]
 
+const hasThreads = existsSync(new URL('../../../dist/train/gbdt/crew-worker.js', import.meta.url))
+if (!hasThreads) console.log('SKIP trainings on two threads: dist is not built')
+
+/** One and two threads of WebAssembly, held to the plain loops in model, losses and scores. */
+function expectTwins(data: TrainData, params: object): void {
+  const train = (options: { kernels?: 'js' | 'wasm'; threads?: number }) => {
+    const { model, validLoss, trainScores, ranOn } = trainGbdt(data, params, options)
+    expect(ranOn).toEqual({ kernels: options.kernels ?? 'wasm', threads: options.threads ?? 1 })
+    return {
+      model: digest(encodeModel(model)),
+      validLoss,
+      scores: digest(new Uint8Array(trainScores.slice().buffer)),
+    }
+  }
+  const plain = train({ kernels: 'js' })
+  expect(train({})).toEqual(plain)
+  if (hasThreads) expect(train({ threads: 2 })).toEqual(plain)
+}
+
 for (const [name, make, more] of WORLDS) {
   test(`the model has the same bytes from WebAssembly and from plain loops: ${name}`, () => {
-    const data = make()
-    const train = (kernels: 'wasm' | 'js') =>
-      digest(encodeModel(trainGbdt(data, { ...PARAMS, ...more }, { kernels }).model))
-    expect(train('wasm')).toBe(train('js'))
+    expectTwins(make(), { ...PARAMS, ...more })
   })
 }
 
-test('the model has the same bytes from two threads', () => {
-  if (!existsSync(new URL('../../../dist/train/gbdt/crew-worker.js', import.meta.url))) {
-    console.log('SKIP two threads: dist is not built')
+test('the model has the same bytes for any number of rows and features', () => {
+  const rng = seededRng(11)
+  for (const [nRows, nFeatures] of [
+    [1, 1],
+    [2, 9],
+    [41, 3],
+    [300, 17],
+    [1003, 8],
+    [8193, 2],
+  ]) {
+    const columns = Array.from({ length: nFeatures }, () => Float64Array.from({ length: nRows }, rng.normal))
+    const data = { nRows, columns, categorical: columns.map(() => false), target: columns[0].map(Math.sin) }
+    const params = { trees: 4, leaves: 6, minRowsInLeaf: 2, loss: 'l2' as const }
+    const bytes = (kernels: 'js' | 'wasm') => digest(encodeModel(trainGbdt(data, params, { kernels }).model))
+    expect(bytes('wasm')).toBe(bytes('js'))
+  }
+})
+
+test('sixty thousand real flights give the same bytes on each kind of kernel', () => {
+  const file = new URL('../../../node_modules/vega-datasets/data/flights-200k.json', import.meta.url)
+  if (!existsSync(file)) {
+    console.log('SKIP real flights: vega-datasets is not installed')
     return
   }
-  const data = world(20_000, 8)
-  const train = (threads: number) => digest(encodeModel(trainGbdt(data, PARAMS, { threads }).model))
-  expect(train(2)).toBe(train(1))
+  const flights = (JSON.parse(readFileSync(file, 'utf8')) as Record<string, number>[]).slice(0, 60_000)
+  const columns = ['distance', 'time'].map((name) => Float64Array.from(flights, (row) => row[name]))
+  const target = Float64Array.from(flights, ({ delay }) => Number(delay > 15))
+  expectTwins(
+    { nRows: flights.length, columns, categorical: [false, false], target },
+    { trees: 10, leaves: 31 },
+  )
+})
+
+test('the scores of training rows are those that the model gives, also where trees were cut off', () => {
+  const data = world(3000, 9)
+  const params = { ...PARAMS, trees: 80, learningRate: 0.5, earlyStoppingRounds: 4 }
+  for (const kernels of ['js', 'wasm'] as const) {
+    const given = { ...data, valid: world(500, 91) }
+    const { model, trainScores, stopped } = trainGbdt(given, params, { kernels })
+    const scored = new Float64Array(data.nRows)
+    compileScorer(model).rawBatch(data.columns, data.nRows, scored)
+    expect(stopped).toBe('early')
+    expect(trainScores).toStrictEqual(scored)
+  }
+})
+
+test('rows that a training leaves out have no score', () => {
+  const { columns, categorical, target } = world(900, 10)
+  const rowIndexes = Int32Array.from({ length: 450 }, (_, i) => 2 * i + 1)
+  const binned = binColumns(columns, categorical)
+  const { trainScores } = trainOnBins({ binned, rowIndexes, target }, PARAMS)
+  trainScores.forEach((score, row) => {
+    expect(Number.isNaN(score)).toBe(row % 2 === 0)
+  })
+})
+
+test('a cancelled training on two threads ends, and the next one is not disturbed', () => {
+  if (!hasThreads) return
+  const data = world(9000, 12)
+  const bytes = () => digest(encodeModel(trainGbdt(data, PARAMS, { threads: 2 }).model))
+  const before = bytes()
+  const signal = { aborted: false }
+  const onProgress = () => {
+    signal.aborted = true
+  }
+  expect(() => trainGbdt(data, PARAMS, { threads: 2, signal, onProgress })).toThrow('MR_CANCELLED')
+  expect(bytes()).toBe(before)
+})
+
+test('the committed kernels are what their source compiles to', () => {
+  if (findCompiler() === null) {
+    console.log('SKIP kernels: AssemblyScript is not installed')
+    return
+  }
+  const script = fileURLToPath(new URL('../../../scripts/kernels.mjs', import.meta.url))
+  expect(spawnSync(process.execPath, [script, '--check'], { encoding: 'utf8' })).toMatchObject({ status: 0 })
 })
