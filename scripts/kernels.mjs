@@ -9,9 +9,20 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** Each source with the module it becomes. */
+/** Each source with the module it becomes, and whether threads share its memory. */
 const KERNELS = [
-  { source: 'kernels/gbdt.ts', module: 'src/train/gbdt/kernels-wasm.ts', name: 'GBDT_KERNELS' },
+  {
+    source: 'kernels/gbdt.ts',
+    module: 'src/train/gbdt/kernels-wasm.ts',
+    name: 'GBDT_KERNELS',
+    threads: true,
+  },
+  {
+    source: 'kernels/mlp.ts',
+    module: 'src/model/network/kernels-wasm.ts',
+    name: 'MLP_KERNELS',
+    threads: false,
+  },
 ]
 
 const FLAGS = [
@@ -22,16 +33,14 @@ const FLAGS = [
   'stub',
   '--importMemory',
   '--noExportMemory',
-  '--sharedMemory',
   '--initialMemory',
   '1',
   '--maximumMemory',
   '65536',
   '--enable',
   'simd',
-  '--enable',
-  'threads',
 ]
+const THREAD_FLAGS = ['--sharedMemory', '--enable', 'threads']
 
 /** Path of the AssemblyScript compiler: that of the kernels workspace, or below the folder in `ASSEMBLYSCRIPT_ROOT`; `null` without one. */
 export function findCompiler() {
@@ -48,11 +57,12 @@ export function findCompiler() {
 }
 
 /** The text of a generated module. */
-export function compileKernels(compiler, { source, name }) {
+export function compileKernels(compiler, { source, name, threads }) {
   const folder = mkdtempSync(join(tmpdir(), 'kernels-'))
   try {
     const file = join(folder, 'out.wasm')
-    execFileSync(process.execPath, [compiler, source, ...FLAGS, '-o', file], { cwd: root, stdio: 'inherit' })
+    const flags = threads ? [...FLAGS, ...THREAD_FLAGS] : FLAGS
+    execFileSync(process.execPath, [compiler, source, ...flags, '-o', file], { cwd: root, stdio: 'inherit' })
     return moduleText(name, source, readFileSync(file).toString('base64'))
   } finally {
     rmSync(folder, { recursive: true })

@@ -6,6 +6,7 @@
  * or subtraction cannot change it. Prior art: quantised training of LightGBM 4 (Shi et al., 2022).
  */
 import { mix32 } from '../../core/rng.ts'
+import { expFast } from '../../stats/exp.ts'
 import { NO_LEAF, SLOTS } from './sizes.ts'
 
 /**
@@ -349,23 +350,6 @@ export function addLeafValues(score: Float64Array, leafOf: Uint16Array, values: 
 }
 
 // ---------------------------------------------------------------- gradients
-
-const EXP_STEPS = 64
-const STEP = Math.LN2 / EXP_STEPS
-/** Powers 2^(i / 64). */
-export const EXP_FRACTIONS = Float64Array.from({ length: EXP_STEPS }, (_, i) => 2 ** (i / EXP_STEPS))
-const powers = Float64Array.from({ length: 256 }, (_, i) => 2 ** (i - 128))
-
-/**
- * e^x for |x| <= 80 by 64 table steps and a polynomial of degree five; relative error below 1e-14. Plain arithmetic, so each machine
- * gives the same bits, and about four times as fast as `Math.exp`.
- */
-export function expFast(x: number): number {
-  const n = Math.floor(x / STEP + 0.5)
-  const r = x - n * STEP
-  const poly = 1 + r * (1 + r * (0.5 + r * (1 / 6 + r * (1 / 24 + r * (1 / 120)))))
-  return poly * EXP_FRACTIONS[n & 63] * powers[(n >> 6) + 128]
-}
 
 /** Gradient and hessian of the log loss: p - y and p (1 - p), times the weight; `null` weights are 1. */
 export function logLossGradients(

@@ -1,9 +1,9 @@
+import { MEMORY_BYTES_MAX } from '../../core/wasm.ts'
 import { CONTROL_BYTES } from './crew.ts'
 import { keepsHistograms } from './grow.ts'
 import { NODE_WORDS } from './grown-tree.ts'
 import { blockRowsOf, type MachineSetup } from './machine.ts'
 import { SLOTS } from './sizes.ts'
-import { MEMORY_BYTES_MAX } from './wasm.ts'
 
 /** Rows whose bins are copied in at a time. */
 export const STAGED_ROWS = 16_384

@@ -1,6 +1,6 @@
+import { EXP_FRACTIONS } from '../../stats/exp.ts'
 import { type Crew, type Kernels, soloCrew, startCrew } from './crew.ts'
 import { NODE_WORDS, treeDepth, writeNodeTable } from './grown-tree.ts'
-import { EXP_FRACTIONS } from './kernels.ts'
 import { headerWords, type Layout, layOut, RESULT_BYTES, STAGED_ROWS } from './layout.ts'
 import { addBlocks, type Machine, type MachineSetup, type RowSet } from './machine.ts'
 import type { GbdtLoss } from './params.ts'

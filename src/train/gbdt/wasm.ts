@@ -1,40 +1,19 @@
-/** The few parts of the WebAssembly API that training needs, typed here as the platform's types leave them out, and the compiled kernels. */
+/** The compiled kernels of boosting, and the memory that trainings share. */
+import { compileWasm, instantiateWasm, openSharedMemory, type WasmMemory } from '../../core/wasm.ts'
 import type { Kernels } from './crew.ts'
 import { GBDT_KERNELS } from './kernels-wasm.ts'
 
-export interface SharedMemory {
-  readonly buffer: SharedArrayBuffer
-}
-
-interface WasmApi {
-  Module: new (bytes: Uint8Array) => object
-  Instance: new (module: unknown, imports: object) => { exports: Kernels }
-  Memory: new (limits: { initial: number; maximum: number; shared: true }) => SharedMemory
-}
-
-const wasm = (globalThis as unknown as { WebAssembly?: WasmApi }).WebAssembly
-
-export const PAGE_BYTES = 65_536
-/** 32-bit addresses end here; the last page is left alone, so that no address plus its width wraps round. */
-export const MEMORY_BYTES_MAX = 2 ** 32 - PAGE_BYTES
+export type SharedMemory = WasmMemory<SharedArrayBuffer>
 
 let compiled: object | null | undefined
 
-/** The kernels, compiled once a thread; `null` where the platform refuses them, as it lacks SIMD, shared memory or WebAssembly. */
+/** The kernels, compiled once a thread; `null` where the platform refuses them. */
 export function kernelModule(): object | null {
-  if (compiled === undefined) {
-    try {
-      compiled = wasm ? new wasm.Module(Buffer.from(GBDT_KERNELS, 'base64')) : null
-    } catch {
-      compiled = null
-    }
-  }
+  if (compiled === undefined) compiled = compileWasm(GBDT_KERNELS)
   return compiled
 }
 
-export function instantiate(module: unknown, memory: unknown): Kernels {
-  return new wasm!.Instance(module, { env: { memory } }).exports
-}
+export const instantiate: (module: unknown, memory: unknown) => Kernels = instantiateWasm
 
 /** Memory that is kept for the next training when it is small: a family trains thousands of members, one after another. */
 const KEPT_BYTES_MAX = 64 * 1024 * 1024
@@ -44,13 +23,7 @@ let kept: SharedMemory | null = null
 export function borrowMemory(bytes: number): SharedMemory | null {
   const last = kept
   kept = null
-  if (last && last.buffer.byteLength >= bytes) return last
-  const pages = Math.ceil(bytes / PAGE_BYTES)
-  try {
-    return new wasm!.Memory({ initial: pages, maximum: pages, shared: true })
-  } catch {
-    return null
-  }
+  return last && last.buffer.byteLength >= bytes ? last : openSharedMemory(bytes)
 }
 
 export function returnMemory(memory: SharedMemory): void {

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { seededRng } from '../../../src/core/rng.ts'
+import { expFast } from '../../../src/stats/exp.ts'
 import { binColumns, takeRows } from '../../../src/train/gbdt/binning.ts'
 import {
   buildHistogram,
-  expFast,
   openRecords,
   packing,
   partitionRows,
