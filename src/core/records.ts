@@ -120,7 +120,20 @@ export interface Signature {
   outputs: { name: string; type: 'float' | 'int' | 'string' | 'bool'; description: string }[]
 }
 
-export type ModelTask = 'binary' | 'regression'
+/** `multiclass`: one of three or more classes; `ranking`: rows of one query in order of worth. */
+export type ModelTask = 'binary' | 'regression' | 'multiclass' | 'ranking'
+
+/** How a graph is kept: ONNX bytes, or a form of `model/forms`. */
+export type ModelFormat =
+  | 'trees'
+  | 'linear'
+  | 'onnx'
+  | 'hashed'
+  | 'factors'
+  | 'network'
+  | 'tables'
+  | 'neighbours'
+  | 'composite'
 
 /** One feature after its expression is evaluated, in the order the scorer takes them. */
 export interface FeatureInfo {
@@ -135,9 +148,11 @@ export interface ModelVersion {
   /** `late`, or `late/ATL` for a member of a family. */
   model: string
   task: ModelTask
-  /** Object with the scorer (`model/format.ts`): trees or linear as JSON, or ONNX bytes. */
+  /** Labels in the order of the outputs, for `multiclass`. */
+  classes?: string[]
+  /** Object with the scorer: a form of `model/forms` in the bytes of `model/format.ts`, or ONNX bytes. */
   graph: Digest
-  format: 'trees' | 'linear' | 'onnx'
+  format: ModelFormat
   /** Graph whose raw score this one adds to: a member of a family is its parent plus its own trees. */
   base?: Digest
   /** Object with the fitted feature pipeline (`expr/features.ts`): expressions and their learned state. */

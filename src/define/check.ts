@@ -6,18 +6,10 @@ import type { ExprNode } from '../expr/ast.ts'
 import { planFeatures } from '../expr/features.ts'
 import { resolve, resolveKey, typeOf } from '../expr/resolve.ts'
 import { METRICS } from './metrics.ts'
-import { checkValue, type Rule } from './rules.ts'
+import { checkValue, count, notNegative, positive, type Rule, share } from './rules.ts'
+import { TRAINER_RULES } from './trainer-rules.ts'
 import type { CheckDef, DatasetDef, GateDef, ModelDef, ObjectiveDef, ProjectDef } from './types.ts'
 
-const share: Rule = { kind: 'number', min: 0, max: 1, exclusiveMin: true, exclusiveMax: true }
-const count = (min: number, max = Number.MAX_SAFE_INTEGER): Rule => ({
-  kind: 'number',
-  integer: true,
-  min,
-  max,
-})
-const positive: Rule = { kind: 'number', min: 0, exclusiveMin: true }
-const notNegative: Rule = { kind: 'number', min: 0 }
 const name: Rule = { kind: 'name' }
 const given: Rule = { kind: 'text', nonEmpty: true }
 
@@ -56,15 +48,7 @@ export const RULES = {
     'each.column': given,
     'each.rowsMin': count(1),
     'each.membersMax': count(1, 1_000_000),
-    'trainer.kind': { kind: 'oneOf', values: ['gbdt', 'linear'] },
-    'trainer.trees': count(1, 100_000),
-    'trainer.leaves': count(2, 4096),
-    'trainer.learningRate': { kind: 'number', min: 0, exclusiveMin: true, max: 1 },
-    'trainer.minRowsInLeaf': count(1),
-    'trainer.bins': count(2, 65_535),
-    'trainer.l2': notNegative,
-    'trainer.earlyStoppingRounds': count(0),
-    'trainer.memberTrees': count(1, 100_000),
+    'trainer.kind': { kind: 'oneOf', values: Object.keys(TRAINER_RULES) },
     'split.by': { kind: 'oneOf', values: ['time', 'random'] },
     'split.validateMs': positive,
     'split.testMs': positive,
@@ -246,6 +230,7 @@ function checkModel(
 ): void {
   const place = `models.${model.name}`
   faults.rules(place, RULES.model, model)
+  faults.rules(`${place}.trainer`, TRAINER_RULES[model.trainer.kind] ?? {}, model.trainer)
   faults.unknown(
     `${place}.from`,
     'dataset',

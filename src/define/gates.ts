@@ -1,3 +1,4 @@
+import type { ModelTask } from '../core/records.ts'
 import { type Duration, durationMs } from './durations.ts'
 import type { Metric } from './metrics.ts'
 import type { GateDef } from './types.ts'
@@ -57,7 +58,19 @@ export function defaultGates(): GateDef[] {
 }
 
 /** The metric that `auto` stands for: what is compared per row (log loss, RMSE) for baselines and the live model, what has a scale for slices (AUC, R²). */
-export function autoMetric(gate: GateDef['kind'], task: 'binary' | 'regression'): string {
-  if (gate === 'slices') return task === 'binary' ? 'auc' : 'r2'
-  return task === 'binary' ? 'logLoss' : 'rmse'
+export function autoMetric(gate: GateDef['kind'], task: ModelTask): string {
+  return gate === 'slices' ? SLICE_METRIC[task] : PAIRED_METRIC[task]
+}
+
+const PAIRED_METRIC: Record<ModelTask, string> = {
+  binary: 'logLoss',
+  regression: 'rmse',
+  multiclass: 'crossEntropy',
+  ranking: 'ndcg',
+}
+const SLICE_METRIC: Record<ModelTask, string> = {
+  binary: 'auc',
+  regression: 'r2',
+  multiclass: 'macroAuc',
+  ranking: 'ndcg',
 }

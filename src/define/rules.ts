@@ -14,6 +14,16 @@ export type Rule =
   | { kind: 'name' }
   | { kind: 'text'; nonEmpty?: boolean }
 
+export const share: Rule = { kind: 'number', min: 0, max: 1, exclusiveMin: true, exclusiveMax: true }
+export const count = (min: number, max = Number.MAX_SAFE_INTEGER): Rule => ({
+  kind: 'number',
+  integer: true,
+  min,
+  max,
+})
+export const positive: Rule = { kind: 'number', min: 0, exclusiveMin: true }
+export const notNegative: Rule = { kind: 'number', min: 0 }
+
 /** Names become refs, file names and URL parts. */
 const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/
 

@@ -13,13 +13,13 @@ export function addEnsembles(first: TreeEnsemble, second: TreeEnsemble): TreeEns
       got: second.nFeatures,
     })
   }
-  for (const part of ['compare', 'link'] as const) {
+  for (const part of ['compare', 'link', 'nOutputs'] as const) {
     if (first[part] !== second[part])
       throw new MillraceError('MR_MODEL_INVALID', {
         part,
         index: 1,
-        expected: first[part],
-        got: second[part],
+        expected: String(first[part]),
+        got: String(second[part]),
       })
   }
   const nodes = first.feature.length
@@ -43,7 +43,8 @@ export function addEnsembles(first: TreeEnsemble, second: TreeEnsemble): TreeEns
       second.categorySet.map((set) => (set < 0 ? -1 : set + sets)),
     ),
     categorySets: [...first.categorySets, ...second.categorySets],
-    baseScore: first.baseScore + second.baseScore,
+    outputOf: joinInts(first.outputOf, second.outputOf),
+    baseScores: first.baseScores.map((base, k) => base + second.baseScores[k]),
   }
 }
 

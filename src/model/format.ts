@@ -1,8 +1,10 @@
-import { canonicalJson } from '../core/canonical.ts'
+import { canonicalJson, type Json } from '../core/canonical.ts'
 import { isMillraceError, MillraceError } from '../core/errors.ts'
-import type { Model } from './score.ts'
-import type { Calibration, LinearModel, TreeEnsemble } from './trees.ts'
-import { MODEL_LIMITS, validateModel } from './validate.ts'
+import { MODEL_LIMITS } from './checks.ts'
+import type { NamedArrays, SectionReader } from './form.ts'
+import { formOf, MODEL_KINDS, type Model } from './forms/registry.ts'
+import type { Calibration, Link } from './trees.ts'
+import { validateModel } from './validate.ts'
 
 /**
  * Bytes of a model: `MRMODEL`, format version (one byte), header length (u32), header (canonical JSON), then one section an array,
@@ -18,7 +20,7 @@ export interface DecodedModel {
   calibration: Calibration | null
 }
 
-const WIDTHS = { u8: 1, u16: 2, u32: 4, i32: 4, f64: 8 } as const
+const WIDTHS = { u8: 1, u16: 2, u32: 4, i32: 4, f32: 4, f64: 8 } as const
 type NumberType = keyof typeof WIDTHS
 
 interface Section {
@@ -27,11 +29,13 @@ interface Section {
   length: number
 }
 
+/** Beside these, the small values of the form: strings, numbers and booleans under names of its own. */
 interface Header {
-  kind: Model['kind']
+  kind: string
   nFeatures: number
-  link: Model['link']
-  compare?: TreeEnsemble['compare']
+  /** Absent for one output. */
+  nOutputs?: number
+  link: Link
   calibration: Calibration['kind'] | null
   sections: Section[]
 }
@@ -42,12 +46,20 @@ interface Header {
  */
 export function encodeModel(model: Model, calibration: Calibration | null = null): Uint8Array {
   validateModel(model, calibration)
-  const arrays = model.kind === 'TreeEnsemble' ? treeArrays(model) : linearArrays(model)
+  const form = formOf(model)
+  const arrays = form.arrays(model)
   if (calibration) arrays.push(['calibrationX', calibration.x], ['calibrationY', calibration.y])
   const sections = arrays.map(([name, values]) => ({ name, type: narrowest(values), length: values.length }))
-  const { kind, nFeatures, link } = model
-  const header: Header = { kind, nFeatures, link, calibration: calibration?.kind ?? null, sections }
-  if (model.kind === 'TreeEnsemble') header.compare = model.compare
+  const { kind, nFeatures, nOutputs, link } = model
+  const header: Header = {
+    ...form.extra?.(model),
+    kind,
+    nFeatures,
+    ...(nOutputs > 1 ? { nOutputs } : {}),
+    link,
+    calibration: calibration?.kind ?? null,
+    sections,
+  }
   return writeBytes(header, arrays)
 }
 
@@ -58,7 +70,9 @@ export function encodeModel(model: Model, calibration: Calibration | null = null
 export function decodeModel(bytes: Uint8Array): DecodedModel {
   const { header, dataAt } = readHeader(bytes)
   const arrays = readSections(bytes, header.sections, dataAt)
-  const model = header.kind === 'TreeEnsemble' ? treesOf(header, arrays) : linearOf(header, arrays)
+  const { kind, nFeatures, nOutputs = 1, link, calibration: _, sections: __, ...extra } = header
+  const head = { kind, nFeatures, nOutputs, link, extra: extra as Record<string, Json> }
+  const model = formOf(kind)!.read(head, arrays) as Model
   const calibration = header.calibration && {
     kind: header.calibration,
     x: Array.from(arrays.take('calibrationX')),
@@ -69,135 +83,15 @@ export function decodeModel(bytes: Uint8Array): DecodedModel {
   return { model, calibration }
 }
 
-// ---------------------------------------------------------------- trees and linear models as arrays
-
-type NamedArrays = [name: string, values: ArrayLike<number>][]
-
-function treeArrays(model: TreeEnsemble): NamedArrays {
-  const n = model.feature.length
-  const splits: number[] = []
-  const leaves: number[] = []
-  for (let node = 0; node < n; node++) (model.left[node] < 0 ? leaves : splits).push(node)
-  const ofSplits = (values: ArrayLike<number>) => splits.map((node) => values[node])
-  const setWords = model.categorySets.flatMap((set) => Array.from(set))
-  return [
-    ['baseScore', [model.baseScore]],
-    ['treeSizes', model.roots.map((root, t) => (model.roots[t + 1] ?? n) - root)],
-    ['leftStep', model.left.map((left, node) => (left < 0 ? 0 : left - node))],
-    ['rightStep', splits.map((node) => model.right[node] - node)],
-    ['feature', ofSplits(model.feature)],
-    ['threshold', ofSplits(model.threshold)],
-    ['missingLeft', ofSplits(model.missingLeft)],
-    ['categorySet', model.categorySets.length > 0 ? splits.map((node) => model.categorySet[node] + 1) : []],
-    ['setLengths', model.categorySets.map((set) => set.length)],
-    ['setWords', setWords],
-    ['value', leaves.map((node) => model.value[node])],
-    ['cover', model.cover],
-  ]
-}
-
-function treesOf(header: Header, arrays: SectionReader): TreeEnsemble {
-  const [baseScore = Number.NaN] = arrays.take('baseScore')
-  const sizes = arrays.take('treeSizes')
-  const leftStep = arrays.take('leftStep')
-  const n = leftStep.length
-  if (n > MODEL_LIMITS.nodesMax) throw damaged(HEADER_AT, `at most ${MODEL_LIMITS.nodesMax} nodes`, String(n))
-  const rightStep = arrays.take('rightStep')
-  const nSplits = rightStep.length
-  const model: TreeEnsemble = {
-    kind: 'TreeEnsemble',
-    nFeatures: header.nFeatures,
-    roots: rootsOf(sizes, n),
-    feature: new Int32Array(n),
-    threshold: new Float64Array(n),
-    left: new Int32Array(n).fill(-1),
-    right: new Int32Array(n).fill(-1),
-    missingLeft: new Uint8Array(n),
-    value: new Float64Array(n),
-    cover: new Float64Array(n),
-    categorySet: new Int32Array(n).fill(-1),
-    categorySets: [],
-    compare: header.compare ?? 'le',
-    baseScore,
-    link: header.link,
-  }
-  const feature = arrays.take('feature', nSplits)
-  const threshold = arrays.take('threshold', nSplits)
-  const missingLeft = arrays.take('missingLeft', nSplits)
-  const categorySet = arrays.take('categorySet')
-  if (categorySet.length !== 0) arrays.expect('categorySet', nSplits, categorySet.length)
-  model.categorySets = setsOf(arrays)
-  const value = arrays.take('value', n - nSplits)
-  model.cover.set(arrays.take('cover', n))
-  let split = 0
-  let leaf = 0
-  for (let node = 0; node < n; node++) {
-    if (leftStep[node] === 0) {
-      model.value[node] = value[leaf++]
-      continue
-    }
-    model.left[node] = node + leftStep[node]
-    model.right[node] = node + rightStep[split]
-    model.feature[node] = feature[split]
-    model.threshold[node] = threshold[split]
-    model.missingLeft[node] = missingLeft[split]
-    if (categorySet.length > 0) model.categorySet[node] = categorySet[split] - 1
-    split++
-  }
-  arrays.expect('rightStep', split, nSplits)
-  return model
-}
-
-function rootsOf(sizes: ArrayLike<number>, nNodes: number): Int32Array {
-  const roots = new Int32Array(sizes.length)
-  let at = 0
-  for (let t = 0; t < sizes.length; t++) {
-    roots[t] = at
-    at += sizes[t]
-  }
-  if (at !== nNodes) throw damaged(HEADER_AT, `trees of ${nNodes} nodes in all`, `${at}`)
-  return roots
-}
-
-function setsOf(arrays: SectionReader): Uint32Array[] {
-  const lengths = arrays.take('setLengths')
-  const words = arrays.take('setWords')
-  const sets: Uint32Array[] = []
-  let at = 0
-  for (let i = 0; i < lengths.length; i++) {
-    if (!(Number.isInteger(lengths[i]) && lengths[i] >= 0))
-      throw damaged(HEADER_AT, 'lengths of sets', String(lengths[i]))
-    sets.push(Uint32Array.from(words.subarray(at, at + lengths[i])))
-    at += lengths[i]
-  }
-  arrays.expect('setWords', at, words.length)
-  return sets
-}
-
-function linearArrays(model: LinearModel): NamedArrays {
-  return [
-    ['intercept', [model.intercept]],
-    ['weights', model.weights],
-    ['missing', model.missing],
-  ]
-}
-
-function linearOf({ nFeatures, link }: Header, arrays: SectionReader): LinearModel {
-  const [intercept = Number.NaN] = arrays.take('intercept')
-  const weights = Float64Array.from(arrays.take('weights', nFeatures))
-  const missing = Float64Array.from(arrays.take('missing', nFeatures))
-  return { kind: 'LinearModel', nFeatures, weights, intercept, missing, link }
-}
-
 // ---------------------------------------------------------------- bytes
 
-/** The narrowest type that holds all values exactly; -0 needs a double. */
+/** The narrowest type that holds all values exactly; -0 needs a float. */
 function narrowest(values: ArrayLike<number>): NumberType {
   let min = 0
   let max = 0
   for (let i = 0; i < values.length; i++) {
     const x = values[i]
-    if (!Number.isInteger(x) || Object.is(x, -0)) return 'f64'
+    if (!Number.isInteger(x) || Object.is(x, -0)) return narrowestFloat(values)
     if (x < min) min = x
     if (x > max) max = x
   }
@@ -205,6 +99,11 @@ function narrowest(values: ArrayLike<number>): NumberType {
   if (max < 2 ** 8) return 'u8'
   if (max < 2 ** 16) return 'u16'
   return max < 2 ** 32 ? 'u32' : 'f64'
+}
+
+function narrowestFloat(values: ArrayLike<number>): NumberType {
+  for (let i = 0; i < values.length; i++) if (!Object.is(Math.fround(values[i]), values[i])) return 'f64'
+  return 'f32'
 }
 
 const align8 = (n: number) => Math.ceil(n / 8) * 8
@@ -233,6 +132,7 @@ const WRITERS: Record<NumberType, (view: DataView, at: number, x: number) => voi
   u16: (view, at, x) => view.setUint16(at, x, true),
   u32: (view, at, x) => view.setUint32(at, x, true),
   i32: (view, at, x) => view.setInt32(at, x, true),
+  f32: (view, at, x) => view.setFloat32(at, x, true),
   f64: (view, at, x) => view.setFloat64(at, x, true),
 }
 
@@ -272,11 +172,18 @@ function checkHeader(header: Header): void {
     if (!holds) throw damaged(HEADER_AT, `header with ${expected}`, 'another')
   }
   check(typeof header === 'object' && header !== null && Array.isArray(header.sections), 'sections')
-  check(header.kind === 'TreeEnsemble' || header.kind === 'LinearModel', 'kind TreeEnsemble or LinearModel')
+  check(MODEL_KINDS.includes(header.kind), `kind ${MODEL_KINDS.join(' or ')}`)
   check(Number.isInteger(header.nFeatures), 'an integer nFeatures')
   check(
     header.nFeatures >= 0 && header.nFeatures <= MODEL_LIMITS.featuresMax,
     `nFeatures up to ${MODEL_LIMITS.featuresMax}`,
+  )
+  check(
+    header.nOutputs === undefined ||
+      (Number.isInteger(header.nOutputs) &&
+        header.nOutputs > 1 &&
+        header.nOutputs <= MODEL_LIMITS.outputsMax),
+    `nOutputs from 2 to ${MODEL_LIMITS.outputsMax}`,
   )
   check(
     header.calibration === null || ['isotonic', 'none'].includes(header.calibration),
@@ -288,15 +195,11 @@ function checkHeader(header: Header): void {
   }
 }
 
-/** Sections by name, each to be taken once. */
-interface SectionReader {
-  /** Errors: MR_MODEL_FORMAT when the section is absent or has another length than expected. */
-  take(name: string, length?: number): Float64Array
-  expect(name: string, expected: number, got: number): void
-  finish(): void
-}
-
-function readSections(bytes: Uint8Array, sections: Section[], dataAt: number): SectionReader {
+function readSections(
+  bytes: Uint8Array,
+  sections: Section[],
+  dataAt: number,
+): SectionReader & { finish(): void } {
   const found = new Map<string, Float64Array>()
   let at = dataAt
   for (const { name, type, length } of sections) {
@@ -317,7 +220,7 @@ function readSections(bytes: Uint8Array, sections: Section[], dataAt: number): S
     if (length !== undefined) expect(name, length, values.length)
     return values
   }
-  return { take, expect, finish: () => expect('(unknown)', 0, found.size) }
+  return { take, has: (name) => found.has(name), expect, finish: () => expect('(unknown)', 0, found.size) }
 }
 
 function readValues(bytes: Uint8Array, at: number, type: NumberType, length: number): Float64Array {
@@ -327,6 +230,7 @@ function readValues(bytes: Uint8Array, at: number, type: NumberType, length: num
   else if (type === 'u16') for (let i = 0; i < length; i++) out[i] = view.getUint16(i * 2, true)
   else if (type === 'u32') for (let i = 0; i < length; i++) out[i] = view.getUint32(i * 4, true)
   else if (type === 'i32') for (let i = 0; i < length; i++) out[i] = view.getInt32(i * 4, true)
+  else if (type === 'f32') for (let i = 0; i < length; i++) out[i] = view.getFloat32(i * 4, true)
   else for (let i = 0; i < length; i++) out[i] = view.getFloat64(i * 8, true)
   return out
 }

@@ -32,6 +32,8 @@ export interface MatrixSlice {
   /** One column a feature, in header order. */
   columns: Float64Array[]
   target: Float64Array
+  /** Row at which each query begins, ascending from 0, for `ranking`. */
+  groups?: Int32Array
 }
 
 /** What the other training tasks need to know of a matrix without opening it. */
@@ -39,6 +41,8 @@ export interface PreparedPlan {
   kind: 'PreparedPlan'
   model: string
   task: ModelTask
+  /** Labels by code of the target, for `multiclass`. */
+  classes?: string[]
   signature: Signature
   each?: string
   /** Members with enough rows, most rows first, with their training rows. */

@@ -71,9 +71,19 @@ export function metricOf(name: string): Metric {
 }
 
 /** What paired comparisons use for a task: log loss ranks and calibrates at once; squared error is the mean's own loss. */
-export const LOSS_OF: Record<ModelTask, string> = { binary: 'logLoss', regression: 'rmse' }
+export const LOSS_OF: Record<ModelTask, string> = {
+  binary: 'logLoss',
+  regression: 'rmse',
+  multiclass: 'crossEntropy',
+  ranking: 'ndcg',
+}
 /** What a card and the console lead with. */
-export const LEAD_OF: Record<ModelTask, string> = { binary: 'auc', regression: 'rmse' }
+export const LEAD_OF: Record<ModelTask, string> = {
+  binary: 'auc',
+  regression: 'rmse',
+  multiclass: 'macroAuc',
+  ranking: 'ndcg',
+}
 
 /** All metrics of a task, as they go into records: a metric that is not defined on these rows is 0 with 0 rows of evidence. */
 export function measureAll(

@@ -18,16 +18,16 @@ export function scorerOf(graph: Graph): Scorer {
   return scorer
 }
 
-/** Calibrated outputs of rows of features. */
+/** Calibrated outputs of rows of features, `[n * nOutputs]`. */
 export function predictColumns(graph: Graph, rows: FeatureRows, n: number): Float64Array {
-  const out = new Float64Array(n)
+  const out = new Float64Array(n * graph.model.nOutputs)
   scorerOf(graph).scoreBatch(rows, n, out)
   return out
 }
 
-/** Raw scores of rows of features, before link and calibration. */
+/** Raw scores of rows of features, before link and calibration, `[n * nOutputs]`. */
 export function rawColumns(graph: Graph, rows: FeatureRows, n: number): Float64Array {
-  const out = new Float64Array(n)
+  const out = new Float64Array(n * graph.model.nOutputs)
   scorerOf(graph).rawBatch(rows, n, out)
   return out
 }

@@ -1,23 +1,31 @@
-import { MillraceError } from '../core/errors.ts'
-import { type CompiledTrees, compileTrees, rawOfRow, rawOfRows } from './tree-walk.ts'
-import type { Calibration, LinearModel, TreeEnsemble } from './trees.ts'
+import { assert } from '../core/errors.ts'
+import { shapeError } from './checks.ts'
+import type { Kernel } from './form.ts'
+import { formOf, type Model } from './forms/registry.ts'
+import { calibrate, finishRows, LINKS } from './links.ts'
+import type { Calibration } from './trees.ts'
 
-/** A model that this package scores by itself. */
-export type Model = TreeEnsemble | LinearModel
+export type { Model } from './forms/registry.ts'
+export { calibrate, LINKS } from './links.ts'
 
 /** Rows of features: row-major `[n * nFeatures]`, or one column a feature. NaN where missing; category features hold codes. */
 export type FeatureRows = Float64Array | readonly Float64Array[]
 
+interface Shape {
+  readonly nFeatures: number
+  readonly nOutputs: number
+}
+
 /**
- * Scores rows of features. `raw…` give the raw score (log-odds, or the value); `score…` the output: link, then calibration.
+ * Scores rows of features. `raw…` give the raw scores (log-odds, or the value); `score…` the outputs: link, then calibration.
  * A row and a batch give the same bits. Not to be shared between threads: a scorer owns scratch memory.
  * Errors: MR_MODEL_SHAPE when a row, a column or `out` is too short.
  */
-export interface Scorer {
-  readonly nFeatures: number
+export interface Scorer extends Shape {
+  /** One number; for models of one output. */
   scoreRow(x: Float64Array): number
   rawRow(x: Float64Array): number
-  /** Fills `out[0, n)`. */
+  /** Fills `out[0, n * nOutputs)`, row by row. */
   scoreBatch(rows: FeatureRows, n: number, out: Float64Array): void
   rawBatch(rows: FeatureRows, n: number, out: Float64Array): void
 }
@@ -27,55 +35,38 @@ const BLOCK_ROWS = 256
 
 /** Prepares a model for scoring. Trees are summed in their order in doubles, so scores do not depend on batch size. Cost: O(nodes). */
 export function compileScorer(model: Model, calibration?: Calibration | null): Scorer {
-  const kernel = model.kind === 'TreeEnsemble' ? treeKernel(compileTrees(model)) : linearKernel(model)
-  const finish = outputOf(model.link, calibration ?? null)
-  const { nFeatures } = model
+  const kernel = formOf(model).kernel(model)
+  const { nFeatures, nOutputs, link } = model
+  const shape = { nFeatures, nOutputs }
+  const one = new Float64Array(1)
   const rawRow = (x: Float64Array) => {
-    if (x.length < nFeatures) throw tooShort('row', nFeatures, x.length)
-    return kernel.row(x)
+    assert(nOutputs === 1, 'a row has one number where the model has one output')
+    if (x.length < nFeatures) throw shapeError('row', nFeatures, x.length)
+    if (kernel.row) return kernel.row(x)
+    kernel.rows(x, 1, one)
+    return one[0]
   }
   const rawBatch = (rows: FeatureRows, n: number, out: Float64Array) => {
-    checkBatch(rows, n, out, nFeatures)
+    checkBatch(rows, n, out, shape)
     if (rows instanceof Float64Array) kernel.rows(rows, n, out)
-    else scoreColumns(kernel, rows, n, out, nFeatures)
+    else scoreColumns(kernel, rows, n, out, shape)
   }
+  const finish = finishOne(link, calibration ?? null)
   return {
-    nFeatures,
+    ...shape,
     rawRow,
     rawBatch,
     scoreRow: (x) => finish(rawRow(x)),
     scoreBatch: (rows, n, out) => {
       rawBatch(rows, n, out)
-      for (let i = 0; i < n; i++) out[i] = finish(out[i])
+      finishRows(out, n, nOutputs, { link, calibration })
     },
   }
 }
 
-/** Raw scores of one row, and of `n` rows that lie row by row. */
-interface Kernel {
-  row(x: Float64Array): number
-  rows(rows: Float64Array, n: number, out: Float64Array): void
-}
-
-function treeKernel(trees: CompiledTrees): Kernel {
-  return { row: (x) => rawOfRow(trees, x), rows: (rows, n, out) => rawOfRows(trees, rows, n, out) }
-}
-
-function linearKernel({ weights, missing, intercept, nFeatures }: LinearModel): Kernel {
-  const rawAt = (rows: Float64Array, at: number) => {
-    let sum = intercept
-    for (let j = 0; j < nFeatures; j++) {
-      const x = rows[at + j]
-      sum += weights[j] * (Number.isNaN(x) ? missing[j] : x)
-    }
-    return sum
-  }
-  return {
-    row: (x) => rawAt(x, 0),
-    rows: (rows, n, out) => {
-      for (let i = 0; i < n; i++) out[i] = rawAt(rows, i * nFeatures)
-    },
-  }
+function finishOne(link: Model['link'], calibration: Calibration | null): (raw: number) => number {
+  const linked = LINKS[link]
+  return calibration === null ? linked : (raw) => calibrate(calibration, linked(raw))
 }
 
 function scoreColumns(
@@ -83,7 +74,7 @@ function scoreColumns(
   columns: readonly Float64Array[],
   n: number,
   out: Float64Array,
-  width: number,
+  { nFeatures: width, nOutputs }: Shape,
 ): void {
   const block = new Float64Array(Math.min(n, BLOCK_ROWS) * width)
   for (let from = 0; from < n; from += BLOCK_ROWS) {
@@ -92,54 +83,17 @@ function scoreColumns(
       const column = columns[j]
       for (let i = 0; i < size; i++) block[i * width + j] = column[from + i]
     }
-    kernel.rows(block, size, out.subarray(from, from + size))
+    kernel.rows(block, size, out.subarray(from * nOutputs, (from + size) * nOutputs))
   }
 }
 
-function checkBatch(rows: FeatureRows, n: number, out: Float64Array, nFeatures: number): void {
-  if (out.length < n) throw tooShort('out', n, out.length)
+function checkBatch(rows: FeatureRows, n: number, out: Float64Array, { nFeatures, nOutputs }: Shape): void {
+  if (out.length < n * nOutputs) throw shapeError('out', n * nOutputs, out.length)
   if (rows instanceof Float64Array) {
-    if (rows.length < n * nFeatures) throw tooShort('rows', n * nFeatures, rows.length)
+    if (rows.length < n * nFeatures) throw shapeError('rows', n * nFeatures, rows.length)
     return
   }
-  if (rows.length < nFeatures) throw tooShort('columns', nFeatures, rows.length)
-  for (let j = 0; j < nFeatures; j++) if (rows[j].length < n) throw tooShort(`column ${j}`, n, rows[j].length)
-}
-
-function tooShort(what: string, expected: number, got: number): MillraceError {
-  return new MillraceError('MR_MODEL_SHAPE', { what, expected, got })
-}
-
-// ---------------------------------------------------------------- outputs
-
-function outputOf(link: Model['link'], calibration: Calibration | null): (raw: number) => number {
-  const linked = LINKS[link]
-  if (calibration === null || calibration.kind === 'none') return linked
-  const { x, y } = calibration
-  return (raw) => interpolate(x, y, linked(raw))
-}
-
-/** From raw score to output. */
-export const LINKS: Record<Model['link'], (raw: number) => number> = {
-  identity: (raw) => raw,
-  sigmoid: (raw) => (raw >= 0 ? 1 / (1 + Math.exp(-raw)) : 1 - 1 / (1 + Math.exp(raw))),
-  exp: Math.exp,
-}
-
-/** Output of a calibration: linear between its points, flat beyond its ends, NaN for NaN. Cost: O(log points). */
-export function calibrate(calibration: Calibration, output: number): number {
-  return calibration.kind === 'none' ? output : interpolate(calibration.x, calibration.y, output)
-}
-
-function interpolate(x: readonly number[], y: readonly number[], at: number): number {
-  if (!(at > x[0])) return Number.isNaN(at) ? at : y[0]
-  let low = 0
-  let high = x.length - 1
-  if (at >= x[high]) return y[high]
-  while (high - low > 1) {
-    const middle = (low + high) >> 1
-    if (x[middle] <= at) low = middle
-    else high = middle
-  }
-  return y[low] + ((y[high] - y[low]) * (at - x[low])) / (x[high] - x[low])
+  if (rows.length < nFeatures) throw shapeError('columns', nFeatures, rows.length)
+  for (let j = 0; j < nFeatures; j++)
+    if (rows[j].length < n) throw shapeError(`column ${j}`, n, rows[j].length)
 }

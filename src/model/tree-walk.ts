@@ -10,6 +10,9 @@ import type { TreeEnsemble } from './trees.ts'
  */
 export interface CompiledTrees {
   nFeatures: number
+  nOutputs: number
+  /** Output of each tree. */
+  outputOf: Int32Array
   /** Entries of `z` a row. */
   width: number
   roundsToF32: boolean
@@ -25,7 +28,7 @@ export interface CompiledTrees {
   sets: Uint32Array[]
   /** Whether a missing or unknown category goes to the first child; both that and the order of children are in here by node. */
   missingFirst: Uint8Array
-  baseScore: number
+  baseScores: Float64Array
   z: Float64Array
 }
 
@@ -35,6 +38,8 @@ export function compileTrees(model: TreeEnsemble): CompiledTrees {
   const hasSets = model.categorySets.length > 0 && model.categorySet.some((set) => set >= 0)
   const trees: CompiledTrees = {
     nFeatures: model.nFeatures,
+    nOutputs: model.nOutputs,
+    outputOf: model.outputOf,
     width: model.nFeatures,
     roundsToF32: model.compare === 'lt-f32',
     slot: new Int32Array(n),
@@ -46,7 +51,7 @@ export function compileTrees(model: TreeEnsemble): CompiledTrees {
     setOf: hasSets ? new Int32Array(n).fill(-1) : null,
     sets: model.categorySets,
     missingFirst: new Uint8Array(n),
-    baseScore: model.baseScore,
+    baseScores: model.baseScores,
     z: new Float64Array(0),
   }
   model.roots.forEach((root, t) => {
@@ -148,18 +153,23 @@ function widthOf({ slot, nFeatures }: CompiledTrees): number {
 /** Rows spread at once in a batch. */
 const ROW_BLOCK = 64
 
-/** Raw score of one row `[nFeatures]`. */
+const oneScore = new Float64Array(1)
+
+/** Raw score of one row `[nFeatures]` by trees of one output. */
 export function rawOfRow(trees: CompiledTrees, x: Float64Array): number {
   spread(trees, x, 0, 0)
-  return trees.setOf ? sumWithSets(trees, 0) : sumOfRow(trees)
+  if (!trees.setOf) return sumOfRow(trees)
+  sumWithSets(trees, 0, oneScore, 0)
+  return oneScore[0]
 }
 
-/** Raw scores of `n` rows that lie row by row. */
+/** Raw scores of `n` rows that lie row by row, `[n * nOutputs]`. */
 export function rawOfRows(trees: CompiledTrees, rows: Float64Array, n: number, out: Float64Array): void {
   for (let from = 0; from < n; from += ROW_BLOCK) {
     const size = Math.min(ROW_BLOCK, n - from)
     for (let i = 0; i < size; i++) spread(trees, rows, (from + i) * trees.nFeatures, i * trees.width)
-    if (trees.setOf) for (let i = 0; i < size; i++) out[from + i] = sumWithSets(trees, i * trees.width)
+    if (trees.setOf)
+      for (let i = 0; i < size; i++) sumWithSets(trees, i * trees.width, out, (from + i) * trees.nOutputs)
     else sumOfBlock(trees, size, out, from)
   }
 }
@@ -178,8 +188,8 @@ function spread(
 }
 
 /** Four trees at a time: their loads overlap, and there is no branch to mispredict. */
-function sumOfRow({ z, slot, limit, kid, value, roots, depths, baseScore }: CompiledTrees): number {
-  let sum = baseScore
+function sumOfRow({ z, slot, limit, kid, value, roots, depths, baseScores }: CompiledTrees): number {
+  let sum = baseScores[0]
   let t = 0
   for (; t + 4 <= roots.length; t += 4) {
     let a = roots[t]
@@ -205,11 +215,12 @@ function sumOfRow({ z, slot, limit, kid, value, roots, depths, baseScore }: Comp
 
 /** Tree by tree over a block of rows, four rows at a time. */
 function sumOfBlock(trees: CompiledTrees, size: number, out: Float64Array, from: number): void {
-  const { z, slot, limit, kid, value, roots, depths, width } = trees
-  out.fill(trees.baseScore, from, from + size)
+  const { z, slot, limit, kid, value, roots, depths, width, nOutputs, outputOf } = trees
+  for (let i = from; i < from + size; i++) out.set(trees.baseScores, i * nOutputs)
   for (let t = 0; t < roots.length; t++) {
     const root = roots[t]
     const depth = depths[t]
+    const outAt = from * nOutputs + outputOf[t]
     let i = 0
     for (; i + 4 <= size; i += 4) {
       const at = i * width
@@ -223,22 +234,22 @@ function sumOfBlock(trees: CompiledTrees, size: number, out: Float64Array, from:
         c = kid[c] + Number(z[at + 2 * width + slot[c]] > limit[c])
         d = kid[d] + Number(z[at + 3 * width + slot[d]] > limit[d])
       }
-      out[from + i] += value[a]
-      out[from + i + 1] += value[b]
-      out[from + i + 2] += value[c]
-      out[from + i + 3] += value[d]
+      out[outAt + i * nOutputs] += value[a]
+      out[outAt + (i + 1) * nOutputs] += value[b]
+      out[outAt + (i + 2) * nOutputs] += value[c]
+      out[outAt + (i + 3) * nOutputs] += value[d]
     }
     for (; i < size; i++) {
       let a = root
       for (let k = 0; k < depth; k++) a = kid[a] + Number(z[i * width + slot[a]] > limit[a])
-      out[from + i] += value[a]
+      out[outAt + i * nOutputs] += value[a]
     }
   }
 }
 
-function sumWithSets(trees: CompiledTrees, at: number): number {
-  const { z, slot, limit, kid, value, roots, setOf, sets, missingFirst } = trees
-  let sum = trees.baseScore
+function sumWithSets(trees: CompiledTrees, at: number, out: Float64Array, outAt: number): void {
+  const { z, slot, limit, kid, value, roots, setOf, sets, missingFirst, outputOf } = trees
+  out.set(trees.baseScores, outAt)
   for (let t = 0; t < roots.length; t++) {
     let node = roots[t]
     for (let next = kid[node]; next !== node; next = kid[node]) {
@@ -246,9 +257,8 @@ function sumWithSets(trees: CompiledTrees, at: number): number {
       const set = setOf![node]
       node = next + Number(set < 0 ? x > limit[node] : !inSet(sets[set], x, missingFirst[node] === 1))
     }
-    sum += value[node]
+    out[outAt + outputOf[t]] += value[node]
   }
-  return sum
 }
 
 /** Whether a code is in a set; `missing` for NaN, for what is not a code, and for codes beyond the set. */

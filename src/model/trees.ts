@@ -1,4 +1,9 @@
 /**
+ * From raw scores to outputs: as they are, `1 / (1 + e^-x)`, `e^x`, each output by itself; `softmax` over all outputs of a row.
+ */
+export type Link = 'identity' | 'sigmoid' | 'exp' | 'softmax'
+
+/**
  * The one form of a tree ensemble: what the trainer writes, importers fill, the scorer walks, explanations read and the edge runtime ships.
  *
  * All trees lie in flat arrays, one entry a node, children behind their parent. Node `i` is a leaf when `left[i] === -1`; then `value[i]` is
@@ -11,6 +16,10 @@
 export interface TreeEnsemble {
   kind: 'TreeEnsemble'
   nFeatures: number
+  /** Raw scores a row has: 1, or one a class. */
+  nOutputs: number
+  /** Output that each tree adds to, `[nTrees]`. */
+  outputOf: Int32Array
   /** Node index of each tree's root; a tree's nodes are `[roots[t], roots[t + 1])`, the last ends at `feature.length`. */
   roots: Int32Array
   /** Feature tested; 0 in leaves. */
@@ -29,21 +38,23 @@ export interface TreeEnsemble {
   /** Bit sets over category codes, 32 codes a word. */
   categorySets: Uint32Array[]
   compare: 'le' | 'lt-f32'
-  /** Added to the sum of leaves. */
-  baseScore: number
-  /** From raw score to output: `sigmoid`, `exp`, or as it is. */
-  link: 'identity' | 'sigmoid' | 'exp'
+  /** Added to the sum of leaves of each output, `[nOutputs]`. */
+  baseScores: Float64Array
+  link: Link
 }
 
-/** A generalised linear model: `link(intercept + weights · x)`, where NaN counts as `missing[j]`. */
+/** A generalised linear model: `link(intercept + weights · x)` of each output, where NaN counts as `missing[j]`. */
 export interface LinearModel {
   kind: 'LinearModel'
   nFeatures: number
+  nOutputs: number
+  /** Row-major `[nOutputs * nFeatures]`. */
   weights: Float64Array
-  intercept: number
+  /** `[nOutputs]`. */
+  intercepts: Float64Array
   /** What a missing value of each feature is replaced by (the training mean). */
   missing: Float64Array
-  link: 'identity' | 'sigmoid' | 'exp'
+  link: Link
 }
 
 /** Piece-wise linear map from a model's output to a calibrated probability; monotone; flat beyond its ends. */

@@ -14,7 +14,12 @@ import { type CanaryDecision, type CanaryTest, nextCanary, openCanary } from '..
 import { candidateRoute, type Evidence, liveRoute } from './machine.ts'
 
 /** Largest difference of loss that one row may show, in the units of the task. */
-export const DIFFERENCE_MAX: Readonly<Record<ModelTask, number>> = { binary: 2, regression: 4 }
+export const DIFFERENCE_MAX: Readonly<Record<ModelTask, number>> = {
+  binary: 2,
+  regression: 4,
+  multiclass: 2,
+  ranking: 1,
+}
 
 /** The whole state, as plain JSON. */
 export interface EvidenceState {

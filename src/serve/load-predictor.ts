@@ -5,6 +5,8 @@ import type { Digest, ModelVersion, SignatureField } from '../core/records.ts'
 import { type FittedFeatures, featureRowFn, readFitted } from '../expr/features.ts'
 import { type Explainer, explainerOf } from '../model/explain.ts'
 import { type DecodedModel, decodeModel } from '../model/format.ts'
+import { formOf } from '../model/forms/registry.ts'
+import { SCALES } from '../model/links.ts'
 import { calibrate, compileScorer, LINKS, type Model, type Scorer } from '../model/score.ts'
 import type { Calibration } from '../model/trees.ts'
 import type { Store } from '../store/ports.ts'
@@ -48,8 +50,6 @@ interface GraphPart {
   link: Model['link']
   calibration: Calibration | null
 }
-
-const SCALES: Record<Model['link'], string> = { sigmoid: 'log-odds', exp: 'log', identity: 'output' }
 
 /** Makes what it is asked for once while anyone holds it. */
 class SharedParts<P extends object> {
@@ -143,21 +143,7 @@ async function readGraph(store: Store, digest: Digest): Promise<DecodedModel> {
 
 function compileGraph(digest: Digest, { model, calibration }: DecodedModel): GraphPart {
   const scorer = compileScorer(model)
-  return { key: digest, bytes: graphBytes(model), scorer, link: model.link, calibration }
-}
-
-/** Bytes of a compiled node: slot, limit, child, value and flag of `model/tree-walk.ts`, and its set where any node tests a category. */
-const NODE_BYTES = 25
-const NODE_SET_BYTES = 4
-/** Rows of scratch memory that a tree scorer owns, each of at most twice its features and two more. */
-const SCRATCH_ROWS = 64
-
-function graphBytes(model: Model): number {
-  if (model.kind === 'LinearModel') return 4_096 + model.nFeatures * 16
-  const sets = model.categorySets.reduce((sum, set) => sum + set.byteLength, 0)
-  const scratch = SCRATCH_ROWS * (2 * model.nFeatures + 2) * 8
-  const nodeBytes = NODE_BYTES + (model.categorySets.length > 0 ? NODE_SET_BYTES : 0)
-  return 4_096 + model.feature.length * nodeBytes + model.roots.length * 8 + sets + scratch
+  return { key: digest, bytes: formOf(model).scorerBytes(model), scorer, link: model.link, calibration }
 }
 
 /** Bytes of one learned value: the text, its entry in a map and its number. */

@@ -8,10 +8,10 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { assert } from '../core/errors.ts'
 import type { DatasetVersion, Digest, FeatureInfo, ModelVersion } from '../core/records.ts'
-import type { TrainerDef } from '../define/types.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
 import type { FittedFeatures } from '../expr/features.ts'
 import { decodeModel, encodeModel } from '../model/format.ts'
+import { formOf } from '../model/forms/registry.ts'
 import {
   type MatrixFile,
   type MatrixSlice,
@@ -24,9 +24,8 @@ import { LOSS_OF, metricOf } from '../model/measure.ts'
 import { type Graph, memberGraph, predictColumns, rawColumns } from '../model/predict.ts'
 import { fitIsotonic } from '../stats/isotonic.ts'
 import { cardOf, referenceOf } from './card.ts'
-import { binColumns, binWith } from './gbdt/binning.ts'
-import { trainOnBins } from './gbdt/train.ts'
-import { trainLinear } from './linear/train.ts'
+import { takeRows } from './learner.ts'
+import { learnerOf } from './learners.ts'
 import { FIT_CODE, type FitParams } from './specs.ts'
 
 /** Rows below which a calibration map would be noise. */
@@ -37,7 +36,6 @@ interface Work {
   params: FitParams
   plan: PreparedPlan
   matrix: MatrixFile
-  categorical: boolean[]
   notes: string[]
 }
 
@@ -55,17 +53,16 @@ export const fitTask: Task = {
         params,
         plan,
         matrix,
-        categorical: matrix.header.features.map((f) => f.type === 'category'),
         notes: [...plan.notes],
       }
       const parent = inputs.parent ? await readParent(context, inputs.parent) : undefined
       if (parent) {
-        const graph = fitMember(work, parent.graph, await context.store.objects.path(inputs.scores))
+        const graph = await fitMember(work, parent.graph, await context.store.objects.path(inputs.scores))
         return { outputs: { model: await writeModel(work, graph, parent) } }
       }
-      const { graph, scores } = fitParent(work)
+      const { graph, scores } = await fitParent(work)
       const outputs: Record<string, Digest> = { model: await writeModel(work, graph, undefined) }
-      if (plan.members.length > 0) outputs.scores = await context.store.objects.put(bytesOf(scores))
+      if (plan.members.length > 0 && scores) outputs.scores = await context.store.objects.put(bytesOf(scores))
       return { outputs }
     } finally {
       matrix.close()
@@ -82,101 +79,70 @@ async function readParent(
 }
 
 /** The parent, or a model without a family; and its raw score of every training row, which members start from. */
-function fitParent(work: Work): { graph: Graph; scores: Float32Array } {
+async function fitParent(work: Work): Promise<{ graph: Graph; scores?: Float32Array }> {
   const train = work.matrix.slice('train')
   const validate = work.matrix.slice('validate')
   const calibrate = work.plan.task === 'binary' && train.nRows >= CALIBRATION_ROWS_MIN
-  const kept = rowsWhere(train.nRows, (i) => !calibrate || i % 10 !== 9)
-  const { model, scores } = learn(work, train, validate, kept)
+  const kept = calibrate ? rowsWhere(train.nRows, (i) => i % 10 !== 9) : undefined
+  const { trainer } = work.params
+  const { model, scores } = await learnerOf(trainer.kind).learn(
+    { ...inputOf(work), train, validate, kept },
+    trainer,
+  )
   if (!calibrate) return { graph: { model, calibration: null }, scores }
   const held = rowsWhere(train.nRows, (i) => i % 10 === 9)
   const heldOut = takeRows(train, held)
-  const raw = rawColumns({ model, calibration: null }, heldOut.columns, heldOut.nRows)
-  for (let i = 0; i < held.length; i++) scores[held[i]] = raw[i]
+  if (scores)
+    scoreRows(scores, held, rawColumns({ model, calibration: null }, heldOut.columns, heldOut.nRows))
   return { graph: { model, calibration: calibrateOn(work, model, heldOut, validate) }, scores }
 }
 
-/** A model from the rows kept, and its raw scores of them by row of the slice. */
-function learn(
-  work: Work,
-  train: MatrixSlice,
-  validate: MatrixSlice,
-  kept: Int32Array,
-): { model: Graph['model']; scores: Float32Array } {
-  const { trainer } = work.params
-  if (trainer.kind === 'linear') {
-    const { columns, target, nRows } = takeRows(train, kept)
-    const loss = work.plan.task === 'binary' ? 'logloss' : 'l2'
-    const { model } = trainLinear({ nRows, columns, target }, { loss, l2: trainer.l2 })
-    return { model, scores: new Float32Array(0) }
-  }
-  const binned = binColumns(train.columns, work.categorical, trainer.bins)
-  const valid = { ...validate, binned: binWith(validate.columns, validate.nRows, binned.features) }
-  const result = trainOnBins(
-    { binned: { ...binned, nRows: train.nRows }, rowIndexes: kept, target: train.target },
-    {
-      ...gbdtParamsOf(trainer, work),
-      trees: trainer.trees,
-      earlyStoppingRounds: trainer.earlyStoppingRounds,
-    },
-    {
-      valid,
-      onProgress: (p) => work.context.progress(p.tree / p.trees, `tree ${p.tree} of ${p.trees}`),
-      signal: work.context.signal,
-    },
-  )
-  if (result.stopped === 'early')
-    work.notes.push(`training ended early with ${result.trees} trees: the validation loss no longer fell`)
-  return { model: result.model, scores: Float32Array.from(result.trainScores) }
+/** Puts raw scores `[rows.length * nOutputs]` at their rows. */
+function scoreRows(scores: Float32Array, rows: Int32Array, raw: Float64Array): void {
+  const nOutputs = raw.length / rows.length
+  for (let i = 0; i < rows.length; i++)
+    scores.set(raw.subarray(i * nOutputs, (i + 1) * nOutputs), rows[i] * nOutputs)
 }
 
-/** A member's own trees, on top of the parent's raw score. */
-function fitMember(work: Work, parent: Graph, scoresPath: string): Graph {
+/** What every learner is told. */
+function inputOf({ context, plan, matrix, notes }: Work) {
+  return {
+    task: plan.task,
+    nClasses: plan.classes?.length ?? 1,
+    features: matrix.header.features,
+    seed: context.spec.seed,
+    signal: context.signal,
+    progress: (done: number, note: string) => context.progress(done, note),
+    note: (text: string) => notes.push(text),
+  }
+}
+
+/** A member's own model, on top of the parent's raw score. */
+async function fitMember(work: Work, parent: Graph, scoresPath: string): Promise<Graph> {
   const { trainer, member } = work.params
-  assert(trainer.kind === 'gbdt', 'only trees have members of their own')
+  const learner = learnerOf(trainer.kind)
+  assert(learner.learnMember, `trainer "${trainer.kind}" has members of their own`)
   const train = work.matrix.slice('train', member)
-  const init = readScores(scoresPath, rangeOf(work.matrix.header, 'train', member))
-  const binned = binColumns(train.columns, work.categorical, trainer.bins)
-  const { model } = trainOnBins(
-    { binned: { ...binned, nRows: train.nRows }, target: train.target, init },
-    {
-      ...gbdtParamsOf(trainer, work),
-      trees: trainer.memberTrees,
-      leaves: Math.min(trainer.leaves, 8),
-      minRowsInLeaf: Math.max(trainer.minRowsInLeaf, 50),
-    },
-    { signal: work.context.signal },
-  )
+  const init = readScores(scoresPath, rangeOf(work.matrix.header, 'train', member), parent.model.nOutputs)
+  const model = await learner.learnMember({ ...inputOf(work), train, init, parent: parent.model }, trainer)
   return { model, calibration: parent.calibration }
 }
 
 /** The parent's raw scores of a member's training rows. */
-function readScores(path: string, { rowStart, rowEnd }: RowRange): Float64Array {
-  const bytes = Buffer.alloc((rowEnd - rowStart) * Float32Array.BYTES_PER_ELEMENT)
+function readScores(path: string, { rowStart, rowEnd }: RowRange, nOutputs: number): Float64Array {
+  const rowBytes = nOutputs * Float32Array.BYTES_PER_ELEMENT
+  const bytes = Buffer.alloc((rowEnd - rowStart) * rowBytes)
   const file = openSync(path, 'r')
   try {
-    readSync(file, bytes, 0, bytes.length, rowStart * Float32Array.BYTES_PER_ELEMENT)
+    readSync(file, bytes, 0, bytes.length, rowStart * rowBytes)
   } finally {
     closeSync(file)
   }
-  return Float64Array.from(new Float32Array(bytes.buffer, bytes.byteOffset, rowEnd - rowStart))
+  return Float64Array.from(new Float32Array(bytes.buffer, bytes.byteOffset, (rowEnd - rowStart) * nOutputs))
 }
 
 function bytesOf(scores: Float32Array): Uint8Array {
   return new Uint8Array(scores.buffer, scores.byteOffset, scores.byteLength)
-}
-
-function gbdtParamsOf(trainer: Extract<TrainerDef, { kind: 'gbdt' }>, work: Work) {
-  const { leaves, learningRate, minRowsInLeaf, bins, l2 } = trainer
-  return {
-    leaves,
-    learningRate,
-    minRowsInLeaf,
-    bins,
-    l2,
-    loss: work.plan.task === 'binary' ? ('logloss' as const) : ('l2' as const),
-    seed: work.context.spec.seed,
-  }
 }
 
 function calibrateOn(
@@ -228,8 +194,9 @@ async function writeModel(
     kind: 'ModelVersion',
     model: params.member === '' ? params.model : `${params.model}/${params.member}`,
     task: plan.task,
+    classes: plan.classes,
     graph: graphDigest,
-    format: graph.model.kind === 'TreeEnsemble' ? 'trees' : 'linear',
+    format: formOf(graph.model).format,
     base: parent?.graphDigest,
     features: context.spec.inputs.features,
     featureInfo,
@@ -261,11 +228,6 @@ function rowsWhere(nRows: number, keep: (i: number) => boolean): Int32Array {
   let n = 0
   for (let i = 0; i < nRows; i++) if (keep(i)) rows[n++] = i
   return rows.subarray(0, n)
-}
-
-function takeRows(slice: MatrixSlice, rows: Int32Array): MatrixSlice {
-  const take = (values: Float64Array) => Float64Array.from(rows, (i) => values[i])
-  return { nRows: rows.length, columns: slice.columns.map(take), target: take(slice.target) }
 }
 
 function concat(columns: Float64Array[]): Float64Array {

@@ -5,7 +5,8 @@ import type { Schema } from '../../src/core/records.ts'
 import { checkProject, RULES } from '../../src/define/check.ts'
 import { durationMs } from '../../src/define/durations.ts'
 import { invalidValues, keepsRule, type Rule } from '../../src/define/rules.ts'
-import type { ProjectDef } from '../../src/define/types.ts'
+import { TRAINER_RULES } from '../../src/define/trainer-rules.ts'
+import type { ProjectDef, TrainerDef } from '../../src/define/types.ts'
 
 const flights = dataset('flights', {
   source: 'flights.csv',
@@ -116,6 +117,34 @@ describe('every rule is checked', () => {
       const found = messages((def) => {
         const isSet = SUBJECTS[kind](def).some((subject) => setAt(subject, path.split('.'), bad))
         expect(isSet, `the sound project has no ${kind} ${path} to break`).toBe(true)
+      })
+      expect(
+        found.some((message) => message.startsWith('MR_DEFINE_VALUE')),
+        `${String(bad)} passed`,
+      ).toBe(true)
+    }
+  })
+})
+
+/** A trainer of each kind that sets every parameter which has a rule. */
+const TRAINERS: Record<TrainerDef['kind'], TrainerDef> = { gbdt: gbdt(), linear: linear() }
+
+describe('every rule of a trainer is checked', () => {
+  const cases = Object.values(TRAINERS).flatMap((trainer) =>
+    Object.entries(TRAINER_RULES[trainer.kind]).map(([path, rule]): [string, TrainerDef, string, Rule] => [
+      `${trainer.kind} ${path}`,
+      trainer,
+      path,
+      rule,
+    ]),
+  )
+  test.each(cases)('%s', (_, trainer, path, rule) => {
+    for (const bad of invalidValues(rule)) {
+      const found = messages((def) => {
+        def.models[0]!.trainer = structuredClone(trainer)
+        expect(setAt(def.models[0]!.trainer, path.split('.'), bad), `${trainer.kind} has a ${path}`).toBe(
+          true,
+        )
       })
       expect(
         found.some((message) => message.startsWith('MR_DEFINE_VALUE')),

@@ -173,6 +173,8 @@ async function putModel(
   const stump = {
     kind: 'TreeEnsemble' as const,
     nFeatures: 1,
+    nOutputs: 1,
+    outputOf: new Int32Array(1),
     roots: Int32Array.of(0),
     feature: Int32Array.of(0, 0, 0),
     threshold: Float64Array.of(0.5, 0, 0),
@@ -184,7 +186,7 @@ async function putModel(
     categorySet: Int32Array.of(-1, -1, -1),
     categorySets: [],
     compare: 'le' as const,
-    baseScore: createdAt / 1e15,
+    baseScores: Float64Array.of(createdAt / 1e15),
     link: 'sigmoid' as const,
   }
   const record: ModelVersion = {

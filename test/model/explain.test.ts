@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { explainRow, gaussLegendre, meanAbsContributions, rowGoesLeft } from '../../src/model/explain.ts'
+import { explainRow, meanAbsContributions } from '../../src/model/explain.ts'
+import { gaussLegendre, rowGoesLeft } from '../../src/model/forms/tree-explainer.ts'
 import { importLightGbmText } from '../../src/model/import/lightgbm-text.ts'
 import { compileScorer } from '../../src/model/score.ts'
 import type { LinearModel, TreeEnsemble } from '../../src/model/trees.ts'
@@ -16,7 +17,7 @@ function expectedScore(model: TreeEnsemble, x: Float64Array, known: number): num
     const share = total > 0 ? cover[left[node]] / total : 0.5
     return share * below(left[node]) + (1 - share) * below(right[node])
   }
-  return model.roots.reduce((sum, root) => sum + below(root), model.baseScore)
+  return model.roots.reduce((sum, root) => sum + below(root), model.baseScores[0])
 }
 
 /** Shapley values by their definition, over all subsets. */
@@ -83,6 +84,7 @@ describe('contributions to a tree score', () => {
     const model: TreeEnsemble = {
       ...randomEnsemble({ nTrees: 0 }),
       nFeatures: 2,
+      outputOf: new Int32Array(1),
       roots: Int32Array.of(0),
       feature: Int32Array.of(0, 0, 1, 0, 0),
       threshold: Float64Array.of(0.5, 0, 0.5, 0, 0),
@@ -92,7 +94,7 @@ describe('contributions to a tree score', () => {
       value: Float64Array.of(0, 0, 0, 0, 80),
       cover: Float64Array.of(4, 2, 2, 1, 1),
       categorySet: new Int32Array(5).fill(-1),
-      baseScore: 0,
+      baseScores: new Float64Array(1),
     }
     rows.forEach((row, i) => {
       const got = explainRow(model, Float64Array.from(row))
@@ -139,7 +141,8 @@ test('a linear score is explained by w (x - mean)', () => {
     kind: 'LinearModel',
     nFeatures: 3,
     weights: Float64Array.of(2, -1, 4),
-    intercept: 0.5,
+    intercepts: Float64Array.of(0.5),
+    nOutputs: 1,
     missing: Float64Array.of(3, 4, 1),
     link: 'sigmoid',
   }

@@ -71,6 +71,8 @@ export function randomEnsemble(shape: EnsembleShape = {}): TreeEnsemble {
   return {
     kind: 'TreeEnsemble',
     nFeatures,
+    nOutputs: 1,
+    outputOf: new Int32Array(roots.length),
     roots: Int32Array.from(roots),
     feature: Int32Array.from(nodes, (n) => n.feature),
     threshold: Float64Array.from(nodes, (n) => n.threshold),
@@ -82,7 +84,7 @@ export function randomEnsemble(shape: EnsembleShape = {}): TreeEnsemble {
     categorySet: Int32Array.from(nodes, (n) => n.set),
     categorySets: sets,
     compare,
-    baseScore: draw() - 0.5,
+    baseScores: Float64Array.of(draw() - 0.5),
     link: 'sigmoid',
   }
 }

@@ -19,7 +19,8 @@ const linear: LinearModel = {
   kind: 'LinearModel',
   nFeatures: 2,
   weights: Float64Array.of(0.1, -0),
-  intercept: 3,
+  intercepts: Float64Array.of(3),
+  nOutputs: 1,
   missing: Float64Array.of(1e300, 5e-324),
   link: 'exp',
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { rowGoesLeft } from '../../src/model/explain.ts'
+import { rowGoesLeft } from '../../src/model/forms/tree-explainer.ts'
 import { calibrate, compileScorer } from '../../src/model/score.ts'
 import { doubleBelow } from '../../src/model/tree-walk.ts'
 import type { LinearModel, TreeEnsemble } from '../../src/model/trees.ts'
@@ -8,7 +8,7 @@ import { anyValue, randomEnsemble } from './fixtures.ts'
 
 /** The rule of an ensemble, node by node. */
 function plainRaw(model: TreeEnsemble, x: Float64Array): number {
-  let sum = model.baseScore
+  let sum = model.baseScores[0]
   for (const root of model.roots) {
     let node = root
     while (model.left[node] >= 0) node = rowGoesLeft(model, node, x) ? model.left[node] : model.right[node]
@@ -92,7 +92,8 @@ test('a linear model counts a missing value as the training mean', () => {
     kind: 'LinearModel',
     nFeatures: 2,
     weights: Float64Array.of(2, -1),
-    intercept: 0.5,
+    intercepts: Float64Array.of(0.5),
+    nOutputs: 1,
     missing: Float64Array.of(3, 4),
     link: 'identity',
   }
@@ -117,6 +118,8 @@ function stump(given: Pick<TreeEnsemble, 'compare'> & { threshold: number }): Tr
   return {
     ...randomEnsemble({ nTrees: 0 }),
     nFeatures: 1,
+    nOutputs: 1,
+    outputOf: new Int32Array(1),
     roots: Int32Array.of(0),
     feature: new Int32Array(3),
     threshold: Float64Array.of(given.threshold, 0, 0),
@@ -127,6 +130,6 @@ function stump(given: Pick<TreeEnsemble, 'compare'> & { threshold: number }): Tr
     cover: Float64Array.of(2, 1, 1),
     categorySet: Int32Array.of(-1, -1, -1),
     compare: given.compare,
-    baseScore: 0,
+    baseScores: new Float64Array(1),
   }
 }

@@ -44,6 +44,8 @@ export function stumps(
   const trees: TreeEnsemble = {
     kind: 'TreeEnsemble',
     nFeatures: 3,
+    nOutputs: 1,
+    outputOf: new Int32Array(list.length),
     roots: Int32Array.from(list, (_, t) => t * 3),
     feature: new Int32Array(n),
     threshold: new Float64Array(n),
@@ -55,7 +57,7 @@ export function stumps(
     categorySet: new Int32Array(n).fill(-1),
     categorySets: [],
     compare: 'le',
-    baseScore,
+    baseScores: Float64Array.of(baseScore),
     link: 'sigmoid',
   }
   list.forEach(([feature, threshold, low, high], t) => {

@@ -4,16 +4,14 @@ import type { ModelVersion, Observation } from '../../core/records.ts'
 import { featureRowFn } from '../../expr/features.ts'
 import { findOutcome, findPrediction } from '../../loop/find-prediction.ts'
 import { explainRow } from '../../model/explain.ts'
+import { SCALES } from '../../model/links.ts'
 import { loadModel } from '../../model/load.ts'
-import type { Model } from '../../model/score.ts'
 import type { Store } from '../../store/ports.ts'
 import type { Why } from '../contract.ts'
 import { asSent } from './as-sent.ts'
 import { fittedOf } from './features.ts'
 import { sortFindings } from './findings.ts'
 import { gatesOf, modelVersion, type Project, trainedOn } from './model-state.ts'
-
-const SCALES: Record<Model['link'], string> = { sigmoid: 'log-odds', exp: 'log', identity: 'output' }
 
 /** Errors: MR_LOOP_PREDICTION_UNKNOWN; the store's when the model that answered cannot be read. */
 export async function whyView({ store }: Pick<Project, 'store'>, id: string): Promise<Why> {

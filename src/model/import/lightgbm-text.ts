@@ -34,7 +34,13 @@ export function importLightGbmText(text: string): TreeEnsemble {
   const visit = (nNodes: number) => {
     if (nNodes > nodesMax) throw refusal('trees', `${nodesMax} nodes`, 'more: a child has two parents')
   }
-  const shared = { nFeatures, compare: 'le' as const, baseScore: 0, link: linkOf(head) }
+  const shared = {
+    nFeatures,
+    nOutputs: 1,
+    compare: 'le' as const,
+    baseScores: new Float64Array(1),
+    link: linkOf(head),
+  }
   const roots = trees.map((tree) => rootOf(tree, share))
   const model = ensembleOfNodes(shared, roots, visit)
   validateModel(model)

@@ -17,11 +17,12 @@ export type ImportedNode =
 export interface ImportedHead {
   nFeatures: number
   compare: TreeEnsemble['compare']
-  baseScore: number
+  nOutputs: number
+  baseScores: Float64Array
   link: TreeEnsemble['link']
 }
 
-/** Lays imported trees out as an ensemble, each tree in preorder. `visit` is told of each node, so that a caller can stop a cycle. */
+/** Lays imported trees out as an ensemble, each tree in preorder; tree `t` adds to output `t % nOutputs`. `visit` is told of each node, so that a caller can stop a cycle. */
 export function ensembleOfNodes(
   head: ImportedHead,
   trees: readonly ImportedNode[],
@@ -70,6 +71,7 @@ function assemble(
   return {
     kind: 'TreeEnsemble',
     ...head,
+    outputOf: Int32Array.from(roots, (_, t) => t % head.nOutputs),
     roots: Int32Array.from(roots),
     feature: Int32Array.from(nodes, (node) => ('leaf' in node ? 0 : node.feature)),
     threshold: Float64Array.from(nodes, (node) =>

@@ -10,17 +10,19 @@ export interface FinishedTree {
   covers: Float64Array
 }
 
-/** Translates trees in bins into the ensemble over raw values: the same row takes the same way in both. */
+/** Translates trees in bins into the ensemble over raw values: the same row takes the same way in both. Tree `t` adds to output `t % nOutputs`. */
 export function ensembleOf(
   trees: readonly FinishedTree[],
   features: readonly FeatureBins[],
-  baseScore: number,
+  baseScores: Float64Array,
   link: TreeEnsemble['link'],
 ): TreeEnsemble {
   const nNodes = trees.reduce((sum, { tree }) => sum + tree.splits.length, 0)
   const out: TreeEnsemble = {
     kind: 'TreeEnsemble',
     nFeatures: features.length,
+    nOutputs: baseScores.length,
+    outputOf: Int32Array.from(trees, (_, t) => t % baseScores.length),
     roots: new Int32Array(trees.length),
     feature: new Int32Array(nNodes),
     threshold: new Float64Array(nNodes),
@@ -32,7 +34,7 @@ export function ensembleOf(
     categorySet: new Int32Array(nNodes).fill(-1),
     categorySets: [],
     compare: 'le',
-    baseScore,
+    baseScores,
     link,
   }
   let at = 0

@@ -287,7 +287,7 @@ function result(training: Training, stopped: GbdtResult['stopped']): GbdtResult 
   for (const { tree } of kept) {
     for (const split of tree.splits) if (split) gains[split.feature] += split.gain
   }
-  const model = ensembleOf(kept, rows.data.features, base, loss.link)
+  const model = ensembleOf(kept, rows.data.features, Float64Array.of(base), loss.link)
   const trainScores = cut && bestScore ? bestScore : ground.machine.score.slice()
   return { model, trees: kept.length, validLoss, stopped, gains, trainScores, ranOn: ground.machine.ranOn }
 }

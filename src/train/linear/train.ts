@@ -176,8 +176,9 @@ function toRawUnits(
   return {
     kind: 'LinearModel',
     nFeatures: means.length,
+    nOutputs: 1,
     weights,
-    intercept,
+    intercepts: Float64Array.of(intercept),
     missing: means.slice(),
     link: loss === 'logloss' ? 'sigmoid' : 'identity',
   }

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { seededRng } from '../../../src/core/rng.ts'
 import { addEnsembles } from '../../../src/model/combine.ts'
-import { rowGoesLeft } from '../../../src/model/explain.ts'
 import { encodeModel } from '../../../src/model/format.ts'
+import { rowGoesLeft } from '../../../src/model/forms/tree-explainer.ts'
 import { compileScorer } from '../../../src/model/score.ts'
 import type { TreeEnsemble } from '../../../src/model/trees.ts'
 import { binColumns } from '../../../src/train/gbdt/binning.ts'
@@ -186,7 +186,7 @@ describe('a trained ensemble', () => {
     const parent = trainGbdt(data, { trees: 5 }).model
     const init = rawScores(parent, data)
     const child = trainGbdt({ ...data, init }, { trees: 10 }).model
-    expect(child.baseScore).toBe(0)
+    expect(child.baseScores[0]).toBe(0)
     const sum = rawScores(addEnsembles(parent, child), data)
     expect(logLoss(sum, data.target)).toBeLessThan(logLoss(init, data.target) - 0.01)
   })
@@ -277,12 +277,12 @@ describe('what cannot be trained', () => {
     expect([trees, stopped, model.feature.length]).toEqual([0, 'no-split', 0])
     expect(compileScorer(model).scoreRow(Float64Array.of(1))).toBeCloseTo(rate, 12)
     const flat = trainGbdt(small({ target: ones.map(() => 1e7) }), { loss: 'l2' })
-    expect([flat.trees, flat.model.baseScore]).toEqual([0, 1e7])
+    expect([flat.trees, flat.model.baseScores[0]]).toEqual([0, 1e7])
   })
 
   test('rows without any feature give the base score', () => {
     const { model } = trainGbdt({ nRows: 2, columns: [], categorical: [], target: Float64Array.of(0, 1) })
-    expect([model.nFeatures, model.baseScore]).toEqual([0, 0])
+    expect([model.nFeatures, model.baseScores[0]]).toEqual([0, 0])
   })
 
   test('a cancelled training ends between two trees', () => {

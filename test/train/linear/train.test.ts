@@ -27,7 +27,7 @@ function expectFit(result: ReturnType<typeof trainLinear>, want: Fitted): void {
   want.weights.forEach((w, j) => {
     close(result.model.weights[j], w)
   })
-  close(result.model.intercept, want.intercept)
+  close(result.model.intercepts[0], want.intercept)
 }
 
 describe('linear models fit as scikit-learn does', () => {

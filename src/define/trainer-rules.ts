@@ -1,0 +1,17 @@
+/** What each parameter of a trainer must keep, by the trainer's kind. A new trainer is a line here, a type in `types.ts` and a function in `trainers.ts`. */
+import { count, notNegative, type Rule } from './rules.ts'
+import type { TrainerDef } from './types.ts'
+
+export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, Rule>>> = {
+  gbdt: {
+    trees: count(1, 100_000),
+    leaves: count(2, 4096),
+    learningRate: { kind: 'number', min: 0, exclusiveMin: true, max: 1 },
+    minRowsInLeaf: count(1),
+    bins: count(2, 65_535),
+    l2: notNegative,
+    earlyStoppingRounds: count(0),
+    memberTrees: count(1, 100_000),
+  },
+  linear: { l2: notNegative },
+}

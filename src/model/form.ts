@@ -1,0 +1,76 @@
+/**
+ * A form of model: how one kind of model is checked, kept as bytes, scored and explained. Everything else of the house asks the form and knows no kind.
+ * A new kind of model is a file in `forms/` and a line in `forms/registry.ts`.
+ */
+import type { Json } from '../core/canonical.ts'
+import type { ModelFormat } from '../core/records.ts'
+import type { Link } from './trees.ts'
+
+/** What all models have. */
+export interface ModelBase {
+  kind: string
+  nFeatures: number
+  /** Raw scores a row has: 1, or one a class. */
+  nOutputs: number
+  link: Link
+}
+
+/** Raw scores, before link and calibration. Owns scratch memory: not to be shared between threads. */
+export interface Kernel {
+  /** Raw scores of `n` rows that lie row by row, into `out[0, n * nOutputs)`, row by row. */
+  rows(rows: Float64Array, n: number, out: Float64Array): void
+  /** Raw score of one row `[nFeatures]`, where there is one output: faster than a batch of one. */
+  row?(x: Float64Array): number
+}
+
+/** How a raw score came about: `raw = base + sum(contributions) + residual`. */
+export interface Explanation {
+  /** Expected raw score over the training rows. */
+  base: number
+  /** `[nFeatures]`, on the raw score (log-odds for `sigmoid`). */
+  contributions: Float64Array
+  raw: number
+  /** What rounding leaves of an exact method, about 1e-15 of the score's size; more where the method is approximate. */
+  residual: number
+}
+
+/** Explains rows of one model. Owns scratch memory: not to be shared between threads. */
+export interface Explainer {
+  /** Expected raw score of each output over the training rows. */
+  readonly bases: Float64Array
+  /** `output` (0) is the one explained. Errors: MR_MODEL_SHAPE. */
+  explain(x: Float64Array, output?: number): Explanation
+}
+
+export type NamedArrays = [name: string, values: ArrayLike<number>][]
+
+/** Sections of a model file by name, each to be taken once. */
+export interface SectionReader {
+  /** Errors: MR_MODEL_FORMAT when the section is absent or has another length than expected. */
+  take(name: string, length?: number): Float64Array
+  has(name: string): boolean
+  /** Errors: MR_MODEL_FORMAT when the lengths differ. */
+  expect(name: string, expected: number, got: number): void
+}
+
+/** What the header of a model file says beside the arrays. Read from a file, so that nothing in it may be trusted. */
+export interface FormHead extends ModelBase {
+  extra: Record<string, Json>
+}
+
+export interface ModelForm<M extends ModelBase> {
+  kind: M['kind']
+  /** Name in `ModelVersion.format`. */
+  format: Exclude<ModelFormat, 'onnx'>
+  /** Errors: MR_MODEL_INVALID with the place. Kind, counts and link were checked before. */
+  validate(model: M): void
+  /** Small values that go into the header, beside those of `ModelBase`; nothing when there are none. */
+  extra?(model: M): Record<string, Json>
+  arrays(model: M): NamedArrays
+  /** The inverse of `arrays` and `extra`. What it gives is validated after. Errors: MR_MODEL_FORMAT. */
+  read(head: FormHead, arrays: SectionReader): M
+  kernel(model: M): Kernel
+  explainer(model: M): Explainer
+  /** Bytes that a ready scorer of the model takes, about. */
+  scorerBytes(model: M): number
+}

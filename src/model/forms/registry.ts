@@ -1,0 +1,22 @@
+/** All forms of model, by kind. */
+import type { ModelBase, ModelForm } from '../form.ts'
+import type { LinearModel, TreeEnsemble } from '../trees.ts'
+import { linearForm } from './linear.ts'
+import { treeForm } from './trees.ts'
+
+/** A model that this package scores by itself. */
+export type Model = TreeEnsemble | LinearModel
+
+const ALL = [treeForm, linearForm] as unknown as ModelForm<ModelBase>[]
+
+const FORMS: ReadonlyMap<string, ModelForm<ModelBase>> = new Map(ALL.map((form) => [form.kind, form]))
+
+/** Kinds of model that are known. */
+export const MODEL_KINDS: readonly string[] = [...FORMS.keys()]
+
+/** The form of a kind that is known; undefined for others, as a file may name them. */
+export function formOf<M extends ModelBase>(model: M): ModelForm<M>
+export function formOf(kind: string): ModelForm<ModelBase> | undefined
+export function formOf(of: string | ModelBase): ModelForm<ModelBase> | undefined {
+  return FORMS.get(typeof of === 'string' ? of : of.kind)
+}

@@ -1,0 +1,239 @@
+/** The form of tree ensembles. */
+import { allFinite, between, check, checkLength, MODEL_LIMITS } from '../checks.ts'
+import type { FormHead, Kernel, ModelForm, NamedArrays, SectionReader } from '../form.ts'
+import { compileTrees, rawOfRow, rawOfRows } from '../tree-walk.ts'
+import type { TreeEnsemble } from '../trees.ts'
+import { treeExplainer } from './tree-explainer.ts'
+
+export const treeForm: ModelForm<TreeEnsemble> = {
+  kind: 'TreeEnsemble',
+  format: 'trees',
+  validate: validateTrees,
+  extra: ({ compare }) => ({ compare }),
+  arrays: treeArrays,
+  read: treesOf,
+  kernel: treeKernel,
+  explainer: treeExplainer,
+  scorerBytes,
+}
+
+function treeKernel(model: TreeEnsemble): Kernel {
+  const trees = compileTrees(model)
+  return { row: (x) => rawOfRow(trees, x), rows: (rows, n, out) => rawOfRows(trees, rows, n, out) }
+}
+
+/** Bytes of a compiled node: slot, limit, child, value and flag of `tree-walk.ts`, and its set where any node tests a category. */
+const NODE_BYTES = 25
+const NODE_SET_BYTES = 4
+/** Rows of scratch memory that a scorer owns, each of at most twice its features and two more. */
+const SCRATCH_ROWS = 64
+
+function scorerBytes(model: TreeEnsemble): number {
+  const sets = model.categorySets.reduce((sum, set) => sum + set.byteLength, 0)
+  const scratch = SCRATCH_ROWS * (2 * model.nFeatures + 2) * 8
+  const nodeBytes = NODE_BYTES + (model.categorySets.length > 0 ? NODE_SET_BYTES : 0)
+  return 4_096 + model.feature.length * nodeBytes + model.roots.length * 8 + sets + scratch
+}
+
+// ---------------------------------------------------------------- as arrays
+
+function treeArrays(model: TreeEnsemble): NamedArrays {
+  const several: NamedArrays = model.nOutputs > 1 ? [['outputOf', model.outputOf]] : []
+  const n = model.feature.length
+  const splits: number[] = []
+  const leaves: number[] = []
+  for (let node = 0; node < n; node++) (model.left[node] < 0 ? leaves : splits).push(node)
+  const ofSplits = (values: ArrayLike<number>) => splits.map((node) => values[node])
+  const setWords = model.categorySets.flatMap((set) => Array.from(set))
+  return [
+    ['baseScore', model.baseScores],
+    ['treeSizes', model.roots.map((root, t) => (model.roots[t + 1] ?? n) - root)],
+    ['leftStep', model.left.map((left, node) => (left < 0 ? 0 : left - node))],
+    ['rightStep', splits.map((node) => model.right[node] - node)],
+    ['feature', ofSplits(model.feature)],
+    ['threshold', ofSplits(model.threshold)],
+    ['missingLeft', ofSplits(model.missingLeft)],
+    ['categorySet', model.categorySets.length > 0 ? splits.map((node) => model.categorySet[node] + 1) : []],
+    ['setLengths', model.categorySets.map((set) => set.length)],
+    ['setWords', setWords],
+    ['value', leaves.map((node) => model.value[node])],
+    ['cover', model.cover],
+    ...several,
+  ]
+}
+
+function treesOf(head: FormHead, arrays: SectionReader): TreeEnsemble {
+  const { nFeatures, nOutputs, link } = head
+  const baseScores = arrays.take('baseScore', nOutputs)
+  const sizes = arrays.take('treeSizes')
+  const leftStep = arrays.take('leftStep')
+  const n = leftStep.length
+  between('nodes', 0, n, 0, MODEL_LIMITS.nodesMax)
+  const rightStep = arrays.take('rightStep')
+  const nSplits = rightStep.length
+  const model: TreeEnsemble = {
+    kind: 'TreeEnsemble',
+    nFeatures,
+    nOutputs,
+    outputOf:
+      nOutputs > 1 ? Int32Array.from(arrays.take('outputOf', sizes.length)) : new Int32Array(sizes.length),
+    roots: rootsOf(sizes, n),
+    feature: new Int32Array(n),
+    threshold: new Float64Array(n),
+    left: new Int32Array(n).fill(-1),
+    right: new Int32Array(n).fill(-1),
+    missingLeft: new Uint8Array(n),
+    value: new Float64Array(n),
+    cover: new Float64Array(n),
+    categorySet: new Int32Array(n).fill(-1),
+    categorySets: [],
+    compare: head.extra.compare === undefined ? 'le' : (head.extra.compare as TreeEnsemble['compare']),
+    baseScores,
+    link,
+  }
+  const feature = arrays.take('feature', nSplits)
+  const threshold = arrays.take('threshold', nSplits)
+  const missingLeft = arrays.take('missingLeft', nSplits)
+  const categorySet = arrays.take('categorySet')
+  if (categorySet.length !== 0) arrays.expect('categorySet', nSplits, categorySet.length)
+  model.categorySets = setsOf(arrays)
+  const value = arrays.take('value', n - nSplits)
+  model.cover.set(arrays.take('cover', n))
+  let split = 0
+  let leaf = 0
+  for (let node = 0; node < n; node++) {
+    if (leftStep[node] === 0) {
+      model.value[node] = value[leaf++]
+      continue
+    }
+    model.left[node] = node + leftStep[node]
+    model.right[node] = node + rightStep[split]
+    model.feature[node] = feature[split]
+    model.threshold[node] = threshold[split]
+    model.missingLeft[node] = missingLeft[split]
+    if (categorySet.length > 0) model.categorySet[node] = categorySet[split] - 1
+    split++
+  }
+  arrays.expect('rightStep', split, nSplits)
+  return model
+}
+
+function rootsOf(sizes: ArrayLike<number>, nNodes: number): Int32Array {
+  const roots = new Int32Array(sizes.length)
+  let at = 0
+  for (let t = 0; t < sizes.length; t++) {
+    roots[t] = at
+    at += sizes[t]
+  }
+  check(at === nNodes, 'treeSizes', sizes.length, `${nNodes} nodes in all`, at)
+  return roots
+}
+
+function setsOf(arrays: SectionReader): Uint32Array[] {
+  const lengths = arrays.take('setLengths')
+  const words = arrays.take('setWords')
+  const sets: Uint32Array[] = []
+  let at = 0
+  for (let i = 0; i < lengths.length; i++) {
+    between('setLengths', i, lengths[i], 0, MODEL_LIMITS.setWordsMax)
+    sets.push(Uint32Array.from(words.subarray(at, at + lengths[i])))
+    at += lengths[i]
+  }
+  arrays.expect('setWords', at, words.length)
+  return sets
+}
+
+// ---------------------------------------------------------------- rules
+
+function validateTrees(model: TreeEnsemble): void {
+  const n = model.feature.length
+  between('nodes', 0, n, 0, MODEL_LIMITS.nodesMax)
+  between('trees', 0, model.roots.length, 0, MODEL_LIMITS.treesMax)
+  for (const name of [
+    'threshold',
+    'left',
+    'right',
+    'missingLeft',
+    'value',
+    'cover',
+    'categorySet',
+  ] as const) {
+    checkLength(name, model[name].length, n)
+  }
+  check(model.compare === 'le' || model.compare === 'lt-f32', 'compare', 0, 'le or lt-f32', model.compare)
+  checkLength('baseScores', model.baseScores.length, model.nOutputs)
+  allFinite('baseScores', model.baseScores)
+  checkLength('outputOf', model.outputOf.length, model.roots.length)
+  model.outputOf.forEach((output, t) => {
+    between('outputOf', t, output, 0, model.nOutputs - 1)
+  })
+  validateSets(model.categorySets)
+  validateRoots(model.roots, n)
+  const depth = new Int32Array(n).fill(-1)
+  model.roots.forEach((root, t) => {
+    validateTree(model, root, model.roots[t + 1] ?? n, depth)
+  })
+}
+
+function validateSets(sets: Uint32Array[]): void {
+  let words = 0
+  for (const set of sets) words += set.length
+  between('categorySets words', 0, words, 0, MODEL_LIMITS.setWordsMax)
+  between('categorySets', 0, sets.length, 0, MODEL_LIMITS.nodesMax)
+}
+
+function validateRoots(roots: Int32Array, n: number): void {
+  if (roots.length === 0) check(n === 0, 'roots', 0, 'the root of a tree', 'none')
+  else check(roots[0] === 0, 'roots', 0, '0', roots[0])
+  for (let t = 1; t < roots.length; t++) between('roots', t, roots[t], roots[t - 1] + 1, n - 1)
+}
+
+/** `depth` of each node is set by its parent: -1 tells a node that none reaches, and a second parent finds it set. */
+function validateTree(model: TreeEnsemble, root: number, end: number, depth: Int32Array): void {
+  depth[root] = 0
+  for (let node = root; node < end; node++) {
+    check(depth[node] >= 0, 'node', node, 'reached by a parent', 'unreachable')
+    between('depth', node, depth[node], 0, MODEL_LIMITS.depthMax)
+    check(
+      model.cover[node] >= 0 && model.cover[node] < Number.POSITIVE_INFINITY,
+      'cover',
+      node,
+      'finite and not negative',
+      model.cover[node],
+    )
+    if (model.left[node] === -1) validateLeaf(model, node)
+    else validateSplit(model, node, end, depth)
+  }
+}
+
+function validateLeaf(model: TreeEnsemble, node: number): void {
+  check(model.right[node] === -1, 'right', node, '-1 in a leaf', model.right[node])
+  check(Number.isFinite(model.value[node]), 'value', node, 'finite', model.value[node])
+  for (const name of ['feature', 'threshold', 'missingLeft'] as const) atRest(model, name, node, 0)
+  atRest(model, 'categorySet', node, -1)
+}
+
+function validateSplit(model: TreeEnsemble, node: number, end: number, depth: Int32Array): void {
+  for (const side of ['left', 'right'] as const) {
+    const child = model[side][node]
+    between(side, node, child, node + 1, end - 1)
+    check(depth[child] === -1, side, node, 'a node without another parent', child)
+    depth[child] = depth[node] + 1
+  }
+  between('feature', node, model.feature[node], 0, model.nFeatures - 1)
+  between('missingLeft', node, model.missingLeft[node], 0, 1)
+  between('categorySet', node, model.categorySet[node], -1, model.categorySets.length - 1)
+  check(!Number.isNaN(model.threshold[node]), 'threshold', node, 'a number', 'NaN')
+  if (model.categorySet[node] >= 0) atRest(model, 'threshold', node, 0)
+  atRest(model, 'value', node, 0)
+}
+
+function atRest(
+  model: TreeEnsemble,
+  name: 'feature' | 'threshold' | 'missingLeft' | 'categorySet' | 'value',
+  node: number,
+  rest: number,
+): void {
+  const got = model[name][node]
+  if (!Object.is(got, rest)) check(false, name, node, `${rest}, as this node does not use it`, got)
+}

@@ -1,0 +1,63 @@
+import type { TrainerDef } from '../../define/types.ts'
+import type { Learner, LearnInput } from '../learner.ts'
+import { binColumns, binWith } from './binning.ts'
+import { trainOnBins } from './train.ts'
+
+type Gbdt = Extract<TrainerDef, { kind: 'gbdt' }>
+
+export const gbdtLearner: Learner<Gbdt> = {
+  kind: 'gbdt',
+  tasks: ['binary', 'regression'],
+  learn(input, trainer) {
+    const { train, validate, kept, signal } = input
+    const binned = binColumns(train.columns, categoricalOf(input), trainer.bins)
+    const valid = { ...validate, binned: binWith(validate.columns, validate.nRows, binned.features) }
+    const result = trainOnBins(
+      {
+        binned: { ...binned, nRows: train.nRows },
+        rowIndexes: kept,
+        target: train.target,
+        weights: train.weights,
+      },
+      {
+        ...paramsOf(trainer, input),
+        trees: trainer.trees,
+        earlyStoppingRounds: trainer.earlyStoppingRounds,
+      },
+      {
+        valid,
+        onProgress: (p) => input.progress(p.tree / p.trees, `tree ${p.tree} of ${p.trees}`),
+        signal,
+      },
+    )
+    if (result.stopped === 'early')
+      input.note(`training ended early with ${result.trees} trees: the validation loss no longer fell`)
+    return { model: result.model, scores: Float32Array.from(result.trainScores) }
+  },
+  /** Few and small trees of its own rows: shrinkage to the parent, so that thin members cannot run away. */
+  learnMember(input, trainer) {
+    const { train, init, signal } = input
+    const binned = binColumns(train.columns, categoricalOf(input), trainer.bins)
+    const { model } = trainOnBins(
+      { binned: { ...binned, nRows: train.nRows }, target: train.target, weights: train.weights, init },
+      {
+        ...paramsOf(trainer, input),
+        trees: trainer.memberTrees,
+        leaves: Math.min(trainer.leaves, 8),
+        minRowsInLeaf: Math.max(trainer.minRowsInLeaf, 50),
+      },
+      { signal },
+    )
+    return model
+  },
+}
+
+function categoricalOf({ features }: Pick<LearnInput, 'features'>): boolean[] {
+  return features.map((feature) => feature.type === 'category')
+}
+
+function paramsOf(trainer: Gbdt, { task, seed }: Pick<LearnInput, 'task' | 'seed'>) {
+  const { leaves, learningRate, minRowsInLeaf, bins, l2 } = trainer
+  const loss = task === 'binary' ? ('logloss' as const) : ('l2' as const)
+  return { leaves, learningRate, minRowsInLeaf, bins, l2, loss, seed }
+}

@@ -1,0 +1,74 @@
+/**
+ * A learner: what turns rows of a prepared matrix into a model. `fit.ts` asks the learner of the config's trainer and knows no kind of trainer.
+ * A new one is a folder of this room, a line in `learners.ts`, and its parameters in `define`.
+ */
+import type { ModelTask } from '../core/records.ts'
+import type { TrainerDef } from '../define/types.ts'
+import type { Model } from '../model/score.ts'
+
+/** Rows to learn from or to choose by: one column a feature, NaN where missing; category features hold codes. */
+export interface LearnRows {
+  nRows: number
+  columns: Float64Array[]
+  /** 0 or 1, a number, or a code of a class. */
+  target: Float64Array
+  weights?: Float64Array
+  /** Row at which each query begins, ascending from 0, for `ranking`. */
+  groups?: Int32Array
+}
+
+export interface LearnInput {
+  task: ModelTask
+  /** Classes of the target; 1 unless the task is `multiclass`. */
+  nClasses: number
+  features: readonly { name: string; type: 'number' | 'category' }[]
+  train: LearnRows
+  /**
+   * Rows of `train` to learn from, ascending; the others are held out for calibration. All rows when absent. Columns are not copied, so that a learner
+   * which bins can take a subset without a copy.
+   */
+  kept?: Int32Array
+  validate: LearnRows
+  seed: number
+  signal: AbortSignal
+  /** Share done, 0 to 1, and what is being done. */
+  progress(done: number, note: string): void
+  /** A sentence for the model's card. */
+  note(text: string): void
+}
+
+export interface Learned {
+  model: Model
+  /** Raw scores of the rows learned from, by row of `train`, `[nRows * nOutputs]`; what members of a family start from. Absent when the learner has no members. */
+  scores?: Float32Array
+}
+
+/** What a member of a family learns from: its own rows, and the parent's raw scores of them, `[nRows * nOutputs]`. */
+export interface MemberInput extends Omit<LearnInput, 'validate' | 'kept'> {
+  parent: Model
+  init: Float64Array
+}
+
+export interface Learner<D extends TrainerDef = TrainerDef> {
+  kind: D['kind']
+  tasks: readonly ModelTask[]
+  learn(input: LearnInput, trainer: D): Learned | Promise<Learned>
+  /** A model that is added to the parent's raw scores. Absent when members of a family cannot be learned this way. */
+  learnMember?(input: MemberInput, trainer: D): Model | Promise<Model>
+}
+
+/** The rows of `kept`, copied. */
+export function keptRows({ train, kept }: Pick<LearnInput, 'train' | 'kept'>): LearnRows {
+  return kept ? takeRows(train, kept) : train
+}
+
+/** Some rows of a slice, copied. Queries are not kept. */
+export function takeRows(rows: LearnRows, indexes: Int32Array): LearnRows {
+  const take = (values: Float64Array) => Float64Array.from(indexes, (i) => values[i])
+  return {
+    nRows: indexes.length,
+    columns: rows.columns.map(take),
+    target: take(rows.target),
+    ...(rows.weights ? { weights: take(rows.weights) } : {}),
+  }
+}

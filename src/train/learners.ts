@@ -1,0 +1,16 @@
+/** All learners, by the kind of trainer. */
+import { assert } from '../core/errors.ts'
+import type { TrainerDef } from '../define/types.ts'
+import { gbdtLearner } from './gbdt/learner.ts'
+import type { Learner } from './learner.ts'
+import { linearLearner } from './linear/learner.ts'
+
+const ALL = [gbdtLearner, linearLearner] as unknown as Learner[]
+
+const LEARNERS: ReadonlyMap<string, Learner> = new Map(ALL.map((learner) => [learner.kind, learner]))
+
+export function learnerOf(kind: TrainerDef['kind']): Learner {
+  const learner = LEARNERS.get(kind)
+  assert(learner, `trainer "${kind}" is known; known: ${[...LEARNERS.keys()].join(', ')}`)
+  return learner
+}
