@@ -23,6 +23,12 @@ const KERNELS = [
     name: 'MLP_KERNELS',
     threads: false,
   },
+  {
+    source: 'kernels/score.ts',
+    module: 'src/model/tree/kernels-wasm.ts',
+    name: 'SCORE_KERNELS',
+    threads: false,
+  },
 ]
 
 const FLAGS = [

@@ -5,12 +5,18 @@ export interface WasmMemory<B extends ArrayBufferLike = ArrayBufferLike> {
   readonly buffer: B
 }
 
+/** Memory that grows; each growth detaches the views of what `buffer` was. */
+export interface GrowingMemory extends WasmMemory<ArrayBuffer> {
+  /** Throws where the platform has no more to give. */
+  grow(pages: number): number
+}
+
 interface WasmApi {
   Module: new (bytes: Uint8Array) => object
   Instance: new (module: unknown, imports: object) => { exports: unknown }
   Memory: {
     new (limits: { initial: number; maximum: number; shared: true }): WasmMemory<SharedArrayBuffer>
-    new (limits: { initial: number; maximum: number }): WasmMemory<ArrayBuffer>
+    new (limits: { initial: number; maximum: number }): GrowingMemory
   }
 }
 
@@ -37,6 +43,13 @@ export function instantiateWasm<Exports>(module: unknown, memory: unknown): Expo
 /** Memory of at least `bytes`, all zero; `null` when the platform has none to give. */
 export function openMemory(bytes: number): WasmMemory<ArrayBuffer> | null {
   return allocate(bytes, (pages) => new api!.Memory({ initial: pages, maximum: pages }))
+}
+
+/** Memory of at least `bytes` that can grow to `bytesMax`; `null` when the platform has none to give. */
+export function openGrowingMemory(bytes: number, bytesMax: number): GrowingMemory | null {
+  if (bytesMax > MEMORY_BYTES_MAX) return null
+  const maximum = Math.max(1, Math.ceil(bytesMax / PAGE_BYTES))
+  return allocate(bytes, (initial) => new api!.Memory({ initial, maximum }))
 }
 
 /** The same, to be shared between threads. */

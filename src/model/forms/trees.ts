@@ -1,7 +1,8 @@
 /** The form of tree ensembles. */
 import { allFinite, between, check, checkLength, MODEL_LIMITS } from '../checks.ts'
-import type { FormHead, Kernel, ModelForm, NamedArrays, SectionReader } from '../form.ts'
-import { compileTrees, rawOfRow, rawOfRows } from '../tree-walk.ts'
+import type { FormHead, ModelForm, NamedArrays, SectionReader } from '../form.ts'
+import { blockBytes } from '../tree/block.ts'
+import { treeKernel } from '../tree/kernel.ts'
 import type { TreeEnsemble } from '../trees.ts'
 import { treeExplainer } from './tree-explainer.ts'
 
@@ -12,27 +13,14 @@ export const treeForm: ModelForm<TreeEnsemble> = {
   extra: ({ compare }) => ({ compare }),
   arrays: treeArrays,
   read: treesOf,
-  kernel: treeKernel,
+  kernel: (model) => treeKernel(model),
   explainer: treeExplainer,
   scorerBytes,
 }
 
-function treeKernel(model: TreeEnsemble): Kernel {
-  const trees = compileTrees(model)
-  return { row: (x) => rawOfRow(trees, x), rows: (rows, n, out) => rawOfRows(trees, rows, n, out) }
-}
-
-/** Bytes of a compiled node: slot, limit, child, value and flag of `tree-walk.ts`, and its set where any node tests a category. */
-const NODE_BYTES = 25
-const NODE_SET_BYTES = 4
-/** Rows of scratch memory that a scorer owns, each of at most twice its features and two more. */
-const SCRATCH_ROWS = 64
-
 function scorerBytes(model: TreeEnsemble): number {
-  const sets = model.categorySets.reduce((sum, set) => sum + set.byteLength, 0)
-  const scratch = SCRATCH_ROWS * (2 * model.nFeatures + 2) * 8
-  const nodeBytes = NODE_BYTES + (model.categorySets.length > 0 ? NODE_SET_BYTES : 0)
-  return 4_096 + model.feature.length * nodeBytes + model.roots.length * 8 + sets + scratch
+  const setWords = model.categorySets.reduce((sum, set) => sum + set.length, 0)
+  return 4_096 + blockBytes(model.feature.length, model.roots.length, setWords)
 }
 
 // ---------------------------------------------------------------- as arrays

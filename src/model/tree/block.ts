@@ -1,0 +1,223 @@
+/** Compiled trees as a block of a shelf: what kernels/score.ts reads. */
+
+import type { CompiledTrees } from '../tree-walk.ts'
+import { ARENA_LIMITS, type Lease, lend } from './arena.ts'
+
+/** Trees whose leaves are found before they are summed. */
+export const CHUNK_TREES = 256
+const HEADER_BYTES = 48
+const NODE_BYTES = 16
+/** Sets of one feature get the length of its longest; more than this many times their own length, and they stay in the plain loops. */
+const SET_GROWTH_MAX = 8
+const SET_WORDS_FREE = 4096
+
+/** A block, and where its rows go in the scratch space of its shelf. */
+export interface TreeBlock {
+  lease: Lease
+  nFeatures: number
+  nOutputs: number
+  /** Rows that fit in the scratch space together, a multiple of eight. */
+  blockRows: number
+  rowsAt: number
+  zAt: number
+  outAt: number
+  leavesAt: number
+}
+
+/** Category features as the kernel sees them. */
+interface SetPlan {
+  features: { feature: number; bits: number }[]
+  /** First word of each padded set, by set and by where missing goes. */
+  placeOf: Map<string, number>
+  words: Uint32Array
+}
+
+/**
+ * Places compiled trees on a shelf. `null` where there is none, a row does not fit in its scratch space, or sets of categories would grow
+ * too much: then the plain loops walk. Cost: O(nodes).
+ */
+export function placeTrees(trees: CompiledTrees): TreeBlock | null {
+  const sets = planSets(trees)
+  if (sets === null) return null
+  const layout = layOut(trees, sets)
+  const scratch = scratchOf(trees, layout.width)
+  if (scratch === null) return null
+  const lease = lend(layout.bytes)
+  if (lease === null) return null
+  write(trees, sets, layout, lease)
+  return { lease, nFeatures: trees.nFeatures, nOutputs: trees.nOutputs, ...scratch }
+}
+
+/** Bytes that a model of so many nodes, trees and words of sets takes on a shelf, about. */
+export function blockBytes(nNodes: number, nTrees: number, setWords: number): number {
+  return HEADER_BYTES + (nNodes + 1) * NODE_BYTES + nTrees * 16 + setWords * 4 + 128
+}
+
+// ---------------------------------------------------------------- layout
+
+type Layout = ReturnType<typeof layOut>
+
+function layOut(trees: CompiledTrees, sets: SetPlan) {
+  const nTrees = trees.roots.length
+  const nChunks = Math.ceil(nTrees / CHUNK_TREES)
+  let at = HEADER_BYTES
+  const take = (bytes: number) => {
+    const here = at
+    at += Math.ceil(bytes / 16) * 16
+    return here
+  }
+  const nodes = take((trees.kid.length + 1) * NODE_BYTES)
+  const chunks = take(nChunks * 16)
+  const padded = nTrees + nChunks * 8
+  const inDepth = take(padded * 8 + nTrees * 4 + nChunks * 16)
+  const outputs = take(nTrees * 4)
+  const bases = take(trees.nOutputs * 8)
+  const codes = take(sets.features.length * 16)
+  const words = take(sets.words.length * 4)
+  const width = (trees.width + sets.features.length + 1) * 8
+  return { nodes, chunks, inDepth, outputs, bases, codes, words, width, nChunks, bytes: at }
+}
+
+function scratchOf({ nFeatures, nOutputs }: CompiledTrees, width: number) {
+  const leavesBytes = (CHUNK_TREES + 1) * 8
+  const rowBytes = nFeatures * 8 + width + nOutputs * 8
+  const rows = Math.floor((ARENA_LIMITS.scratchBytes - leavesBytes - 64) / rowBytes) & ~7
+  if (rows < 8) return null
+  const blockRows = Math.min(64, rows)
+  const leavesAt = 16
+  const outAt = leavesAt + leavesBytes
+  const rowsAt = outAt + blockRows * nOutputs * 8
+  return { blockRows, leavesAt, outAt, rowsAt, zAt: rowsAt + blockRows * nFeatures * 8 }
+}
+
+// ---------------------------------------------------------------- writing
+
+function write(trees: CompiledTrees, sets: SetPlan, layout: Layout, { shelf, at }: Lease): void {
+  const { u32, f64 } = shelf
+  const word = (offset: number) => (at + offset) >> 2
+  const nFeatures = trees.nFeatures
+  u32.set(
+    [
+      nFeatures,
+      layout.width,
+      Number(trees.roundsToF32),
+      Number(sets.features.length > 0),
+      Number(trees.width > nFeatures),
+      Number(trees.width > 2 * nFeatures),
+      trees.nOutputs,
+      layout.nChunks,
+      at + layout.chunks,
+      at + layout.bases,
+      sets.features.length,
+      at + layout.codes,
+    ],
+    word(0),
+  )
+  f64.set(trees.baseScores, word(layout.bases) >> 1)
+  sets.features.forEach(({ feature, bits }, k) => {
+    u32.set([(trees.width + k) * 8, bits, bits, feature * 8], word(layout.codes) + 4 * k)
+  })
+  u32.set(sets.words, word(layout.words))
+  writeNodes(trees, sets, layout, shelf, at)
+  writeChunks(trees, layout, u32, at)
+}
+
+function writeNodes(
+  trees: CompiledTrees,
+  sets: SetPlan,
+  layout: Layout,
+  { u32, f64 }: { u32: Uint32Array; f64: Float64Array },
+  at: number,
+): void {
+  const { slot, limit, kid, value, setOf, missingFirst } = trees
+  const n = kid.length
+  const base = at + layout.nodes
+  const codeSlot = new Map(sets.features.map(({ feature }, k) => [feature, (trees.width + k) * 8]))
+  for (let node = 0; node < n; node++) {
+    const word = (base >> 2) + node * 4
+    const isLeaf = kid[node] === node
+    const set = setOf ? setOf[node] : -1
+    u32[word + 2] = base + kid[node] * NODE_BYTES
+    if (isLeaf) {
+      f64[word >> 1] = value[node]
+      u32[word + 3] = layout.width - 8
+    } else if (set >= 0) {
+      u32[word] = at + layout.words + sets.placeOf.get(setKey(set, slot[node], missingFirst[node]))! * 4
+      u32[word + 1] = 0
+      u32[word + 2]++
+      u32[word + 3] = codeSlot.get(slot[node])!
+    } else {
+      f64[word >> 1] = limit[node]
+      u32[word + 3] = slot[node] * 8
+    }
+  }
+  const still = (base >> 2) + n * 4
+  f64[still >> 1] = 0
+  u32[still + 2] = base + n * NODE_BYTES
+  u32[still + 3] = layout.width - 8
+}
+
+/** Trees of each chunk by depth in eights, the rest of the last eight a node that stays where it is; then their roots in order. */
+function writeChunks(trees: CompiledTrees, layout: Layout, u32: Uint32Array, at: number): void {
+  const { roots, depths, outputOf } = trees
+  const address = (node: number) => at + layout.nodes + node * NODE_BYTES
+  let tree = at + layout.inDepth
+  for (let chunk = 0; chunk < layout.nChunks; chunk++) {
+    const first = chunk * CHUNK_TREES
+    const count = Math.min(CHUNK_TREES, roots.length - first)
+    const padded = Math.ceil(count / 8) * 8
+    const outputs = at + layout.outputs + first * 4
+    u32.set([tree, padded, outputs, count], (at + layout.chunks + chunk * 16) >> 2)
+    const byDepth = Array.from({ length: count }, (_, k) => first + k).sort((a, b) => depths[a] - depths[b])
+    for (let k = 0; k < padded; k++) {
+      const t = byDepth[k]
+      const entry =
+        k < count ? [address(roots[t]), (t - first) * 8] : [address(trees.kid.length), CHUNK_TREES * 8]
+      u32.set(entry, (tree >> 2) + 2 * k)
+    }
+    for (let k = 0; k < count; k++) {
+      u32[(tree >> 2) + 2 * padded + k] = address(roots[first + k])
+      u32[(outputs >> 2) + k] = outputOf[first + k] * 8
+    }
+    tree += padded * 8 + Math.ceil(count / 4) * 16
+  }
+}
+
+// ---------------------------------------------------------------- sets
+
+function setKey(set: number, feature: number, missingFirst: number): string {
+  return `${set} ${feature} ${missingFirst}`
+}
+
+/** Sets turned round, so that a bit says second child, and padded to one length a feature, with a last word for what is missing. */
+function planSets({ setOf, slot, sets, missingFirst }: CompiledTrees): SetPlan | null {
+  const lengths = new Map<number, number>()
+  const uses = new Map<string, { set: number; feature: number; missingFirst: number }>()
+  setOf?.forEach((set, node) => {
+    if (set < 0) return
+    const feature = slot[node]
+    lengths.set(feature, Math.max(lengths.get(feature) ?? 0, sets[set].length))
+    uses.set(setKey(set, feature, missingFirst[node]), { set, feature, missingFirst: missingFirst[node] })
+  })
+  const all = [...uses.entries()]
+  const own = all.reduce((sum, [, { set }]) => sum + sets[set].length, 0)
+  const total = all.reduce((sum, [, { feature }]) => sum + lengths.get(feature)! + 1, 0)
+  if (total > own * SET_GROWTH_MAX + SET_WORDS_FREE) return null
+  const words = new Uint32Array(total)
+  const placeOf = new Map<string, number>()
+  let at = 0
+  for (const [key, use] of all) {
+    const length = lengths.get(use.feature)! + 1
+    placeOf.set(key, at)
+    words.fill(use.missingFirst === 1 ? 0 : 0xffffffff, at, at + length)
+    sets[use.set].forEach((bits, k) => {
+      words[at + k] = ~bits
+    })
+    at += length
+  }
+  return {
+    features: [...lengths].map(([feature, length]) => ({ feature, bits: length * 32 })),
+    placeOf,
+    words,
+  }
+}

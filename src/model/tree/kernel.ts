@@ -1,0 +1,66 @@
+/** Scoring of tree ensembles: in WebAssembly where it pays, else by the plain loops. Both give the same bits. */
+import type { Kernel } from '../form.ts'
+import { type CompiledTrees, compileTrees, rawOfRow, rawOfRows } from '../tree-walk.ts'
+import type { TreeEnsemble } from '../trees.ts'
+import { placeTrees, type TreeBlock } from './block.ts'
+
+/** Nodes below which a block of memory is not worth its lease. */
+export const BLOCK_NODES_MIN = 64
+
+export interface TreeKernelOptions {
+  /** `wasm` (default) leaves small models, and what has no room, to the plain loops. */
+  kernels?: 'wasm' | 'js'
+  /** Nodes below which a model stays in the plain loops. Default 64. */
+  nodesMin?: number
+}
+
+/** The kernel of an ensemble. Its block of memory is given back when the kernel is closed, or when nobody holds it any more. Cost: O(nodes). */
+export function treeKernel(model: TreeEnsemble, options: TreeKernelOptions = {}): Kernel {
+  const { kernels = 'wasm', nodesMin = BLOCK_NODES_MIN } = options
+  const trees = compileTrees(model)
+  const block = kernels === 'wasm' && trees.kid.length >= nodesMin ? placeTrees(trees) : null
+  return block ? blockKernel(block) : plainKernel(trees)
+}
+
+function plainKernel(trees: CompiledTrees): Kernel {
+  return { row: (x) => rawOfRow(trees, x), rows: (rows, n, out) => rawOfRows(trees, rows, n, out) }
+}
+
+function blockKernel(block: TreeBlock): Kernel {
+  return {
+    row: (x) => rowOnBlock(block, x),
+    rows: (rows, n, out) => rowsOnBlock(block, rows, n, out),
+    close: () => block.lease.close(),
+  }
+}
+
+function rowOnBlock(
+  { lease, nFeatures, zAt, leavesAt, outAt }: TreeBlock,
+  x: Float64Array,
+  from = 0,
+): number {
+  const { kernels, f64 } = lease.shelf
+  const first = zAt >> 3
+  for (let j = 0; j < nFeatures; j++) f64[first + j] = x[from + j]
+  return kernels.scoreRow(lease.at, zAt, leavesAt, outAt)
+}
+
+/** Rows of an unfinished eight that cost less one by one than as an eight. */
+const SINGLE_ROWS_MAX = 6
+
+function rowsOnBlock(block: TreeBlock, rows: Float64Array, n: number, out: Float64Array): void {
+  const { lease, nFeatures, nOutputs, blockRows, rowsAt, zAt, outAt } = block
+  const { kernels, f64 } = lease.shelf
+  const first = outAt >> 3
+  const nTogether = n % 8 <= SINGLE_ROWS_MAX ? n - (n % 8) : n
+  for (let from = 0; from < nTogether; from += blockRows) {
+    const size = Math.min(blockRows, nTogether - from)
+    f64.set(rows.subarray(from * nFeatures, (from + size) * nFeatures), rowsAt >> 3)
+    kernels.scoreRows(lease.at, rowsAt, size, zAt, outAt)
+    out.set(f64.subarray(first, first + size * nOutputs), from * nOutputs)
+  }
+  for (let i = nTogether; i < n; i++) {
+    rowOnBlock(block, rows, i * nFeatures)
+    for (let k = 0; k < nOutputs; k++) out[i * nOutputs + k] = f64[first + k]
+  }
+}

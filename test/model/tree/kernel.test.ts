@@ -1,0 +1,167 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import fc from 'fast-check'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { seededRng } from '../../../src/core/rng.ts'
+import type { Kernel } from '../../../src/model/form.ts'
+import { ARENA_LIMITS, arenaUse, lend } from '../../../src/model/tree/arena.ts'
+import { treeKernel } from '../../../src/model/tree/kernel.ts'
+import type { TreeEnsemble } from '../../../src/model/trees.ts'
+import { anyValue, randomEnsemble } from '../fixtures.ts'
+
+/** The same trees, spread over some outputs. */
+function withOutputs(model: TreeEnsemble, nOutputs: number): TreeEnsemble {
+  return {
+    ...model,
+    nOutputs,
+    outputOf: model.roots.map((_, t) => t % nOutputs),
+    baseScores: Float64Array.from({ length: nOutputs }, (_, k) => k / 3),
+    link: nOutputs > 1 ? 'softmax' : 'sigmoid',
+  }
+}
+
+const onWasm = (model: TreeEnsemble) => treeKernel(model, { nodesMin: 0 })
+const onJs = (model: TreeEnsemble) => treeKernel(model, { kernels: 'js' })
+
+function scores(kernel: Kernel, rows: Float64Array, n: number, nOutputs: number): Float64Array {
+  const out = new Float64Array(n * nOutputs + 1).fill(7)
+  kernel.rows(rows, n, out)
+  expect(out[n * nOutputs]).toBe(7)
+  return out
+}
+
+const shapes = fc.record({
+  seed: fc.nat(10_000),
+  depth: fc.integer({ min: 0, max: 9 }),
+  nTrees: fc.integer({ min: 0, max: 21 }),
+  nFeatures: fc.integer({ min: 1, max: 6 }),
+  nCategories: fc.constantFrom(0, 0, 2),
+  compare: fc.constantFrom<TreeEnsemble['compare']>('le', 'lt-f32'),
+})
+
+beforeEach(() => {
+  if (lend(16) === null) throw new Error('these tests need WebAssembly')
+})
+
+describe('trees in WebAssembly give the bits of the plain loops', () => {
+  test('for rows and batches, numbers and categories, both rules, odd values and any number of outputs', () => {
+    const values = fc.array(anyValue, { minLength: 6 * 11, maxLength: 6 * 11 })
+    fc.assert(
+      fc.property(shapes, fc.constantFrom(1, 3), fc.nat(11), values, (shape, nOutputs, n, given) => {
+        const model = withOutputs(randomEnsemble(shape), nOutputs)
+        const rows = Float64Array.from(given)
+        const wasm = onWasm(model)
+        expect(wasm.close).toBeDefined()
+        expect(scores(wasm, rows, n, nOutputs)).toEqual(scores(onJs(model), rows, n, nOutputs))
+        if (nOutputs === 1) expect(wasm.row!(rows)).toBe(onJs(model).row!(rows))
+        wasm.close!()
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('over more trees than a chunk holds and more rows than a block', () => {
+    const model = randomEnsemble({ nTrees: 700, depth: 6, nFeatures: 5 })
+    const rng = seededRng(3)
+    const rows = Float64Array.from({ length: 5 * 203 }, () => rng.normal() * 3)
+    expect(scores(onWasm(model), rows, 203, 1)).toEqual(scores(onJs(model), rows, 203, 1))
+  })
+
+  test('over wide rows, of which few fit in the scratch space', () => {
+    const model = randomEnsemble({ nTrees: 20, depth: 6, nFeatures: 3500 })
+    const rng = seededRng(4)
+    const rows = Float64Array.from({ length: 3500 * 20 }, () => rng.normal() * 3)
+    const wasm = onWasm(model)
+    expect(wasm.close).toBeDefined()
+    expect(scores(wasm, rows, 20, 1)).toEqual(scores(onJs(model), rows, 20, 1))
+  })
+
+  test('for codes of 12 words beside codes of one word, which are padded to one length', () => {
+    const model = randomEnsemble({ nTrees: 9, depth: 5, nFeatures: 2, nCategories: 1, seed: 8 })
+    model.categorySets[0] = Uint32Array.from({ length: 12 }, (_, k) => 0x55555555 ^ k)
+    const rows = Float64Array.from({ length: 2 * 401 }, (_, i) => (i >> 1) - 1)
+    expect(scores(onWasm(model), rows, 401, 1)).toEqual(scores(onJs(model), rows, 401, 1))
+  })
+})
+
+describe('models stay in the plain loops', () => {
+  test('when they are small, or rows are too wide for the scratch space', () => {
+    expect(treeKernel(randomEnsemble({ nTrees: 1, depth: 3 })).close).toBeUndefined()
+    expect(onWasm(randomEnsemble({ nTrees: 20, depth: 6, nFeatures: 60_000 })).close).toBeUndefined()
+  })
+
+  test('when padding the sets of a category would multiply them', () => {
+    const model = randomEnsemble({ nTrees: 60, depth: 6, nFeatures: 2, nCategories: 2 })
+    model.categorySets[0] = new Uint32Array(2 ** 20)
+    expect(onWasm(model).close).toBeUndefined()
+  })
+})
+
+describe('the memory of models', () => {
+  const blocksOf = () => arenaUse().blocks
+  const gc = () => {
+    setFlagsFromString('--expose-gc')
+    runInNewContext('gc')()
+  }
+
+  test('costs 16 bytes a node and no page of its own: two thousand models share one shelf', () => {
+    const model = randomEnsemble({ nTrees: 20, depth: 7 })
+    const before = arenaUse()
+    const kernels = Array.from({ length: 2000 }, () => onWasm(model))
+    const { bytes, blocks } = arenaUse()
+    expect(blocks).toBe(before.blocks + 2000)
+    const own = (bytes - before.bytes) / 2000
+    expect(own).toBeLessThan(model.feature.length * 16 * 1.25 + 1024)
+    for (const kernel of kernels) kernel.close!()
+    expect(blocksOf()).toBe(before.blocks)
+  })
+
+  test('is used again after models are closed, whatever the order', () => {
+    const rng = seededRng(5)
+    const model = randomEnsemble({ nTrees: 20, depth: 7 })
+    const rows = Float64Array.of(1, 0.5, Number.NaN, -2)
+    const want = onJs(model).row!(rows)
+    let open = Array.from({ length: 400 }, () => onWasm(model))
+    const { bytes } = arenaUse()
+    for (let round = 0; round < 20; round++) {
+      const kept = open.filter(() => rng.next() < 0.5)
+      for (const kernel of open) if (!kept.includes(kernel)) kernel.close!()
+      while (kept.length < 400) kept.push(onWasm(model))
+      open = kept
+      for (const kernel of open) expect(kernel.row!(rows)).toBe(want)
+    }
+    expect(arenaUse().bytes).toBe(bytes)
+    for (const kernel of open) kernel.close!()
+  })
+
+  test('closing twice gives back once', () => {
+    const kernel = onWasm(randomEnsemble({ nTrees: 20, depth: 7 }))
+    const before = blocksOf()
+    kernel.close!()
+    kernel.close!()
+    expect(blocksOf()).toBe(before - 1)
+  })
+
+  test('is given back when nobody holds a model any more', async () => {
+    gc()
+    await new Promise((done) => setTimeout(done, 20))
+    const before = blocksOf()
+    const model = randomEnsemble({ nTrees: 20, depth: 7 })
+    ;(() => {
+      for (let i = 0; i < 50; i++) onWasm(model)
+    })()
+    for (let tries = 0; tries < 50 && blocksOf() > before; tries++) {
+      gc()
+      await new Promise((done) => setTimeout(done, 20))
+    }
+    expect(blocksOf()).toBeLessThanOrEqual(before)
+  })
+
+  test('has an end, beyond which there is no lease', () => {
+    expect(lend(ARENA_LIMITS.arenaBytesMax)).toBeNull()
+    const large = lend(ARENA_LIMITS.shelfBytesMax + 16)!
+    expect(arenaUse().bytes).toBeGreaterThan(ARENA_LIMITS.shelfBytesMax)
+    large.close()
+    expect(arenaUse().bytes).toBeLessThan(ARENA_LIMITS.shelfBytesMax)
+  })
+})
