@@ -26,7 +26,7 @@ export function report(figure: Figure): void {
 }
 
 function lineOf({ bench, metric, value, unit, peer, peerValue, ratio, goal, met, note }: Figure): string {
-  const compared = peer ? `  ${peer} ${peerValue} (${ratio}×)` : ''
+  const compared = peer ? `  ${peer} ${peerValue}${ratio === undefined ? '' : ` (${ratio}×)`}` : ''
   const asked = goal === undefined ? '' : `  asked ${goal}: ${met ? 'held' : 'missed'}`
   return `${bench}  ${metric.padEnd(44)} ${value.toLocaleString('en').padStart(14)} ${unit}${compared}${asked}${note ? `  (${note})` : ''}`
 }

@@ -8,7 +8,7 @@ const at = (path) => fileURLToPath(new URL(path, import.meta.url))
 const [name, ...rest] = process.argv.slice(2)
 if (!name || !existsSync(at(`../bench/${name}.ts`))) {
   const known = readdirSync(at('../bench')).flatMap((file) =>
-    file.endsWith('.bench.ts') || !file.endsWith('.ts') || file === 'report.ts' ? [] : [file.slice(0, -3)],
+    !file.endsWith('.ts') || file === 'report.ts' ? [] : [file.slice(0, -3)],
   )
   console.error(`usage: npm run bench -- <${known.join('|')}> [--json] [--peers]`)
   process.exit(2)
