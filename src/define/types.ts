@@ -103,6 +103,18 @@ export type TrainerDef =
       memberTrees: number
     }
   | { kind: 'linear'; l2: number }
+  | {
+      kind: 'ftrl'
+      alpha: number
+      beta: number
+      l1: number
+      l2: number
+      bits: number
+      signed: boolean
+      numbers: 'bins' | 'values'
+      interactions: [string, string][] | 'all'
+      passes: number
+    }
 
 /** `time`: the newest rows are tested on, those before them validate. `random`: by a stable hash of the row number. */
 export type SplitDef =

@@ -127,7 +127,7 @@ describe('every rule is checked', () => {
 })
 
 /** A trainer of each kind that sets every parameter which has a rule. */
-const TRAINERS: Record<TrainerDef['kind'], TrainerDef> = { gbdt: gbdt(), linear: linear() }
+const TRAINERS: Record<TrainerDef['kind'], TrainerDef> = { gbdt: gbdt(), linear: linear(), ftrl: ftrl() }
 
 describe('every rule of a trainer is checked', () => {
   const cases = Object.values(TRAINERS).flatMap((trainer) =>
