@@ -1,4 +1,18 @@
-import { canary, checks, col, dataset, each, gates, gbdt, linear, model, over, project, time } from 'millrace'
+import {
+  canary,
+  checks,
+  col,
+  dataset,
+  each,
+  ftrl,
+  gates,
+  gbdt,
+  linear,
+  model,
+  over,
+  project,
+  time,
+} from 'millrace'
 import * as m from 'millrace/metrics'
 import { describe, expect, test } from 'vitest'
 import type { Schema } from '../../src/core/records.ts'

@@ -3,7 +3,11 @@ import { MillraceError } from '../../core/errors.ts'
 import { HASHED_LIMITS } from '../../model/forms/ftrl.ts'
 import { type HashedField, type HashedSpace, murmur3 } from '../../model/hashing.ts'
 import { quantileEdges } from '../../stats/histogram.ts'
-import type { FtrlData } from './train.ts'
+import type { LearnRows } from '../learner.ts'
+
+export interface FtrlData extends LearnRows {
+  features: readonly { name: string; type: 'number' | 'category' }[]
+}
 
 export interface SpaceParams {
   /** The space has `2^bits` weights. Default: 18. */

@@ -6,7 +6,7 @@ import { isAllOnes, rowHasher } from '../../model/hashing.ts'
 import { checkRowsToLearn } from '../checks.ts'
 import type { LearnRows } from '../learner.ts'
 import { type FtrlState, learnHashed, sparseOf, stateOf } from './core.ts'
-import { hashedSpace, type SpaceParams, targetScale } from './space.ts'
+import { type FtrlData, hashedSpace, type SpaceParams, targetScale } from './space.ts'
 
 export interface FtrlParams extends FtrlRates, SpaceParams {
   /** `logloss` takes targets in [0, 1], `l2` any finite number. */
@@ -26,10 +26,6 @@ export const FTRL_DEFAULTS: Omit<FtrlParams, 'loss'> = {
   interactions: [],
   passes: 1,
   seed: 1,
-}
-
-export interface FtrlData extends LearnRows {
-  features: readonly { name: string; type: 'number' | 'category' }[]
 }
 
 /** Rows between two looks at the clock of the caller. */

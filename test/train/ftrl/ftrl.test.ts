@@ -9,7 +9,8 @@ import { ftrlWeight } from '../../../src/model/ftrl.ts'
 import { murmur3 } from '../../../src/model/hashing.ts'
 import { predictColumns, rawColumns } from '../../../src/model/predict.ts'
 import { learnHashed, openFtrl, sparseOf } from '../../../src/train/ftrl/core.ts'
-import { continueFtrl, type FtrlData, trainFtrl } from '../../../src/train/ftrl/train.ts'
+import type { FtrlData } from '../../../src/train/ftrl/space.ts'
+import { continueFtrl, trainFtrl } from '../../../src/train/ftrl/train.ts'
 
 interface Stream {
   loss: 'logloss' | 'l2'
@@ -121,7 +122,14 @@ function logLoss(p: Float64Array, y: Float64Array): number {
 describe('a model over hashed features', () => {
   const data = clicks(8_000, 1)
   const later = clicks(4_000, 2)
-  const params = { loss: 'logloss', alpha: 0.3, l1: 0.1, bits: 14, passes: 3, interactions: [['a', 'b']] } as const
+  const params = {
+    loss: 'logloss',
+    alpha: 0.3,
+    l1: 0.1,
+    bits: 14,
+    passes: 3,
+    interactions: [['a', 'b']],
+  } as const
   const model = trainFtrl(data, params)
 
   test('comes near the loss of the true chances, and a pair that matters helps', () => {
