@@ -9,8 +9,8 @@ import { SLOTS } from './sizes.ts'
 export const STAGED_ROWS = 16_384
 /** Bytes between the results of two threads: a cache line, so that they do not fight for it. */
 export const RESULT_BYTES = 64
-/** Bytes of a thread's batch of record addresses and the word behind it. */
-const BATCH_BYTES = 256 * 4 + 64
+/** Bytes of a thread's batch of rows. */
+const BATCH_BYTES = 256 * 16 + 64
 
 /** Where everything lies in the memory of a training, in bytes, and the sizes that follow from the data. */
 export interface Layout {
@@ -153,9 +153,10 @@ export function layOut({ rows, valid, params }: MachineSetup, nThreads: number):
   return end <= MEMORY_BYTES_MAX ? layout : null
 }
 
-/** Bytes of a record: 8 of gradient and hessian, then the bins; rounded where that keeps a record within one cache line. */
+/** Bytes of a record: 4 of gradient and hessian, then the bins; rounded up where that keeps a record within one cache line. */
 function recordBytes(rowBytes: number): number {
-  const bytes = 8 + rowBytes
+  const bytes = 4 + rowBytes
   if (bytes <= 16) return 16
-  return bytes > 24 && bytes <= 32 ? 32 : bytes
+  if (bytes <= 32) return 32
+  return bytes > 48 && bytes <= 64 ? 64 : bytes
 }

@@ -75,8 +75,8 @@ function machineOf(shop: Shop, { rows, valid, params }: MachineSetup): Machine {
       crew.run('gradients', KIND[params.loss])
       return { gradTop: top(0), hessTop: top(1) }
     },
-    quantise: (gradScale, hessScale, { unit }, salt) =>
-      crew.run('quantise', gradScale, hessScale, Math.log2(unit), salt | 0),
+    quantise: (gradScale, hessScale, { unit, hessShift }, salt) =>
+      crew.run('quantise', gradScale, hessScale, hessShift, Math.log2(unit), salt | 0),
     drawRows: (share, salt) => {
       crew.run('drawRows', share, salt | 0)
       return rowSet(
