@@ -28,26 +28,26 @@ export function linear(options: { l2?: number } = {}): Extract<TrainerDef, { kin
   return { kind: 'linear', l2: options.l2 ?? 1 }
 }
 
-type Ftrl = Extract<TrainerDef, { kind: 'ftrl' }>
+type Mlp = Extract<TrainerDef, { kind: 'mlp' }>
 
 /**
- * A linear model over hashed features, learned row by row (FTRL-proximal); with `watch: { retrain: ['online'] }` it goes on learning while it is served.
- * `alpha` (0.1): step; `beta` (1): how slowly steps shrink at first; `l1` (1), `l2` (1): penalties, `l1` keeps weights at 0; `bits` (18): 2^bits weights;
- * `numbers` ('bins'): numbers as bins of equal counts, or as 'values'; `interactions` (none): pairs of features that have weights together, or 'all';
- * `signed` (false): hashes give values a sign; `passes` (1) over the training rows.
+ * A small multilayer perceptron: smooth answers, many classes, features that add and multiply.
+ * `hidden` ([64, 64]): units of each hidden layer; `activation` (relu, or gelu); `epochs` (40) at most; `batchRows` (256) a step; `optimizer` (adam, or sgd
+ * with momentum); `learningRate` (0.001); `weightDecay` (0.01); `dropout` (0): share of units left out in a step; `patience` (5): epochs
+ * without a better validation loss before training ends, 0 never.
  */
-export function ftrl(options: Partial<Omit<Ftrl, 'kind'>> = {}): Ftrl {
+export function mlp(options: Partial<Omit<Mlp, 'kind'>> = {}): Mlp {
   return {
-    kind: 'ftrl',
-    alpha: 0.1,
-    beta: 1,
-    l1: 1,
-    l2: 1,
-    bits: 18,
-    signed: false,
-    numbers: 'bins',
-    interactions: [],
-    passes: 1,
+    kind: 'mlp',
+    hidden: [64, 64],
+    activation: 'relu',
+    epochs: 40,
+    batchRows: 256,
+    optimizer: 'adam',
+    learningRate: options.optimizer === 'sgd' ? 0.05 : 0.001,
+    weightDecay: 0.01,
+    dropout: 0,
+    patience: 5,
     ...options,
   }
 }

@@ -104,16 +104,16 @@ export type TrainerDef =
     }
   | { kind: 'linear'; l2: number }
   | {
-      kind: 'ftrl'
-      alpha: number
-      beta: number
-      l1: number
-      l2: number
-      bits: number
-      signed: boolean
-      numbers: 'bins' | 'values'
-      interactions: [string, string][] | 'all'
-      passes: number
+      kind: 'mlp'
+      hidden: number[]
+      activation: 'relu' | 'gelu'
+      epochs: number
+      batchRows: number
+      optimizer: 'adam' | 'sgd'
+      learningRate: number
+      weightDecay: number
+      dropout: number
+      patience: number
     }
 
 /** `time`: the newest rows are tested on, those before them validate. `random`: by a stable hash of the row number. */

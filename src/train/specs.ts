@@ -1,7 +1,6 @@
 /** RunSpecs of training: what a model is made from, completely, so that the same model is never trained twice. Pure. */
 import type { Json } from '../core/canonical.ts'
 import type { DatasetVersion, Digest, RunSpec, TimeWindow } from '../core/records.ts'
-import { type TrainerTraits, trainerTraits } from '../define/trainer-traits.ts'
 import type { DatasetDef, EachDef, FeatureDef, ModelDef, TrainerDef } from '../define/types.ts'
 import type { ExprNode } from '../expr/ast.ts'
 import type { SplitPlan } from './split.ts'
@@ -17,7 +16,6 @@ export interface PrepareParams {
   each?: EachDef
   split: SplitPlan
   trainer: TrainerDef['kind']
-  categories: TrainerTraits['categories']
   /** Columns that must not become features when features are inferred. */
   exclude: string[]
 }
@@ -37,7 +35,6 @@ export function prepareSpec(
     each: model.each,
     split,
     trainer: model.trainer.kind,
-    categories: trainerTraits(model.trainer).categories,
     exclude: [...dataset.exclude, ...dataset.key],
   }
   return {

@@ -4,10 +4,10 @@ import {
   col,
   dataset,
   each,
-  ftrl,
   gates,
   gbdt,
   linear,
+  mlp,
   model,
   over,
   project,
@@ -141,7 +141,7 @@ describe('every rule is checked', () => {
 })
 
 /** A trainer of each kind that sets every parameter which has a rule. */
-const TRAINERS: Record<TrainerDef['kind'], TrainerDef> = { gbdt: gbdt(), linear: linear(), ftrl: ftrl() }
+const TRAINERS: Record<TrainerDef['kind'], TrainerDef> = { gbdt: gbdt(), linear: linear(), mlp: mlp() }
 
 describe('every rule of a trainer is checked', () => {
   const cases = Object.values(TRAINERS).flatMap((trainer) =>

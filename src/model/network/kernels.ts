@@ -5,7 +5,7 @@
  * in bytes; widths of rows are whole vectors of four, padded with zeros.
  */
 import { compileWasm, instantiateWasm, openMemory } from '../../core/wasm.ts'
-import { sigmoidFast } from '../../stats/exp.ts'
+import { gelu, geluSlope } from './gelu.ts'
 import { MLP_KERNELS } from './kernels-wasm.ts'
 
 export interface NetworkKernels {
@@ -105,10 +105,10 @@ function plainKernels(buffer: ArrayBuffer): NetworkKernels {
       for (let i = 0; i < n; i++) if (!(f[(inputs >> 2) + i] > 0)) f[(slopes >> 2) + i] = 0
     },
     gelu: (from, to, n) => {
-      for (let i = 0; i < n; i++) f[(to >> 2) + i] = geluOf(f[(from >> 2) + i])
+      for (let i = 0; i < n; i++) f[(to >> 2) + i] = gelu(f[(from >> 2) + i])
     },
     geluSlopes: (slopes, inputs, n) => {
-      for (let i = 0; i < n; i++) f[(slopes >> 2) + i] *= geluSlope(f[(inputs >> 2) + i])
+      for (let i = 0; i < n; i++) f[(slopes >> 2) + i] *= round(geluSlope(f[(inputs >> 2) + i]))
     },
     adam: (w, grad, mean, square, n, keepMean, keepSquare, rate, epsilon, decay) =>
       adam(f, w >> 2, grad >> 2, mean >> 2, square >> 2, n, keepMean, keepSquare, rate, epsilon, decay),
@@ -178,24 +178,4 @@ function descend(
     f[mean + i] = Math.abs(a) > MEAN_MIN ? a : 0
     f[w + i] = round(round(p - round(step * f[mean + i])) - round(lost * p))
   }
-}
-
-// ---------------------------------------------------------------- gelu
-
-/** 2 sqrt(2 / pi). */
-const GELU_SCALE = 1.5957691216057308
-
-function gateOf(x: number): number {
-  return sigmoidFast(GELU_SCALE * (x + 0.044715 * x * x * x))
-}
-
-/** x Φ(x) in its tanh form. Source: Hendrycks and Gimpel 2016. */
-export function geluOf(x: number): number {
-  return round(x * gateOf(x))
-}
-
-/** Derivative of `geluOf`. */
-export function geluSlope(x: number): number {
-  const g = gateOf(x)
-  return round(g + x * g * (1 - g) * (GELU_SCALE * (1 + 0.134145 * x * x)))
 }

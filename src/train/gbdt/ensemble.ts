@@ -10,14 +10,9 @@ export interface FinishedTree {
   covers: Float64Array
 }
 
-/** A finished tree and the output that it adds to. */
-export interface OutputTree extends FinishedTree {
-  output: number
-}
-
-/** Translates trees in bins into the ensemble over raw values: the same row takes the same way in both. */
+/** Translates trees in bins into the ensemble over raw values: the same row takes the same way in both. Tree `t` adds to output `t % nOutputs`. */
 export function ensembleOf(
-  trees: readonly OutputTree[],
+  trees: readonly FinishedTree[],
   features: readonly FeatureBins[],
   baseScores: Float64Array,
   link: TreeEnsemble['link'],
@@ -27,7 +22,7 @@ export function ensembleOf(
     kind: 'TreeEnsemble',
     nFeatures: features.length,
     nOutputs: baseScores.length,
-    outputOf: Int32Array.from(trees, ({ output }) => output),
+    outputOf: Int32Array.from(trees, (_, t) => t % baseScores.length),
     roots: new Int32Array(trees.length),
     feature: new Int32Array(nNodes),
     threshold: new Float64Array(nNodes),

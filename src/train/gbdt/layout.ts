@@ -16,7 +16,6 @@ const BATCH_BYTES = 256 * 16 + 64
 export interface Layout {
   nThreads: number
   nRows: number
-  nOutputs: number
   nFeatures: number
   stride: number
   blockRows: number
@@ -86,7 +85,6 @@ const HEADER = [
   'leafRanges',
   'leafValues',
   'nodes',
-  'nOutputs',
 ] as const satisfies readonly (keyof Layout)[]
 
 export function headerWords(layout: Layout): Uint32Array {
@@ -94,9 +92,8 @@ export function headerWords(layout: Layout): Uint32Array {
 }
 
 /** Lays out the memory of a training; `null` when it would not fit in 32-bit addresses. Cost: O(1). */
-export function layOut({ rows, valid, params, objective }: MachineSetup, nThreads: number): Layout | null {
+export function layOut({ rows, valid, params }: MachineSetup, nThreads: number): Layout | null {
   const { nRows, nFeatures, rowWords } = rows.data
-  const { nOutputs } = objective
   const rowBytes = rowWords * 4
   const stride = recordBytes(rowBytes)
   const blockRows = blockRowsOf(nRows)
@@ -116,7 +113,6 @@ export function layOut({ rows, valid, params, objective }: MachineSetup, nThread
   const layout: Layout = {
     nThreads,
     nRows,
-    nOutputs,
     nFeatures,
     stride,
     blockRows,
@@ -142,14 +138,14 @@ export function layOut({ rows, valid, params, objective }: MachineSetup, nThread
     rows: take(nRows * 4),
     spare: take(nRows * 4),
     leafOf: take(nRows * 2),
-    score: take(nRows * nOutputs * 8),
+    score: take(nRows * 8),
     target: take(nRows * 8),
-    weights: rows.labels.weights ? take(nRows * 8) : 0,
-    grad: take(nRows * nOutputs * 8),
-    hess: take(nRows * nOutputs * 8),
+    weights: rows.weights ? take(nRows * 8) : 0,
+    grad: take(nRows * 8),
+    hess: take(nRows * 8),
     staging: take(Math.min(nRows, STAGED_ROWS) * rowBytes),
     validBins: take(nValid * rowBytes),
-    validScore: take(nValid * nOutputs * 8),
+    validScore: take(nValid * 8),
     histograms: take(nHistograms * histBytes),
     end: 0,
   }

@@ -1,9 +1,7 @@
 import { MillraceError } from '../../core/errors.ts'
-import {
-  type BoostObjective,
-  boostObjective,
-  type GivenBoostObjective,
-} from '../../define/boost-objectives.ts'
+
+/** What is minimised. `logloss` takes targets in [0, 1] (soft labels too), `l2` and `l1` any finite number. */
+export type GbdtLoss = 'logloss' | 'l2' | 'l1'
 
 /** How category features are split. Names and defaults follow LightGBM's `cat_*` parameters. */
 export interface CategoricalParams {
@@ -44,10 +42,7 @@ export interface GbdtParams {
   bagging: number
   /** Levels below the root at most. Default 64. */
   maxDepth: number
-  /** What is minimised. Default `logloss`. */
-  objective: BoostObjective
-  /** Classes of a target of codes; 0 is one more than the largest code. Default 0. */
-  classes: number
+  loss: GbdtLoss
   /** Trees without a better validation loss before training ends; 0 is never. Default 0. */
   earlyStoppingRounds: number
   seed: number
@@ -67,8 +62,7 @@ export const GBDT_DEFAULTS: GbdtParams = {
   featureFraction: 1,
   bagging: 1,
   maxDepth: 64,
-  objective: boostObjective('logloss'),
-  classes: 0,
+  loss: 'logloss',
   earlyStoppingRounds: 0,
   seed: 1,
   categorical: { smooth: 10, l2: 10, setMax: 32, groupRows: 100, oneHotMax: 4 },
@@ -96,7 +90,6 @@ const RANGES: Record<string, Range> = {
   bagging: { min: 0, max: 1, open: true },
   maxDepth: { min: 1, max: 512, integer: true },
   earlyStoppingRounds: { min: 0, max: 10_000, integer: true },
-  classes: { min: 0, max: 2 ** 31 - 1, integer: true },
   seed: { min: -(2 ** 31), max: 2 ** 32 - 1, integer: true },
 }
 
@@ -108,22 +101,18 @@ const CATEGORICAL_RANGES: Record<string, Range> = {
   oneHotMax: { min: 0, max: 255, integer: true },
 }
 
-/** Parameters as they are given: what is left out has its default, and an objective may be its name alone. */
-export type GivenParams = Partial<Omit<GbdtParams, 'categorical' | 'objective'>> & {
-  categorical?: Partial<CategoricalParams>
-  objective?: GivenBoostObjective
-}
-
-/** Fills in defaults and refuses values out of range. Errors: MR_MODEL_PARAM; MR_DEFINE_OBJECTIVE, MR_DEFINE_UNKNOWN, MR_DEFINE_VALUE of the objective. */
-export function gbdtParams(given: GivenParams = {}): GbdtParams {
+/** Fills in defaults and refuses values out of range. Errors: MR_MODEL_PARAM. */
+export function gbdtParams(
+  given: Partial<Omit<GbdtParams, 'categorical'>> & { categorical?: Partial<CategoricalParams> } = {},
+): GbdtParams {
   const params = {
     ...GBDT_DEFAULTS,
     ...given,
     categorical: { ...GBDT_DEFAULTS.categorical, ...given.categorical },
-    objective: boostObjective(given.objective ?? GBDT_DEFAULTS.objective),
   }
   checkRanges(params as unknown as Record<string, unknown>, RANGES, '')
   checkRanges(params.categorical as unknown as Record<string, unknown>, CATEGORICAL_RANGES, 'categorical.')
+  if (!['logloss', 'l2', 'l1'].includes(params.loss)) refuse('loss', 'one of logloss, l2, l1', params.loss)
   return params
 }
 
