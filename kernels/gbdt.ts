@@ -41,6 +41,10 @@ let sums: usize = 0
 let leafRanges: usize = 0
 let leafValues: usize = 0
 let nodes: usize = 0
+let nOutputs: u32 = 1
+let scores: usize = 0 // of all outputs; `score`, `grad` and `hess` are those of the output that is worked on
+let grads: usize = 0
+let hesses: usize = 0
 let hessShift: i32 = 1
 let unitBits: i32 = 0
 
@@ -58,11 +62,11 @@ export function configure(header: usize): void {
   rows = load<u32>(header, 36)
   spare = load<u32>(header, 40)
   leafOf = load<u32>(header, 44)
-  score = load<u32>(header, 48)
+  score = scores = load<u32>(header, 48)
   target = load<u32>(header, 52)
   weights = load<u32>(header, 56)
-  grad = load<u32>(header, 60)
-  hess = load<u32>(header, 64)
+  grad = grads = load<u32>(header, 60)
+  hess = hesses = load<u32>(header, 64)
   ranges = load<u32>(header, 68)
   results = load<u32>(header, 72)
   sides = load<u32>(header, 76)
@@ -74,6 +78,7 @@ export function configure(header: usize): void {
   leafRanges = load<u32>(header, 100)
   leafValues = load<u32>(header, 104)
   nodes = load<u32>(header, 108)
+  nOutputs = load<u32>(header, 112)
 }
 
 function blockEnd(block: u32): u32 {
@@ -171,9 +176,71 @@ export function gradients(thread: u32, kind: i32): void {
       topH = f64x2.max(topH, f64x2.abs(h))
     }
   }
+  storeTops(thread, topG, topH)
+}
+
+function storeTops(thread: u32, topG: v128, topH: v128): void {
   const out = results + thread * 64
   store<f64>(out, max(f64x2.extract_lane(topG, 0), f64x2.extract_lane(topG, 1)))
   store<f64>(out, max(f64x2.extract_lane(topH, 0), f64x2.extract_lane(topH, 1)), 8)
+}
+
+/**
+ * Fills gradients and hessians of all outputs for the thread's rows: p - t and `factor` p (1 - p), where the right class has the target `high` and others
+ * `low`.
+ */
+export function softmaxGradients(thread: u32, low: f64, high: f64, factor: f64): void {
+  const width: usize = (<usize>nRows) << 3
+  const span = width * nOutputs
+  for (let block = thread; block < nBlocks; block += nThreads) {
+    const end = blockEnd(block) << 3
+    for (let at = (block * blockRows) << 3; at < end; at += 16) {
+      const two = at + 16 <= end
+      let top = loadPair(scores + at, two)
+      for (let k = width; k < span; k += width) top = f64x2.max(top, loadPair(scores + k + at, two))
+      let sum = f64x2.splat(0)
+      for (let k: usize = 0; k < span; k += width) {
+        const e = expPair(f64x2.max(f64x2.splat(-60), f64x2.sub(loadPair(scores + k + at, two), top)))
+        storePair(grads + k + at, e, two)
+        sum = f64x2.add(sum, e)
+      }
+      softmaxShares(at, two, sum, low, high, factor)
+    }
+  }
+}
+
+/** Turns the exponentials of a pair of rows into gradients and hessians. */
+function softmaxShares(at: usize, two: bool, sum: v128, low: f64, high: f64, factor: f64): void {
+  const width: usize = (<usize>nRows) << 3
+  const y = loadPair(target + at, two)
+  const w = weights ? loadPair(weights + at, two) : f64x2.splat(1)
+  let k: usize = at
+  for (let output: u32 = 0; output < nOutputs; output++, k += width) {
+    const p = f64x2.div(loadPair(grads + k, two), sum)
+    const t = v128.bitselect(f64x2.splat(high), f64x2.splat(low), f64x2.eq(y, f64x2.splat(output)))
+    const h = f64x2.mul(f64x2.splat(factor), f64x2.mul(p, f64x2.sub(f64x2.splat(1), p)))
+    storePair(grads + k, f64x2.mul(f64x2.sub(p, t), w), two)
+    storePair(hesses + k, f64x2.mul(h, w), two)
+  }
+}
+
+/** Turns to one output, and leaves the largest absolute values of its gradients and hessians of the thread's rows in `results`. */
+export function openOutput(thread: u32, output: u32): void {
+  const from = <usize>output * ((<usize>nRows) << 3)
+  score = scores + from
+  grad = grads + from
+  hess = hesses + from
+  let topG = f64x2.splat(0)
+  let topH = f64x2.splat(0)
+  for (let block = thread; block < nBlocks; block += nThreads) {
+    const end = blockEnd(block) << 3
+    for (let at = (block * blockRows) << 3; at < end; at += 16) {
+      const two = at + 16 <= end
+      topG = f64x2.max(topG, f64x2.abs(loadPair(grad + at, two)))
+      topH = f64x2.max(topH, f64x2.abs(loadPair(hess + at, two)))
+    }
+  }
+  storeTops(thread, topG, topH)
 }
 
 function mixFour(x: v128): v128 {

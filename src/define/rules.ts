@@ -13,6 +13,8 @@ export type Rule =
   | { kind: 'oneOf'; values: readonly (string | number)[] }
   | { kind: 'name' }
   | { kind: 'text'; nonEmpty?: boolean }
+  | { kind: 'numbers'; each: Rule }
+  | { kind: 'either'; rules: readonly Rule[] }
 
 export const share: Rule = { kind: 'number', min: 0, max: 1, exclusiveMin: true, exclusiveMax: true }
 export const count = (min: number, max = Number.MAX_SAFE_INTEGER): Rule => ({
@@ -43,6 +45,10 @@ export function keepsRule(rule: Rule, value: unknown): boolean {
       return typeof value === 'string' && NAME.test(value)
     case 'text':
       return typeof value === 'string' && !(rule.nonEmpty && value.trim() === '')
+    case 'numbers':
+      return Array.isArray(value) && value.length > 0 && value.every((item) => keepsRule(rule.each, item))
+    case 'either':
+      return rule.rules.some((one) => keepsRule(one, value))
   }
 }
 
@@ -63,6 +69,10 @@ export function describe(rule: Rule): string {
       return 'a name of letters, digits, "_" and "-" that starts with a letter, at most 63 long'
     case 'text':
       return rule.nonEmpty ? 'a text that is not empty' : 'a text'
+    case 'numbers':
+      return `a list, each item ${describe(rule.each)}`
+    case 'either':
+      return rule.rules.map(describe).join(', or ')
   }
 }
 
@@ -90,6 +100,10 @@ export function invalidValues(rule: Rule): unknown[] {
       return ['', 'two words', '../up', 'ü', '1st', 'a'.repeat(64), 7]
     case 'text':
       return rule.nonEmpty ? ['', '  ', 7] : [7]
+    case 'numbers':
+      return [[], 7, ...invalidValues(rule.each).map((value) => [value])]
+    case 'either':
+      return rule.rules.flatMap(invalidValues).filter((value) => !keepsRule(rule, value))
   }
 }
 

@@ -1,5 +1,5 @@
 /** What each parameter of a trainer must keep, by the trainer's kind. A new trainer is a line here, a type in `types.ts` and a function in `trainers.ts`. */
-import { count, notNegative, type Rule } from './rules.ts'
+import { count, notNegative, positive, type Rule } from './rules.ts'
 import type { TrainerDef } from './types.ts'
 
 export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, Rule>>> = {
@@ -14,6 +14,15 @@ export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, R
     memberTrees: count(1, 100_000),
   },
   linear: { l2: notNegative },
+  ftrl: {
+    alpha: positive,
+    beta: positive,
+    l1: notNegative,
+    l2: notNegative,
+    bits: count(8, 24),
+    numbers: { kind: 'oneOf', values: ['bins', 'values'] },
+    passes: count(1, 1000),
+  },
   mlp: {
     'hidden.*': count(1, 16_384),
     activation: { kind: 'oneOf', values: ['relu', 'gelu'] },

@@ -28,6 +28,30 @@ export function linear(options: { l2?: number } = {}): Extract<TrainerDef, { kin
   return { kind: 'linear', l2: options.l2 ?? 1 }
 }
 
+type Ftrl = Extract<TrainerDef, { kind: 'ftrl' }>
+
+/**
+ * A linear model over hashed features, learned row by row (FTRL-proximal); with `watch: { retrain: ['online'] }` it goes on learning while it is served.
+ * `alpha` (0.1): step; `beta` (1): how slowly steps shrink at first; `l1` (1), `l2` (1): penalties, `l1` keeps weights at 0; `bits` (18): 2^bits weights;
+ * `numbers` ('bins'): numbers as bins of equal counts, or as 'values'; `interactions` (none): pairs of features that have weights together, or 'all';
+ * `signed` (false): hashes give values a sign; `passes` (1) over the training rows.
+ */
+export function ftrl(options: Partial<Omit<Ftrl, 'kind'>> = {}): Ftrl {
+  return {
+    kind: 'ftrl',
+    alpha: 0.1,
+    beta: 1,
+    l1: 1,
+    l2: 1,
+    bits: 18,
+    signed: false,
+    numbers: 'bins',
+    interactions: [],
+    passes: 1,
+    ...options,
+  }
+}
+
 type Mlp = Extract<TrainerDef, { kind: 'mlp' }>
 
 /**

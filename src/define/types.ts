@@ -104,6 +104,18 @@ export type TrainerDef =
     }
   | { kind: 'linear'; l2: number }
   | {
+      kind: 'ftrl'
+      alpha: number
+      beta: number
+      l1: number
+      l2: number
+      bits: number
+      signed: boolean
+      numbers: 'bins' | 'values'
+      interactions: [string, string][] | 'all'
+      passes: number
+    }
+  | {
       kind: 'mlp'
       hidden: number[]
       activation: 'relu' | 'gelu'

@@ -18,7 +18,7 @@ const CATEGORIES_INFERRED = 64
 
 /** The features as declared, or one or more for each usable column when none are declared. `leave` names columns that must not be used, and why. */
 export function featuresFor(
-  params: Pick<PrepareParams, 'model' | 'features' | 'exclude' | 'target' | 'trainer'>,
+  params: Pick<PrepareParams, 'model' | 'features' | 'exclude' | 'target' | 'categories'>,
   version: DatasetVersion,
   leave: ReadonlyMap<string, string> = new Map(),
 ): { plan: FeaturePlan; notes: string[]; inferred: boolean } {
@@ -27,7 +27,7 @@ export function featuresFor(
   const notes: string[] = []
   const inputs = inferred ? inferAll(params, version, leave, notes) : params.features
   return {
-    plan: forTrainer(planFeatures(inputs, version.schema, place), params.trainer),
+    plan: forTrainer(planFeatures(inputs, version.schema, place), params.categories, inferred),
     notes,
     inferred,
   }
@@ -51,16 +51,32 @@ function inferAll(
   return features
 }
 
-/** A linear model cannot use codes of categories as numbers: it gets the smoothed rate of each category instead. */
-function forTrainer(plan: FeaturePlan, trainer: PrepareParams['trainer']): FeaturePlan {
-  if (trainer !== 'linear') return plan
+/**
+ * Categories as the trainer takes them: codes as they are; the smoothed rate of each, as codes are no numbers; or hashes, so that values which come later are told
+ * apart without learning anything. A rate that was asked for stays one.
+ */
+function forTrainer(
+  plan: FeaturePlan,
+  categories: PrepareParams['categories'],
+  inferred: boolean,
+): FeaturePlan {
+  if (categories === 'codes') return plan
   const features = plan.features.map((feature): PlannedFeature => {
     const { name, expr } = feature
-    return expr.op === 'fit' && expr.fn === 'category'
-      ? { name, type: 'number', expr: rateOf(expr.arg) }
-      : feature
+    if (expr.op !== 'fit' || (expr.fn === 'rate' && !(inferred && categories === 'hashes'))) return feature
+    return categories === 'hashes'
+      ? { name, type: 'category', expr: hashOf(expr.arg) }
+      : { name, type: 'number', expr: rateOf(expr.arg) }
   })
   return { ...plan, features }
+}
+
+/** Distinct hashes of values: what every engine computes alike. */
+const HASHES = 2 ** 31
+
+function hashOf(arg: ExprNode): ExprNode {
+  const text: ExprNode = { op: 'call', fn: 'string', args: [arg] }
+  return { op: 'call', fn: 'hashBucket', args: [text, { op: 'lit', value: HASHES }] }
 }
 
 function rateOf(arg: ExprNode): ExprNode {

@@ -1,12 +1,13 @@
 /** All learners, by the kind of trainer. */
 import { assert } from '../core/errors.ts'
 import type { TrainerDef } from '../define/types.ts'
+import { ftrlLearner } from './ftrl/learner.ts'
 import { gbdtLearner } from './gbdt/learner.ts'
 import type { Learner } from './learner.ts'
 import { linearLearner } from './linear/learner.ts'
 import { mlpLearner } from './mlp/learner.ts'
 
-const ALL = [gbdtLearner, linearLearner, mlpLearner] as unknown as Learner[]
+const ALL = [gbdtLearner, linearLearner, ftrlLearner, mlpLearner] as unknown as Learner[]
 
 const LEARNERS: ReadonlyMap<string, Learner> = new Map(ALL.map((learner) => [learner.kind, learner]))
 

@@ -9,6 +9,7 @@ import { assert, MillraceError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
 import { isMemberKey } from '../core/names.ts'
 import type { DatasetVersion, Digest, ModelTask, Schema, Signature, TimeWindow } from '../core/records.ts'
+import { hasMembers } from '../define/trainer-traits.ts'
 import type { Query, Sql, Task, TaskContext } from '../engine/ports.ts'
 import { relationOf } from '../engine/relation.ts'
 import { columnsOf, type ExprNode } from '../expr/ast.ts'
@@ -60,8 +61,10 @@ export const prepareTask: Task = {
     }
     if (params.task === 'auto' && task === 'binary' && typeOf(params.target, version.schema) === 'number')
       notes.push('the target is a number that is always 0 or 1, so this is a classifier')
-    if (params.each && params.trainer === 'linear')
-      notes.push('a linear model has no members of its own: every key is answered by the parent')
+    if (params.each && !hasMembers(params.trainer))
+      notes.push(
+        `a model by ${params.trainer} has no members of its own: every key is answered by the parent`,
+      )
     context.progress(0.4, 'learning features')
     const schema = rowsSchema(version)
     const fitted = await learn(query, plan, schema, context.signal)
@@ -307,7 +310,7 @@ function noRanges(): Ranges {
 /** Members with enough training rows that differ in the target, most rows first. */
 function membersOf(keys: ReadonlyMap<string, KeyRows>, params: PrepareParams): [string, Ranges][] {
   const { each, trainer } = params
-  if (!each || trainer === 'linear') return []
+  if (!each || !hasMembers(trainer)) return []
   return [...keys]
     .filter(([key, { ranges, mixed }]) => mixed && rowsOf(ranges.train) >= each.rowsMin && isMemberKey(key))
     .map(([key, { ranges }]): [string, Ranges] => [key, ranges])

@@ -1,6 +1,7 @@
 /** RunSpecs of training: what a model is made from, completely, so that the same model is never trained twice. Pure. */
 import type { Json } from '../core/canonical.ts'
 import type { DatasetVersion, Digest, RunSpec, TimeWindow } from '../core/records.ts'
+import { type TrainerTraits, trainerTraits } from '../define/trainer-traits.ts'
 import type { DatasetDef, EachDef, FeatureDef, ModelDef, TrainerDef } from '../define/types.ts'
 import type { ExprNode } from '../expr/ast.ts'
 import type { SplitPlan } from './split.ts'
@@ -16,6 +17,7 @@ export interface PrepareParams {
   each?: EachDef
   split: SplitPlan
   trainer: TrainerDef['kind']
+  categories: TrainerTraits['categories']
   /** Columns that must not become features when features are inferred. */
   exclude: string[]
 }
@@ -35,6 +37,7 @@ export function prepareSpec(
     each: model.each,
     split,
     trainer: model.trainer.kind,
+    categories: trainerTraits(model.trainer).categories,
     exclude: [...dataset.exclude, ...dataset.key],
   }
   return {

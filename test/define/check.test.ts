@@ -4,6 +4,7 @@ import {
   col,
   dataset,
   each,
+  ftrl,
   gates,
   gbdt,
   linear,
@@ -141,7 +142,12 @@ describe('every rule is checked', () => {
 })
 
 /** A trainer of each kind that sets every parameter which has a rule. */
-const TRAINERS: Record<TrainerDef['kind'], TrainerDef> = { gbdt: gbdt(), linear: linear(), mlp: mlp() }
+const TRAINERS: Record<TrainerDef['kind'], TrainerDef> = {
+  gbdt: gbdt(),
+  linear: linear(),
+  ftrl: ftrl(),
+  mlp: mlp(),
+}
 
 describe('every rule of a trainer is checked', () => {
   const cases = Object.values(TRAINERS).flatMap((trainer) =>

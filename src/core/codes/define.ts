@@ -28,6 +28,16 @@ export const define = {
     retryable: false,
     status: 400,
   },
+  MR_DEFINE_OBJECTIVE: {
+    what: (d: { place: string; objective: string; param: string; takes: string[]; takenBy: string[] }) =>
+      `${d.place} "${d.objective}" takes ${d.takes.join(', ') || 'no parameters'}; ${d.param} is a parameter of ${d.takenBy.join(', ') || 'none'}`,
+    fix: (d: { place: string; objective: string; param: string; takes: string[]; takenBy: string[] }) =>
+      d.takenBy.length > 0
+        ? `leave out ${d.param}, or set the objective to ${d.takenBy.join(' or ')}`
+        : `leave out ${d.param}`,
+    retryable: false,
+    status: 400,
+  },
   MR_DEFINE_EXPRESSION: {
     what: (d: { place: string; expected: string; got: string }) =>
       `${d.place} must be ${d.expected}, got ${d.got}`,

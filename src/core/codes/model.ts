@@ -76,6 +76,24 @@ export const model = {
     retryable: false,
     status: 400,
   },
+  MR_MODEL_CLASSES: {
+    what: (d: { max: number; got: number }) =>
+      `the target has ${d.got} classes; boosting takes from 2 to ${d.max}, as each is a tree a round`,
+    fix: (d: { max: number; got: number }) =>
+      d.got > d.max
+        ? `join rare classes until there are at most ${d.max}, or rank instead of classifying`
+        : 'check the target expression and widen the training window until two classes occur',
+    retryable: false,
+    status: 400,
+  },
+  MR_MODEL_GROUPS: {
+    what: (d: { place: string; expected: string; got: string }) =>
+      `queries of the rows: ${d.place} must ${d.expected}, got ${d.got}`,
+    fix: (_: { place: string; expected: string; got: string }) =>
+      'order the rows by query and give the row at which each query begins, ascending from 0',
+    retryable: false,
+    status: 400,
+  },
   MR_MODEL_WEIGHT: {
     what: (d: { row: number; got: string }) =>
       `weight of row ${d.row} must be finite and not negative, with a positive sum, got ${d.got}`,

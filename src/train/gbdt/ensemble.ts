@@ -10,9 +10,14 @@ export interface FinishedTree {
   covers: Float64Array
 }
 
-/** Translates trees in bins into the ensemble over raw values: the same row takes the same way in both. Tree `t` adds to output `t % nOutputs`. */
+/** A finished tree and the output that it adds to. */
+export interface OutputTree extends FinishedTree {
+  output: number
+}
+
+/** Translates trees in bins into the ensemble over raw values: the same row takes the same way in both. */
 export function ensembleOf(
-  trees: readonly FinishedTree[],
+  trees: readonly OutputTree[],
   features: readonly FeatureBins[],
   baseScores: Float64Array,
   link: TreeEnsemble['link'],
@@ -22,7 +27,7 @@ export function ensembleOf(
     kind: 'TreeEnsemble',
     nFeatures: features.length,
     nOutputs: baseScores.length,
-    outputOf: Int32Array.from(trees, (_, t) => t % baseScores.length),
+    outputOf: Int32Array.from(trees, ({ output }) => output),
     roots: new Int32Array(trees.length),
     feature: new Int32Array(nNodes),
     threshold: new Float64Array(nNodes),

@@ -6,7 +6,6 @@
  * or subtraction cannot change it. Prior art: quantised training of LightGBM 4 (Shi et al., 2022).
  */
 import { mix32 } from '../../core/rng.ts'
-import { expFast } from '../../stats/exp.ts'
 import { NO_LEAF, SLOTS } from './sizes.ts'
 
 /**
@@ -347,57 +346,6 @@ export function sumBlocksByLeaf(
 /** Adds each row's leaf value to its raw score. */
 export function addLeafValues(score: Float64Array, leafOf: Uint16Array, values: Float64Array): void {
   for (let i = 0; i < score.length; i++) score[i] += values[leafOf[i]]
-}
-
-// ---------------------------------------------------------------- gradients
-
-/** Gradient and hessian of the log loss: p - y and p (1 - p), times the weight; `null` weights are 1. */
-export function logLossGradients(
-  score: Float64Array,
-  target: Float64Array,
-  weights: Float64Array | null,
-  grad: Float64Array,
-  hess: Float64Array,
-): void {
-  for (let i = 0; i < score.length; i++) {
-    const p = 1 / (1 + expFast(Math.max(-60, Math.min(60, -score[i]))))
-    grad[i] = p - target[i]
-    hess[i] = p * (1 - p)
-  }
-  if (weights) scaleGradients(grad, hess, weights)
-}
-
-/** Gradient of half the squared error: score - y. */
-export function squaredGradients(
-  score: Float64Array,
-  target: Float64Array,
-  weights: Float64Array | null,
-  grad: Float64Array,
-  hess: Float64Array,
-): void {
-  for (let i = 0; i < score.length; i++) grad[i] = score[i] - target[i]
-  hess.fill(1)
-  if (weights) scaleGradients(grad, hess, weights)
-}
-
-/** Gradient of the absolute error: the sign of score - y. */
-export function absoluteGradients(
-  score: Float64Array,
-  target: Float64Array,
-  weights: Float64Array | null,
-  grad: Float64Array,
-  hess: Float64Array,
-): void {
-  for (let i = 0; i < score.length; i++) grad[i] = Math.sign(score[i] - target[i])
-  hess.fill(1)
-  if (weights) scaleGradients(grad, hess, weights)
-}
-
-function scaleGradients(grad: Float64Array, hess: Float64Array, weights: Float64Array): void {
-  for (let i = 0; i < grad.length; i++) {
-    grad[i] *= weights[i]
-    hess[i] *= weights[i]
-  }
 }
 
 /** Largest absolute value. */

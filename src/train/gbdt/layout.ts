@@ -16,6 +16,7 @@ const BATCH_BYTES = 256 * 16 + 64
 export interface Layout {
   nThreads: number
   nRows: number
+  nOutputs: number
   nFeatures: number
   stride: number
   blockRows: number
@@ -85,6 +86,7 @@ const HEADER = [
   'leafRanges',
   'leafValues',
   'nodes',
+  'nOutputs',
 ] as const satisfies readonly (keyof Layout)[]
 
 export function headerWords(layout: Layout): Uint32Array {
@@ -92,8 +94,9 @@ export function headerWords(layout: Layout): Uint32Array {
 }
 
 /** Lays out the memory of a training; `null` when it would not fit in 32-bit addresses. Cost: O(1). */
-export function layOut({ rows, valid, params }: MachineSetup, nThreads: number): Layout | null {
+export function layOut({ rows, valid, params, objective }: MachineSetup, nThreads: number): Layout | null {
   const { nRows, nFeatures, rowWords } = rows.data
+  const { nOutputs } = objective
   const rowBytes = rowWords * 4
   const stride = recordBytes(rowBytes)
   const blockRows = blockRowsOf(nRows)
@@ -113,6 +116,7 @@ export function layOut({ rows, valid, params }: MachineSetup, nThreads: number):
   const layout: Layout = {
     nThreads,
     nRows,
+    nOutputs,
     nFeatures,
     stride,
     blockRows,
@@ -138,14 +142,14 @@ export function layOut({ rows, valid, params }: MachineSetup, nThreads: number):
     rows: take(nRows * 4),
     spare: take(nRows * 4),
     leafOf: take(nRows * 2),
-    score: take(nRows * 8),
+    score: take(nRows * nOutputs * 8),
     target: take(nRows * 8),
-    weights: rows.weights ? take(nRows * 8) : 0,
-    grad: take(nRows * 8),
-    hess: take(nRows * 8),
+    weights: rows.labels.weights ? take(nRows * 8) : 0,
+    grad: take(nRows * nOutputs * 8),
+    hess: take(nRows * nOutputs * 8),
     staging: take(Math.min(nRows, STAGED_ROWS) * rowBytes),
     validBins: take(nValid * rowBytes),
-    validScore: take(nValid * 8),
+    validScore: take(nValid * nOutputs * 8),
     histograms: take(nHistograms * histBytes),
     end: 0,
   }

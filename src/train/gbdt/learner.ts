@@ -1,3 +1,4 @@
+import { objectivesOf } from '../../define/boost-objectives.ts'
 import type { TrainerDef } from '../../define/types.ts'
 import type { Learner, LearnInput } from '../learner.ts'
 import { binColumns, binWith } from './binning.ts'
@@ -7,7 +8,7 @@ type Gbdt = Extract<TrainerDef, { kind: 'gbdt' }>
 
 export const gbdtLearner: Learner<Gbdt> = {
   kind: 'gbdt',
-  tasks: ['binary', 'regression'],
+  tasks: ['binary', 'regression', 'multiclass'],
   learn(input, trainer) {
     const { train, validate, kept, signal } = input
     const binned = binColumns(train.columns, categoricalOf(input), trainer.bins)
@@ -56,8 +57,16 @@ function categoricalOf({ features }: Pick<LearnInput, 'features'>): boolean[] {
   return features.map((feature) => feature.type === 'category')
 }
 
-function paramsOf(trainer: Gbdt, { task, seed }: Pick<LearnInput, 'task' | 'seed'>) {
+function paramsOf(trainer: Gbdt, { task, seed, nClasses }: Pick<LearnInput, 'task' | 'seed' | 'nClasses'>) {
   const { leaves, learningRate, minRowsInLeaf, bins, l2 } = trainer
-  const loss = task === 'binary' ? ('logloss' as const) : ('l2' as const)
-  return { leaves, learningRate, minRowsInLeaf, bins, l2, loss, seed }
+  return {
+    leaves,
+    learningRate,
+    minRowsInLeaf,
+    bins,
+    l2,
+    objective: objectivesOf(task)[0],
+    classes: nClasses,
+    seed,
+  }
 }

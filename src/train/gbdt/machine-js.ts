@@ -13,25 +13,30 @@ import {
   subtractHistogram,
   sumBlocksByLeaf,
 } from './kernels.ts'
-import { LOSSES } from './loss.ts'
 import { addBlocks, blockRowsOf, type Machine, type MachineSetup, type RowSet } from './machine.ts'
 import { NO_LEAF, SLOTS } from './sizes.ts'
 
 /** The machine of plain loops: works everywhere, and tells what the others have to give. */
-export function openPlainMachine({ rows, valid, params }: MachineSetup): Machine {
-  const { data, target, weights } = rows
+export function openPlainMachine({ rows, valid, objective }: MachineSetup): Machine {
+  const { data, labels } = rows
   const { nRows, nFeatures } = data
-  const loss = LOSSES[params.loss]
   const score = rows.score.slice()
   const validScore = valid ? valid.score.slice() : null
   const indexes = new Int32Array(nRows)
   const spare = new Int32Array(nRows)
-  const grad = new Float64Array(nRows)
-  const hess = new Float64Array(nRows)
+  const grads = new Float64Array(score.length)
+  const hesses = new Float64Array(score.length)
   const leafOf = new Uint16Array(nRows)
   const records = openRecords(data.words, data.rowWords, nRows, nFeatures)
   const columns = columnBytes(data.bytes, data.rowWords * 4, nRows, nFeatures)
   const pool: Float64Array[] = []
+  const part = (values: Float64Array, output: number) => {
+    const n = values.length / objective.nOutputs
+    return values.subarray(output * n, (output + 1) * n)
+  }
+  let output = 0
+  let grad = part(grads, 0)
+  let hess = part(hesses, 0)
   const set = (begin: number, end: number): RowSet => ({ begins: [begin], ends: [end], nRows: end - begin })
   const markOthers = (tree: GrownTree) => {
     for (let row = 0; row < nRows; row++) {
@@ -43,8 +48,11 @@ export function openPlainMachine({ rows, valid, params }: MachineSetup): Machine
     leafOf,
     score,
     validScore,
-    gradients: () => {
-      loss.gradients(score, target, weights, grad, hess)
+    gradients: (round) => objective.gradients(score, labels, grads, hesses, round),
+    openOutput: (next) => {
+      output = next
+      grad = part(grads, output)
+      hess = part(hesses, output)
       return { gradTop: maxAbs(grad), hessTop: maxAbs(hess) }
     },
     quantise: (gradScale, hessScale, { hessShift }, salt) =>
@@ -76,16 +84,15 @@ export function openPlainMachine({ rows, valid, params }: MachineSetup): Machine
     },
     sumLeaves: (nLeaves) => {
       const blockRows = blockRowsOf(nRows)
-      const sums = sumBlocksByLeaf(leafOf, grad, hess, weights, nLeaves, blockRows)
+      const sums = sumBlocksByLeaf(leafOf, grad, hess, labels.weights, nLeaves, blockRows)
       return addBlocks(sums, Math.ceil(nRows / blockRows), nLeaves)
     },
     markOthers,
     addTree: (tree, values) => {
-      addLeafValues(score, leafOf, values)
+      addLeafValues(part(score, output), leafOf, values)
       if (!validScore) return
-      for (let row = 0; row < validScore.length; row++) {
-        validScore[row] += values[leafOfRow(tree, valid!.data, row)]
-      }
+      const walked = part(validScore, output)
+      for (let row = 0; row < walked.length; row++) walked[row] += values[leafOfRow(tree, valid!.data, row)]
     },
     close: () => {},
   }

@@ -3,11 +3,8 @@ import { type Crew, type Kernels, soloCrew, startCrew } from './crew.ts'
 import { NODE_WORDS, treeDepth, writeNodeTable } from './grown-tree.ts'
 import { headerWords, type Layout, layOut, RESULT_BYTES, STAGED_ROWS } from './layout.ts'
 import { addBlocks, type Machine, type MachineSetup, type RowSet } from './machine.ts'
-import type { GbdtLoss } from './params.ts'
 import { SLOTS } from './sizes.ts'
 import { borrowMemory, instantiate, kernelModule, returnMemory, type SharedMemory } from './wasm.ts'
-
-const KIND: Record<GbdtLoss, number> = { logloss: 0, l2: 1, l1: 2 }
 
 /** A training's memory and those who work on it. */
 interface Shop {
@@ -39,12 +36,15 @@ function openShop(setup: MachineSetup, nThreads: number): Shop | null {
   return crew ? { layout, memory, kernels, crew } : openShop(setup, 1)
 }
 
-function machineOf(shop: Shop, { rows, valid, params }: MachineSetup): Machine {
+function machineOf(shop: Shop, setup: MachineSetup): Machine {
+  const { rows, valid, params, objective } = setup
   const { layout, memory, kernels, crew } = shop
-  const { nThreads, nRows, nFeatures, nValid, nBlocks, histBytes } = layout
+  const { nThreads, nRows, nOutputs, nFeatures, nValid, nBlocks, histBytes } = layout
   const doubles = (at: number, n: number): Float64Array => new Float64Array(memory.buffer, at, n)
-  const score = doubles(layout.score, nRows)
-  const validScore = valid ? doubles(layout.validScore, nValid) : null
+  const score = doubles(layout.score, nRows * nOutputs)
+  const grad = doubles(layout.grad, nRows * nOutputs)
+  const hess = doubles(layout.hess, nRows * nOutputs)
+  const validScore = valid ? doubles(layout.validScore, nValid * nOutputs) : null
   const ranges = new Uint32Array(memory.buffer, layout.ranges, nThreads * 2)
   const leafRanges = new Uint32Array(memory.buffer, layout.leafRanges, params.leaves * nThreads * 2)
   const results = doubles(layout.results, (nThreads * RESULT_BYTES) / 8)
@@ -57,7 +57,8 @@ function machineOf(shop: Shop, { rows, valid, params }: MachineSetup): Machine {
   )
   const seen = new Float64Array(histBytes / 8)
   const every = Array.from({ length: nThreads }, (_, t) => t)
-  copyIn(shop, { rows, valid, params })
+  let output = 0
+  copyIn(shop, setup)
 
   const writeRanges = (set: RowSet, out: Uint32Array, at: number) => {
     for (let t = 0; t < nThreads; t++) {
@@ -71,8 +72,13 @@ function machineOf(shop: Shop, { rows, valid, params }: MachineSetup): Machine {
     leafOf: new Uint16Array(memory.buffer, layout.leafOf, nRows),
     score,
     validScore,
-    gradients: () => {
-      crew.run('gradients', KIND[params.loss])
+    gradients: (round) => {
+      if (objective.kernel) crew.run(objective.kernel.name, ...objective.kernel.args)
+      else objective.gradients(score, rows.labels, grad, hess, round)
+    },
+    openOutput: (next) => {
+      output = next
+      if (!objective.kernel?.leavesTops) crew.run('openOutput', output)
       return { gradTop: top(0), hessTop: top(1) }
     },
     quantise: (gradScale, hessScale, { unit, hessShift }, salt) =>
@@ -135,7 +141,8 @@ function machineOf(shop: Shop, { rows, valid, params }: MachineSetup): Machine {
       crew.run('addLeafValues')
       if (!valid) return
       writeNodeTable(tree, rows.data.features, nodes)
-      crew.run('walkRows', layout.validBins, layout.rowBytes, nValid, layout.validScore, treeDepth(tree))
+      const scores = layout.validScore + output * nValid * 8
+      crew.run('walkRows', layout.validBins, layout.rowBytes, nValid, scores, treeDepth(tree))
     },
     close: () => {
       if (crew.close()) returnMemory(memory)
@@ -152,8 +159,8 @@ function copyIn({ layout, memory, kernels }: Shop, { rows, valid }: MachineSetup
     new Float64Array(memory.buffer, at, values.length).set(values)
   put(layout.fractions, EXP_FRACTIONS)
   put(layout.score, rows.score)
-  put(layout.target, rows.target)
-  if (rows.weights) put(layout.weights, rows.weights)
+  put(layout.target, rows.labels.target)
+  if (rows.labels.weights) put(layout.weights, rows.labels.weights)
   const { rowBytes, nRows } = layout
   for (let from = 0; from < nRows; from += STAGED_ROWS) {
     const end = Math.min(nRows, from + STAGED_ROWS)

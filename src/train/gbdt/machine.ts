@@ -1,13 +1,13 @@
 import type { BinnedData } from './binning.ts'
 import type { GrownTree } from './grown-tree.ts'
 import type { Packing } from './kernels.ts'
+import type { Labels, Objective } from './objectives/objective.ts'
 import type { GbdtParams } from './params.ts'
 
-/** Rows with labels of their own, and the raw score they start from. */
+/** Rows with labels of their own, and the raw scores they start from: `[nOutputs * nRows]`, output by output. */
 export interface Rows {
   data: BinnedData
-  target: Float64Array
-  weights: Float64Array | null
+  labels: Labels
   score: Float64Array
 }
 
@@ -43,11 +43,13 @@ export interface Machine {
   readonly ranOn: RanOn
   /** Leaf of each training row after `markLeaves`; `NO_LEAF` for rows that no tree was grown on. */
   readonly leafOf: Uint16Array
-  /** Raw scores so far. Views: not to be kept. */
+  /** Raw scores so far, `[nOutputs * nRows]`, output by output. Views: not to be kept. */
   readonly score: Float64Array
   readonly validScore: Float64Array | null
-  /** Gradients at the scores so far; returns the largest absolute values. */
-  gradients(): { gradTop: number; hessTop: number }
+  /** Gradients of all outputs at the scores so far. */
+  gradients(round: number): void
+  /** Turns to one output, which all that follows is about until the next call; returns the largest absolute values of its gradients and hessians. */
+  openOutput(output: number): { gradTop: number; hessTop: number }
   /** Rounds gradients to integers for the histograms, by a counter hash. `hessScale` 0: each hessian is one step. */
   quantise(gradScale: number, hessScale: number, packing: Packing, salt: number): void
   /** Draws a share of the rows by a hash of row and salt. */
@@ -79,6 +81,7 @@ export interface MachineSetup {
   rows: Rows
   valid: Rows | undefined
   params: GbdtParams
+  objective: Objective
 }
 
 /** Rows whose leaf sums are taken together: about 256 blocks or fewer, by the number of rows alone. */

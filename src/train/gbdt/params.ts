@@ -1,7 +1,9 @@
 import { MillraceError } from '../../core/errors.ts'
-
-/** What is minimised. `logloss` takes targets in [0, 1] (soft labels too), `l2` and `l1` any finite number. */
-export type GbdtLoss = 'logloss' | 'l2' | 'l1'
+import {
+  type BoostObjective,
+  boostObjective,
+  type GivenBoostObjective,
+} from '../../define/boost-objectives.ts'
 
 /** How category features are split. Names and defaults follow LightGBM's `cat_*` parameters. */
 export interface CategoricalParams {
@@ -42,7 +44,10 @@ export interface GbdtParams {
   bagging: number
   /** Levels below the root at most. Default 64. */
   maxDepth: number
-  loss: GbdtLoss
+  /** What is minimised. Default `logloss`. */
+  objective: BoostObjective
+  /** Classes of a target of codes; 0 is one more than the largest code. Default 0. */
+  classes: number
   /** Trees without a better validation loss before training ends; 0 is never. Default 0. */
   earlyStoppingRounds: number
   seed: number
@@ -62,7 +67,8 @@ export const GBDT_DEFAULTS: GbdtParams = {
   featureFraction: 1,
   bagging: 1,
   maxDepth: 64,
-  loss: 'logloss',
+  objective: boostObjective('logloss'),
+  classes: 0,
   earlyStoppingRounds: 0,
   seed: 1,
   categorical: { smooth: 10, l2: 10, setMax: 32, groupRows: 100, oneHotMax: 4 },
@@ -90,6 +96,7 @@ const RANGES: Record<string, Range> = {
   bagging: { min: 0, max: 1, open: true },
   maxDepth: { min: 1, max: 512, integer: true },
   earlyStoppingRounds: { min: 0, max: 10_000, integer: true },
+  classes: { min: 0, max: 2 ** 31 - 1, integer: true },
   seed: { min: -(2 ** 31), max: 2 ** 32 - 1, integer: true },
 }
 
@@ -101,18 +108,22 @@ const CATEGORICAL_RANGES: Record<string, Range> = {
   oneHotMax: { min: 0, max: 255, integer: true },
 }
 
-/** Fills in defaults and refuses values out of range. Errors: MR_MODEL_PARAM. */
-export function gbdtParams(
-  given: Partial<Omit<GbdtParams, 'categorical'>> & { categorical?: Partial<CategoricalParams> } = {},
-): GbdtParams {
+/** Parameters as they are given: what is left out has its default, and an objective may be its name alone. */
+export type GivenParams = Partial<Omit<GbdtParams, 'categorical' | 'objective'>> & {
+  categorical?: Partial<CategoricalParams>
+  objective?: GivenBoostObjective
+}
+
+/** Fills in defaults and refuses values out of range. Errors: MR_MODEL_PARAM; MR_DEFINE_OBJECTIVE, MR_DEFINE_UNKNOWN, MR_DEFINE_VALUE of the objective. */
+export function gbdtParams(given: GivenParams = {}): GbdtParams {
   const params = {
     ...GBDT_DEFAULTS,
     ...given,
     categorical: { ...GBDT_DEFAULTS.categorical, ...given.categorical },
+    objective: boostObjective(given.objective ?? GBDT_DEFAULTS.objective),
   }
   checkRanges(params as unknown as Record<string, unknown>, RANGES, '')
   checkRanges(params.categorical as unknown as Record<string, unknown>, CATEGORICAL_RANGES, 'categorical.')
-  if (!['logloss', 'l2', 'l1'].includes(params.loss)) refuse('loss', 'one of logloss, l2, l1', params.loss)
   return params
 }
 

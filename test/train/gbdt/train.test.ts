@@ -126,7 +126,7 @@ describe('a trained ensemble', () => {
   test('fits a step exactly at the middle between two values', () => {
     const x = Float64Array.from({ length: 200 }, (_, i) => i)
     const target = x.map((value) => (value < 80 ? -3 : 7))
-    const params = { loss: 'l2' as const, trees: 1, learningRate: 1, leaves: 2 }
+    const params = { objective: 'l2' as const, trees: 1, learningRate: 1, leaves: 2 }
     const { model } = trainGbdt({ nRows: 200, columns: [x], categorical: [false], target }, params)
     expect(model.threshold[0]).toBe(79.5)
     const raw = rawScores(model, { columns: [x], nRows: 200 })
@@ -140,7 +140,7 @@ describe('a trained ensemble', () => {
       i % 3 === 0 ? Number.NaN : i % 3 === 1 ? 5 : Number.POSITIVE_INFINITY,
     )
     const target = x.map((value) => (Number.isNaN(value) ? 10 : 0))
-    const params = { loss: 'l2' as const, trees: 1, learningRate: 1, leaves: 2 }
+    const params = { objective: 'l2' as const, trees: 1, learningRate: 1, leaves: 2 }
     const { model } = trainGbdt({ nRows: 300, columns: [x], categorical: [false], target }, params)
     const { rawRow } = compileScorer(model)
     expect([Number.NaN, 5, Number.POSITIVE_INFINITY, -1e9].map((v) => rawRow(Float64Array.of(v)))).toEqual([
@@ -156,7 +156,7 @@ describe('a trained ensemble', () => {
     const target = x.map((value, i) => (i < 20 ? 1e9 : value * 4))
     const { model } = trainGbdt(
       { nRows: 400, columns: [x], categorical: [false], target },
-      { loss: 'l1', trees: 200, learningRate: 0.3 },
+      { objective: 'l1', trees: 200, learningRate: 0.3 },
     )
     const raw = rawScores(model, { columns: [x], nRows: 400 })
     expect(raw[100]).toBeCloseTo(0, 6)
@@ -171,7 +171,7 @@ describe('a trained ensemble', () => {
     const repeat = (values: Float64Array) =>
       Float64Array.from(Array.from(values).flatMap((v, i) => new Array<number>(1 + (i % 3)).fill(v)))
     const repeated = { ...base, nRows: 1200, columns: base.columns.map(repeat), target: repeat(target) }
-    const params = { loss: 'l2' as const, trees: 1, learningRate: 1, leaves: 4, minRowsInLeaf: 1 }
+    const params = { objective: 'l2' as const, trees: 1, learningRate: 1, leaves: 4, minRowsInLeaf: 1 }
     const weighted = trainGbdt({ ...base, weights }, params).model
     const copied = trainGbdt(repeated, params).model
     expect(weighted.threshold).toStrictEqual(copied.threshold)
@@ -276,7 +276,7 @@ describe('what cannot be trained', () => {
     const { model, trees, stopped } = trainGbdt({ nRows: 100, columns: [ones], categorical: [false], target })
     expect([trees, stopped, model.feature.length]).toEqual([0, 'no-split', 0])
     expect(compileScorer(model).scoreRow(Float64Array.of(1))).toBeCloseTo(rate, 12)
-    const flat = trainGbdt(small({ target: ones.map(() => 1e7) }), { loss: 'l2' })
+    const flat = trainGbdt(small({ target: ones.map(() => 1e7) }), { objective: 'l2' })
     expect([flat.trees, flat.model.baseScores[0]]).toEqual([0, 1e7])
   })
 
@@ -301,7 +301,7 @@ test('a training with a large offset in target and features loses no digits', ()
   const nRows = 400
   const x = Float64Array.from({ length: nRows }, (_, i) => 1e7 + (i % 20) / 100)
   const target = x.map((_, i) => 1e7 + (i % 20 < 10 ? 0 : 0.1))
-  const params = { loss: 'l2' as const, trees: 1, learningRate: 1, leaves: 2 }
+  const params = { objective: 'l2' as const, trees: 1, learningRate: 1, leaves: 2 }
   const { model } = trainGbdt({ nRows, columns: [x], categorical: [false], target }, params)
   const raw = rawScores(model, { columns: [x], nRows })
   raw.forEach((score, i) => {
@@ -318,7 +318,7 @@ test('the best of all splits of small data is found, as trying each one shows', 
     fc.property(values, (rows) => {
       const x = Float64Array.from(rows, ([v]) => v)
       const target = Float64Array.from(rows, ([, y]) => y)
-      const params = { loss: 'l2' as const, trees: 1, learningRate: 1, leaves: 2, minRowsInLeaf: 1 }
+      const params = { objective: 'l2' as const, trees: 1, learningRate: 1, leaves: 2, minRowsInLeaf: 1 }
       const { model } = trainGbdt({ nRows: rows.length, columns: [x], categorical: [false], target }, params)
       const raw = rawScores(model, { columns: [x], nRows: rows.length })
       const loss = raw.reduce((sum, s, i) => sum + (s - target[i]) ** 2, 0)

@@ -28,6 +28,14 @@ function world(nRows: number, seed: number): TrainData {
   return { nRows, columns, categorical: [false, false, true, false, false], target }
 }
 
+/** The same features, and a target of four classes by their order. */
+function classes(nRows: number, seed: number): TrainData {
+  const data = world(nRows, seed)
+  const [x, y] = data.columns
+  const target = data.target.map((late, i) => late + 2 * Number(x[i] + (Number.isNaN(y[i]) ? 0 : y[i]) > 0.3))
+  return { ...data, target }
+}
+
 const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 const PARAMS = { trees: 12, leaves: 15, learningRate: 0.2, bins: 63, seed: 7 }
 
@@ -44,8 +52,26 @@ const WORLDS: [string, () => TrainData, object][] = [
     () => ({ ...world(4000, 4), init: Float64Array.from({ length: 4000 }, (_, i) => (i % 5) / 10) }),
     {},
   ],
-  ['squared error', () => world(4000, 5), { loss: 'l2' as const }],
-  ['absolute error', () => world(4000, 5), { loss: 'l1' as const }],
+  ['squared error', () => world(4000, 5), { objective: 'l2' as const }],
+  ['absolute error', () => world(4000, 5), { objective: 'l1' as const }],
+  ['classes', () => classes(5001, 12), { objective: 'softmax', trees: 6 }],
+  [
+    'weights, bags and starting scores of classes',
+    () => ({
+      ...classes(4000, 13),
+      weights: Float64Array.from({ length: 4000 }, (_, i) => 1 + (i % 3)),
+      init: Float64Array.from({ length: 16_000 }, (_, i) => (i % 7) / 10),
+      valid: { ...classes(1001, 14), init: Float64Array.from({ length: 4004 }, (_, i) => (i % 5) / 10) },
+    }),
+    {
+      objective: { name: 'softmax', classWeights: 'balanced', labelSmoothing: 0.1 },
+      trees: 30,
+      earlyStoppingRounds: 2,
+      bagging: 0.6,
+      featureFraction: 0.7,
+    },
+  ],
+  ['several blocks of rows of classes', () => classes(20_001, 15), { objective: 'softmax', trees: 3 }],
   ['several blocks of rows', () => world(20_001, 8), {}],
   [
     'early stopping',
@@ -91,7 +117,7 @@ test('the model has the same bytes for any number of rows and features', () => {
   ]) {
     const columns = Array.from({ length: nFeatures }, () => Float64Array.from({ length: nRows }, rng.normal))
     const data = { nRows, columns, categorical: columns.map(() => false), target: columns[0].map(Math.sin) }
-    const params = { trees: 4, leaves: 6, minRowsInLeaf: 2, loss: 'l2' as const }
+    const params = { trees: 4, leaves: 6, minRowsInLeaf: 2, objective: 'l2' as const }
     const bytes = (kernels: 'js' | 'wasm') => digest(encodeModel(trainGbdt(data, params, { kernels }).model))
     expect(bytes('wasm')).toBe(bytes('js'))
   }

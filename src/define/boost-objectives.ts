@@ -1,0 +1,127 @@
+/**
+ * What gradient boosting can minimise, as data: the parameters each objective takes, what they must keep and their defaults. The types of configs, their
+ * checks and the trainer follow from this.
+ */
+import { MillraceError } from '../core/errors.ts'
+import type { ModelTask } from '../core/records.ts'
+import { describe, keepsRule, type Rule } from './rules.ts'
+
+/** `none`: all the same; `balanced`: the same total for each class; or a weight for each class, in the order of the model's outputs. */
+export type ClassWeights = 'none' | 'balanced' | readonly number[]
+
+/** Parameters of each objective. */
+export interface BoostParams {
+  /** Log loss of a chance. */
+  logloss: {
+    /** Weight of the term of class 1. Default 1. */
+    scalePosWeight: number
+    /** Share of each label that is spread evenly over both classes. Default 0. */
+    labelSmoothing: number
+    /** Default `none`. */
+    classWeights: ClassWeights
+  }
+  /** Log loss of several classes that share one softmax. */
+  softmax: { labelSmoothing: number; classWeights: ClassWeights }
+  /** Squared error: the mean. */
+  l2: Record<never, never>
+  /** Absolute error: the median. */
+  l1: Record<never, never>
+}
+
+export type BoostObjectiveName = keyof BoostParams
+
+/** An objective with all its parameters. */
+export type BoostObjective = { [N in BoostObjectiveName]: { name: N } & BoostParams[N] }[BoostObjectiveName]
+
+interface ParamSpec {
+  rule: Rule
+  default: number | string | boolean | readonly number[]
+}
+
+interface BoostSpec {
+  /** Tasks that it fits; the first objective of a task is its default. */
+  tasks: readonly ModelTask[]
+  params: Readonly<Record<string, ParamSpec>>
+}
+
+const share: Rule = { kind: 'number', min: 0, max: 1, exclusiveMax: true }
+const positive: Rule = { kind: 'number', min: 0, exclusiveMin: true }
+const weights: Rule = {
+  kind: 'either',
+  rules: [
+    { kind: 'oneOf', values: ['none', 'balanced'] },
+    { kind: 'numbers', each: { kind: 'number', min: 0 } },
+  ],
+}
+const labelSmoothing: ParamSpec = { rule: share, default: 0 }
+const classWeights: ParamSpec = { rule: weights, default: 'none' }
+
+/** All objectives. */
+export const BOOST_OBJECTIVES: {
+  readonly [N in BoostObjectiveName]: BoostSpec & { params: Record<keyof BoostParams[N], ParamSpec> }
+} = {
+  logloss: {
+    tasks: ['binary'],
+    params: { scalePosWeight: { rule: positive, default: 1 }, labelSmoothing, classWeights },
+  },
+  softmax: { tasks: ['multiclass'], params: { labelSmoothing, classWeights } },
+  l2: { tasks: ['regression'], params: {} },
+  l1: { tasks: ['regression'], params: {} },
+}
+
+/** An objective as it is given: parameters that are left out have their defaults. */
+export type GivenBoostObjective =
+  | BoostObjectiveName
+  | { [N in BoostObjectiveName]: { name: N } & Partial<BoostParams[N]> }[BoostObjectiveName]
+
+/**
+ * Fills in an objective's defaults. Errors: MR_DEFINE_UNKNOWN for a name, MR_DEFINE_OBJECTIVE for a parameter that it does not take, MR_DEFINE_VALUE for a
+ * value out of range; `place` says where.
+ */
+export function boostObjective(given: GivenBoostObjective, place = 'objective'): BoostObjective {
+  const { name, ...rest } = typeof given === 'string' ? { name: given } : given
+  const spec = specOf(name, place)
+  for (const param of Object.keys(rest)) {
+    if (!Object.hasOwn(spec.params, param))
+      throw new MillraceError('MR_DEFINE_OBJECTIVE', {
+        place,
+        objective: name,
+        param,
+        takes: Object.keys(spec.params),
+        takenBy: objectivesWith(param),
+      })
+  }
+  const values = rest as Record<string, unknown>
+  const filled = Object.entries(spec.params).map(([param, { rule, default: standard }]) => {
+    const value = values[param] ?? standard
+    if (!keepsRule(rule, value))
+      throw new MillraceError('MR_DEFINE_VALUE', {
+        place: `${place}.${param}`,
+        expected: describe(rule),
+        got: String(value),
+      })
+    return [param, value]
+  })
+  return { name, ...Object.fromEntries(filled) } as BoostObjective
+}
+
+function specOf(name: string, place: string): BoostSpec {
+  if (Object.hasOwn(BOOST_OBJECTIVES, name)) return BOOST_OBJECTIVES[name as BoostObjectiveName]
+  throw new MillraceError('MR_DEFINE_UNKNOWN', {
+    place,
+    kind: 'objective of boosting',
+    name: String(name),
+    known: Object.keys(BOOST_OBJECTIVES),
+  })
+}
+
+function objectivesWith(param: string): string[] {
+  const all = Object.entries(BOOST_OBJECTIVES) as [string, BoostSpec][]
+  return all.flatMap(([name, { params }]) => (Object.hasOwn(params, param) ? [name] : []))
+}
+
+/** Objectives that fit a task, its default first. */
+export function objectivesOf(task: ModelTask): BoostObjectiveName[] {
+  const all = Object.entries(BOOST_OBJECTIVES) as [BoostObjectiveName, BoostSpec][]
+  return all.flatMap(([name, { tasks }]) => (tasks.includes(task) ? [name] : []))
+}

@@ -1,0 +1,30 @@
+/** What shared code must know of a trainer without branching on its kind. */
+import type { TrainerDef } from './types.ts'
+
+export interface TrainerTraits {
+  /**
+   * How a category reaches the trainer: `codes` of a learned dictionary, the smoothed `rates` of the target, or stable `hashes` of the values, for which nothing is
+   * learned and values that were never seen are told apart.
+   */
+  categories: 'codes' | 'rates' | 'hashes'
+  /** Whether members of a family have models of their own; else the parent answers for all. */
+  members: boolean
+  /** Whether a model can go on learning row by row. */
+  online: boolean
+}
+
+const TRAITS: Record<TrainerDef['kind'], TrainerTraits> = {
+  gbdt: { categories: 'codes', members: true, online: false },
+  linear: { categories: 'rates', members: false, online: false },
+  ftrl: { categories: 'hashes', members: false, online: true },
+  mlp: { categories: 'codes', members: false, online: false },
+}
+
+export function trainerTraits(trainer: TrainerDef): TrainerTraits {
+  return TRAITS[trainer.kind]
+}
+
+/** Whether members of a family have models of their own, by the kind of trainer. */
+export function hasMembers(kind: TrainerDef['kind']): boolean {
+  return TRAITS[kind].members
+}
