@@ -3,7 +3,7 @@ import { mix32, seededRng } from '../../core/rng.ts'
 import { type NetworkMachine, openMachine } from '../../model/network/machine.ts'
 import { type DenseNetwork, type InputEncoding, inputCount, inputsOf } from '../../model/network/network.ts'
 import { expFast, sigmoidFast } from '../../stats/exp.ts'
-import { checkRows } from '../target.ts'
+import { checkRowsToLearn } from '../checks.ts'
 import { type EncodedRows, encodeRows, fitEncodings } from './inputs.ts'
 import { type MlpParams, mlpParams } from './params.ts'
 
@@ -52,11 +52,23 @@ export function trainMlp(data: MlpData, given: Partial<MlpParams> = {}, options:
   const params = mlpParams(given)
   if (data.columns.length === 0)
     throw new MillraceError('MR_MODEL_SHAPE', { what: 'columns', expected: 1, got: 0 })
-  checkRows(data, params.loss, params.nClasses)
-  if (data.valid && data.valid.nRows > 0) checkRows(data.valid, params.loss, params.nClasses, true)
+  checkData(data, params)
   const training = openTraining(data, params, options)
   const result = runEpochs(training, params, options)
   return { ...result, ranOn: training.machine.ranOn }
+}
+
+const TARGETS = { logloss: 'probability', l2: 'number', softmax: 'class' } as const
+
+function checkData(data: MlpData, { loss, nClasses }: MlpParams): void {
+  checkRowsToLearn(data, TARGETS[loss])
+  if (data.valid && data.valid.nRows > 0) checkRowsToLearn(data.valid, TARGETS[loss], { oneClass: true })
+  if (loss !== 'softmax') return
+  for (const { target } of data.valid ? [data, data.valid] : [data]) {
+    const row = target.findIndex((code) => code >= nClasses)
+    const expected = `a class from 0 to ${nClasses - 1}`
+    if (row >= 0) throw new MillraceError('MR_MODEL_TARGET', { row, expected, got: String(target[row]) })
+  }
 }
 
 // ---------------------------------------------------------------- opening
