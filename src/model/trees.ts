@@ -41,6 +41,20 @@ export interface TreeEnsemble {
   /** Added to the sum of leaves of each output, `[nOutputs]`. */
   baseScores: Float64Array
   link: Link
+  /** How the source of an imported ensemble reads and adds numbers, where that is not the way of this house. Absent: doubles, base first, sums. */
+  rules?: SourceRules
+}
+
+/** What a source does that our own trees do not. Scores with rules are the source's to the bit. */
+export interface SourceRules {
+  /** Numbers that leaves are added in; `f32` rounds after each addition. */
+  sum: 'f64' | 'f32'
+  /** Whether the base is what the sum begins with, or is added to it. */
+  base: 'first' | 'last'
+  /** What the sum of leaves is divided by, before a base that comes last: the number of rounds of a forest, else 1. */
+  divisor: number
+  /** Features of which 0 counts as missing, ascending. */
+  zeroMissing: number[]
 }
 
 /** A generalised linear model: `link(intercept + weights · x)` of each output, where NaN counts as `missing[j]`. */

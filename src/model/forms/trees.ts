@@ -3,18 +3,20 @@ import { allFinite, between, check, checkLength, MODEL_LIMITS } from '../checks.
 import type { FormHead, ModelForm, NamedArrays, SectionReader } from '../form.ts'
 import { blockBytes } from '../tree/block.ts'
 import { treeKernel } from '../tree/kernel.ts'
-import type { TreeEnsemble } from '../trees.ts'
+import { ruledExplainer, ruledKernel } from '../tree/source-rules.ts'
+import type { SourceRules, TreeEnsemble } from '../trees.ts'
 import { treeExplainer } from './tree-explainer.ts'
 
 export const treeForm: ModelForm<TreeEnsemble> = {
   kind: 'TreeEnsemble',
   format: 'trees',
   validate: validateTrees,
-  extra: ({ compare }) => ({ compare }),
+  extra: ({ compare, rules }) => ({ compare, ...(rules ? { sum: rules.sum, base: rules.base } : {}) }),
   arrays: treeArrays,
   read: treesOf,
-  kernel: (model) => treeKernel(model),
-  explainer: treeExplainer,
+  kernel: (model) => (model.rules ? ruledKernel(model, model.rules) : treeKernel(model)),
+  explainer: (model) =>
+    model.rules ? ruledExplainer(model, model.rules, treeExplainer) : treeExplainer(model),
   scorerBytes,
 }
 
@@ -27,6 +29,12 @@ function scorerBytes(model: TreeEnsemble): number {
 
 function treeArrays(model: TreeEnsemble): NamedArrays {
   const several: NamedArrays = model.nOutputs > 1 ? [['outputOf', model.outputOf]] : []
+  const ruled: NamedArrays = model.rules
+    ? [
+        ['divisor', [model.rules.divisor]],
+        ['zeroMissing', model.rules.zeroMissing],
+      ]
+    : []
   const n = model.feature.length
   const splits: number[] = []
   const leaves: number[] = []
@@ -47,6 +55,7 @@ function treeArrays(model: TreeEnsemble): NamedArrays {
     ['value', leaves.map((node) => model.value[node])],
     ['cover', model.cover],
     ...several,
+    ...ruled,
   ]
 }
 
@@ -78,6 +87,7 @@ function treesOf(head: FormHead, arrays: SectionReader): TreeEnsemble {
     compare: head.extra.compare === undefined ? 'le' : (head.extra.compare as TreeEnsemble['compare']),
     baseScores,
     link,
+    ...rulesOf(head, arrays),
   }
   const feature = arrays.take('feature', nSplits)
   const threshold = arrays.take('threshold', nSplits)
@@ -104,6 +114,14 @@ function treesOf(head: FormHead, arrays: SectionReader): TreeEnsemble {
   }
   arrays.expect('rightStep', split, nSplits)
   return model
+}
+
+function rulesOf({ extra }: FormHead, arrays: SectionReader): { rules?: SourceRules } {
+  if (extra.sum === undefined) return {}
+  const [divisor] = arrays.take('divisor', 1)
+  const zeroMissing = Array.from(arrays.take('zeroMissing'))
+  const { sum, base } = extra as unknown as SourceRules
+  return { rules: { sum, base, divisor, zeroMissing } }
 }
 
 function rootsOf(sizes: ArrayLike<number>, nNodes: number): Int32Array {
@@ -155,11 +173,21 @@ function validateTrees(model: TreeEnsemble): void {
   model.outputOf.forEach((output, t) => {
     between('outputOf', t, output, 0, model.nOutputs - 1)
   })
+  if (model.rules) validateRules(model.rules, model.nFeatures)
   validateSets(model.categorySets)
   validateRoots(model.roots, n)
   const depth = new Int32Array(n).fill(-1)
   model.roots.forEach((root, t) => {
     validateTree(model, root, model.roots[t + 1] ?? n, depth)
+  })
+}
+
+function validateRules({ sum, base, divisor, zeroMissing }: SourceRules, nFeatures: number): void {
+  check(sum === 'f64' || sum === 'f32', 'rules.sum', 0, 'f64 or f32', sum)
+  check(base === 'first' || base === 'last', 'rules.base', 0, 'first or last', base)
+  check(divisor > 0 && divisor < Number.POSITIVE_INFINITY, 'rules.divisor', 0, 'above 0', divisor)
+  zeroMissing.forEach((feature, i) => {
+    between('rules.zeroMissing', i, feature, i === 0 ? 0 : zeroMissing[i - 1] + 1, nFeatures - 1)
   })
 }
 

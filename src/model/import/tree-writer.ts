@@ -1,0 +1,149 @@
+import { MODEL_LIMITS } from '../checks.ts'
+import type { SourceRules, TreeEnsemble } from '../trees.ts'
+import { IMPORT_LIMITS, type Refuse } from './imported.ts'
+
+/** What all trees of an ensemble share. */
+export interface EnsembleHead {
+  nFeatures: number
+  baseScores: Float64Array
+  link: TreeEnsemble['link']
+  compare: TreeEnsemble['compare']
+  rules?: SourceRules
+}
+
+/** A test of one feature: a threshold, or the set of codes that goes left. */
+export interface WrittenSplit {
+  feature: number
+  test: number | Uint32Array
+  missingLeft: boolean
+  cover: number
+}
+
+/**
+ * Lays imported trees out as an ensemble, each in preorder. Sources' trees are written by calls that nest as the tree does, so that a writer can
+ * rewrite a split as several. Refuses depth and size over the limits, which also ends cycles.
+ */
+export class TreeWriter {
+  private readonly refuse: Refuse
+  private readonly roots: number[] = []
+  private readonly outputOf: number[] = []
+  private readonly feature: number[] = []
+  private readonly threshold: number[] = []
+  private readonly left: number[] = []
+  private readonly right: number[] = []
+  private readonly missingLeft: number[] = []
+  private readonly value: number[] = []
+  private readonly cover: number[] = []
+  private readonly categorySet: number[] = []
+  private readonly categorySets: Uint32Array[] = []
+  private setWords = 0
+  private depth = 0
+
+  constructor(refuse: Refuse) {
+    this.refuse = refuse
+  }
+
+  get nNodes(): number {
+    return this.left.length
+  }
+
+  tree(output: number, write: () => void): void {
+    if (this.roots.length >= IMPORT_LIMITS.treesMax)
+      throw this.refuse('trees', `at most ${IMPORT_LIMITS.treesMax} trees`, 'more')
+    this.roots.push(this.left.length)
+    this.outputOf.push(output)
+    this.depth = 0
+    write()
+  }
+
+  leaf(value: number, cover: number): void {
+    this.node(cover)
+    this.value[this.left.length - 1] = value
+  }
+
+  split({ feature, test, missingLeft, cover }: WrittenSplit, left: () => void, right: () => void): void {
+    const at = this.node(cover)
+    this.feature[at] = feature
+    this.missingLeft[at] = Number(missingLeft)
+    if (typeof test === 'number') this.threshold[at] = test
+    else this.categorySet[at] = this.addSet(test)
+    if (++this.depth > MODEL_LIMITS.depthMax)
+      throw this.refuse('trees', `at most ${MODEL_LIMITS.depthMax} levels and no cycle`, 'more')
+    this.left[at] = at + 1
+    left()
+    this.right[at] = this.left.length
+    right()
+    this.depth--
+  }
+
+  /** Writes one thing twice where a source's split has three ways; the copy that is rarely reached counts no rows. */
+  private node(cover: number): number {
+    const at = this.left.length
+    if (at >= IMPORT_LIMITS.nodesMax)
+      throw this.refuse('trees', `at most ${IMPORT_LIMITS.nodesMax} nodes`, 'more')
+    this.feature.push(0)
+    this.threshold.push(0)
+    this.left.push(-1)
+    this.right.push(-1)
+    this.missingLeft.push(0)
+    this.value.push(0)
+    this.cover.push(cover)
+    this.categorySet.push(-1)
+    return at
+  }
+
+  private addSet(set: Uint32Array): number {
+    this.setWords += set.length
+    if (this.setWords > MODEL_LIMITS.setWordsMax)
+      throw this.refuse('category sets', `at most ${MODEL_LIMITS.setWordsMax} words`, 'more')
+    return this.categorySets.push(set) - 1
+  }
+
+  ensemble({ rules, ...head }: EnsembleHead): TreeEnsemble {
+    return {
+      kind: 'TreeEnsemble',
+      ...head,
+      nOutputs: head.baseScores.length,
+      outputOf: Int32Array.from(this.outputOf),
+      roots: Int32Array.from(this.roots),
+      feature: Int32Array.from(this.feature),
+      threshold: Float64Array.from(this.threshold),
+      left: Int32Array.from(this.left),
+      right: Int32Array.from(this.right),
+      missingLeft: Uint8Array.from(this.missingLeft),
+      value: Float64Array.from(this.value),
+      cover: Float64Array.from(this.cover),
+      categorySet: Int32Array.from(this.categorySet),
+      categorySets: this.categorySets,
+      ...(rules ? { rules } : {}),
+    }
+  }
+}
+
+/** Errors: a refusal unless the arrays make one tree: every node but the root below exactly one parent, none outside. `-1` is no child. */
+export function checkTree(
+  left: ArrayLike<number>,
+  right: ArrayLike<number>,
+  place: string,
+  refuse: Refuse,
+): void {
+  const seen = new Uint8Array(left.length)
+  const waiting = [0]
+  for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
+    if (!(node >= 0 && node < left.length && Number.isInteger(node)))
+      throw refuse(place, `nodes from 0 to ${left.length - 1}`, String(node))
+    if (seen[node] === 1) throw refuse(place, 'a tree', `node ${node} with two parents`)
+    seen[node] = 1
+    if (left[node] === -1 && right[node] === -1) continue
+    waiting.push(right[node], left[node])
+  }
+}
+
+/** Bits of some codes, over as many words as they need. */
+export function bitsOf(codes: ArrayLike<number>): Uint32Array {
+  let max = -1
+  for (let i = 0; i < codes.length; i++) max = Math.max(max, codes[i])
+  const words = new Uint32Array(Math.floor(max / 32) + 1)
+  for (let i = 0; i < codes.length; i++) words[codes[i] >>> 5] |= 1 << (codes[i] & 31)
+  return words
+}

@@ -1,0 +1,113 @@
+/**
+ * Scoring and explaining by the arithmetic of an ensemble's source, so that an imported model answers what its source answers to the bit:
+ * sums in float32, the base added last, a mean of trees, zeros that are missing. In plain loops; a model without rules never comes here.
+ */
+import type { Explainer, Kernel } from '../form.ts'
+import { type CompiledTrees, compileTrees, inSet } from '../tree-walk.ts'
+import type { SourceRules, TreeEnsemble } from '../trees.ts'
+
+/** Numbers nearer to 0 than this are 0 to a source that takes 0 for missing: LightGBM's `kZeroThreshold`, a float32. */
+export const ZERO_THRESHOLD = Math.fround(1e-35)
+
+/** The kernel of an ensemble with rules. Cost of a row: one walk of each tree, one addition each. */
+export function ruledKernel(model: TreeEnsemble, rules: SourceRules): Kernel {
+  const trees = compileTrees(model)
+  const { nFeatures, nOutputs } = trees
+  const row = new Float64Array(nFeatures)
+  const one = new Float64Array(nOutputs)
+  const add = rules.sum === 'f32' ? addFloats : addDoubles
+  const score = (rows: Float64Array, at: number, out: Float64Array, outAt: number) => {
+    for (let j = 0; j < nFeatures; j++) row[j] = rows[at + j]
+    takeZerosForMissing(row, rules.zeroMissing)
+    spread(trees, row)
+    for (let k = 0; k < nOutputs; k++) out[outAt + k] = rules.base === 'first' ? trees.baseScores[k] : 0
+    add(trees, out, outAt)
+    finish(trees, rules, out, outAt)
+  }
+  const scoreRow = (x: Float64Array) => {
+    score(x, 0, one, 0)
+    return one[0]
+  }
+  return {
+    ...(nOutputs === 1 ? { row: scoreRow } : {}),
+    rows: (rows, n, out) => {
+      for (let i = 0; i < n; i++) score(rows, i * nFeatures, out, i * nOutputs)
+    },
+  }
+}
+
+function takeZerosForMissing(row: Float64Array, features: readonly number[]): void {
+  for (const j of features) if (Math.abs(row[j]) <= ZERO_THRESHOLD) row[j] = Number.NaN
+}
+
+function spread({ z, nFeatures, width, roundsToF32 }: CompiledTrees, row: Float64Array): void {
+  for (let j = 0; j < nFeatures; j++) {
+    const x = roundsToF32 ? Math.fround(row[j]) : row[j]
+    z[j] = x
+    if (width > nFeatures) z[nFeatures + j] = -x
+    if (width > 2 * nFeatures) z[2 * nFeatures + j] = Number.isNaN(x) ? 0 : 1
+  }
+}
+
+function finish({ baseScores }: CompiledTrees, rules: SourceRules, out: Float64Array, outAt: number): void {
+  const round = rules.sum === 'f32' ? Math.fround : (x: number) => x
+  for (let k = 0; k < baseScores.length; k++) {
+    if (rules.divisor !== 1) out[outAt + k] = round(out[outAt + k] / rules.divisor)
+    if (rules.base === 'last') out[outAt + k] = round(out[outAt + k] + baseScores[k])
+  }
+}
+
+function addDoubles(trees: CompiledTrees, out: Float64Array, outAt: number): void {
+  const { roots, outputOf, value } = trees
+  for (let t = 0; t < roots.length; t++) out[outAt + outputOf[t]] += value[leafOf(trees, t)]
+}
+
+/** A sum of two floats in double, rounded to float, is their sum in float: a double has more than twice the digits. */
+function addFloats(trees: CompiledTrees, out: Float64Array, outAt: number): void {
+  const { roots, outputOf, value } = trees
+  for (let t = 0; t < roots.length; t++) {
+    const at = outAt + outputOf[t]
+    out[at] = Math.fround(out[at] + value[leafOf(trees, t)])
+  }
+}
+
+function leafOf({ z, slot, limit, kid, roots, setOf, sets, missingFirst, depths }: CompiledTrees, t: number) {
+  let node = roots[t]
+  if (!setOf) {
+    for (let k = depths[t]; k > 0; k--) node = kid[node] + Number(z[slot[node]] > limit[node])
+    return node
+  }
+  for (let next = kid[node]; next !== node; next = kid[node]) {
+    const x = z[slot[node]]
+    const set = setOf[node]
+    node = next + Number(set < 0 ? x > limit[node] : !inSet(sets[set], x, missingFirst[node] === 1))
+  }
+  return node
+}
+
+/**
+ * Explains an ensemble with rules by the explainer of plain ensembles: contributions are in doubles, the raw score is the source's, and what its
+ * rounding leaves is in the residual.
+ */
+export function ruledExplainer(
+  model: TreeEnsemble,
+  rules: SourceRules,
+  plainExplainer: (model: TreeEnsemble) => Explainer,
+): Explainer {
+  const { rules: _, ...plain } = model
+  const kernel = ruledKernel(model, rules)
+  const explainer = plainExplainer({ ...plain, value: plain.value.map((v) => v / rules.divisor) })
+  const row = new Float64Array(model.nFeatures)
+  const raws = new Float64Array(model.nOutputs)
+  return {
+    bases: explainer.bases,
+    explain: (x, output = 0) => {
+      row.set(x.subarray(0, row.length))
+      takeZerosForMissing(row, rules.zeroMissing)
+      const { base, contributions } = explainer.explain(x.length < row.length ? x : row, output)
+      kernel.rows(x, 1, raws)
+      const explained = contributions.reduce((sum, c) => sum + c, base)
+      return { base, contributions, raw: raws[output], residual: raws[output] - explained }
+    },
+  }
+}

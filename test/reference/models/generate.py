@@ -1,0 +1,340 @@
+"""Small models made by other libraries, with the predictions those libraries give for them.
+
+python generate.py            all of today's libraries (versions in SOURCE.md)
+python generate.py old        the library of an older version that is on PYTHONPATH
+
+A model is `<name>.<ending>.gz`; `<name>.answers.json.gz` has the rows (null is missing), the raw scores and the outputs, row-major by output.
+"""
+
+import gzip
+import json
+import sys
+import warnings
+
+import numpy as np
+
+warnings.filterwarnings("ignore")
+HERE = __file__.rsplit("/", 1)[0]
+COLORS = ["amber", "blue", "coral", "drab", "ecru", "fawn", "green"]
+CITIES = [f"city {i:03d}" for i in range(45)]
+
+
+def write(name, data):
+    with open(f"{HERE}/{name}.gz", "wb") as f:
+        f.write(gzip.compress(data, 9, mtime=0))
+
+
+def plain(values):
+    flat = np.asarray(values, dtype=np.float64).ravel()
+    return [None if np.isnan(x) else ("inf" if x == np.inf else "-inf" if x == -np.inf else float(x)) for x in flat]
+
+
+def emit(name, ending, model, rows, raw, output, **more):
+    write(f"{name}.{ending}", model if isinstance(model, bytes) else model.encode())
+    rows = np.asarray(rows, dtype=np.float64)
+    record = {"nFeatures": rows.shape[1], "rows": plain(rows), "raw": plain(raw), "output": plain(output), **more}
+    write(f"{name}.answers.json", json.dumps(record).encode())
+    print(name, len(model))
+
+
+def numbers(seed, n, missing=0.12, zeros=0.15):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 6)) * [1, 3, 0.01, 1000, 1, 1]
+    x[:, 4] = np.round(x[:, 4] * 2)
+    x[rng.random(x.shape) < zeros] = 0
+    x[rng.random(x.shape) < missing] = np.nan
+    filled = np.nan_to_num(x)
+    score = filled[:, 0] + 0.4 * filled[:, 1] * (filled[:, 4] > 0) - np.isnan(x[:, 1]) + 0.001 * filled[:, 3]
+    return x, score + rng.normal(size=n) * 0.5
+
+
+def asked(x):
+    """Rows of the training set (their values are thresholds), and odd ones."""
+    some = x[:70].copy()
+    edge = np.array([[np.nan] * 6, [0.0] * 6, [-0.0] * 6, [1e30] * 6, [-1e30] * 6, [1e-36] * 6, [-1e-36] * 6, [np.inf] * 6, [-np.inf] * 6])
+    near = np.nextafter(x[:10], np.inf)
+    return np.vstack([some, edge, near])
+
+
+def categories(seed, n):
+    rng = np.random.default_rng(seed)
+    color = rng.integers(0, len(COLORS), n).astype(float)
+    city = np.floor(rng.beta(1, 3, n) * len(CITIES))
+    x = rng.normal(size=n)
+    effect = rng.normal(size=len(CITIES))
+    y = effect[city.astype(int)] + (color % 3) + 0.5 * x + rng.normal(size=n) * 0.3
+    color[rng.random(n) < 0.08] = np.nan
+    city[rng.random(n) < 0.08] = np.nan
+    return np.stack([color, city, x], 1), y
+
+
+def asked_categories(x, unseen=True):
+    odd = [[np.nan] * 3, [6, 44, 0.1]]
+    if unseen:
+        odd += [[7, 45, 0], [31, 32, 1], [63, 64, 2], [1000, 100000, 3]]
+    return np.vstack([x[:60], odd])
+
+
+def frame(x):
+    import pandas as pd
+
+    def cat(codes, names):
+        return pd.Categorical.from_codes([-1 if np.isnan(c) else int(c) for c in codes], categories=names)
+
+    return pd.DataFrame({"color": cat(x[:, 0], COLORS), "city": cat(x[:, 1], CITIES), "size": x[:, 2]})
+
+
+# ---------------------------------------------------------------- LightGBM
+
+
+def lightgbm(prefix):
+    import lightgbm as lgb
+
+    base = {"num_leaves": 12, "min_data_in_leaf": 10, "verbose": -1, "seed": 1, "deterministic": True, "num_threads": 1}
+    x, score = numbers(1, 800)
+    rows = asked(x)
+
+    def one(name, params, y, rounds=12, data=x, ask=rows, weight=None, group=None, **more):
+        train = lgb.Dataset(data, label=y, weight=weight, group=None if group is None else np.array(group, np.int32), **more)
+        model = lgb.train({**base, **params}, train, rounds)
+        emit(f"{prefix}-{name}", "txt", model.model_to_string(), ask, model.predict(ask, raw_score=True), model.predict(ask))
+        return model
+
+    binary = (score > 0).astype(int)
+    third = np.digitize(score, [-1, 1])
+    one("binary", {"objective": "binary"}, binary)
+    one("sigmoid2", {"objective": "binary", "sigmoid": 0.7}, binary)
+    one("multiclass", {"objective": "multiclass", "num_class": 3}, third, 8)
+    one("ova", {"objective": "multiclassova", "num_class": 3, "sigmoid": 2.0}, third, 8)
+    one("regression", {"objective": "regression"}, score)
+    one("quantile", {"objective": "quantile", "alpha": 0.9}, score)
+    one("l1", {"objective": "regression_l1"}, score)
+    one("poisson", {"objective": "poisson"}, np.floor(np.exp(score / 3)))
+    one("cross-entropy", {"objective": "cross_entropy"}, 1 / (1 + np.exp(-score)))
+    one("rank", {"objective": "lambdarank"}, np.clip(np.round(score), 0, 4), group=[20] * 40)
+    one("zero-missing", {"objective": "regression", "zero_as_missing": True}, score)
+    one("no-missing", {"objective": "regression", "use_missing": False}, score)
+    one("rf", {"objective": "binary", "boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6}, binary)
+    one("dart", {"objective": "binary", "boosting": "dart", "drop_rate": 0.5, "skip_drop": 0.1}, binary, 20)
+    if prefix == "lightgbm":
+        one("gamma", {"objective": "gamma"}, np.exp(score / 3))
+        one("tweedie", {"objective": "tweedie"}, np.floor(np.exp(score / 3)))
+        one("cross-entropy-lambda", {"objective": "cross_entropy_lambda"}, 1 / (1 + np.exp(-score)))
+        one("xendcg", {"objective": "rank_xendcg"}, np.clip(np.round(score), 0, 4), group=[20] * 40)
+        one("huber", {"objective": "huber"}, score)
+        one("mape", {"objective": "mape"}, np.abs(score) + 1)
+        linear = lgb.train({**base, "objective": "regression", "linear_tree": True}, lgb.Dataset(np.nan_to_num(x), label=score), 3)
+        write("lightgbm-linear-tree.txt", linear.model_to_string().encode())
+        sqrt = lgb.train({**base, "objective": "regression", "reg_sqrt": True}, lgb.Dataset(x, label=score), 3)
+        write("lightgbm-sqrt.txt", sqrt.model_to_string().encode())
+    cx, cy = categories(2, 900)
+    ask = asked_categories(cx)
+    one("categories", {"objective": "regression", "min_data_per_group": 5, "cat_smooth": 1, "max_cat_to_onehot": 4}, cy, data=cx, ask=ask, categorical_feature=[0, 1], feature_name=["color", "city", "size"])
+    if prefix == "lightgbm":
+        named = lgb.train({**base, "objective": "regression", "min_data_per_group": 5, "cat_smooth": 1}, lgb.Dataset(frame(cx), label=cy), 12)
+        ask = asked_categories(cx, unseen=False)
+        emit("lightgbm-pandas", "txt", named.model_to_string(), ask, named.predict(frame(ask), raw_score=True), named.predict(frame(ask)), names=["color", "city", "size"], categories={"color": COLORS, "city": CITIES})
+
+
+# ---------------------------------------------------------------- XGBoost
+
+
+def xgboost(prefix):
+    import xgboost as xgb
+
+    version = tuple(int(v) for v in xgb.__version__.split(".")[:2])
+    base = {"max_depth": 4, "eta": 0.3, "seed": 1, "nthread": 1, "verbosity": 0}
+    x, score = numbers(3, 800)
+    rows = asked(x)
+    rows = rows[~np.isinf(rows).any(axis=1)]
+    names = ["age", "income", "rate", "amount", "visits", "noise"]
+
+    def save(model, name, ask, matrix, ubj=False, ending="json", **more):
+        raw = model.predict(matrix, output_margin=True)
+        output = model.predict(matrix)
+        path = f"/tmp/model-{prefix}.{ending}"
+        model.save_model(path)
+        with open(path, "rb") as f:
+            emit(name, ending, f.read(), ask, raw, output, **more)
+
+    def one(name, params, y, rounds=12, data=x, ask=rows, ending="json", group=None, weight=None, **more):
+        train = xgb.DMatrix(data, label=y, weight=weight, **more)
+        if group:
+            train.set_group(group)
+        model = xgb.train({**base, **params}, train, rounds)
+        save(model, f"{prefix}-{name}", ask, xgb.DMatrix(ask, **more), ending=ending)
+        return model
+
+    binary = (score > 0).astype(int)
+    third = np.digitize(score, [-1, 1])
+    ubj = "ubj" if version >= (1, 6) else "json"
+    one("binary", {"objective": "binary:logistic"}, binary, 30, feature_names=names)
+    one("base-score", {"objective": "binary:logistic", "base_score": 0.3}, binary, ending=ubj)
+    one("regression", {"objective": "reg:squarederror"}, score, 20, ending=ubj)
+    one("softprob", {"objective": "multi:softprob", "num_class": 3}, third, 6)
+    one("softprob-forest", {"objective": "multi:softprob", "num_class": 3, "num_parallel_tree": 2, "subsample": 0.6, "eta": 0.5}, third, 4, ending=ubj)
+    one("dart", {"objective": "binary:logistic", "booster": "dart", "rate_drop": 0.4, "skip_drop": 0.2}, binary, 15)
+    one("rank", {"objective": "rank:ndcg"}, np.clip(np.round(score), 0, 4), group=[20] * 40)
+    one("poisson", {"objective": "count:poisson"}, np.floor(np.exp(score / 3)))
+    one("tweedie", {"objective": "reg:tweedie"}, np.floor(np.exp(score / 3)))
+    one("gamma", {"objective": "reg:gamma"}, np.exp(score / 3), ending=ubj)
+    filled = np.nan_to_num(x)
+    scaled = filled / [1, 3, 0.01, 1000, 1, 1]
+    linear_rows = (np.nan_to_num(rows) / [1, 3, 0.01, 1000, 1, 1])[:70]
+    linear_rows[3, 2] = np.nan
+    one("linear", {"objective": "binary:logistic", "booster": "gblinear", "updater": "coord_descent"}, binary, data=scaled, ask=linear_rows)
+    one("linear-softprob", {"objective": "multi:softprob", "num_class": 3, "booster": "gblinear"}, third, data=scaled, ask=linear_rows, ending=ubj)
+    if version < (1, 6):
+        return
+    cx, cy = categories(4, 900)
+    ask = asked_categories(cx)
+    kinds = {"enable_categorical": True, "feature_types": ["c", "c", "float"]}
+    for name, params in {"onehot": {"max_cat_to_onehot": 100}, "sets": {"max_cat_to_onehot": 1}}.items():
+        if version < (2, 0) and name == "sets":
+            params = {**params, "max_cat_threshold": 64}
+        one(f"categories-{name}", {"objective": "reg:squarederror", "tree_method": "hist", **params}, cy, data=cx, ask=ask, **kinds)
+    if version < (3, 0):
+        return
+    one("rank-pairwise", {"objective": "rank:pairwise"}, np.clip(np.round(score), 0, 4), group=[20] * 40)
+    one("logitraw", {"objective": "binary:logitraw"}, binary)
+    one("squaredlog", {"objective": "reg:squaredlogerror"}, np.exp(score / 3))
+    one("absolute", {"objective": "reg:absoluteerror"}, score)
+    one("aft", {"objective": "reg:pseudohubererror"}, score)
+    one("quantiles", {"objective": "reg:quantileerror", "quantile_alpha": [0.1, 0.5, 0.9]}, score, 6)
+    pairs = np.stack([score, np.nan_to_num(x[:, 0]) - score], 1)
+    one("two-targets", {"objective": "reg:squarederror"}, pairs, 6)
+    one("vector-leaves", {"objective": "reg:squarederror", "multi_strategy": "multi_output_tree", "tree_method": "hist"}, pairs, 6)
+    one("labels", {"objective": "binary:logistic"}, (pairs > 0).astype(int), 6)
+    one("hinge", {"objective": "binary:hinge"}, binary, 3)
+    ask = asked_categories(cx, unseen=False)
+    model = xgb.train({**base, "objective": "reg:squarederror", "tree_method": "hist"}, xgb.DMatrix(frame(cx), label=cy, enable_categorical=True), 12)
+    save(model, f"{prefix}-pandas", ask, xgb.DMatrix(frame(ask), enable_categorical=True), names=["color", "city", "size"], categories={"color": COLORS, "city": CITIES})
+
+
+# ---------------------------------------------------------------- scikit-learn and others by ONNX
+
+
+def onnx_models():
+    import onnxruntime as ort
+    import onnx.helper
+    from skl2onnx import to_onnx
+
+    # Converters hand over arrays and truth values of numpy, which today's protobuf refuses.
+    made = onnx.helper.make_attribute
+
+    def attribute(key, value, *rest, **more):
+        value = value.tolist() if isinstance(value, np.ndarray) else value
+        if isinstance(value, list):
+            value = [int(v) if isinstance(v, (bool, np.bool_, np.integer)) else v for v in value]
+        return made(key, value, *rest, **more)
+
+    onnx.helper.make_attribute = attribute
+    from skl2onnx.common.data_types import FloatTensorType
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, GradientBoostingClassifier, GradientBoostingRegressor
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MinMaxScaler, StandardScaler
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+    x, score = numbers(5, 600)
+    holes = x.astype(np.float32)
+    filled = np.nan_to_num(holes)
+    ask = np.nan_to_num(asked(x)[:80].astype(np.float32), posinf=1e30, neginf=-1e30)
+    ask_holes = asked(x).astype(np.float32)
+    ask_holes = ask_holes[~np.isinf(ask_holes).any(axis=1)]
+    binary = (score > 0).astype(int)
+    third = np.digitize(score, [-1, 1])
+    words = np.array(["low", "middle", "high"])[third]
+
+    def run(data, rows):
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        name = session.get_inputs()[0].name
+        return session.run(None, {name: np.asarray(rows, np.float32)})
+
+    def record(name, data, rows, peer):
+        answers = run(data, rows)
+        # One row at a time: a batch is summed by several trees at once where there are enough rows.
+        last = np.concatenate([np.asarray(run(data, rows[i : i + 1])[-1]) for i in range(len(rows))])
+        emit(f"onnx-{name}", "onnx", data, rows, peer, last, classes=sorted(set(np.asarray(answers[0]).tolist())) if len(answers) == 2 else None)
+
+    def one(name, model, y, data=filled, rows=ask, **options):
+        model.fit(data, y)
+        zipmap = {"options": {id(model): {"zipmap": False}}} if hasattr(model, "predict_proba") else {}
+        onx = to_onnx(model, data[:1], target_opset={"": 18, "ai.onnx.ml": 3}, **zipmap, **options)
+        peer = model.predict_proba(rows) if hasattr(model, "predict_proba") else model.predict(rows)
+        record(name, onx.SerializeToString(), rows, peer)
+
+    few = {"random_state": 1}
+    one("tree-binary", DecisionTreeClassifier(max_depth=5, **few), binary)
+    one("tree-words", DecisionTreeClassifier(max_depth=5, **few), words)
+    one("tree-regression", DecisionTreeRegressor(max_depth=5, **few), score)
+    one("forest-binary", RandomForestClassifier(8, max_depth=5, **few), binary)
+    one("forest-multi", RandomForestClassifier(8, max_depth=5, **few), third)
+    one("forest-regression", RandomForestRegressor(8, max_depth=5, **few), score)
+    one("extra-binary", ExtraTreesClassifier(8, max_depth=5, **few), binary)
+    one("extra-regression", ExtraTreesRegressor(8, max_depth=5, **few), score)
+    one("gb-binary", GradientBoostingClassifier(n_estimators=12, max_depth=3, **few), binary)
+    one("gb-multi", GradientBoostingClassifier(n_estimators=6, max_depth=3, **few), third)
+    one("gb-regression", GradientBoostingRegressor(n_estimators=12, max_depth=3, **few), score)
+    one("hist-binary", HistGradientBoostingClassifier(max_iter=12, max_leaf_nodes=10, **few), binary, holes, ask_holes)
+    one("hist-multi", HistGradientBoostingClassifier(max_iter=6, max_leaf_nodes=10, **few), third, holes, ask_holes)
+    one("hist-regression", HistGradientBoostingRegressor(max_iter=12, max_leaf_nodes=10, **few), score, holes, ask_holes)
+    one("pipeline-imputed", make_pipeline(SimpleImputer(), StandardScaler(), GradientBoostingRegressor(n_estimators=8, max_depth=3, **few)), score, holes, ask_holes)
+    one("pipeline-scaled", make_pipeline(MinMaxScaler(), RandomForestRegressor(6, max_depth=4, **few)), score)
+    one("linear", LinearRegression(), score)
+    one("logistic", LogisticRegression(max_iter=500), binary, filled / np.float32([1, 3, 0.01, 1000, 1, 1]), ask / np.float32([1, 3, 0.01, 1000, 1, 1]))
+    one("logistic-multi", LogisticRegression(max_iter=500), third, filled / np.float32([1, 3, 0.01, 1000, 1, 1]), ask / np.float32([1, 3, 0.01, 1000, 1, 1]))
+
+    zipped = to_onnx(RandomForestClassifier(4, max_depth=3, **few).fit(filled, words), filled[:1], target_opset={"": 18, "ai.onnx.ml": 3})
+    write("onnx-zipmap.onnx", zipped.SerializeToString())
+    from sklearn.neighbors import KNeighborsClassifier
+
+    other = to_onnx(KNeighborsClassifier(3).fit(filled[:50], binary[:50]), filled[:1], target_opset={"": 18, "ai.onnx.ml": 3})
+    write("onnx-neighbours.onnx", other.SerializeToString())
+
+    import lightgbm as lgb
+    import xgboost as xgb
+    from onnxmltools import convert_lightgbm, convert_xgboost
+    from onnxmltools.convert.common.data_types import FloatTensorType as Floats
+
+    kind = [("x", Floats([None, 6]))]
+    booster = lgb.LGBMClassifier(n_estimators=8, num_leaves=8, verbose=-1, n_jobs=1).fit(holes, binary)
+    record("of-lightgbm-binary", convert_lightgbm(booster, initial_types=kind, zipmap=False, target_opset=15).SerializeToString(), ask_holes, booster.predict_proba(ask_holes))
+    booster = lgb.LGBMClassifier(n_estimators=5, num_leaves=8, verbose=-1, n_jobs=1).fit(holes, third)
+    record("of-lightgbm-multi", convert_lightgbm(booster, initial_types=kind, zipmap=False, target_opset=15).SerializeToString(), ask_holes, booster.predict_proba(ask_holes))
+    booster = lgb.LGBMRegressor(n_estimators=8, num_leaves=8, verbose=-1, n_jobs=1).fit(holes, score)
+    record("of-lightgbm-regression", convert_lightgbm(booster, initial_types=kind, target_opset=15).SerializeToString(), ask_holes, booster.predict(ask_holes))
+    cx, cy = categories(6, 700)
+    cx32 = cx.astype(np.float32)
+    booster = lgb.LGBMRegressor(n_estimators=6, num_leaves=8, verbose=-1, n_jobs=1, min_data_per_group=5, cat_smooth=1).fit(cx32, cy, categorical_feature=[0, 1])
+    rows = cx32[:60][~np.isnan(cx32[:60]).any(axis=1)]
+    record("of-lightgbm-categories", convert_lightgbm(booster, initial_types=[("x", Floats([None, 3]))], target_opset=15).SerializeToString(), rows, booster.predict(rows))
+    for name, make, y in (("binary", xgb.XGBClassifier, binary), ("multi", xgb.XGBClassifier, third), ("regression", xgb.XGBRegressor, score)):
+        booster = make(n_estimators=6, max_depth=3, n_jobs=1).fit(holes, y)
+        peer = booster.predict(ask_holes, output_margin=True) if name == "regression" else booster.predict_proba(ask_holes)
+        try:
+            data = convert_xgboost(booster, initial_types=kind, target_opset=15).SerializeToString()
+        except Exception as error:  # the converter does not know every version
+            print("skipped", name, str(error)[:200])
+            continue
+        record(f"of-xgboost-{name}", data, ask_holes, peer)
+
+
+if __name__ == "__main__":
+    if "old" in sys.argv:
+        try:
+            import lightgbm as old
+
+            print("lightgbm", old.__version__)
+        except ImportError:
+            old = None
+        which = sys.argv[sys.argv.index("old") + 1]
+        (lightgbm if which.startswith("lightgbm") else xgboost)(which)
+    else:
+        lightgbm("lightgbm")
+        xgboost("xgboost")
+        onnx_models()
