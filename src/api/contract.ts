@@ -311,7 +311,7 @@ export interface Why {
     residual: number
     scale: string
   }
-  outcome: { value: number; at: number } | null
+  outcome: { value: number | string; at: number } | null
   trainedOn: VersionRow['trainedOn']
   run: Digest
   gates: Finding[]

@@ -25,6 +25,8 @@ export const LIMITS = {
   importStallMs: 120_000,
   /** Distinct values a category feature keeps; the rest share one code. */
   categoriesMax: 1024,
+  /** Classes that a model tells apart. */
+  classesMax: 1000,
   /** Members trained in one family. */
   membersMax: 10_000,
   /** Events in one answer of the journal. */

@@ -5,6 +5,7 @@
  * Outcomes join predictions by id, whichever came first; of several outcomes with one id the last counts.
  */
 import type { Json } from './canonical.ts'
+import { decodeVectors, encodeVectors, type Said } from './class-vectors.ts'
 import type { Digest, Observation, Outcome } from './records.ts'
 
 export const PREDICTIONS_STREAM = 'predictions'
@@ -31,8 +32,14 @@ export interface PredictionBlock {
   routes: Observation['route'][]
   /** Raw inputs by column of the signature, as `coerceRow` gives them (times as epoch milliseconds); absent values are null. */
   inputs: Record<string, Json[]>
-  /** Calibrated probability, or the predicted value. */
+  /** Calibrated probability, or the predicted value; of several classes, the probability of the likeliest one. */
   outputs: number[]
+  /** Where the model tells several classes apart: their labels, the index of the one said of each row, and all probabilities (`encodeVectors`). */
+  classes?: string[]
+  labels?: number[]
+  vectors?: string
+  /** Group of each row, where the model ranks. */
+  groups?: string[]
 }
 
 export interface OutcomeBlock {
@@ -41,7 +48,8 @@ export interface OutcomeBlock {
   /** When the block was taken in. */
   at: number
   ids: string[]
-  values: number[]
+  /** Numbers, or labels of classes. */
+  values: (number | string)[]
   /** When each outcome became known, where it differs from `at`. */
   ats?: number[]
 }
@@ -62,9 +70,22 @@ export function decodeBlocks(records: readonly string[]): LogBlock[] {
   return blocks
 }
 
+/** What a block says of the classes of its rows, by row; nothing where it is of a model of another kind. */
+export function saidOf({ classes, labels, vectors }: PredictionBlock): ((row: number) => Said) | undefined {
+  if (!classes || !labels || vectors === undefined) return undefined
+  const all = decodeVectors(vectors)
+  const width = classes.length
+  return (row) => ({
+    classes,
+    label: classes[labels[row]],
+    probabilities: all.subarray(row * width, (row + 1) * width),
+  })
+}
+
 /** The rows of a block one by one. Cost: one object a row. */
 export function observationsOf(block: PredictionBlock): Observation[] {
   const columns = Object.keys(block.inputs)
+  const said = saidOf(block)
   return block.ids.map((id, i) => ({
     id,
     model: block.model,
@@ -74,8 +95,13 @@ export function observationsOf(block: PredictionBlock): Observation[] {
     route: block.routes[i],
     inputs: Object.fromEntries(columns.map((column) => [column, block.inputs[column][i]])),
     output: block.outputs[i],
+    ...(said && classesSaid(said(i))),
     at: block.at,
   }))
+}
+
+function classesSaid({ classes, label, probabilities }: Said): Pick<Observation, 'label' | 'probabilities'> {
+  return { label, probabilities: Object.fromEntries(classes.map((name, k) => [name, probabilities[k]])) }
 }
 
 export function outcomesOf(block: OutcomeBlock): Outcome[] {
@@ -101,7 +127,16 @@ export function slicePredictions(block: PredictionBlock, rowBegin: number, rowEn
     routes: block.routes.slice(rowBegin, rowEnd),
     inputs,
     outputs: block.outputs.slice(rowBegin, rowEnd),
+    ...(block.labels && { labels: block.labels.slice(rowBegin, rowEnd) }),
+    ...sliceVectors(block, rowBegin, rowEnd),
+    ...(block.groups && { groups: block.groups.slice(rowBegin, rowEnd) }),
   }
+}
+
+function sliceVectors({ classes, vectors }: PredictionBlock, rowBegin: number, rowEnd: number) {
+  if (!classes || vectors === undefined) return {}
+  const width = classes.length
+  return { vectors: encodeVectors(decodeVectors(vectors).subarray(rowBegin * width, rowEnd * width)) }
 }
 
 /** Rows `[rowBegin, rowEnd)` of a block as a block of their own. */

@@ -6,7 +6,8 @@
  * What waits is bounded: predictions older than `waitMsMax` against the newest block are given up (their outcome never came) and counted;
  * so are outcomes whose prediction is unknown. State is rebuilt by reading the log again from a checkpoint.
  */
-import type { OutcomeBlock, PredictionBlock } from './log-blocks.ts'
+import type { Said } from './class-vectors.ts'
+import { type OutcomeBlock, type PredictionBlock, saidOf } from './log-blocks.ts'
 
 /** One answered request whose outcome is known. */
 export interface JoinedRow {
@@ -16,10 +17,25 @@ export interface JoinedRow {
   /** Version of the bundle that answered, and its output. */
   version: number
   output: number
+  /** Where the model tells several classes apart. */
+  said?: Said
   route: 'live' | 'canary'
   /** What other versions said of the same request in the shadow. */
-  shadows: { version: number; output: number }[]
+  shadows: Answer[]
+  /** What happened; of several classes, 1 when the answer was right and 0 when it was not. */
   outcome: number
+  /** The class that it was. */
+  label?: string
+  /** Group of the row and how many rows it has, where the model ranks. */
+  group?: string
+  groupRows?: number
+}
+
+/** What a version said of a row. */
+export interface Answer {
+  version: number
+  output: number
+  said?: Said
 }
 
 interface Pending {
@@ -27,8 +43,11 @@ interface Pending {
   at: number
   version: number
   output: number
+  said?: Said
   route: 'live' | 'canary' | undefined
-  shadows: { version: number; output: number }[]
+  shadows: Answer[]
+  group?: string
+  groupRows?: number
 }
 
 export interface LogJoinCounts {
@@ -44,7 +63,7 @@ export class LogJoin {
   readonly model: string
   readonly #waitMsMax: number
   readonly #pending = new Map<string, Pending>()
-  readonly #early = new Map<string, { value: number; at: number }>()
+  readonly #early = new Map<string, { value: number | string; at: number }>()
   #newestAt = Number.NEGATIVE_INFINITY
   #joined = 0
   #expired = 0
@@ -60,19 +79,23 @@ export class LogJoin {
     if (block.model !== this.model) return []
     this.#advance(block.at)
     const joined: JoinedRow[] = []
+    const said = saidOf(block)
+    const groupRows = block.groups && countsOf(block.groups)
     for (let i = 0; i < block.ids.length; i++) {
       const id = block.ids[i]
       const pending = this.#pendingOf(id, block.at, block.members[i])
       const route = block.routes[i]
-      if (route === 'shadow') pending.shadows.push({ version: block.versions[i], output: block.outputs[i] })
-      else
-        Object.assign(pending, {
-          member: block.members[i],
-          at: block.at,
-          version: block.versions[i],
-          output: block.outputs[i],
-          route,
-        })
+      const answer: Answer = {
+        version: block.versions[i],
+        output: block.outputs[i],
+        ...(said && { said: said(i) }),
+      }
+      if (route === 'shadow') pending.shadows.push(answer)
+      else Object.assign(pending, answer, { member: block.members[i], at: block.at, route })
+      if (block.groups && groupRows && route !== 'shadow') {
+        pending.group = block.groups[i]
+        pending.groupRows = groupRows.get(block.groups[i])
+      }
       const early = this.#early.get(id)
       if (early !== undefined && pending.route !== undefined) {
         this.#early.delete(id)
@@ -121,7 +144,7 @@ export class LogJoin {
     return pending
   }
 
-  #complete(id: string, p: Pending, outcome: number, joined: JoinedRow[]): void {
+  #complete(id: string, p: Pending, value: number | string, joined: JoinedRow[]): void {
     this.#pending.delete(id)
     this.#joined++
     joined.push({
@@ -132,7 +155,9 @@ export class LogJoin {
       output: p.output,
       route: p.route as 'live' | 'canary',
       shadows: p.shadows,
-      outcome,
+      ...happened(p.said, value),
+      ...(p.said && { said: p.said }),
+      ...(p.group !== undefined && { group: p.group, groupRows: p.groupRows }),
     })
   }
 
@@ -152,4 +177,17 @@ export class LogJoin {
       this.#unmatched++
     }
   }
+}
+
+/** What happened as a row tells it. A label where no classes were said is no outcome that the model can take. */
+function happened(said: Said | undefined, value: number | string): Pick<JoinedRow, 'outcome' | 'label'> {
+  if (!said) return { outcome: typeof value === 'string' ? Number.NaN : value }
+  const label = String(value)
+  return { outcome: label === said.label ? 1 : 0, label }
+}
+
+function countsOf(groups: readonly string[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const group of groups) counts.set(group, (counts.get(group) ?? 0) + 1)
+  return counts
 }

@@ -120,7 +120,7 @@ export interface Signature {
   outputs: { name: string; type: 'float' | 'int' | 'string' | 'bool'; description: string }[]
 }
 
-/** `multiclass`: one of three or more classes; `ranking`: rows of one query in order of worth. */
+/** What a model says: yes or no, a number, one of several classes, or an order within a group of rows (a query). */
 export type ModelTask = 'binary' | 'regression' | 'multiclass' | 'ranking'
 
 /** How a graph is kept: ONNX bytes, or a form of `model/forms`. */
@@ -176,11 +176,25 @@ export interface ModelCard {
   featureAuc: Record<string, number>
   /** Score histogram on the test split: the reference of prediction drift. */
   scores: Histogram
+  /** Of several classes: of the likeliest one, against whether it was right. */
   calibration: { meanPredicted: number; meanActual: number; n: number }[]
-  /** Mean outcome over the training rows. */
+  /** Mean outcome over the training rows; of several classes, the share of the most frequent one. */
   baseRate: number
+  /** What is known of each class, in the order of the outputs; where the model tells several apart. */
+  classes?: ClassCard[]
+  /** Test rows by actual class and class said, as indexes into `classes`, most rows first; at most 2,500 entries. */
+  confusion?: [actual: number, said: number, rows: number][]
   bytes: number
   notes: string[]
+}
+
+export interface ClassCard {
+  label: string
+  trainRows: number
+  /** Share of the test rows of this class that were told; 0 of 0 rows where there are none. */
+  recall: Measured
+  /** Share of the test rows said to be of this class that are. */
+  precision: Measured
 }
 
 export interface Measured {
@@ -293,8 +307,11 @@ export interface Observation {
   route: 'live' | 'canary' | 'shadow'
   /** Raw inputs as the client sent them. */
   inputs: Record<string, Json>
-  /** Calibrated probability, or the predicted value. */
+  /** Calibrated probability, or the predicted value; of several classes, the probability of the likeliest one. */
   output: number
+  /** The likeliest class and the probability of each, where the model tells several apart. */
+  label?: string
+  probabilities?: Record<string, number>
   at: number
 }
 
@@ -302,7 +319,8 @@ export interface Observation {
 export interface Outcome {
   id: string
   model: string
-  value: number
+  /** A number (of a yes or no, 1 or 0), or the label of a class. */
+  value: number | string
   at: number
 }
 

@@ -2,7 +2,7 @@
 import { isMillraceError, MillraceError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Schema } from '../core/records.ts'
-import type { ExprNode } from '../expr/ast.ts'
+import type { ExprType } from '../expr/ast.ts'
 import { planFeatures } from '../expr/features.ts'
 import { resolve, resolveKey, typeOf } from '../expr/resolve.ts'
 import { METRICS } from './metrics.ts'
@@ -44,7 +44,8 @@ export const RULES = {
   model: {
     name,
     from: given,
-    task: { kind: 'oneOf', values: ['auto', 'binary', 'regression'] },
+    task: { kind: 'oneOf', values: ['auto', 'binary', 'regression', 'multiclass', 'ranking'] },
+    group: given,
     'each.column': given,
     'each.rowsMin': count(1),
     'each.membersMax': count(1, 1_000_000),
@@ -237,7 +238,8 @@ function checkModel(
     model.from,
     datasets.map((d) => d.name),
   )
-  faults.try(() => checkTarget(`${place}.target`, model.target, schema))
+  faults.try(() => checkTarget(`${place}.target`, model, schema))
+  faults.try(() => checkGroup(place, model, schema))
   faults.names(`${place}.features`, model.features)
   for (const feature of model.features) {
     faults.try(() => checkValue(`${place}.features name`, given, feature.name))
@@ -254,16 +256,33 @@ function checkModel(
   })
 }
 
-function checkTarget(place: string, target: ExprNode, schema: Schema | undefined): void {
+/** Target types that each task takes. */
+const TARGETS: Record<ModelDef['task'], readonly ExprType[]> = {
+  auto: ['bool', 'number', 'string'],
+  binary: ['bool', 'number'],
+  regression: ['bool', 'number'],
+  multiclass: ['bool', 'number', 'string'],
+  ranking: ['bool', 'number'],
+}
+
+function checkTarget(place: string, { target, task }: ModelDef, schema: Schema | undefined): void {
   if (schema === undefined) resolve(target, { place })
+  const allowed = TARGETS[task] ?? TARGETS.auto
   const type = schema === undefined ? 'number' : typeOf(target, schema, place)
-  if (type === 'number' || type === 'bool') return
+  if (allowed.includes(type)) return
   throw new MillraceError('MR_EXPR_TYPE', {
     expr: 'the target',
-    expected: 'bool or number',
+    expected: `${allowed.slice(0, -1).join(', ')} or ${allowed.at(-1)}`,
     got: type,
     place,
   })
+}
+
+/** A model that ranks has a group and no other model has one. */
+function checkGroup(place: string, { task, group }: ModelDef, schema: Schema | undefined): void {
+  if (group !== undefined) checkColumn(`${place}.group`, group, schema)
+  if ((task === 'ranking') === (group !== undefined)) return
+  throw new MillraceError('MR_DEFINE_GROUP', { place, task })
 }
 
 function checkFeature(

@@ -63,10 +63,12 @@ export type FeatureInput<C extends string> = Expr<Anything, C> | Fitted<C>
 
 export interface ModelOptions<N extends string> {
   from: Dataset<N>
-  /** A boolean expression makes a binary classifier, a number a regression. */
+  /** A boolean expression makes a binary classifier, a number a regression, a text a model that names one of several classes. */
   target: Expr<Anything, ColumnsOf<N>>
-  /** Default: decided by the target's type, or by its values when it has two. */
+  /** Default: `ranking` with a `group`, else decided by the target's type, or by its values when it has two. */
   task?: ModelDef['task']
+  /** Rows of one value of this column are ordered against one another (a query, a visit); no split divides them. Makes a model that ranks. */
+  group?: ColumnsOf<N>
   /** Left out: inferred from the columns when the model is planned. */
   features?: Readonly<Record<string, FeatureInput<ColumnsOf<N>>>>
   /** A family: one model for each value of a column. */
@@ -113,7 +115,8 @@ export function model<N extends string>(name: string, options: ModelOptions<N>):
     name,
     from: from.name,
     target: target.node,
-    task: options.task ?? 'auto',
+    task: options.task ?? (options.group === undefined ? 'auto' : 'ranking'),
+    ...(options.group !== undefined && { group: options.group }),
     features: Object.entries(features).map(([feature, expr]) => featureOf(feature, expr)),
     ...(options.each !== undefined && { each: eachOf(options.each) }),
     trainer: options.trainer ?? gbdt(),

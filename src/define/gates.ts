@@ -57,20 +57,15 @@ export function defaultGates(): GateDef[] {
   return [gates.beatsBaseline(), gates.noLeak(), gates.noWorseThanLive()]
 }
 
-/** The metric that `auto` stands for: what is compared per row (log loss, RMSE) for baselines and the live model, what has a scale for slices (AUC, R²). */
-export function autoMetric(gate: GateDef['kind'], task: ModelTask): string {
-  return gate === 'slices' ? SLICE_METRIC[task] : PAIRED_METRIC[task]
+/** What `auto` stands for by task: where rows are compared (baseline, live), and within slices, which need a scale of their own. */
+const AUTO: Record<ModelTask, { compared: string; slices: string }> = {
+  binary: { compared: 'logLoss', slices: 'auc' },
+  regression: { compared: 'rmse', slices: 'r2' },
+  multiclass: { compared: 'logLoss', slices: 'accuracy' },
+  ranking: { compared: 'ndcg', slices: 'ndcg' },
 }
 
-const PAIRED_METRIC: Record<ModelTask, string> = {
-  binary: 'logLoss',
-  regression: 'rmse',
-  multiclass: 'crossEntropy',
-  ranking: 'ndcg',
-}
-const SLICE_METRIC: Record<ModelTask, string> = {
-  binary: 'auc',
-  regression: 'r2',
-  multiclass: 'macroAuc',
-  ranking: 'ndcg',
+/** The metric that `auto` stands for: what is compared per row (log loss, RMSE) or group (NDCG), what has a scale for slices (AUC, R², accuracy, NDCG). */
+export function autoMetric(gate: GateDef['kind'], task: ModelTask): string {
+  return gate === 'slices' ? AUTO[task].slices : AUTO[task].compared
 }

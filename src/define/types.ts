@@ -2,6 +2,7 @@
  * What a config is once its functions have run: plain JSON, so that it can be digested, printed by `millrace plan`, and sent to a worker.
  * The typed functions of this folder only build these; nothing here does work.
  */
+import type { ModelTask } from '../core/records.ts'
 import type { ExprNode } from '../expr/ast.ts'
 
 export interface ProjectDef {
@@ -67,9 +68,11 @@ export interface ModelDef {
   kind: 'ModelDef'
   name: string
   from: string
-  /** Boolean expression → binary classification; number → regression. */
+  /** Boolean expression → binary classification; number → regression; text → one of several classes. */
   target: ExprNode
-  task: 'auto' | 'binary' | 'regression'
+  task: 'auto' | ModelTask
+  /** Column that names the query of a row; of models that rank, and only of those. */
+  group?: string
   features: FeatureDef[]
   /** Column by which the family is divided. */
   each?: EachDef

@@ -3,17 +3,22 @@ import type { Finding, Measured, ModelCard, ModelTask, Verdict } from '../core/r
 import { autoMetric } from '../define/gates.ts'
 import { METRICS as DECLARED } from '../define/metrics.ts'
 import type { GateDef } from '../define/types.ts'
-import { METRICS, type Metric, metricOf, recordable, type Worsening, worsening } from '../model/measure.ts'
+import { METRICS, METRICS_OF, type Metric, recordable, type Worsening, worsening } from '../model/measure.ts'
 import { normalQuantile } from '../stats/distributions.ts'
+import { upperBound } from '../stats/order.ts'
 
-/** Everything the gates may look at. All arrays run along the test rows. */
+/** Everything the gates may look at. All arrays run along the test rows; outputs are one number a row, or one probability a class. */
 export interface GateInput {
   subject: string
   task: ModelTask
   outputs: Float64Array
   targets: Float64Array
+  /** Rows at which groups begin, where the model ranks. */
+  groups?: Int32Array
   /** Prediction of someone who knows only the mean of the training rows. */
   baseRate: number
+  /** The same where there are classes: the share of each among the training rows. */
+  classShares?: readonly number[]
   /** Outputs of the live bundle on the same rows; absent when nothing is live. */
   live?: { version: number; outputs: Float64Array }
   /** Values of the columns that slices go by. */
@@ -76,12 +81,11 @@ function beatsBaseline(gate: Of<'beatsBaseline'>, input: GateInput): Finding {
   const metric = metricFor(gate, input.task)
   const check = 'gate.beats-baseline'
   const limit = `${metric.name} better than that of the constant prediction`
-  const constant = new Float64Array(input.outputs.length).fill(input.baseRate)
-  const found = worsening(metric, constant, input.outputs, input.targets)
+  const found = worsening(metric, constantOf(input), input.outputs, input.targets, input.groups)
   if (!found)
     return finding(
       input,
-      { check, value: null, limit, n: input.outputs.length },
+      { check, value: null, limit, n: input.targets.length },
       'inconclusive',
       notComparable(metric, input),
     )
@@ -96,6 +100,12 @@ function beatsBaseline(gate: Of<'beatsBaseline'>, input: GateInput): Finding {
   )
 }
 
+/** The constant prediction of every test row. */
+function constantOf({ outputs, baseRate, classShares }: GateInput): Float64Array {
+  if (!classShares) return new Float64Array(outputs.length).fill(baseRate)
+  return Float64Array.from(outputs, (_, i) => classShares[i % classShares.length])
+}
+
 function noWorseThanLive(gate: Of<'noWorseThanLive'>, input: GateInput): Finding {
   const metric = metricFor(gate, input.task)
   const check = 'gate.no-worse-than-live'
@@ -108,11 +118,11 @@ function noWorseThanLive(gate: Of<'noWorseThanLive'>, input: GateInput): Finding
       'nothing is live yet, so there is nothing to be worse than',
     )
   }
-  const found = worsening(metric, input.live.outputs, input.outputs, input.targets)
+  const found = worsening(metric, input.live.outputs, input.outputs, input.targets, input.groups)
   if (!found)
     return finding(
       input,
-      { check, value: null, limit, n: input.outputs.length },
+      { check, value: null, limit, n: input.targets.length },
       'inconclusive',
       notComparable(metric, input),
     )
@@ -136,13 +146,13 @@ function describe(metric: Metric): string {
 }
 
 function notComparable(metric: Metric, input: GateInput): string {
-  return `${words(metric.name)} cannot be compared on these ${input.outputs.length} rows`
+  return `${words(metric.name)} cannot be compared on these ${input.targets.length} rows`
 }
 
 function metricWithin(gate: Of<'metric'>, input: GateInput): Finding {
   const check = `gate.${gate.metric}`
   const cost = costOf(gate.metric, input)
-  const measured = cost ?? metricFor(gate, input.task).of(input.outputs, input.targets)
+  const measured = cost ?? metricFor(gate, input.task).of(input.outputs, input.targets, input.groups)
   return bounded(input, check, words(gate.metric), measured, gate)
 }
 
@@ -154,15 +164,16 @@ function costOf(metric: string, input: GateInput): Measured | undefined {
 }
 
 function calibrated(gate: Of<'calibration'>, input: GateInput): Finding {
-  if (input.task !== 'binary') {
+  const metric = METRICS_OF[input.task].find(({ name }) => name === 'calibrationError')
+  if (!metric) {
     return finding(
       input,
       { check: 'gate.calibration', value: null, limit: `<= ${gate.max}`, n: 0 },
       'pass',
-      'a regression has no calibration error',
+      `a ${input.task} has no calibration error`,
     )
   }
-  const measured = metricOf('calibrationError').of(input.outputs, input.targets)
+  const measured = metric.of(input.outputs, input.targets)
   return bounded(input, 'gate.calibration', 'expected calibration error', measured, gate)
 }
 
@@ -204,7 +215,7 @@ function slices(gate: Of<'slices'>, input: GateInput): Finding[] {
   const metric = metricFor(gate, input.task)
   const check = `gate.slices.${gate.column}`
   const limit = `${metric.name} ${metric.higherIsBetter ? '>=' : '<='} ${gate.floor} in each slice`
-  const n = input.outputs.length
+  const n = input.targets.length
   const column = input.slices[gate.column]
   if (!column)
     return [
@@ -249,12 +260,7 @@ function sliceFinding(
   input: GateInput,
   s: { check: string; limit: string; value: string; rows: number[]; widen: number },
 ): Finding | undefined {
-  const measured = recordable(
-    metric.of(
-      Float64Array.from(s.rows, (i) => input.outputs[i]),
-      Float64Array.from(s.rows, (i) => input.targets[i]),
-    ),
-  )
+  const measured = recordable(metric.of(...rowsOf(input, s.rows)))
   if (!measured) return undefined
   const wide = widened(measured, s.widen)
   const [min, max] = metric.higherIsBetter ? [gate.floor, undefined] : [undefined, gate.floor]
@@ -264,6 +270,24 @@ function sliceFinding(
     within(wide, min, max),
     `${s.value}: ${words(metric.name)} ${shown(wide)}`,
   )
+}
+
+/** What a metric takes of some rows, ascending: whole rows of outputs, and where the groups begin that are left. */
+function rowsOf(
+  { outputs, targets, groups }: GateInput,
+  rows: readonly number[],
+): [Float64Array, Float64Array, Int32Array | undefined] {
+  const width = outputs.length / targets.length
+  const taken = new Float64Array(rows.length * width)
+  rows.forEach((row, i) => {
+    taken.set(outputs.subarray(row * width, (row + 1) * width), i * width)
+  })
+  return [taken, Float64Array.from(rows, (i) => targets[i]), groups && startsOf(groups, rows)]
+}
+
+function startsOf(groups: Int32Array, rows: readonly number[]): Int32Array {
+  const groupOf = rows.map((row) => upperBound(groups, row))
+  return Int32Array.from([...groupOf.keys()].filter((i) => i === 0 || groupOf[i] !== groupOf[i - 1]))
 }
 
 function widened(measured: Measured, factor: number): Measured {
@@ -296,7 +320,7 @@ function noLeak(gate: Of<'noLeak'>, input: GateInput): Finding {
     check: 'gate.no-leak',
     value: entries[0]?.[1] ?? null,
     limit: `each feature alone ranks the target at most ${gate.aucMax}`,
-    n: input.outputs.length,
+    n: input.targets.length,
   }
   if (entries.length === 0) return finding(input, base, 'pass', 'the card ranks no feature alone')
   const leaks = entries.filter(([, value]) => value > gate.aucMax).map(([name]) => name)
@@ -332,11 +356,12 @@ function below(
 /** The metric a gate names, or the one that `auto` stands for. One that does not fit the task is a fault of the config, told as an `error`. */
 function metricFor(gate: { kind: GateDef['kind']; metric: string }, task: ModelTask): Metric {
   const name = gate.metric === 'auto' ? autoMetric(gate.kind, task) : gate.metric
-  const metric = METRICS.get(name)
-  if (!metric) throw new Error(`${words(name)} cannot be measured on rows`)
-  if (metric.task !== task)
-    throw new Error(`${words(name)} is a measure of ${metric.task} models, this one is ${task}`)
-  return metric
+  const metric = METRICS_OF[task].find((m) => m.name === name)
+  if (metric) return metric
+  if (!METRICS.has(name)) throw new Error(`${words(name)} cannot be measured on rows`)
+  throw new Error(
+    `${words(name)} is a measure of ${DECLARED[name].tasks.join(' and ')} models, this one is ${task}`,
+  )
 }
 
 /** Pass when the value holds the limit, fail when its whole interval breaks it, else inconclusive. */

@@ -10,13 +10,13 @@ import type { GateDef, ModelDef } from '../define/types.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
 import { featureRowFn } from '../expr/features.ts'
 import { type LoadedModel, loadModel } from '../model/load.ts'
-import { LOSS_OF, measureAll, metricOf, scoreHistogram } from '../model/measure.ts'
+import { classMix, LOSS_OF, type Metric, measureAll, metricOf, scoreHistogram } from '../model/measure.ts'
 import { predictColumns } from '../model/predict.ts'
 import { pairedDelta } from '../stats/paired.ts'
 import { type Candidate, openCandidate } from './candidate.ts'
 import { type GateInput, judgeGate } from './gates.ts'
 
-export const GATE_CODE = 'gate-2'
+export const GATE_CODE = 'gate-3'
 /** Validation rows a member needs before it can be preferred to its parent. */
 const MEMBER_ROWS_MIN = 30
 /** Rows scored one by one to measure latency. */
@@ -31,7 +31,7 @@ export interface GateReport {
   /** Members that leave the answer to the parent, and why. */
   held: Record<string, string>
   /** Metrics and outputs of the bundle as a whole on the test rows: what live windows are held against. */
-  promise: { metrics: Record<string, Measured>; scores: Histogram }
+  promise: { metrics: Record<string, Measured>; scores: Histogram; classMix?: Histogram }
 }
 
 interface GateParams {
@@ -91,8 +91,9 @@ export const gateTask: Task = {
         used: [...used.keys()],
         held,
         promise: {
-          metrics: measureAll(input.task, input.outputs, input.targets),
-          scores: scoreHistogram(input.task, input.outputs),
+          metrics: measureAll(input.task, input.outputs, input.targets, input.groups),
+          scores: scoreHistogram(input.task, input.outputs, candidate.parent.graph.model.nOutputs),
+          ...(candidate.plan.classes && { classMix: classMix(input.outputs, candidate.plan.classes) }),
         },
       }
       return { outputs: { report: await context.store.putRecord(report) } }
@@ -130,7 +131,8 @@ async function chooseMembers(
 ): Promise<{ used: Map<string, LoadedModel>; held: Record<string, string> }> {
   const used = new Map<string, LoadedModel>()
   const held: Record<string, string> = {}
-  const loss = metricOf(LOSS_OF[candidate.plan.task]).rowLoss as (o: number, t: number) => number
+  const { task } = candidate.plan
+  const lossesOf = metricOf(LOSS_OF[task], task).losses as NonNullable<Metric['losses']>
   let done = 0
   for (const [key, digest] of Object.entries(candidate.members)) {
     const slice = candidate.matrix.slice('validate', key)
@@ -141,8 +143,13 @@ async function chooseMembers(
       continue
     }
     const losses = (model: LoadedModel) =>
-      predictColumns(model.graph, slice.columns, slice.nRows).map((o, i) => loss(o, slice.target[i]))
-    const delta = pairedDelta(losses(candidate.parent), losses(member))
+      lossesOf(predictColumns(model.graph, slice.columns, slice.nRows), slice.target, slice.groups)
+    const [parents, own] = [losses(candidate.parent), losses(member)]
+    if (own.length < 2) {
+      held[key] = 'no groups with relevant rows to prefer it by'
+      continue
+    }
+    const delta = pairedDelta(parents, own)
     if (delta.value < 0) used.set(key, member)
     else
       held[key] =
@@ -163,7 +170,8 @@ async function gateInput(
   for (const [key, member] of used) {
     const range = candidate.matrix.header.members[key].test
     const slice = candidate.matrix.slice('test', key)
-    outputs.set(predictColumns(member.graph, slice.columns, slice.nRows), range.rowStart - rowStart)
+    const at = (range.rowStart - rowStart) * member.graph.model.nOutputs
+    outputs.set(predictColumns(member.graph, slice.columns, slice.nRows), at)
   }
   const live = context.spec.inputs.live
   const bytes =
@@ -173,7 +181,9 @@ async function gateInput(
     task: candidate.plan.task,
     outputs,
     targets: test.target,
+    groups: test.groups,
     baseRate: candidate.plan.baseRate,
+    classShares: sharesOf(candidate.plan),
     live: live ? await scoreLive(context, live, candidate) : undefined,
     slices: await candidate.categories(sliceColumns(params.gates)),
     bytes,
@@ -183,7 +193,11 @@ async function gateInput(
   }
 }
 
-/** The live bundle on the test rows, from their raw columns. */
+function sharesOf({ classCounts, rows }: Candidate['plan']): number[] | undefined {
+  return classCounts?.map((n) => n / rows.train)
+}
+
+/** The live bundle on the test rows, from their raw columns; its classes in the order of the candidate's. */
 async function scoreLive(
   context: TaskContext,
   digest: Digest,
@@ -194,7 +208,12 @@ async function scoreLive(
   const columns = new Set(parent.features.columns.map((c) => c.name))
   if (bundle.each) columns.add(bundle.each)
   const rows = await candidate.rawRows([...columns])
-  const outputs = new Float64Array(rows.length)
+  const { classes } = candidate.plan
+  const known = parent.version.classes
+  const [width, own] = [classes?.length ?? 1, parent.graph.model.nOutputs]
+  /** Where each of the candidate's outputs stands among the live model's, -1 for a class that it does not know. */
+  const from = classes && known ? classes.map((label) => known.indexOf(label)) : [0]
+  const outputs = new Float64Array(rows.length * width)
   const groups = new Map<string, number[]>()
   rows.forEach((row, i) => {
     const key = bundle.each ? String(row[bundle.each] ?? '') : ''
@@ -214,7 +233,7 @@ async function scoreLive(
       indexes.length,
     )
     indexes.forEach((i, k) => {
-      outputs[i] = scored[k]
+      for (let c = 0; c < width; c++) outputs[i * width + c] = from[c] < 0 ? 0 : scored[k * own + from[c]]
     })
   }
   return { version: bundle.version, outputs }

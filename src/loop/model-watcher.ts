@@ -261,6 +261,7 @@ export class ModelWatcher {
         features,
         featureInfo: parent.featureInfo,
         scores: promise?.scores ?? parent.card.scores,
+        ...(promise?.classMix && { classMix: promise.classMix }),
       },
     }
     return this.#held

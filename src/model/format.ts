@@ -48,7 +48,7 @@ export function encodeModel(model: Model, calibration: Calibration | null = null
   validateModel(model, calibration)
   const form = formOf(model)
   const arrays = form.arrays(model)
-  if (calibration) arrays.push(['calibrationX', calibration.x], ['calibrationY', calibration.y])
+  if (calibration) arrays.push(...calibrationArrays(calibration))
   const sections = arrays.map(([name, values]) => ({ name, type: narrowest(values), length: values.length }))
   const { kind, nFeatures, nOutputs, link } = model
   const header: Header = {
@@ -73,14 +73,24 @@ export function decodeModel(bytes: Uint8Array): DecodedModel {
   const { kind, nFeatures, nOutputs = 1, link, calibration: _, sections: __, ...extra } = header
   const head = { kind, nFeatures, nOutputs, link, extra: extra as Record<string, Json> }
   const model = formOf(kind)!.read(head, arrays) as Model
-  const calibration = header.calibration && {
-    kind: header.calibration,
-    x: Array.from(arrays.take('calibrationX')),
-    y: Array.from(arrays.take('calibrationY')),
-  }
+  const calibration = header.calibration && readCalibration(header.calibration, arrays)
   arrays.finish()
   validateModel(model, calibration)
   return { model, calibration }
+}
+
+function calibrationArrays(calibration: Calibration): NamedArrays {
+  if (calibration.kind === 'temperature') return [['temperature', [calibration.temperature]]]
+  return [
+    ['calibrationX', calibration.x],
+    ['calibrationY', calibration.y],
+  ]
+}
+
+function readCalibration(kind: Calibration['kind'], arrays: SectionReader): Calibration {
+  if (kind === 'temperature') return { kind, temperature: arrays.take('temperature', 1)[0] }
+  const x = Array.from(arrays.take('calibrationX'))
+  return { kind, x, y: Array.from(arrays.take('calibrationY')) }
 }
 
 // ---------------------------------------------------------------- bytes
@@ -186,7 +196,7 @@ function checkHeader(header: Header): void {
     `nOutputs from 2 to ${MODEL_LIMITS.outputsMax}`,
   )
   check(
-    header.calibration === null || ['isotonic', 'none'].includes(header.calibration),
+    header.calibration === null || ['isotonic', 'none', 'temperature'].includes(header.calibration),
     'a known calibration',
   )
   for (const section of header.sections) {

@@ -18,7 +18,7 @@ export const SCALES: Record<Link, string> = {
 }
 
 /**
- * Turns raw scores `[n * nOutputs]`, row by row, into outputs in place: link, then calibration. Calibration is for one output.
+ * Turns raw scores `[n * nOutputs]`, row by row, into outputs in place: link, then calibration. A temperature divides the raw scores.
  * Softmax subtracts the row's largest score first, so that nothing overflows. Cost: O(n * nOutputs).
  */
 export function finishRows(
@@ -27,6 +27,8 @@ export function finishRows(
   nOutputs: number,
   { link, calibration = null }: { link: Link; calibration?: Calibration | null },
 ): void {
+  if (calibration?.kind === 'temperature')
+    for (let i = 0; i < n * nOutputs; i++) values[i] /= calibration.temperature
   if (link === 'softmax') for (let i = 0; i < n; i++) softmax(values, i * nOutputs, nOutputs)
   else {
     const linked = LINKS[link]
@@ -46,9 +48,9 @@ function softmax(values: Float64Array, at: number, nOutputs: number): void {
   for (let k = 0; k < nOutputs; k++) values[at + k] /= sum
 }
 
-/** Output of a calibration: linear between its points, flat beyond its ends, NaN for NaN. Cost: O(log points). */
+/** Output of a calibration that maps outputs: linear between its points, flat beyond its ends, NaN for NaN. Cost: O(log points). */
 export function calibrate(calibration: Calibration, output: number): number {
-  return calibration.kind === 'none' ? output : interpolate(calibration.x, calibration.y, output)
+  return calibration.kind === 'isotonic' ? interpolate(calibration.x, calibration.y, output) : output
 }
 
 function interpolate(x: readonly number[], y: readonly number[], at: number): number {

@@ -21,6 +21,8 @@ export interface RowRange {
 export interface MatrixHeader {
   nRows: number
   features: { name: string; type: 'number' | 'category' }[]
+  /** Whether a column after the target numbers the group of each row. */
+  grouped?: boolean
   /** Row range of each split. */
   splits: Record<Split, RowRange>
   /** Member key → its row range in each split; empty for a single model. */
@@ -31,8 +33,9 @@ export interface MatrixSlice {
   nRows: number
   /** One column a feature, in header order. */
   columns: Float64Array[]
+  /** The target; codes of classes where it has classes. */
   target: Float64Array
-  /** Row at which each query begins, ascending from 0, for `ranking`. */
+  /** Row at which each group begins, ascending from 0, for `ranking`. */
   groups?: Int32Array
 }
 
@@ -41,14 +44,17 @@ export interface PreparedPlan {
   kind: 'PreparedPlan'
   model: string
   task: ModelTask
-  /** Labels by code of the target, for `multiclass`. */
-  classes?: string[]
   signature: Signature
   each?: string
   /** Members with enough rows, most rows first, with their training rows. */
   members: { key: string; rows: number }[]
   rows: Record<Split, number>
-  /** Mean target over the training rows. */
+  /** Labels in the order of their codes, where the target has classes, and training rows of each. */
+  classes?: string[]
+  classCounts?: number[]
+  /** Column of the query, of models that rank. */
+  group?: string
+  /** Mean target over the training rows; of classes, the share of the most frequent one. */
   baseRate: number
   window?: TimeWindow
   notes: string[]
@@ -72,9 +78,10 @@ interface EncodedColumn {
 /** Distinct values up to which two bytes a row suffice. */
 const CODES_MAX = 65_536
 
-/** Writes a matrix file. `columns` are the features in header order, then the target. */
+/** Writes a matrix file. `columns` are the features in header order, then the target, then the group numbers where there are groups. */
 export function writeMatrix(path: string, header: MatrixHeader, columns: Float64Array[]): void {
-  assert(columns.length === header.features.length + 1, 'one column a feature and one target')
+  const others = header.grouped ? 2 : 1
+  assert(columns.length === header.features.length + others, 'one column a feature, one target, one group')
   for (const column of columns) assert(column.length === header.nRows, 'a column is as long as the matrix')
   const encoded = columns.map(encodeColumn)
   const text = Buffer.from(JSON.stringify({ header, layout: layoutOf(encoded) }))
@@ -176,10 +183,18 @@ export function openMatrix(path: string): MatrixFile {
         nRows: range.rowEnd - range.rowStart,
         columns: header.features.map((_, i) => column(i, range)),
         target: column(header.features.length, range),
+        ...(header.grouped && { groups: groupStarts(column(header.features.length + 1, range)) }),
       }
     },
     close: () => closeSync(file),
   }
+}
+
+/** Where the number of the group changes. */
+function groupStarts(numbers: Float64Array): Int32Array {
+  const starts: number[] = []
+  for (let i = 0; i < numbers.length; i++) if (i === 0 || numbers[i] !== numbers[i - 1]) starts.push(i)
+  return Int32Array.from(starts)
 }
 
 export function rangeOf(header: MatrixHeader, split: Split, member?: string): RowRange {

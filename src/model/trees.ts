@@ -71,9 +71,10 @@ export interface LinearModel {
   link: Link
 }
 
-/** Piece-wise linear map from a model's output to a calibrated probability; monotone; flat beyond its ends. */
-export interface Calibration {
-  kind: 'isotonic' | 'none'
-  x: number[]
-  y: number[]
-}
+/**
+ * From a model's output to a calibrated probability. `isotonic`: piece-wise linear, monotone, flat beyond its ends; of one output. `temperature`: the raw scores
+ * of a softmax are divided by it; of several outputs.
+ */
+export type Calibration =
+  | { kind: 'isotonic' | 'none'; x: number[]; y: number[] }
+  | { kind: 'temperature'; temperature: number }

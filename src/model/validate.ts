@@ -15,11 +15,23 @@ export function validateModel(model: Model, calibration: Calibration | null = nu
   between('nFeatures', 0, model.nFeatures, 0, MODEL_LIMITS.featuresMax)
   between('nOutputs', 0, model.nOutputs, 1, MODEL_LIMITS.outputsMax)
   formOf(model).validate(model)
-  if (calibration) validateCalibration(calibration)
+  if (calibration?.kind === 'temperature') validateTemperature(model, calibration.temperature)
+  else if (calibration) validateMap(calibration)
 }
 
-function validateCalibration({ kind, x, y }: Calibration): void {
-  check(kind === 'isotonic' || kind === 'none', 'calibration', 0, 'isotonic or none', kind)
+function validateTemperature({ link, nOutputs }: Model, temperature: number): void {
+  check(link === 'softmax' && nOutputs > 1, 'calibration', 0, 'of a softmax of two outputs or more', link)
+  check(
+    temperature > 0 && Number.isFinite(temperature),
+    'temperature',
+    0,
+    'a finite number above 0',
+    temperature,
+  )
+}
+
+function validateMap({ kind, x, y }: Exclude<Calibration, { kind: 'temperature' }>): void {
+  check(kind === 'isotonic' || kind === 'none', 'calibration', 0, 'isotonic, none or temperature', kind)
   checkLength('calibration y', y.length, x.length)
   between('calibration x', x.length, x.length, kind === 'none' ? 0 : 1, MODEL_LIMITS.calibrationPointsMax)
   allFinite('calibration x', x)

@@ -2,23 +2,60 @@
  * What the log knows of candidate against live: a test that may be looked at after every row, fed with the losses of both on the same requests.
  *
  * Losses are those of one row. Binary: log loss in nats, differences cut to ±2. Regression: absolute error in units of the live version's typical
- * error (MAE of its card, else its RMSE), differences cut to ±4. A cut difference keeps its sign, so a few wild rows cannot decide alone; how many
+ * error (MAE of its card, else its RMSE), differences cut to ±4. Several classes: log loss of the class that it was, cut to ±2. Ranking: one minus the
+ * NDCG of a group, once the outcome of each of its rows is known. A cut difference keeps its sign, so a few wild rows cannot decide alone; how many
  * were cut is counted by the test. The tolerance of the release is in the same units.
  */
+
+import { probabilityOf, type Said } from '../core/class-vectors.ts'
 import { assert } from '../core/errors.ts'
-import type { JoinedRow } from '../core/log-join.ts'
+import { GroupRows } from '../core/group-rows.ts'
+import type { Answer, JoinedRow } from '../core/log-join.ts'
 import type { ModelCard, ModelTask, Release } from '../core/records.ts'
 import type { ReleaseDef } from '../define/types.ts'
+import { classLogLoss } from '../model/measures/classes.ts'
+import { NDCG_ROWS, ndcgOf } from '../model/measures/ranking.ts'
 import { rowLogLoss } from '../stats/metrics.ts'
 import { type CanaryDecision, type CanaryTest, nextCanary, openCanary } from '../stats/sequential.ts'
 import { candidateRoute, type Evidence, liveRoute } from './machine.ts'
 
-/** Largest difference of loss that one row may show, in the units of the task. */
+/** Largest difference of loss that one row (or group) may show, in the units of the task. */
 export const DIFFERENCE_MAX: Readonly<Record<ModelTask, number>> = {
   binary: 2,
   regression: 4,
   multiclass: 2,
   ranking: 1,
+}
+
+/** How the answers of a task are held against what happened. */
+interface Comparison {
+  isOutcome(row: JoinedRow): boolean
+  isOutput(answer: Answer): boolean
+  loss(answer: Answer, row: JoinedRow, scale: number): number
+}
+
+const COMPARISONS: Readonly<Record<ModelTask, Comparison>> = {
+  binary: {
+    isOutcome: ({ outcome }) => outcome === 0 || outcome === 1,
+    isOutput: ({ output }) => output >= 0 && output <= 1,
+    loss: ({ output }, { outcome }) => rowLogLoss(output, outcome),
+  },
+  regression: {
+    isOutcome: ({ outcome }) => Number.isFinite(outcome),
+    isOutput: ({ output }) => Number.isFinite(output),
+    loss: ({ output }, { outcome }, scale) => Math.abs(output - outcome) / scale,
+  },
+  multiclass: {
+    isOutcome: ({ label }) => label !== undefined,
+    isOutput: ({ said }) => said?.probabilities.every((p) => p >= 0 && p <= 1) ?? false,
+    loss: ({ said }, { label }) => classLogLoss(probabilityOf(said as Said, label as string)),
+  },
+  /** Rows are compared as groups: see `#addGroup`. */
+  ranking: {
+    isOutcome: ({ outcome }) => outcome >= 0 && Number.isFinite(outcome),
+    isOutput: ({ output }) => Number.isFinite(output),
+    loss: () => 0,
+  },
 }
 
 /** The whole state, as plain JSON. */
@@ -42,6 +79,7 @@ export interface EvidenceState {
 /** Paired differences of loss of one release under way. Fed in any order of blocks; each joined row once. */
 export class ReleaseEvidence {
   #state: EvidenceState
+  readonly #groups = new GroupRows<JoinedRow>()
 
   private constructor(state: EvidenceState) {
     this.#state = state
@@ -62,7 +100,7 @@ export class ReleaseEvidence {
       task,
       live: live.version,
       candidate: candidate.version,
-      scale: task === 'binary' ? 1 : typicalError(card),
+      scale: task === 'regression' ? typicalError(card) : 1,
       test: openCanary({ alpha: def.alpha, tolerance: def.tolerance, bound: DIFFERENCE_MAX[task] }),
       stageFromAt: release.at,
       nStage: 0,
@@ -119,21 +157,34 @@ export class ReleaseEvidence {
 
   #addRow(row: JoinedRow): void {
     const state = this.#state
-    const live = outputOf(row, state.live)
-    const candidate = outputOf(row, state.candidate)
+    const live = answerOf(row, state.live)
+    const candidate = answerOf(row, state.candidate)
     if (live === undefined || candidate === undefined) return
-    if (!isOutcome(state.task, row.outcome) || !isOutput(state.task, live)) state.refused++
-    else if (!isOutput(state.task, candidate)) state.errors++
-    else {
-      const difference = this.#loss(candidate, row.outcome) - this.#loss(live, row.outcome)
-      state.test = nextCanary(state.test, difference)
-      if (row.at >= state.stageFromAt) state.nStage++
-    }
+    const { isOutcome, isOutput, loss } = COMPARISONS[state.task]
+    if (!isOutcome(row) || !isOutput(live)) state.refused++
+    else if (!isOutput(candidate)) state.errors++
+    else if (row.group !== undefined) this.#addToGroup(row)
+    else this.#addDifference(loss(candidate, row, state.scale) - loss(live, row, state.scale), row.at)
   }
 
-  #loss(output: number, outcome: number): number {
-    const { task, scale } = this.#state
-    return task === 'binary' ? rowLogLoss(output, outcome) : Math.abs(output - outcome) / scale
+  /** A group whose outcomes are all known counts once, by the NDCG that each version's order of it has. */
+  #addToGroup(row: JoinedRow): void {
+    const rows = this.#groups.add(row)
+    if (!rows?.some(({ outcome }) => outcome > 0)) return
+    const relevances = Float64Array.from(rows, ({ outcome }) => outcome)
+    const ndcg = (version: number) =>
+      ndcgOf(
+        Float64Array.from(rows, (r) => answerOf(r, version)?.output ?? Number.NEGATIVE_INFINITY),
+        relevances,
+        NDCG_ROWS,
+      )
+    this.#addDifference(ndcg(this.#state.live) - ndcg(this.#state.candidate), row.at)
+  }
+
+  #addDifference(difference: number, at: number): void {
+    const state = this.#state
+    state.test = nextCanary(state.test, difference)
+    if (at >= state.stageFromAt) state.nStage++
   }
 }
 
@@ -171,14 +222,6 @@ function typicalError({ metrics }: Pick<ModelCard, 'metrics'>): number {
 }
 
 /** What a version said of a row, as the answer or in the shadow. */
-function outputOf(row: JoinedRow, version: number): number | undefined {
-  return row.version === version ? row.output : row.shadows.find((s) => s.version === version)?.output
-}
-
-function isOutput(task: ModelTask, output: number): boolean {
-  return Number.isFinite(output) && (task === 'regression' || (output >= 0 && output <= 1))
-}
-
-function isOutcome(task: ModelTask, outcome: number): boolean {
-  return task === 'binary' ? outcome === 0 || outcome === 1 : Number.isFinite(outcome)
+function answerOf(row: JoinedRow, version: number): Answer | undefined {
+  return row.version === version ? row : row.shadows.find((s) => s.version === version)
 }

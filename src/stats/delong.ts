@@ -146,8 +146,11 @@ export function pairedAucDelta(
   }
 }
 
-/** For a row of class 1 the share of class 0 it beats, for a row of class 0 the share of class 1 that beats it; ties half. */
-function placements(scores: Numbers, labels: Numbers, ones: number, zeros: number): Float64Array {
+/**
+ * For a row of class 1 the share of class 0 it beats, for a row of class 0 the share of class 1 that beats it; ties half. The mean over the rows of either
+ * class is the AUC. `ones` and `zeros` count the rows of each, both above 0. Nothing is checked. Cost: O(n log n).
+ */
+export function placements(scores: Numbers, labels: Numbers, ones: number, zeros: number): Float64Array {
   const order = ascendingOrder(scores)
   const found = new Float64Array(scores.length)
   let below1 = 0

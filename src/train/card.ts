@@ -1,12 +1,14 @@
 /** The card of a model: how good it is on rows it never saw, against the constant prediction on the same rows. */
-import type { Histogram, ModelCard, ModelTask } from '../core/records.ts'
+import type { ClassCard, Histogram, Measured, ModelCard, ModelTask } from '../core/records.ts'
 import type { FittedFeatures } from '../expr/features.ts'
 import { meanAbsContributions } from '../model/explain.ts'
 import type { MatrixSlice } from '../model/matrix.ts'
 import { measureAll, REFERENCE_BINS, scoreHistogram } from '../model/measure.ts'
+import { type Confusion, classTotals, confusionOf, likeliest } from '../model/measures/classes.ts'
 import { type Graph, predictColumns } from '../model/predict.ts'
 import { countScores, reliability } from '../stats/counts.ts'
 import { buildNumericHistogram, categoryHistogram, quantileEdges } from '../stats/histogram.ts'
+import { wilson } from '../stats/intervals.ts'
 import { auc } from '../stats/metrics.ts'
 import { upperBound } from '../stats/order.ts'
 
@@ -23,6 +25,8 @@ const REFERENCE_CATEGORIES = 50
 export interface CardInput {
   graph: Graph
   task: ModelTask
+  /** Labels in the order of the outputs, where there are classes. */
+  classes?: readonly string[]
   train: MatrixSlice
   test: MatrixSlice
   features: { name: string; type: 'number' | 'category' }[]
@@ -33,28 +37,92 @@ export interface CardInput {
 }
 
 export function cardOf(input: CardInput): ModelCard {
-  const { graph, task, train, test, features, bytes, notes, explain } = input
-  const baseRate = mean(train.target)
+  const { graph, task, classes, train, test, features, bytes, notes, explain } = input
   const outputs = predictColumns(graph, test.columns, test.nRows)
-  const constant = new Float64Array(test.nRows).fill(baseRate)
+  const shares = classes && classShares(train.target, classes.length)
+  const constant = shares ? repeated(shares, test.nRows) : repeated([mean(train.target)], test.nRows)
   return {
-    metrics: measureAll(task, outputs, test.target),
-    baseline: measureAll(task, constant, test.target),
+    metrics: measureAll(task, outputs, test.target, test.groups),
+    baseline: measureAll(task, constant, test.target, test.groups),
     importance: explain ? importanceOf(graph, test, features) : [],
     featureAuc: explain ? featureAucOf(input) : {},
-    scores: scoreHistogram(task, outputs),
-    calibration:
-      task === 'binary' && test.nRows > 0
-        ? reliability(countScores(outputs, test.target)).map(({ meanPredicted, meanActual, n }) => ({
-            meanPredicted,
-            meanActual,
-            n,
-          }))
-        : [],
-    baseRate,
+    scores: scoreHistogram(task, outputs, classes?.length),
+    calibration: reliabilityOf(task, outputs, test.target),
+    baseRate: shares ? Math.max(...shares) : mean(train.target),
+    ...(classes && classesOf(classes, train.target, confusionOf(outputs, test.target))),
     bytes,
     notes,
   }
+}
+
+/** Probabilities and whether what they are of happened, by task; nothing where an answer is no probability. */
+const PROBABILITIES: Record<
+  ModelTask,
+  ((outputs: Float64Array, targets: Float64Array) => [Float64Array, Float64Array]) | undefined
+> = {
+  binary: (outputs, targets) => [outputs, targets],
+  regression: undefined,
+  multiclass: likeliest,
+  ranking: undefined,
+}
+
+function reliabilityOf(
+  task: ModelTask,
+  outputs: Float64Array,
+  targets: Float64Array,
+): ModelCard['calibration'] {
+  const probabilities = PROBABILITIES[task]
+  if (!probabilities || targets.length === 0) return []
+  return reliability(countScores(...probabilities(outputs, targets))).map(
+    ({ meanPredicted, meanActual, n }) => ({ meanPredicted, meanActual, n }),
+  )
+}
+
+function repeated(row: readonly number[], n: number): Float64Array {
+  return Float64Array.from({ length: n * row.length }, (_, i) => row[i % row.length])
+}
+
+function classCounts(codes: Float64Array, nClasses: number): number[] {
+  const counts = new Array<number>(nClasses).fill(0)
+  for (const code of codes) counts[code]++
+  return counts
+}
+
+function classShares(codes: Float64Array, nClasses: number): number[] {
+  return classCounts(codes, nClasses).map((n) => n / Math.max(1, codes.length))
+}
+
+/** Entries of a confusion that a card keeps. */
+const CONFUSION_MAX = 2_500
+
+function classesOf(
+  labels: readonly string[],
+  trained: Float64Array,
+  confusion: Confusion,
+): Pick<ModelCard, 'classes' | 'confusion'> {
+  const counts = classCounts(trained, labels.length)
+  const totals = confusion.width === 0 ? [] : classTotals(confusion)
+  const classes = labels.map((label, k): ClassCard => {
+    const { actual, said, right } = totals[k] ?? { actual: 0, said: 0, right: 0 }
+    return {
+      label,
+      trainRows: counts[k],
+      recall: shareOf(right, actual),
+      precision: shareOf(right, said),
+    }
+  })
+  const entries: [number, number, number][] = []
+  confusion.counts.forEach((n, at) => {
+    if (n > 0) entries.push([Math.floor(at / confusion.width), at % confusion.width, n])
+  })
+  return { classes, confusion: entries.sort((a, b) => b[2] - a[2]).slice(0, CONFUSION_MAX) }
+}
+
+/** A share with Wilson's interval; 0 of 0 rows where there are none. */
+function shareOf(hits: number, n: number): Measured {
+  if (n === 0) return { value: 0, n }
+  const { value, interval } = wilson(hits, n)
+  return { value, interval, n }
 }
 
 function mean(values: Float64Array): number {
@@ -85,23 +153,63 @@ function importanceOf(
 /**
  * How well each feature alone ranks the target (0.5 to 1): near 1 means that it gives the target away. For a classifier the better of two rankings: by the
  * feature's own values, and by the share of the target that the training rows of its value (or bin of values, or no value) have, which sees a leak
- * through a category or through missing values too. For a regression the chance that two rows are ordered alike, on rows spread evenly.
+ * through a category or through missing values too; of several classes the mean of that. For a regression the chance that two rows are ordered alike, on rows spread evenly.
  */
-function featureAucOf({ task, train, test, features }: CardInput): Record<string, number> {
-  const alone = (j: number) =>
-    task === 'binary'
-      ? classAuc(train, test, j, features[j].type === 'category')
-      : concordance(test.columns[j], test.target)
+function featureAucOf(input: CardInput): Record<string, number> {
+  const alone = ALONE[input.task]
   return Object.fromEntries(
-    features.flatMap(({ name, type }, j) =>
-      task === 'regression' && type === 'category' ? [] : [[name, alone(j)]],
-    ),
+    input.features.flatMap(({ name, type }, j) => {
+      const value = alone(input, j, type === 'category')
+      return value === undefined ? [] : [[name, value]]
+    }),
   )
 }
 
-function classAuc(train: MatrixSlice, test: MatrixSlice, j: number, isCategory: boolean): number {
-  const rates = binRates(train.columns[j], train.target, isCategory)
-  return Math.max(rankAuc(test.columns[j], test.target), rankAuc(test.columns[j].map(rates), test.target))
+type Alone = (input: CardInput, j: number, isCategory: boolean) => number | undefined
+
+const orders: Alone = ({ test }, j, isCategory) =>
+  isCategory ? undefined : concordance(test.columns[j], test.target)
+
+/** How well a feature alone tells the target, by task; undefined where its values have no order that could. */
+const ALONE: Record<ModelTask, Alone> = {
+  binary: ({ train, test }, j, isCategory) =>
+    classAuc(train.columns[j], train.target, test.columns[j], test.target, isCategory),
+  regression: orders,
+  multiclass: meanClassAuc,
+  ranking: orders,
+}
+
+function classAuc(
+  trainValues: Float64Array,
+  trainLabels: Float64Array,
+  values: Float64Array,
+  labels: Float64Array,
+  isCategory: boolean,
+): number {
+  const rates = binRates(trainValues, trainLabels, isCategory)
+  return Math.max(rankAuc(values, labels), rankAuc(values.map(rates), labels))
+}
+
+/** Classes that a feature alone is tried on: the most frequent ones. */
+const CLASSES_ALONE = 20
+
+/** Mean over the classes of how well the feature tells each from the rest: a feature that knows one class of many gives nothing away yet. */
+function meanClassAuc({ train, test, classes = [] }: CardInput, j: number, isCategory: boolean): number {
+  const counts = classCounts(train.target, classes.length)
+  const codes = [...counts.keys()].sort((a, b) => counts[b] - counts[a]).slice(0, CLASSES_ALONE)
+  const is = (code: number) => (target: number) => (target === code ? 1 : 0)
+  const found = codes
+    .filter((code) => test.target.includes(code))
+    .map((code) =>
+      classAuc(
+        train.columns[j],
+        train.target.map(is(code)),
+        test.columns[j],
+        test.target.map(is(code)),
+        isCategory,
+      ),
+    )
+  return found.length === 0 ? 0.5 : mean(Float64Array.from(found))
 }
 
 /** AUC either way of the rows that have a value. */

@@ -7,7 +7,7 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { assert } from '../core/errors.ts'
-import type { DatasetVersion, Digest, FeatureInfo, ModelVersion } from '../core/records.ts'
+import type { DatasetVersion, Digest, FeatureInfo, ModelTask, ModelVersion } from '../core/records.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
 import type { FittedFeatures } from '../expr/features.ts'
 import { decodeModel, encodeModel } from '../model/format.ts'
@@ -22,14 +22,13 @@ import {
 } from '../model/matrix.ts'
 import { LOSS_OF, metricOf } from '../model/measure.ts'
 import { type Graph, memberGraph, predictColumns, rawColumns } from '../model/predict.ts'
+import type { Calibration } from '../model/trees.ts'
 import { fitIsotonic } from '../stats/isotonic.ts'
+import { fitTemperature } from '../stats/temperature.ts'
 import { cardOf, referenceOf } from './card.ts'
-import { takeRows } from './learner.ts'
+import { type LearnRows, takeRows } from './learner.ts'
 import { learnerOf } from './learners.ts'
 import { FIT_CODE, type FitParams } from './specs.ts'
-
-/** Rows below which a calibration map would be noise. */
-const CALIBRATION_ROWS_MIN = 5_000
 
 interface Work {
   context: TaskContext
@@ -82,7 +81,8 @@ async function readParent(
 async function fitParent(work: Work): Promise<{ graph: Graph; scores?: Float32Array }> {
   const train = work.matrix.slice('train')
   const validate = work.matrix.slice('validate')
-  const calibrate = work.plan.task === 'binary' && train.nRows >= CALIBRATION_ROWS_MIN
+  const calibrator = CALIBRATORS[work.plan.task]
+  const calibrate = calibrator !== undefined && train.nRows >= calibrator.rowsMin
   const kept = calibrate ? rowsWhere(train.nRows, (i) => i % 10 !== 9) : undefined
   const { trainer } = work.params
   const { model, scores } = await learnerOf(trainer.kind).learn(
@@ -94,7 +94,7 @@ async function fitParent(work: Work): Promise<{ graph: Graph; scores?: Float32Ar
   const heldOut = takeRows(train, held)
   if (scores)
     scoreRows(scores, held, rawColumns({ model, calibration: null }, heldOut.columns, heldOut.nRows))
-  return { graph: { model, calibration: calibrateOn(work, model, heldOut, validate) }, scores }
+  return { graph: { model, calibration: calibrateOn(work, calibrator, model, heldOut, validate) }, scores }
 }
 
 /** Puts raw scores `[rows.length * nOutputs]` at their rows. */
@@ -145,20 +145,44 @@ function bytesOf(scores: Float32Array): Uint8Array {
   return new Uint8Array(scores.buffer, scores.byteOffset, scores.byteLength)
 }
 
+interface Calibrator {
+  /** Training rows below which what is learned would be noise. */
+  rowsMin: number
+  learn(model: Graph['model'], rows: LearnRows): Calibration
+}
+
+/** How probabilities of a task are calibrated on rows that the model did not learn from; nothing where answers are no probabilities. */
+const CALIBRATORS: Record<ModelTask, Calibrator | undefined> = {
+  binary: {
+    rowsMin: 5_000,
+    learn: (model, { columns, nRows, target }) =>
+      fitIsotonic(predictColumns({ model, calibration: null }, columns, nRows), target),
+  },
+  regression: undefined,
+  multiclass: {
+    rowsMin: 1_000,
+    learn: (model, { columns, nRows, target }) => ({
+      kind: 'temperature',
+      temperature: fitTemperature(rawColumns({ model, calibration: null }, columns, nRows), target),
+    }),
+  },
+  ranking: undefined,
+}
+
 function calibrateOn(
   work: Work,
+  calibrator: Calibrator,
   model: Graph['model'],
-  heldOut: MatrixSlice,
+  heldOut: LearnRows,
   validate: MatrixSlice,
 ): Graph['calibration'] {
-  const plain: Graph = { model, calibration: null }
-  const calibration = fitIsotonic(predictColumns(plain, heldOut.columns, heldOut.nRows), heldOut.target)
-  const loss = metricOf(LOSS_OF.binary)
-  const before = loss.of(predictColumns(plain, validate.columns, validate.nRows), validate.target).value
-  const after = loss.of(
-    predictColumns({ model, calibration }, validate.columns, validate.nRows),
-    validate.target,
-  ).value
+  const { task } = work.plan
+  const calibration = calibrator.learn(model, heldOut)
+  const lossOf = (graph: Graph) =>
+    metricOf(LOSS_OF[task], task).of(predictColumns(graph, validate.columns, validate.nRows), validate.target)
+      .value
+  const before = lossOf({ model, calibration: null })
+  const after = lossOf({ model, calibration })
   if (after < before) return calibration
   work.notes.push(
     `calibration was learned and not kept: log loss on the validation rows ${after.toFixed(5)} with it, ${before.toFixed(5)} without`,
@@ -211,6 +235,7 @@ async function writeModel(
     card: cardOf({
       graph: whole,
       task: plan.task,
+      classes: plan.classes,
       train,
       test,
       features: matrix.header.features,

@@ -11,6 +11,7 @@ import {
   RATE_SMOOTHING,
 } from '../expr/features.ts'
 import { quoted, raw } from '../expr/sql.ts'
+import { hasClasses } from './classes.ts'
 import type { PrepareParams } from './specs.ts'
 
 /** Distinct texts up to which an inferred feature is a category; more are a smoothed rate. */
@@ -18,7 +19,7 @@ const CATEGORIES_INFERRED = 64
 
 /** The features as declared, or one or more for each usable column when none are declared. `leave` names columns that must not be used, and why. */
 export function featuresFor(
-  params: Pick<PrepareParams, 'model' | 'features' | 'exclude' | 'target' | 'categories'>,
+  params: Pick<PrepareParams, 'model' | 'features' | 'exclude' | 'target' | 'categories' | 'task'>,
   version: DatasetVersion,
   leave: ReadonlyMap<string, string> = new Map(),
 ): { plan: FeaturePlan; notes: string[]; inferred: boolean } {
@@ -26,11 +27,24 @@ export function featuresFor(
   const inferred = params.features.length === 0
   const notes: string[] = []
   const inputs = inferred ? inferAll(params, version, leave, notes) : params.features
-  return {
-    plan: forTrainer(planFeatures(inputs, version.schema, place), params.categories, inferred),
-    notes,
-    inferred,
-  }
+  const plan = forTrainer(planFeatures(inputs, version.schema, place), params.categories, inferred)
+  return { plan: hasClasses(params, version.schema) ? forClasses(plan, params) : plan, notes, inferred }
+}
+
+/** A target of several classes has no mean, so values that would be their rate stay categories. Errors: MR_TRAIN_RATE for a rate that was asked for. */
+function forClasses(
+  plan: FeaturePlan,
+  { model, features }: Pick<PrepareParams, 'model' | 'features'>,
+): FeaturePlan {
+  const asked = features.find(({ expr }) => expr.op === 'fit' && expr.fn === 'rate')
+  if (asked) throw new MillraceError('MR_TRAIN_RATE', { model, feature: asked.name })
+  const categories = plan.features.map((feature): PlannedFeature => {
+    const { name, expr } = feature
+    return expr.op === 'fit' && expr.fn === 'rate'
+      ? { name, type: 'category', expr: { op: 'fit', fn: 'category', arg: expr.arg, params: {} } }
+      : feature
+  })
+  return { ...plan, features: categories }
 }
 
 function inferAll(
@@ -167,10 +181,10 @@ export async function leakyColumns(query: Query, columns: string[]): Promise<Map
   const leaks = new Map<string, string>()
   for (const name of columns) {
     const [row] = await query.rows<{ kept: number; n: number; groups: number; majority: number }>(
-      raw(`select sum(most) as kept, sum(n) as n, count(*) as groups, max(total) as majority from (
-        select greatest(sum(mr_target), count(*) - sum(mr_target)) as most, count(*) as n,
-          (select greatest(avg(mr_target), 1 - avg(mr_target)) from mr_rows where mr_split = 0) as total
-        from mr_rows where mr_split = 0 group by ${quoted(name)})`),
+      raw(`select sum(most) as kept, sum(n) as n, count(*) as groups,
+        (select max(n) / sum(n) from (select count(*) as n from mr_rows where mr_split = 0 group by mr_target)) as majority
+        from (select max(same) as most, sum(same) as n
+          from (select ${quoted(name)} as value, count(*) as same from mr_rows where mr_split = 0 group by 1, mr_target) group by value)`),
     )
     const { kept, n, groups, majority } = {
       kept: Number(row.kept),

@@ -32,10 +32,14 @@ import {
   type Split,
   writeMatrix,
 } from '../model/matrix.ts'
+import { type Classes, codeClasses, hasClasses } from './classes.ts'
 import { featuresFor, leakyColumns } from './infer-features.ts'
+import { learnerOf } from './learners.ts'
 import { PREPARE_CODE, type PrepareParams } from './specs.ts'
 import type { SplitPlan } from './split.ts'
 
+/** Groups that each split of a model that ranks needs. */
+const GROUPS_MIN = 3
 /** Folds of the cross-fitting of rates. */
 const FOLDS = 5
 
@@ -52,15 +56,20 @@ export const prepareTask: Task = {
     let { plan, notes, inferred } = featuresFor(params, version)
     context.progress(0, 'reading rows')
     await loadRows(query, context, version, params)
+    const classes = hasClasses(params, version.schema)
+      ? await classesOf(query, params, version.rows, context.signal)
+      : undefined
     const seen = await countRows(query)
-    const task = taskOf(params, version.schema, seen)
+    const task = classes ? 'multiclass' : taskOf(params, version.schema, seen)
+    checkTrainer(params, task)
     checkRows(params, task, seen, version.rows)
-    if (inferred && task === 'binary') {
+    if (inferred && (task === 'binary' || task === 'multiclass')) {
       const leaks = await leakyColumns(query, inputsOf(plan, params))
       if (leaks.size > 0) ({ plan, notes } = featuresFor(params, version, leaks))
     }
     if (params.task === 'auto' && task === 'binary' && typeOf(params.target, version.schema) === 'number')
       notes.push('the target is a number that is always 0 or 1, so this is a classifier')
+    if (classes) notes.push(...classNotes(params, classes))
     if (params.each && !hasMembers(params.trainer))
       notes.push(
         `a model by ${params.trainer} has no members of its own: every key is answered by the parent`,
@@ -70,15 +79,47 @@ export const prepareTask: Task = {
     const fitted = await learn(query, plan, schema, context.signal)
     context.progress(0.6, 'evaluating features')
     const { header, columns } = await evaluate(query, fitted, params, schema, context.signal)
-    const outputs = await write(context, query, { version, params, task, fitted, header, columns, notes })
+    const outputs = await write(context, query, {
+      version,
+      params,
+      task,
+      fitted,
+      header,
+      columns,
+      notes,
+      classes,
+    })
     await query.exec(raw('drop table mr_rows'))
     return { outputs }
   },
 }
 
+function checkTrainer({ model, trainer }: PrepareParams, task: ModelTask): void {
+  const { tasks } = learnerOf(trainer)
+  if (!tasks.includes(task)) throw new MillraceError('MR_TRAIN_TASK', { model, trainer, task, tasks })
+}
+
+/** Errors: MR_TRAIN_TARGET when no row has a class, else as `codeClasses`. */
+async function classesOf(
+  query: Query,
+  params: PrepareParams,
+  rows: number,
+  signal: AbortSignal,
+): Promise<Classes> {
+  checkRows(params, 'multiclass', await countRows(query), rows)
+  return await codeClasses(query, params, signal)
+}
+
+function classNotes({ task }: PrepareParams, { labels, notes }: Classes): string[] {
+  const why = `the target is text, so this model names one of ${labels.length} classes`
+  const two = labels.length === 2 ? `; for a yes or no, ask: col('column').eq('${labels[1]}')` : ''
+  return [...(task === 'auto' ? [`${why}${two}`] : []), ...notes]
+}
+
 function inputsOf(plan: Pick<FeaturePlan, 'features'>, params: PrepareParams): string[] {
   const names = new Set(plan.features.flatMap((f) => columnsOf(f.expr)))
   if (params.each) names.add(params.each.column)
+  if (params.group) names.add(params.group)
   return [...names]
 }
 
@@ -126,14 +167,37 @@ async function loadRows(
     ? sql`coalesce(${keyToDuckDb({ op: 'col', name: params.each.column }, { schema })}, '')`
     : raw("''")
   const columns = raw(schema.columns.map((c) => quoted(c.name)).join(', '))
+  const coded = hasClasses(params, schema)
+  const label = coded ? keyToDuckDb(params.target, { schema }) : raw('cast(null as varchar)')
+  const target = coded
+    ? raw('cast(null as double)')
+    : sql`cast(${toDuckDb(params.target, { schema })} as double)`
+  const { group, first, at } = groupSql(params, schema)
   await query.exec(
-    sql`create or replace table mr_rows as select *, row_number() over (order by mr_key, mr_n) as mr_order from (
-      select ${columns}, cast(${toDuckDb(params.target, { schema })} as double) as mr_target, ${splitSql(params.split)} as mr_split,
-        mr_n % ${String(FOLDS)} as mr_fold, ${key} as mr_key, mr_n
-      from (select *, row_number() over () as mr_n from (${relation}))
-    ) where mr_split is not null and isfinite(mr_target)`,
+    sql`create or replace table mr_rows as select * exclude (mr_at, mr_first), row_number() over (order by mr_key, mr_group, mr_n) as mr_order from (
+      select *, ${splitSql(params.split)} as mr_split, mr_first % ${String(FOLDS)} as mr_fold
+      from (select *, ${first} as mr_first, ${at} as mr_at
+        from (select ${columns}, ${target} as mr_target, ${label} as mr_label, ${key} as mr_key, ${group} as mr_group, mr_n
+          from (select *, row_number() over () as mr_n from (${relation})))
+        where mr_group is not null)
+    ) where mr_split is not null and ${coded ? 'mr_label is not null' : 'isfinite(mr_target)'}`,
     context.signal,
   )
+}
+
+/**
+ * The group of a row, and the row number and the time that decide its split and fold: its own, or those of its group's first row, so that no split
+ * divides a group.
+ */
+function groupSql({ group, split }: PrepareParams, schema: Schema): { group: Sql; first: Sql; at: Sql } {
+  const time = raw(split.time === undefined ? 'null' : `epoch_ms(${quoted(split.time)})`)
+  if (group === undefined) return { group: raw("''"), first: raw('mr_n'), at: time }
+  const within = raw('over (partition by mr_group)')
+  return {
+    group: keyToDuckDb({ op: 'col', name: group }, { schema }),
+    first: sql`min(mr_n) ${within}`,
+    at: sql`min(${time}) ${within}`,
+  }
 }
 
 /** The smallest window that holds all windows of the split; undefined when a share takes rows from everywhere. */
@@ -145,11 +209,10 @@ function coveredBy(split: SplitPlan): TimeWindow | undefined {
   return { fromAt: Math.min(...windows.map((w) => w.fromAt)), toAt: Math.max(...windows.map((w) => w.toAt)) }
 }
 
-/** 0 train, 1 validate, 2 test, null for rows that are in none. Shares go by the golden-ratio sequence of the row number: stable and evenly spread. */
+/** 0 train, 1 validate, 2 test, null for rows that are in none. Shares go by the golden-ratio sequence of the row number (of a group, of its first row): stable and evenly spread. */
 function splitSql(split: SplitPlan): Sql {
-  const spread = '((mr_n * 2654435769) % 4294967296) / 4294967296.0'
-  const within = (w: TimeWindow) =>
-    `epoch_ms(${quoted(split.time as string)}) >= ${w.fromAt} and epoch_ms(${quoted(split.time as string)}) < ${w.toAt}`
+  const spread = '((mr_first * 2654435769) % 4294967296) / 4294967296.0'
+  const within = (w: TimeWindow) => `mr_at >= ${w.fromAt} and mr_at < ${w.toAt}`
   const cases: string[] = []
   let shareFrom = 0
   for (const [name, code] of [
@@ -177,19 +240,26 @@ interface SplitCount {
   high: number
   /** Rows whose target is neither 0 nor 1. */
   between: number
+  groups: number
 }
 
 async function countRows(query: Query): Promise<Map<number, SplitCount>> {
   const counts = await query.rows<Record<'split' | keyof SplitCount, number>>(
     raw(
       `select mr_split as split, count(*) as n, min(mr_target) as low, max(mr_target) as high,
-        count(*) filter (mr_target not in (0, 1)) as between from mr_rows group by 1`,
+        count(*) filter (mr_target not in (0, 1)) as between, count(distinct mr_group) as groups from mr_rows group by 1`,
     ),
   )
   return new Map(
-    counts.map(({ split, n, low, high, between }) => [
+    counts.map(({ split, n, low, high, between, groups }) => [
       Number(split),
-      { n: Number(n), low: Number(low), high: Number(high), between: Number(between) },
+      {
+        n: Number(n),
+        low: Number(low),
+        high: Number(high),
+        between: Number(between),
+        groups: Number(groups),
+      },
     ]),
   )
 }
@@ -215,8 +285,16 @@ function checkRows(
     [1, 'validate', 5],
     [2, 'test', 5],
   ] as const) {
-    const got = seen.get(code)?.n ?? 0
+    const { n: got, groups } = seen.get(code) ?? { n: 0, groups: 0 }
     if (got < need) throw new MillraceError('MR_TRAIN_TOO_FEW_ROWS', { model, split, need, got })
+    if (params.group !== undefined && groups < GROUPS_MIN)
+      throw new MillraceError('MR_TRAIN_GROUPS', {
+        model,
+        split,
+        need: GROUPS_MIN,
+        got: groups,
+        group: params.group,
+      })
   }
   if (task !== 'binary') return
   const rows = [...seen.values()].reduce((sum, split) => sum + split.n, 0)
@@ -225,6 +303,9 @@ function checkRows(
   const { low, high, n } = seen.get(0) as SplitCount
   if (low === high) throw new MillraceError('MR_TRAIN_ONE_CLASS', { model, value: low, rows: n })
 }
+
+/** Numbers the groups of a split in the order of their rows; a group whose rows go to different members counts for each. */
+const GROUP_NUMBER = 'cast(dense_rank() over (order by mr_key, mr_group) as double)'
 
 /** Features of each split in member order, one split after another. */
 async function evaluate(
@@ -235,7 +316,11 @@ async function evaluate(
   signal: AbortSignal,
 ): Promise<{ header: MatrixHeader; columns: Float64Array[] }> {
   const names = fitted.features.map((f) => f.name)
-  const options = { extra: { mr_target: raw('mr_target') }, orderBy: raw('mr_order') }
+  const extra = {
+    mr_target: raw('mr_target'),
+    ...(params.group !== undefined && { mr_group_number: raw(GROUP_NUMBER) }),
+  }
+  const options = { extra, orderBy: raw('mr_order') }
   const rows = (code: number) => `(select * from mr_rows where mr_split = ${code})`
   const selects = [
     trainingSelectSql(fitted, rows(0), { ...options, target: TARGET, fold: raw('mr_fold'), schema }),
@@ -245,7 +330,7 @@ async function evaluate(
   const parts: Float64Array[][] = []
   for (const select of selects) {
     const result = await query.columns(select, { signal })
-    parts.push([...names, 'mr_target'].map((name) => numbersOf(result.columns[name])))
+    parts.push([...names, ...Object.keys(extra)].map((name) => numbersOf(result.columns[name])))
   }
   const header = await headerOf(
     query,
@@ -269,6 +354,7 @@ async function headerOf(
   return {
     nRows: lengths[0] + lengths[1] + lengths[2],
     features: fitted.features.map((f) => ({ name: f.name, type: f.type })),
+    grouped: params.group !== undefined,
     splits,
     members: Object.fromEntries(membersOf(await rowsByKey(query, starts), params)),
   }
@@ -330,6 +416,7 @@ interface Made {
   header: MatrixHeader
   columns: Float64Array[]
   notes: string[]
+  classes?: Classes
 }
 
 async function write(context: TaskContext, query: Query, made: Made): Promise<Record<string, Digest>> {
@@ -341,17 +428,16 @@ async function write(context: TaskContext, query: Query, made: Made): Promise<Re
   writeMatrix(path, header, columns)
   const rowsPath = `${path}.parquet`
   await query.exec({
-    text: `copy (select * exclude (mr_split, mr_fold, mr_n, mr_order) from mr_rows where mr_split = 2 order by mr_order) to '${rowsPath.replaceAll("'", "''")}' (format parquet, compression zstd)`,
+    text: `copy (select * exclude (mr_split, mr_fold, mr_n, mr_order, mr_label, mr_group) from mr_rows where mr_split = 2 order by mr_order) to '${rowsPath.replaceAll("'", "''")}' (format parquet, compression zstd)`,
     params: [],
   })
   const [matrix, rows] = [
     await context.store.objects.putFile(path),
     await context.store.objects.putFile(rowsPath),
   ]
-  const target = columns[columns.length - 1].subarray(
-    header.splits.train.rowStart,
-    header.splits.train.rowEnd,
-  )
+  const { rowStart, rowEnd } = header.splits.train
+  const target = columns[header.features.length].subarray(rowStart, rowEnd)
+  const { classes } = made
   const plan: PreparedPlan = {
     kind: 'PreparedPlan',
     model: params.model,
@@ -362,12 +448,28 @@ async function write(context: TaskContext, query: Query, made: Made): Promise<Re
       .map(([key, range]) => ({ key, rows: rowsOf(range.train) }))
       .sort((a, b) => b.rows - a.rows || (a.key < b.key ? -1 : 1)),
     rows: Object.fromEntries(SPLITS.map((s) => [s, rowsOf(header.splits[s])])) as Record<Split, number>,
-    baseRate: target.reduce((sum, y) => sum + y, 0) / target.length,
+    baseRate: classes ? Math.max(...classes.counts) / target.length : mean(target),
+    ...(classes && { classes: classes.labels, classCounts: classes.counts }),
+    ...(params.group !== undefined && { group: params.group }),
     window: params.split.train ?? undefined,
     notes: made.notes,
   }
   const [features, planDigest] = await context.store.putRecords([made.fitted, plan])
   return { matrix: matrix.digest, rows: rows.digest, features, plan: planDigest }
+}
+
+const OUTPUTS: Record<ModelTask, Signature['outputs']> = {
+  binary: [
+    { name: 'probability', type: 'float', description: 'calibrated probability that the target is true' },
+  ],
+  regression: [{ name: 'value', type: 'float', description: 'predicted value of the target' }],
+  multiclass: [
+    { name: 'label', type: 'string', description: 'the likeliest class' },
+    { name: 'probabilities', type: 'float', description: 'calibrated probability of each class' },
+  ],
+  ranking: [
+    { name: 'score', type: 'float', description: 'rows of one group in falling order of it are the ranking' },
+  ],
 }
 
 function signatureOf({ version, params, fitted, task }: Made): Signature {
@@ -377,17 +479,12 @@ function signatureOf({ version, params, fitted, task }: Made): Signature {
       const column = version.schema.columns.find((c) => c.name === name)
       return { name, type: column?.type ?? 'string', nullable: true }
     }),
-    outputs:
-      task === 'binary'
-        ? [
-            {
-              name: 'probability',
-              type: 'float',
-              description: 'calibrated probability that the target is true',
-            },
-          ]
-        : [{ name: 'value', type: 'float', description: 'predicted value of the target' }],
+    outputs: OUTPUTS[task],
   }
+}
+
+function mean(values: Float64Array): number {
+  return values.reduce((sum, y) => sum + y, 0) / values.length
 }
 
 function numbersOf(column: { kind: string; values?: unknown }): Float64Array {

@@ -6,8 +6,8 @@ import type { DatasetDef, EachDef, FeatureDef, ModelDef, TrainerDef } from '../d
 import type { ExprNode } from '../expr/ast.ts'
 import type { SplitPlan } from './split.ts'
 
-export const PREPARE_CODE = 'prepare-3'
-export const FIT_CODE = 'fit-4'
+export const PREPARE_CODE = 'prepare-4'
+export const FIT_CODE = 'fit-5'
 
 export interface PrepareParams {
   model: string
@@ -15,6 +15,8 @@ export interface PrepareParams {
   target: ExprNode
   features: FeatureDef[]
   each?: EachDef
+  /** Column of the query, of models that rank. */
+  group?: string
   split: SplitPlan
   trainer: TrainerDef['kind']
   categories: TrainerTraits['categories']
@@ -35,10 +37,11 @@ export function prepareSpec(
     target: model.target,
     features: model.features,
     each: model.each,
+    group: model.group,
     split,
     trainer: model.trainer.kind,
     categories: trainerTraits(model.trainer).categories,
-    exclude: [...dataset.exclude, ...dataset.key],
+    exclude: [...dataset.exclude, ...dataset.key, ...(model.group === undefined ? [] : [model.group])],
   }
   return {
     kind: 'RunSpec',

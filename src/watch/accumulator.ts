@@ -12,6 +12,8 @@ export const DRIFT_ROWS_MAX = 20_000
 /** Score bins of one member: coarse, as there may be thousands of members. */
 const MEMBER_BINS = 100
 const TOTAL_BINS = 1000
+/** Labels of outcomes that a window counts: those of a model, and some that it does not know. */
+const LABELS_MAX = 2_000
 
 /** What live traffic is held against: the version that answers. */
 export interface Reference {
@@ -20,6 +22,8 @@ export interface Reference {
   features: FittedFeatures
   featureInfo: FeatureInfo[]
   scores: Histogram
+  /** How often each class was said of the test rows, where the model tells several apart. */
+  classMix?: Histogram
 }
 
 export class WindowAccumulator {
@@ -29,6 +33,10 @@ export class WindowAccumulator {
   readonly #row: Float64Array
   readonly drift: Histogram[]
   readonly scores: Histogram
+  /** How often each class was said; of models that tell several apart. */
+  readonly classMix: Histogram | undefined
+  /** How often each class came true, by label. */
+  readonly outcomes = new Map<string, number>()
   readonly total: QualityCells
   readonly members = new Map<string, QualityCells>()
   readonly byVersion = new Map<number, number>()
@@ -48,6 +56,7 @@ export class WindowAccumulator {
     this.#row = new Float64Array(reference.featureInfo.length)
     this.drift = reference.featureInfo.map((f) => emptyLike(f.reference))
     this.scores = emptyLike(reference.scores)
+    this.classMix = reference.classMix && emptyLike(reference.classMix)
     this.total = qualityCells(reference.task, TOTAL_BINS)
   }
 
@@ -60,6 +69,8 @@ export class WindowAccumulator {
       this.firstAt = Math.min(this.firstAt, block.at)
       this.byVersion.set(block.versions[i], (this.byVersion.get(block.versions[i]) ?? 0) + 1)
       addTo(this.scores, block.outputs[i])
+      if (this.classMix && block.classes && block.labels)
+        addLabel(this.classMix, block.classes[block.labels[i]])
       if (this.#sampled(block.ids[i])) this.#addFeatures(columns, i)
     }
   }
@@ -69,13 +80,15 @@ export class WindowAccumulator {
       this.refused++
       return
     }
-    this.total.add(row.output, row.outcome, row.at)
+    this.total.add(row)
+    if (row.label !== undefined && (this.outcomes.size < LABELS_MAX || this.outcomes.has(row.label)))
+      this.outcomes.set(row.label, (this.outcomes.get(row.label) ?? 0) + 1)
     let member = this.members.get(row.member)
     if (member === undefined) {
       member = qualityCells(this.#reference.task, MEMBER_BINS)
       this.members.set(row.member, member)
     }
-    member.add(row.output, row.outcome, row.at)
+    member.add(row)
   }
 
   /** Whether a row is evaluated. When twice the sample is reached, what is counted weighs half and every second id is taken from here on. */
@@ -107,11 +120,14 @@ function emptyLike(reference: Histogram): Histogram {
 function addTo(histogram: Histogram, value: number): void {
   if (typeof value !== 'number' || Number.isNaN(value)) histogram.nulls++
   else if (histogram.kind === 'numeric') histogram.counts[binOf(histogram.edges, value)]++
-  else {
-    const at = histogram.categories.indexOf(String(value))
-    if (at < 0) histogram.other++
-    else histogram.counts[at]++
-  }
+  else addLabel(histogram, String(value))
+}
+
+function addLabel(histogram: Histogram, label: string): void {
+  if (histogram.kind !== 'category') return
+  const at = histogram.categories.indexOf(label)
+  if (at < 0) histogram.other++
+  else histogram.counts[at]++
 }
 
 /** Bin of a value; values beyond the reference's range fall into the outermost bins. */
@@ -133,9 +149,19 @@ function halve(histogram: Histogram): void {
   if (histogram.kind === 'category') histogram.other /= 2
 }
 
-function isJoinable(task: ModelTask, { output, outcome }: JoinedRow): boolean {
-  if (!Number.isFinite(output) || !Number.isFinite(outcome)) return false
-  return task === 'regression' || ((outcome === 0 || outcome === 1) && output >= 0 && output <= 1)
+const isYesOrNo = ({ output, outcome }: JoinedRow) =>
+  (outcome === 0 || outcome === 1) && output >= 0 && output <= 1
+
+/** Pairs of answer and outcome that a task can take, once both are numbers. */
+const JOINABLE: Readonly<Record<ModelTask, (row: JoinedRow) => boolean>> = {
+  binary: isYesOrNo,
+  regression: () => true,
+  multiclass: (row) => row.said !== undefined && row.label !== undefined && isYesOrNo(row),
+  ranking: (row) => row.group !== undefined && row.outcome >= 0,
+}
+
+function isJoinable(task: ModelTask, row: JoinedRow): boolean {
+  return Number.isFinite(row.output) && Number.isFinite(row.outcome) && JOINABLE[task](row)
 }
 
 function hashOf(text: string): number {

@@ -9,6 +9,7 @@ const CAUSES: Record<string, { cause: 'quality' | 'calibration' | 'drift'; runbo
   'watch.calibration': { cause: 'calibration', runbook: 'docs/operating/calibration.md' },
   'watch.drift': { cause: 'drift', runbook: 'docs/operating/drift.md' },
   'watch.prediction-drift': { cause: 'drift', runbook: 'docs/operating/drift.md' },
+  'watch.class-drift': { cause: 'drift', runbook: 'docs/operating/drift.md' },
 }
 
 export type Cause = (typeof CAUSES)[string]['cause']

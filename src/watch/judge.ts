@@ -16,9 +16,9 @@ import type { ColumnDrift, MemberWindow, WindowReport } from './records.ts'
 export const MATTERS = {
   /** Population stability index: the usual border of a moderate shift. */
   psi: 0.1,
-  /** Distance of mean prediction and mean outcome, of the base rate (binary) or of the target's spread (regression). */
+  /** Distance of mean prediction and mean outcome, of the base rate (binary), of the target's spread (regression), or of one half (several classes). */
   biasRelative: 0.1,
-  /** Loss of the lead metric against the card: AUC points, or the share of the RMSE. */
+  /** Loss of the lead metric against the card: points of AUC, accuracy or NDCG, or the share of the RMSE. */
   leadLoss: 0.03,
 } as const
 
@@ -62,6 +62,15 @@ export function judgeWindow(
       name: 'prediction',
       result: driftTest(reference.scores, window.scores),
     },
+    ...(reference.classMix && window.classMix
+      ? [
+          {
+            check: 'watch.class-drift',
+            name: 'class said',
+            result: driftTest(reference.classMix, window.classMix),
+          },
+        ]
+      : []),
     ...columns.map((column) => ({ check: 'watch.drift', ...column })),
   ]
   const thin: Finding[] = []
@@ -77,7 +86,7 @@ export function judgeWindow(
     .sort(([a], [b]) => (a < b ? -1 : 1))
   const inflation = dayInflation(members.map(([, cells]) => cells))
   for (const [key, cells] of members)
-    tests.push(biasTest(cells, card, reference.task, `${subject}/${key}`, at, inflation))
+    tests.push(...biasTests(cells, card, reference.task, `${subject}/${key}`, at, inflation))
   const { findings, fdr: left } = decide(tests, fdr)
   const expected = expectedOf(card, reference.task, window.total.n())
   return {
@@ -108,9 +117,23 @@ export function judgeWindow(
           current: window.drift[i],
         }),
       ),
+      ...(window.classMix && { classes: classesOf(window) }),
       findings: [...notJudged(window, subject, at), ...findings, ...thin],
     },
   }
+}
+
+/** How often each class was said and came true, classes of the model first. */
+function classesOf({ classMix, outcomes }: WindowAccumulator): WindowReport['classes'] {
+  if (classMix?.kind !== 'category') return undefined
+  const said = new Map(classMix.categories.map((label, k) => [label, classMix.counts[k]]))
+  const labels = [...new Set([...classMix.categories, ...outcomes.keys()])]
+  return labels.map((label) => ({
+    label,
+    said: said.get(label) ?? 0,
+    happened: outcomes.get(label) ?? 0,
+    isKnown: said.has(label),
+  }))
 }
 
 function membersOf(window: WindowAccumulator): Record<string, MemberWindow> {
@@ -177,7 +200,7 @@ function qualityTests(
   subject: string,
   at: number,
 ): Test[] {
-  return [...leadTest(cells, card, task, subject, at), biasTest(cells, card, task, subject, at)]
+  return [...leadTest(cells, card, task, subject, at), ...biasTests(cells, card, task, subject, at)]
 }
 
 /** The lead metric against the card: worse by more than matters? */
@@ -226,39 +249,64 @@ function dayInflation(members: QualityCells[]): number {
   return Math.max(1, Math.sqrt(mean))
 }
 
+/** What a promise is measured by, and how it is told. */
+interface Promised {
+  scale(card: ModelCard): number
+  tell(predicted: number, actual: number): string
+}
+
+const percent = (x: number) => `${(100 * x).toFixed(1)} %`
+
+/** What the mean prediction of a task promises; nothing where an answer is no promise. */
+const PROMISES: Readonly<Record<ModelTask, Promised | undefined>> = {
+  binary: {
+    scale: ({ baseRate }) => Math.max(baseRate, 0.01),
+    tell: (predicted, actual) => `predicted ${percent(predicted)} on average, ${percent(actual)} happened`,
+  },
+  regression: {
+    scale: ({ metrics }) => Math.max(metrics.rmse?.value ?? 1, Number.MIN_VALUE),
+    tell: (predicted, actual) =>
+      `predicted ${predicted.toPrecision(4)} on average, ${actual.toPrecision(4)} happened`,
+  },
+  multiclass: {
+    scale: () => 0.5,
+    tell: (predicted, actual) => `sure of ${percent(predicted)} on average, right in ${percent(actual)}`,
+  },
+  ranking: undefined,
+}
+
 /** Mean prediction against mean outcome: does the model still promise what happens? Rows of one day count as moving together. */
-function biasTest(
+function biasTests(
   cells: QualityCells,
   card: ModelCard,
   task: ModelTask,
   subject: string,
   at: number,
   inflation = 1,
-): Test {
+): Test[] {
+  const promise = PROMISES[task]
+  if (!promise) return []
   const bias = cells.meanPredicted() - cells.meanActual()
-  const scale =
-    task === 'binary'
-      ? Math.max(card.baseRate, 0.01)
-      : Math.max(card.metrics.rmse?.value ?? 1, Number.MIN_VALUE)
-  const tolerance = MATTERS.biasRelative * scale
+  const tolerance = MATTERS.biasRelative * promise.scale(card)
   const { rows, days } = cells.biasSe()
   const se = Math.max(inflation * rows, days)
-  const show = (x: number) => (task === 'binary' ? `${(100 * x).toFixed(1)} %` : x.toPrecision(4))
-  return {
-    finding: {
-      kind: 'Finding',
-      check: 'watch.calibration',
-      subject,
-      value: bias,
-      interval: [bias - 1.96 * se, bias + 1.96 * se],
-      limit: `|mean predicted - mean actual| <= ${tolerance.toPrecision(3)}`,
-      n: cells.n(),
-      at,
+  return [
+    {
+      finding: {
+        kind: 'Finding',
+        check: 'watch.calibration',
+        subject,
+        value: bias,
+        interval: [bias - 1.96 * se, bias + 1.96 * se],
+        limit: `|mean predicted - mean actual| <= ${tolerance.toPrecision(3)}`,
+        n: cells.n(),
+        at,
+      },
+      pValue: Math.min(1, 2 * upperTail(Math.abs(bias) - tolerance, se)),
+      matters: Math.abs(bias) > tolerance,
+      message: `${promise.tell(cells.meanPredicted(), cells.meanActual())} (${cells.n().toLocaleString('en')} outcomes)`,
     },
-    pValue: Math.min(1, 2 * upperTail(Math.abs(bias) - tolerance, se)),
-    matters: Math.abs(bias) > tolerance,
-    message: `predicted ${show(cells.meanPredicted())} on average, ${show(cells.meanActual())} happened (${cells.n().toLocaleString('en')} outcomes)`,
-  }
+  ]
 }
 
 /** Chance of an excess over the tolerance as large, when there is none. Without any noise the excess itself decides. */

@@ -1,7 +1,12 @@
 /** Quality of a stream of (output, outcome) pairs in bounded memory: whatever the traffic, a window costs the same. */
+import { probabilityOf } from '../core/class-vectors.ts'
+import { GroupRows } from '../core/group-rows.ts'
+import type { JoinedRow } from '../core/log-join.ts'
 import type { Measured, ModelTask } from '../core/records.ts'
 import { seededRng } from '../core/rng.ts'
 import { recordable } from '../model/measure.ts'
+import { classLogLoss } from '../model/measures/classes.ts'
+import { averagePrecisionOf, NDCG_ROWS, ndcgOf, reciprocalRankOf } from '../model/measures/ranking.ts'
 import {
   addScores,
   cellsAucInterval,
@@ -15,12 +20,13 @@ import {
   totalCells,
 } from '../stats/counts.ts'
 import { bootstrapInterval, CELL_STATISTICS } from '../stats/counts-bootstrap.ts'
+import { wilson } from '../stats/intervals.ts'
 import { addValue, emptyMoments, type Moments, variance } from '../stats/moments.ts'
 
 export interface QualityCells {
-  /** `at` is when the prediction was made. */
-  add(output: number, outcome: number, at: number): void
+  add(row: QualityRow): void
   n(): number
+  /** Of several classes: how sure the model was on average, and the share in which it was right. */
   meanPredicted(): number
   meanActual(): number
   /** Standard error of `meanPredicted - meanActual`, by rows and by days; the latter 0 where there are too few days to tell. */
@@ -31,8 +37,21 @@ export interface QualityCells {
   reliability(): { meanPredicted: number; meanActual: number; n: number }[]
 }
 
+/** What of a joined row tells quality; `at` is when the prediction was made. */
+export type QualityRow = Pick<
+  JoinedRow,
+  'output' | 'outcome' | 'at' | 'said' | 'label' | 'group' | 'groupRows'
+>
+
+const CELLS: Readonly<Record<ModelTask, (nBins: number) => QualityCells>> = {
+  binary: (nBins) => new BinaryCells(nBins),
+  regression: () => new RegressionCells(),
+  multiclass: (nBins) => new ClassCells(nBins),
+  ranking: () => new RankingCells(),
+}
+
 export function qualityCells(task: ModelTask, nBins: number): QualityCells {
-  return task === 'binary' ? new BinaryCells(nBins) : new RegressionCells()
+  return CELLS[task](nBins)
 }
 
 const Z95 = 1.959963984540054
@@ -47,7 +66,7 @@ class BinaryCells implements QualityCells {
     this.#counts = emptyCounts(nBins)
   }
 
-  add(output: number, outcome: number, at: number): void {
+  add({ output, outcome, at }: QualityRow): void {
     this.#score[0] = output
     this.#label[0] = outcome
     addScores(this.#counts, this.#score, this.#label)
@@ -105,7 +124,7 @@ class RegressionCells implements QualityCells {
   readonly #outcome: Moments = emptyMoments()
   readonly #days = new DailyErrors()
 
-  add(output: number, outcome: number, at: number): void {
+  add({ output, outcome, at }: QualityRow): void {
     this.#days.add(output - outcome, at)
     addValue(this.#squared, (output - outcome) ** 2)
     addValue(this.#absolute, Math.abs(output - outcome))
@@ -138,6 +157,131 @@ class RegressionCells implements QualityCells {
     const [low, high] = interval as [number, number]
     const ends: [number, number] = [Math.sqrt(Math.max(0, low)), Math.sqrt(high)]
     return recordable({ value: Math.sqrt(value), interval: ends, n }) ?? null
+  }
+
+  reliability() {
+    return []
+  }
+}
+
+/**
+ * Several classes: whether the class said was right is a yes or no whose probability is the answer's, so calibration is that of a binary model;
+ * log loss and the F1 of each class come on top.
+ */
+class ClassCells implements QualityCells {
+  readonly #top: BinaryCells
+  readonly #loss: Moments = emptyMoments()
+  readonly #classes = new Map<string, { actual: number; said: number; right: number }>()
+
+  constructor(nBins: number) {
+    this.#top = new BinaryCells(nBins)
+  }
+
+  add(row: QualityRow): void {
+    this.#top.add(row)
+    const { said, label } = row
+    if (!said || label === undefined) return
+    addValue(this.#loss, classLogLoss(probabilityOf(said, label)))
+    this.#of(label).actual++
+    this.#of(said.label).said++
+    if (label === said.label) this.#of(label).right++
+  }
+
+  #of(label: string): { actual: number; said: number; right: number } {
+    let found = this.#classes.get(label)
+    if (!found) {
+      found = { actual: 0, said: 0, right: 0 }
+      this.#classes.set(label, found)
+    }
+    return found
+  }
+
+  n() {
+    return this.#top.n()
+  }
+  meanPredicted() {
+    return this.#top.meanPredicted()
+  }
+  meanActual() {
+    return this.#top.meanActual()
+  }
+  biasSe() {
+    return this.#top.biasSe()
+  }
+
+  metrics(): Record<string, Measured> {
+    const n = this.n()
+    if (n === 0) return {}
+    return recordableOnly({
+      accuracy: this.lead() ?? undefined,
+      logLoss: meanWithInterval(this.#loss),
+      macroF1: { value: this.#macroF1(), n },
+      calibrationError: this.#top.metrics().calibrationError,
+    })
+  }
+
+  #macroF1(): number {
+    let sum = 0
+    for (const { actual, said, right } of this.#classes.values()) sum += (2 * right) / (actual + said)
+    return sum / this.#classes.size
+  }
+
+  lead(): Measured | null {
+    const n = this.n()
+    if (n === 0) return null
+    const { value, interval } = wilson(Math.round(this.meanActual() * n), n)
+    return { value, interval, n }
+  }
+
+  reliability() {
+    return this.#top.reliability()
+  }
+}
+
+/** Orders of groups: a group counts once the outcome of each of its rows is known. Scores promise nothing, so there is no bias. */
+class RankingCells implements QualityCells {
+  readonly #groups = new GroupRows<QualityRow>()
+  readonly #ndcg: Moments = emptyMoments()
+  readonly #precision: Moments = emptyMoments()
+  readonly #first: Moments = emptyMoments()
+  #n = 0
+
+  add(row: QualityRow): void {
+    this.#n++
+    const rows = this.#groups.add(row)
+    if (!rows?.some(({ outcome }) => outcome > 0)) return
+    const scores = Float64Array.from(rows, ({ output }) => output)
+    const relevances = Float64Array.from(rows, ({ outcome }) => outcome)
+    addValue(this.#ndcg, ndcgOf(scores, relevances, NDCG_ROWS))
+    addValue(this.#precision, averagePrecisionOf(scores, relevances))
+    addValue(this.#first, reciprocalRankOf(scores, relevances))
+  }
+
+  n() {
+    return this.#n
+  }
+  meanPredicted() {
+    return 0
+  }
+  meanActual() {
+    return 0
+  }
+  biasSe() {
+    return { rows: Number.POSITIVE_INFINITY, days: 0 }
+  }
+
+  metrics(): Record<string, Measured> {
+    const lead = this.lead()
+    if (!lead) return {}
+    return recordableOnly({
+      ndcg: lead,
+      map: meanWithInterval(this.#precision),
+      mrr: meanWithInterval(this.#first),
+    })
+  }
+
+  lead(): Measured | null {
+    return this.#ndcg.n < 2 ? null : (recordable(meanWithInterval(this.#ndcg)) ?? null)
   }
 
   reliability() {

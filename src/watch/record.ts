@@ -161,7 +161,9 @@ export function sentenceOf(report: WindowReport): string {
     )
   if (joined > 0)
     parts.push(
-      `predicted ${report.meanPredicted.toPrecision(3)} on average, ${report.meanActual.toPrecision(3)} happened`,
+      report.classes
+        ? `sure of ${report.meanPredicted.toPrecision(3)} on average, right in ${report.meanActual.toPrecision(3)}`
+        : `predicted ${report.meanPredicted.toPrecision(3)} on average, ${report.meanActual.toPrecision(3)} happened`,
     )
   const failed = report.findings.filter((f) => f.verdict === 'fail').length
   parts.push(

@@ -39,6 +39,8 @@ export interface WindowReport {
   /** Lead metric expected from the card, with the band of a window of this size. */
   expected: { metric: string; value: number; low: number; high: number } | null
   calibration: { meanPredicted: number; meanActual: number; n: number }[]
+  /** How often each class was said and came true, where the model tells several apart; classes that it does not know come last. */
+  classes?: { label: string; said: number; happened: number; isKnown: boolean }[]
   members: Record<string, MemberWindow>
   drift: ColumnDrift[]
   findings: Finding[]

@@ -71,6 +71,7 @@ const sound = (): ProjectDef =>
           release: canary({ steps: [0.1, 0.5] }),
         }),
         model('delay', { from: flights, target: col('delay'), split: { by: 'random' }, trainer: linear() }),
+        model('order', { from: flights, target: col('delay'), group: 'origin' }),
       ],
     }),
   )
@@ -222,6 +223,7 @@ test('with the data’s columns known, wrong types are named too', () => {
   const found = messages(
     (def) => {
       def.models[0]!.target = col('origin').node
+      def.models[0]!.task = 'binary'
       def.models[0]!.features[0]!.expr = col('delay').hour().node
     },
     { flights: schema },
@@ -230,6 +232,21 @@ test('with the data’s columns known, wrong types are named too', () => {
     'MR_EXPR_TYPE: models.late.target: the target must be bool or number, got string',
     'MR_EXPR_TYPE: models.late.features.hour: delay must be time, got number',
   ])
+})
+
+test('a text is a target of classes, and only a model that ranks has a group', () => {
+  const text = (def: ProjectDef) => {
+    def.models[0]!.target = col('origin').node
+  }
+  const grouped = (def: ProjectDef) => {
+    def.models[0]!.group = 'origin'
+  }
+  const ungrouped = (def: ProjectDef) => {
+    delete def.models[2]!.group
+  }
+  expect(messages(text, { flights: schema })).toEqual([])
+  expect(messages(grouped)[0]).toContain('MR_DEFINE_GROUP')
+  expect(messages(ungrouped)[0]).toContain('no column says which rows')
 })
 
 test('limits have known names', () => {

@@ -409,7 +409,7 @@ describe.skipIf(missing !== null)('the console', () => {
   })
 })
 
-async function outcomeInLog(id: string): Promise<number | undefined> {
+async function outcomeInLog(id: string): Promise<number | string | undefined> {
   for await (const { records } of rt.store.log.read('outcomes'))
     for (const block of decodeBlocks(records)) {
       const at = block.kind === 'outcomes' ? block.ids.indexOf(id) : -1

@@ -93,6 +93,7 @@ export const answerOf = (why: Why): string => (isBinary(why) ? share(why.output)
 /** What really happened: for a probability whether it did, else the value. */
 export function outcomeOf({ outcome, ...why }: Why): string {
   if (outcome === null) return 'not known yet'
+  if (typeof outcome.value === 'string') return outcome.value
   if (!isBinary({ outcome, ...why })) return plain(outcome.value)
   return outcome.value >= 0.5 ? 'it happened' : 'it did not happen'
 }

@@ -41,7 +41,9 @@ function linesOf(cli: Cli, view: Why, isShare: boolean): string[] {
         ['asked', inputLines(view.inputs)],
         [
           'happened',
-          outcome ? `${figure(outcome.value)}, told on ${minute(outcome.at)} UTC` : 'not known yet',
+          outcome
+            ? `${typeof outcome.value === 'string' ? outcome.value : figure(outcome.value)}, told on ${minute(outcome.at)} UTC`
+            : 'not known yet',
         ],
         [
           'learnt from',

@@ -14,6 +14,18 @@ export const define = {
     retryable: false,
     status: 400,
   },
+  MR_DEFINE_GROUP: {
+    what: (d: { place: string; task: string }) =>
+      d.task === 'ranking'
+        ? `${d.place} ranks, and no column says which rows are ordered against one another`
+        : `${d.place}.group names rows that are ordered against one another, but the task is "${d.task}"`,
+    fix: (d: { place: string; task: string }) =>
+      d.task === 'ranking'
+        ? "name the column of the query: group: 'query_id'"
+        : "leave the group away, or set task: 'ranking'",
+    retryable: false,
+    status: 400,
+  },
   MR_DEFINE_DUPLICATE: {
     what: (d: { place: string; name: string }) => `${d.place}: the name "${d.name}" is given twice`,
     fix: (d: { place: string; name: string }) => `give one of the two another name than "${d.name}"`,

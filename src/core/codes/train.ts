@@ -8,9 +8,9 @@ export const train = {
     status: 400,
   },
   MR_TRAIN_ONE_CLASS: {
-    what: (d: { model: string; value: number; rows: number }) =>
-      `the target of model "${d.model}" is ${d.value === 1 ? 'true' : 'false'} in all ${d.rows} training rows; two classes are needed`,
-    fix: (_: { model: string; value: number; rows: number }) =>
+    what: (d: { model: string; value: number | string; rows: number }) =>
+      `the target of model "${d.model}" is ${typeof d.value === 'string' ? `"${d.value.slice(0, 64)}"` : d.value === 1 ? 'true' : 'false'} in all ${d.rows} training rows; two classes are needed`,
+    fix: (_: { model: string; value: number | string; rows: number }) =>
       'check the target expression (its limit, its column), or train on a longer window',
     retryable: false,
     status: 400,
@@ -36,6 +36,46 @@ export const train = {
       `model "${d.model}" is a classifier, but its target is neither 0 nor 1 in ${d.other} of ${d.rows} rows`,
     fix: (_: { model: string; other: number; rows: number }) =>
       "make the target a condition, e.g. col('delay').gt(15), or let the task be a regression",
+    retryable: false,
+    status: 400,
+  },
+  MR_TRAIN_CLASSES_MAX: {
+    what: (d: { model: string; classes: number; max: number }) =>
+      `the target of model "${d.model}" has ${d.classes} classes in the training rows, at most ${d.max} can be told apart`,
+    fix: (d: { model: string; classes: number; max: number }) =>
+      `predict a coarser column, make the target a question (col('column').eq('value')), or raise limits.classesMax above ${d.max}`,
+    retryable: false,
+    status: 400,
+  },
+  MR_TRAIN_CLASSES_UNSEEN: {
+    what: (d: { model: string; split: string; unseen: number; rows: number; examples: string[] }) =>
+      `${d.unseen} of ${d.rows} rows that ${d.split} model "${d.model}" have classes that no training row has (${d.examples.map((e) => JSON.stringify(e.slice(0, 32))).join(', ')})`,
+    fix: (_: { model: string; split: string; unseen: number; rows: number; examples: string[] }) =>
+      "train on a longer window, or divide rows at random: split: { by: 'random' }",
+    retryable: false,
+    status: 400,
+  },
+  MR_TRAIN_TASK: {
+    what: (d: { model: string; trainer: string; task: string; tasks: readonly string[] }) =>
+      `trainer "${d.trainer}" makes ${d.tasks.join(' or ')} models, and model "${d.model}" is ${d.task}`,
+    fix: (d: { model: string; trainer: string; task: string; tasks: readonly string[] }) =>
+      `use another trainer, e.g. trainer: gbdt(), or make the model ${d.tasks.join(' or ')}: task: '${d.tasks[0]}'`,
+    retryable: false,
+    status: 400,
+  },
+  MR_TRAIN_RATE: {
+    what: (d: { model: string; feature: string }) =>
+      `feature "${d.feature}" of model "${d.model}" is a rate of the target, and a target of several classes has no mean`,
+    fix: (d: { model: string; feature: string }) =>
+      `make "${d.feature}" a category: col('column').category()`,
+    retryable: false,
+    status: 400,
+  },
+  MR_TRAIN_GROUPS: {
+    what: (d: { model: string; split: string; need: number; got: number; group: string }) =>
+      `model "${d.model}" needs ${d.need} groups of "${d.group}" to ${d.split}, got ${d.got}`,
+    fix: (d: { model: string; split: string; need: number; got: number; group: string }) =>
+      `check that "${d.group}" names the query of a row, import more groups, or give "${d.split}" a larger part in the model's split`,
     retryable: false,
     status: 400,
   },
