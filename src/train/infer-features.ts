@@ -28,23 +28,40 @@ export function featuresFor(
   const notes: string[] = []
   const inputs = inferred ? inferAll(params, version, leave, notes) : params.features
   const plan = forTrainer(planFeatures(inputs, version.schema, place), params.categories, inferred)
-  return { plan: hasClasses(params, version.schema) ? forClasses(plan, params) : plan, notes, inferred }
+  return {
+    plan: hasClasses(params, version.schema) ? forClasses(plan, params, notes) : plan,
+    notes,
+    inferred,
+  }
 }
 
-/** A target of several classes has no mean, so values that would be their rate stay categories. Errors: MR_TRAIN_RATE for a rate that was asked for. */
+/**
+ * A target of several classes has no mean, so values that would be their rate stay categories; a trainer that takes numbers alone does without them.
+ * Errors: MR_TRAIN_RATE for a rate that was asked for, MR_TRAIN_NO_FEATURES when nothing is left.
+ */
 function forClasses(
   plan: FeaturePlan,
-  { model, features }: Pick<PrepareParams, 'model' | 'features'>,
+  { model, features, categories }: Pick<PrepareParams, 'model' | 'features' | 'categories'>,
+  notes: string[],
 ): FeaturePlan {
   const asked = features.find(({ expr }) => expr.op === 'fit' && expr.fn === 'rate')
   if (asked) throw new MillraceError('MR_TRAIN_RATE', { model, feature: asked.name })
-  const categories = plan.features.map((feature): PlannedFeature => {
-    const { name, expr } = feature
-    return expr.op === 'fit' && expr.fn === 'rate'
-      ? { name, type: 'category', expr: { op: 'fit', fn: 'category', arg: expr.arg, params: {} } }
-      : feature
-  })
-  return { ...plan, features: categories }
+  const isRate = ({ expr }: PlannedFeature) => expr.op === 'fit' && expr.fn === 'rate'
+  if (categories !== 'rates')
+    return { ...plan, features: plan.features.map((f) => (isRate(f) ? asCategory(f) : f)) }
+  for (const { name } of plan.features.filter(isRate))
+    notes.push(
+      `feature "${name}" is left out: this trainer takes numbers, and a target of classes gives a text no rate`,
+    )
+  const left = plan.features.filter((f) => !isRate(f))
+  if (left.length === 0)
+    throw new MillraceError('MR_TRAIN_NO_FEATURES', { model, tried: plan.features.length })
+  return { ...plan, features: left }
+}
+
+function asCategory({ name, expr }: PlannedFeature): PlannedFeature {
+  const arg = expr.op === 'fit' ? expr.arg : expr
+  return { name, type: 'category', expr: { op: 'fit', fn: 'category', arg, params: {} } }
 }
 
 function inferAll(
