@@ -13,8 +13,8 @@ import { GroupRows } from '../core/group-rows.ts'
 import type { Answer, JoinedRow } from '../core/log-join.ts'
 import type { ModelCard, ModelTask, Release } from '../core/records.ts'
 import type { ReleaseDef } from '../define/types.ts'
-import { classLogLoss } from '../model/measures/classes.ts'
-import { NDCG_ROWS, ndcgOf } from '../model/measures/ranking.ts'
+import { rowClassLoss } from '../model/measures/classes.ts'
+import { ndcgOf } from '../model/measures/ranking.ts'
 import { rowLogLoss } from '../stats/metrics.ts'
 import { type CanaryDecision, type CanaryTest, nextCanary, openCanary } from '../stats/sequential.ts'
 import { candidateRoute, type Evidence, liveRoute } from './machine.ts'
@@ -48,7 +48,7 @@ const COMPARISONS: Readonly<Record<ModelTask, Comparison>> = {
   multiclass: {
     isOutcome: ({ label }) => label !== undefined,
     isOutput: ({ said }) => said?.probabilities.every((p) => p >= 0 && p <= 1) ?? false,
-    loss: ({ said }, { label }) => classLogLoss(probabilityOf(said as Said, label as string)),
+    loss: ({ said }, { label }) => rowClassLoss(probabilityOf(said as Said, label as string)),
   },
   /** Rows are compared as groups: see `#addGroup`. */
   ranking: {
@@ -176,7 +176,6 @@ export class ReleaseEvidence {
       ndcgOf(
         Float64Array.from(rows, (r) => answerOf(r, version)?.output ?? Number.NEGATIVE_INFINITY),
         relevances,
-        NDCG_ROWS,
       )
     this.#addDifference(ndcg(this.#state.live) - ndcg(this.#state.candidate), row.at)
   }

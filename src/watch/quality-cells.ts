@@ -5,8 +5,8 @@ import type { JoinedRow } from '../core/log-join.ts'
 import type { Measured, ModelTask } from '../core/records.ts'
 import { seededRng } from '../core/rng.ts'
 import { recordable } from '../model/measure.ts'
-import { classLogLoss } from '../model/measures/classes.ts'
-import { averagePrecisionOf, NDCG_ROWS, ndcgOf, reciprocalRankOf } from '../model/measures/ranking.ts'
+import { rowClassLoss } from '../model/measures/classes.ts'
+import { ndcgOf } from '../model/measures/ranking.ts'
 import {
   addScores,
   cellsAucInterval,
@@ -21,6 +21,7 @@ import {
 } from '../stats/counts.ts'
 import { bootstrapInterval, CELL_STATISTICS } from '../stats/counts-bootstrap.ts'
 import { wilson } from '../stats/intervals.ts'
+import { averagePrecisionAt, reciprocalRank } from '../stats/metrics-ranking.ts'
 import { addValue, emptyMoments, type Moments, variance } from '../stats/moments.ts'
 
 export interface QualityCells {
@@ -181,7 +182,7 @@ class ClassCells implements QualityCells {
     this.#top.add(row)
     const { said, label } = row
     if (!said || label === undefined) return
-    addValue(this.#loss, classLogLoss(probabilityOf(said, label)))
+    addValue(this.#loss, rowClassLoss(probabilityOf(said, label)))
     this.#of(label).actual++
     this.#of(said.label).said++
     if (label === said.label) this.#of(label).right++
@@ -252,9 +253,9 @@ class RankingCells implements QualityCells {
     if (!rows?.some(({ outcome }) => outcome > 0)) return
     const scores = Float64Array.from(rows, ({ output }) => output)
     const relevances = Float64Array.from(rows, ({ outcome }) => outcome)
-    addValue(this.#ndcg, ndcgOf(scores, relevances, NDCG_ROWS))
-    addValue(this.#precision, averagePrecisionOf(scores, relevances))
-    addValue(this.#first, reciprocalRankOf(scores, relevances))
+    addValue(this.#ndcg, ndcgOf(scores, relevances))
+    addValue(this.#precision, averagePrecisionAt(scores, relevances))
+    addValue(this.#first, reciprocalRank(scores, relevances))
   }
 
   n() {

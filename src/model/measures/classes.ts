@@ -54,13 +54,13 @@ export function likeliest(outputs: Float64Array, targets: Float64Array): [Float6
 }
 
 /** Loss of a row whose true class had this probability, in nats: `-ln p`, p not below 1e-15. */
-export function classLogLoss(probability: number): number {
+export function rowClassLoss(probability: number): number {
   return -Math.log(Math.min(1, Math.max(LOG_LOSS_CLIP, probability)))
 }
 
 function logLosses(outputs: Float64Array, targets: Float64Array): Float64Array {
   const width = widthOf(outputs, targets)
-  return targets.map((code, i) => classLogLoss(outputs[i * width + code]))
+  return targets.map((code, i) => rowClassLoss(outputs[i * width + code]))
 }
 
 function misses(outputs: Float64Array, targets: Float64Array): Float64Array {

@@ -1,4 +1,4 @@
-"""Reference values of metrics of several classes, of rankings, and of temperature scaling. Run: python classes.py > classes.json"""
+"""Reference values of metrics of several classes, and of temperature scaling. Run: python classes.py > classes.json"""
 import json
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -6,7 +6,7 @@ from scipy.special import log_softmax, softmax
 from sklearn import metrics as m
 
 rng = np.random.default_rng(20011127)
-out = {'classes': [], 'rankings': [], 'temperatures': []}
+out = {'classes': [], 'temperatures': []}
 
 for n, k, digits in [(12, 3, 3), (90, 3, 1), (300, 7, 3), (500, 20, 2)]:
     y = rng.integers(0, k, n); y[:k] = np.arange(k)
@@ -21,18 +21,5 @@ for n, k, digits in [(12, 3, 3), (90, 3, 1), (300, 7, 3), (500, 20, 2)]:
         confusion=m.confusion_matrix(y, p.argmax(1), labels=range(k)).ravel().tolist()))
     best = minimize_scalar(lambda t: -log_softmax(z / t, axis=1)[np.arange(n), y].sum(), bounds=(.02, 50), method='bounded', options=dict(xatol=1e-10))
     out['temperatures'].append(dict(scores=z.ravel().tolist(), codes=y.tolist(), temperature=float(best.x)))
-
-for sizes, ties in [([5, 12, 30], False), ([4, 11, 25, 40], True)]:
-    scores, relevances, ndcg, ap, rr = [], [], [], [], []
-    for size in sizes:
-        r = rng.integers(0, 4, size).astype(float); r[0] = 1
-        s = r + 1.5 * rng.standard_normal(size)
-        if ties: s = np.round(s)
-        ndcg.append(m.ndcg_score([2 ** r - 1], [s], k=10))
-        scores += s.tolist(); relevances += r.tolist()
-        if not ties:
-            ap.append(m.average_precision_score(r > 0, s))
-            rr.append(1 / (1 + int(np.argmax((r > 0)[np.argsort(-s)]))))
-    out['rankings'].append(dict(sizes=sizes, scores=scores, relevances=relevances, ndcg=ndcg, averagePrecision=ap, reciprocalRank=rr))
 
 print(json.dumps(out))
