@@ -1,4 +1,5 @@
 import { MillraceError } from '../../core/errors.ts'
+import { type Column, type ColumnPlan, type Place, planColumns } from './columns.ts'
 
 /** Largest category code that training takes. */
 export const CATEGORY_CODE_MAX = 65_535
@@ -25,17 +26,16 @@ export interface CategoryBins {
 /** Bins of one feature. Missing values are in bin `nBins`, behind the value bins. */
 export type FeatureBins = NumberBins | CategoryBins
 
-/** Binned rows: bin once, train many. Bytes lie by row, padded to whole 32-bit words of four features. */
+/** Binned rows: bin once, train many. Rows lie one behind another, padded to whole 32-bit words; `plan` says where in a row a feature's bin is. */
 export interface BinnedData {
   nRows: number
   nFeatures: number
-  /** 32-bit words a row. */
-  rowWords: number
-  /** `[nRows * rowWords]`; feature `j` of row `i` is byte `i * rowWords * 4 + j`. */
+  features: FeatureBins[]
+  plan: ColumnPlan
+  /** `[nRows * plan.rowWords]` */
   words: Uint32Array
   /** The same memory by bytes. */
   bytes: Uint8Array
-  features: FeatureBins[]
 }
 
 /**
@@ -44,7 +44,7 @@ export interface BinnedData {
  * Shapes: `columns` `[nFeatures][nRows]`. Numbers get at most `bins` bins of about equal counts, drawn from up to 200,000 evenly
  * spaced values; with fewer distinct values each has its own bin. Edges lie half way between neighbouring values, so `x <= edge` on raw
  * values is exactly the partition of training. Categories hold codes; the `bins` most frequent get a bin.
- * Missing: NaN has its own bin. Infinities are values. Cost: O(nRows * nFeatures * 8) and a sort of each sample.
+ * Missing: NaN has its own bin. Infinities are values. Cost: O(nRows * nFeatures * log(bins)) and a sort of each sample.
  * Errors: MR_MODEL_SHAPE, MR_MODEL_ROWS_MAX, MR_MODEL_CATEGORY.
  */
 export function binColumns(
@@ -65,25 +65,62 @@ export function binWith(
   nRows: number,
   features: FeatureBins[],
 ): BinnedData {
-  const rowWords = Math.max(1, Math.ceil(features.length / 4))
-  const words = new Uint32Array(nRows * rowWords)
+  const plan = planColumns(features)
+  const words = new Uint32Array(nRows * plan.rowWords)
   const bytes = new Uint8Array(words.buffer)
-  const fills = features.map((feature) =>
-    feature.kind === 'number' ? numberFill(feature) : categoryFill(feature),
+  const finders = features.map((feature) =>
+    feature.kind === 'number' ? numberFinder(feature) : categoryFinder(feature),
   )
-  const blockRows = 8192
-  for (let from = 0; from < nRows; from += blockRows) {
-    const end = Math.min(nRows, from + blockRows)
-    fills.forEach((fill, j) => {
-      fill(columns[j], from, end, bytes, rowWords * 4, j)
+  const bins = new Uint16Array(BLOCK_ROWS)
+  for (let from = 0; from < nRows; from += BLOCK_ROWS) {
+    const end = Math.min(nRows, from + BLOCK_ROWS)
+    finders.forEach((find, j) => {
+      find(columns[j], from, end, bins)
+      const place = plan.places[j]
+      store(words, plan.rowWords, plan.columns[place.column], place, bins, from, end)
     })
   }
-  return { nRows, nFeatures: features.length, rowWords, words, bytes, features }
+  return { nRows, nFeatures: features.length, features, plan, words, bytes }
+}
+
+/** Rows that are binned feature by feature, so that both ends of the copying stay in cache. */
+const BLOCK_ROWS = 8192
+
+function store(
+  words: Uint32Array,
+  rowWords: number,
+  { at, isWide }: Column,
+  { divisor }: Place,
+  bins: Uint16Array,
+  from: number,
+  end: number,
+): void {
+  if (isWide) {
+    const halves = new Uint16Array(words.buffer)
+    for (let i = from, to = from * rowWords * 2 + at / 2; i < end; i++, to += rowWords * 2) {
+      halves[to] = bins[i - from]
+    }
+    return
+  }
+  const bytes = new Uint8Array(words.buffer)
+  for (let i = from, to = from * rowWords * 4 + at; i < end; i++, to += rowWords * 4) {
+    bytes[to] += bins[i - from] * divisor
+  }
+}
+
+/** Bin of a feature in one row. */
+export function binAt({ plan, words, bytes }: BinnedData, row: number, feature: number): number {
+  const { column, divisor, codes } = plan.places[feature]
+  const { at, isWide } = plan.columns[column]
+  const byte = row * plan.rowWords * 4 + at
+  if (isWide) return (words[byte >> 2] >>> ((byte & 2) * 8)) & 0xffff
+  return Math.floor(bytes[byte] / divisor) % codes
 }
 
 /** Copies some binned rows, in the order given, to data of their own. Errors: MR_MODEL_SHAPE when an index is out of range. */
 export function takeRows(binned: BinnedData, rows: ArrayLike<number>): BinnedData {
-  const { rowWords, words: from } = binned
+  const { words: from } = binned
+  const { rowWords } = binned.plan
   const words = new Uint32Array(rows.length * rowWords)
   for (let i = 0; i < rows.length; i++) {
     const row = rows[i]
@@ -140,17 +177,15 @@ function sortedSample(column: Float64Array): Float64Array {
   return sample.subarray(0, n).sort()
 }
 
-function distinctValues(sorted: Float64Array): { values: number[]; counts: number[] } {
-  const values: number[] = []
-  const counts: number[] = []
-  for (const x of sorted) {
-    if (values.length > 0 && values[values.length - 1] === x) counts[counts.length - 1]++
-    else {
-      values.push(x)
-      counts.push(1)
-    }
+function distinctValues(sorted: Float64Array): { values: Float64Array; counts: Int32Array } {
+  const values = new Float64Array(sorted.length)
+  const counts = new Int32Array(sorted.length)
+  let n = 0
+  for (let i = 0; i < sorted.length; i++) {
+    if (i === 0 || sorted[i] !== sorted[i - 1]) values[n++] = sorted[i]
+    counts[n - 1]++
   }
-  return { values, counts }
+  return { values: values.subarray(0, n), counts: counts.subarray(0, n) }
 }
 
 /** Last value of each bin but the last, when each value has its own bin. */
@@ -162,7 +197,7 @@ function allEnds(nValues: number): number[] {
  * Last value of each bin but the last, for bins of about equal counts. A value as frequent as a whole bin stands alone;
  * what remains is shared evenly among the bins that remain.
  */
-function quantileEnds(counts: number[], total: number, bins: number): number[] {
+function quantileEnds(counts: Int32Array, total: number, bins: number): number[] {
   const heavy = (i: number) => counts[i] * bins >= total
   let rowsLeft = total
   let binsLeft = bins
@@ -194,21 +229,19 @@ function midpoint(low: number, high: number): number {
   return (middle >= low && middle < high ? middle : low) + 0
 }
 
-type Fill = (
-  column: Float64Array,
-  from: number,
-  end: number,
-  bytes: Uint8Array,
-  rowBytes: number,
-  j: number,
-) => void
+/** Writes the bins of rows `[from, end)` of a column to `bins`, beginning with 0. */
+type Finder = (column: Float64Array, from: number, end: number, bins: Uint16Array) => void
+
+function numberFinder(feature: NumberBins): Finder {
+  return feature.nBins <= 256 ? byteFinder(feature) : wideFinder(feature)
+}
 
 /** Finds each value's bin by eight branch-free halvings over 256 padded edges. */
-function numberFill({ edges, nBins }: NumberBins): Fill {
+function byteFinder({ edges, nBins }: NumberBins): Finder {
   const padded = new Float64Array(256).fill(Number.POSITIVE_INFINITY)
   padded.set(edges)
-  return (column, from, end, bytes, rowBytes, j) => {
-    for (let i = from, at = from * rowBytes + j; i < end; i++, at += rowBytes) {
+  return (column, from, end, bins) => {
+    for (let i = from; i < end; i++) {
       const x = column[i]
       let b = x > padded[127] ? 128 : 0
       b += x > padded[b + 63] ? 64 : 0
@@ -218,7 +251,22 @@ function numberFill({ edges, nBins }: NumberBins): Fill {
       b += x > padded[b + 3] ? 4 : 0
       b += x > padded[b + 1] ? 2 : 0
       b += x > padded[b] ? 1 : 0
-      bytes[at] = Number.isNaN(x) ? nBins : b
+      bins[i - from] = Number.isNaN(x) ? nBins : b
+    }
+  }
+}
+
+/** The same for up to 65,535 bins, by as many halvings as they need. */
+function wideFinder({ edges, nBins }: NumberBins): Finder {
+  const size = 2 ** Math.ceil(Math.log2(nBins))
+  const padded = new Float64Array(size).fill(Number.POSITIVE_INFINITY)
+  padded.set(edges)
+  return (column, from, end, bins) => {
+    for (let i = from; i < end; i++) {
+      const x = column[i]
+      let b = 0
+      for (let half = size / 2; half >= 1; half /= 2) b += x > padded[b + half - 1] ? half : 0
+      bins[i - from] = Number.isNaN(x) ? nBins : b
     }
   }
 }
@@ -245,15 +293,15 @@ function categoryBins(column: Float64Array, feature: number, bins: number): Cate
   return { kind: 'category', nBins: codes.length, codes }
 }
 
-function categoryFill({ codes, nBins }: CategoryBins): Fill {
-  const binOf = new Uint8Array((codes.length ? codes[codes.length - 1] : 0) + 1).fill(nBins)
+function categoryFinder({ codes, nBins }: CategoryBins): Finder {
+  const binOf = new Uint16Array((codes.length ? codes[codes.length - 1] : 0) + 1).fill(nBins)
   codes.forEach((code, b) => {
     binOf[code] = b
   })
-  return (column, from, end, bytes, rowBytes, j) => {
-    for (let i = from, at = from * rowBytes + j; i < end; i++, at += rowBytes) {
+  return (column, from, end, bins) => {
+    for (let i = from; i < end; i++) {
       const code = column[i]
-      bytes[at] = code >= 0 && code < binOf.length && Number.isInteger(code) ? binOf[code] : nBins
+      bins[i - from] = code >= 0 && code < binOf.length && Number.isInteger(code) ? binOf[code] : nBins
     }
   }
 }

@@ -1,23 +1,27 @@
+import { mix32 } from '../../core/rng.ts'
 import type { FeatureBins } from './binning.ts'
-import type { GrownTree } from './grown-tree.ts'
+import type { ColumnPlan } from './columns.ts'
+import { type GrownTree, openTree } from './grown-tree.ts'
 import type { Packing } from './kernels.ts'
-import type { Machine, RowSet } from './machine.ts'
+import { type LeafLimits, leafValue } from './leaf-value.ts'
+import type { Histogram, Machine, RowSet } from './machine.ts'
+import { type Bounds, boundsOf, separatorsOf, UNBOUND } from './monotone.ts'
 import type { GbdtParams } from './params.ts'
-import { SLOTS } from './sizes.ts'
-import { findSplit, type Split } from './split.ts'
+import { findSplit, type LeafView, leafSum, type NumberScan, type Split, scansPlainly } from './split.ts'
 
 /** Bytes of histograms that may be kept for subtraction; above, both children are built from their rows. */
 const HISTOGRAM_BYTES_MAX = 512 * 1024 * 1024
 
 /** Whether each leaf may keep its histogram, so that one of two children gets its own by subtraction. */
-export function keepsHistograms(nFeatures: number, { leaves }: GbdtParams): boolean {
-  return nFeatures * SLOTS * 8 * leaves <= HISTOGRAM_BYTES_MAX
+export function keepsHistograms({ nSlots }: Pick<ColumnPlan, 'nSlots'>, { leaves }: GbdtParams): boolean {
+  return nSlots * 8 * leaves <= HISTOGRAM_BYTES_MAX
 }
 
 /** What all trees of a training share. */
 export interface Ground {
   machine: Machine
   features: readonly FeatureBins[]
+  plan: ColumnPlan
   params: GbdtParams
 }
 
@@ -29,18 +33,31 @@ export interface Scale {
   hessStep: number
 }
 
+/** What one tree is grown on. */
+export interface Seedbed {
+  rows: RowSet
+  scale: Scale
+  /** Features it may use, ascending. */
+  features: Int32Array
+  /** For draws within the tree. */
+  salt: number
+}
+
 interface Leaf {
   node: number
   depth: number
   rows: RowSet
-  hist: Float64Array | null
+  /** Packed sum of its rows. */
+  packed: number
+  limits: LeafLimits
+  /** Features of the splits above it. */
+  path: readonly number[]
+  hist: Histogram | null
   split: Split | null
 }
 
-interface Growth {
+interface Growth extends Seedbed {
   ground: Ground
-  scale: Scale
-  used: Int32Array
   tree: GrownTree
   leaves: Leaf[]
 }
@@ -49,41 +66,57 @@ interface Growth {
  * Grows one tree leaf by leaf, always dividing where the gain is largest, from the quantised gradients of the machine.
  * Returns a tree of one leaf when nothing can be gained. The machine then knows the leaf of each row.
  */
-export function growTree(ground: Ground, rows: RowSet, scale: Scale, used: Int32Array): GrownTree {
-  const tree: GrownTree = {
-    splits: [],
-    left: [],
-    right: [],
-    missingLeft: [],
-    leafOfNode: [],
-    leafNodes: [],
-    leafRows: [],
-  }
-  const growth: Growth = { ground, scale, used, tree, leaves: [] }
-  const root = openLeaf(growth, 0, rows)
+export function growTree(ground: Ground, bed: Seedbed): GrownTree {
+  const growth: Growth = { ...bed, ground, tree: openTree(), leaves: [] }
+  const root = openLeaf(growth, null, bed.rows, 0)
+  growth.leaves.push(root)
   if (canDivide(growth, root)) {
     fillHistogram(growth, root)
-    search(growth, root, null)
+    root.packed = packedSum(growth, root)
+    root.limits.value = quantisedValue(growth, root)
+    search(growth, [root])
   }
-  growth.leaves.push(root)
   for (
     let leaf = bestLeaf(growth);
     leaf && growth.leaves.length < ground.params.leaves;
     leaf = bestLeaf(growth)
   ) {
-    divide(growth, leaf)
+    if (boundsHaveMoved(growth, leaf)) searchAgain(growth, leaf, null)
+    else divide(growth, leaf)
   }
   return finish(growth)
 }
 
-function openLeaf({ tree }: Growth, depth: number, rows: RowSet): Leaf {
+function openLeaf({ tree }: Growth, parent: Leaf | null, rows: RowSet, packed: number): Leaf {
   const node = tree.splits.length
   tree.splits.push(null)
   tree.left.push(-1)
   tree.right.push(-1)
+  tree.parent.push(parent ? parent.node : -1)
   tree.missingLeft.push(false)
   tree.leafOfNode.push(-1)
-  return { node, depth, rows, hist: null, split: null }
+  tree.values.push(0)
+  return {
+    node,
+    depth: parent ? parent.depth + 1 : 0,
+    rows,
+    packed,
+    limits: { value: 0, low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY },
+    path: parent ? extended(parent.path, parent.split!.feature) : [],
+    hist: null,
+    split: null,
+  }
+}
+
+function extended(path: readonly number[], feature: number): readonly number[] {
+  return path.includes(feature) ? path : [...path, feature]
+}
+
+function packedSum({ ground }: Growth, { hist }: Leaf): number {
+  const slots = ground.machine.readHistogram(hist!)
+  let sum = 0
+  for (let slot = 0; slot < ground.plan.featureSlots[1]; slot++) sum += slots[slot]
+  return sum
 }
 
 function canDivide({ ground }: Growth, leaf: Leaf): boolean {
@@ -91,12 +124,83 @@ function canDivide({ ground }: Growth, leaf: Leaf): boolean {
   return leaf.rows.nRows >= 2 * minRowsInLeaf && leaf.depth < maxDepth
 }
 
-function search({ ground, scale, used }: Growth, leaf: Leaf, counts: Int32Array | null): void {
-  const { machine, features, params } = ground
-  const rules = { unit: scale.packing.unit, gradStep: scale.gradStep, hessStep: scale.hessStep, params }
-  const view = { hist: machine.readHistogram(leaf.hist!), nRows: leaf.rows.nRows, counts }
-  leaf.split = findSplit(view, features, used, rules)
-  if (leaf.split === null) dropHistogram(ground, leaf)
+// ---------------------------------------------------------------- searching
+
+/** Finds the split of each leaf; at most two at a time. */
+function search(growth: Growth, leaves: readonly Leaf[], counts: Int32Array | null = null): void {
+  const { ground } = growth
+  const { machine, features, plan } = ground
+  const rules = rulesOf(growth)
+  const views = leaves.map((leaf) => viewOf(growth, leaf, counts))
+  const scans = machine.scanNumbers ? scanAll(growth, leaves, views) : []
+  views.forEach((view, i) => {
+    view.scan = scans[i] ?? null
+    leaves[i].split = findSplit(view, features, plan.featureSlots, rules)
+    if (leaves[i].split === null) dropHistogram(ground, leaves[i])
+  })
+}
+
+function rulesOf({ ground, scale }: Growth) {
+  const { gradStep, hessStep, packing } = scale
+  return { unit: packing.unit, gradStep, hessStep, params: ground.params }
+}
+
+function viewOf(growth: Growth, leaf: Leaf, counts: Int32Array | null): LeafView {
+  const { machine } = growth.ground
+  let hist: Float64Array | null = null
+  return {
+    ...leaf.limits,
+    packed: leaf.packed,
+    nRows: leaf.rows.nRows,
+    counts,
+    features: featuresOf(growth, leaf),
+    salt: saltOf(growth, leaf),
+    hist: () => {
+      hist ??= machine.readHistogram(leaf.hist!)
+      return hist
+    },
+    scan: null,
+  }
+}
+
+function scanAll(growth: Growth, leaves: readonly Leaf[], views: readonly LeafView[]): (NumberScan | null)[] {
+  const { machine, features, params } = growth.ground
+  const rules = rulesOf(growth)
+  const wanted = views.map((view, i) => {
+    const sum = leafSum(view, rules)
+    const numbers = view.features.filter(
+      (j) => features[j].kind === 'number' && scansPlainly(view, j, params),
+    )
+    if (sum === null || numbers.length === 0) return null
+    return { histogram: leaves[i].hist!, nRows: view.nRows, features: numbers, sum, rules }
+  })
+  return machine.scanNumbers!(wanted)
+}
+
+function saltOf({ salt }: Growth, { node }: Leaf): number {
+  return mix32((salt + Math.imul(node + 1, 0x9e3779b9)) | 0)
+}
+
+/** Features a leaf may be divided by: those of the tree that may meet the ones above it, and of these the share that is drawn for each node. */
+function featuresOf(growth: Growth, leaf: Leaf): Int32Array {
+  const { interactions, featureFractionByNode } = growth.ground.params
+  let features = growth.features
+  if (interactions) {
+    const open = interactions.filter((group) => leaf.path.every((j) => group.includes(j)))
+    features = features.filter((j) => open.some((group) => group.includes(j)))
+  }
+  return drawFeatures(features, featureFractionByNode, saltOf(growth, leaf))
+}
+
+/** The features with the smallest hashes, in rising order; at least one. */
+export function drawFeatures(features: Int32Array, share: number, salt: number): Int32Array {
+  if (share === 1 || features.length === 0) return features
+  const hash = new Map(Array.from(features, (j) => [j, mix32(Math.imul(j + 1, 0xc2b2ae35) ^ salt)]))
+  return features
+    .slice()
+    .sort((a, b) => hash.get(a)! - hash.get(b)! || a - b)
+    .slice(0, Math.max(1, Math.round(share * features.length)))
+    .sort()
 }
 
 function bestLeaf({ leaves }: Growth): Leaf | null {
@@ -106,6 +210,21 @@ function bestLeaf({ leaves }: Growth): Leaf | null {
   }
   return best
 }
+
+/** Leaves across the tree may have been divided since the leaf was searched. */
+function boundsHaveMoved(growth: Growth, leaf: Leaf): boolean {
+  const { low, high } = boundsFor(growth, leaf.node)
+  if (low === leaf.limits.low && high === leaf.limits.high) return false
+  leaf.limits = { ...leaf.limits, low, high }
+  return true
+}
+
+function boundsFor({ ground, tree }: Growth, node: number): Bounds {
+  const { monotone } = ground.params
+  return monotone ? boundsOf(tree, monotone, node) : UNBOUND
+}
+
+// ---------------------------------------------------------------- dividing
 
 /** Divides a leaf by its split, or finds it another one when the split leaves too few rows on a side. */
 function divide(growth: Growth, leaf: Leaf): void {
@@ -117,36 +236,54 @@ function divide(growth: Growth, leaf: Leaf): void {
     sidesOf(ground.features[split.feature].nBins, split),
   )
   if (Math.min(leftRows.nRows, rightRows.nRows) < ground.params.minRowsInLeaf) {
-    searchExactly(growth, leaf)
+    searchAgain(growth, leaf, ground.machine.countRows(leaf.rows))
     return
   }
-  const left = openLeaf(growth, leaf.depth + 1, leftRows)
-  const right = openLeaf(growth, leaf.depth + 1, rightRows)
+  const left = openLeaf(growth, leaf, leftRows, split.leftPacked)
+  const right = openLeaf(growth, leaf, rightRows, leaf.packed - split.leftPacked)
   tree.splits[leaf.node] = split
   tree.left[leaf.node] = left.node
   tree.right[leaf.node] = right.node
   tree.missingLeft[leaf.node] = split.missingLeft ?? leftRows.nRows >= rightRows.nRows
   growth.leaves.splice(growth.leaves.indexOf(leaf), 1, left, right)
+  limitChildren(growth, leaf, left, right)
   if (growth.leaves.length < ground.params.leaves) searchChildren(growth, leaf, left, right)
   else dropHistogram(ground, leaf)
 }
 
+/** Values of both sides within the bounds of the leaf they came from; then each is a bound to the other where their order must hold. */
+function limitChildren(growth: Growth, parent: Leaf, left: Leaf, right: Leaf): void {
+  for (const leaf of [left, right]) {
+    leaf.limits = { ...parent.limits }
+    leaf.limits.value = quantisedValue(growth, leaf)
+    growth.tree.values[leaf.node] = leaf.limits.value
+  }
+  for (const leaf of [left, right]) Object.assign(leaf.limits, boundsFor(growth, leaf.node))
+}
+
+/** Value of a leaf from its quantised sums; its limits still hold the value of the leaf above. */
+function quantisedValue(growth: Growth, leaf: Leaf): number {
+  const { unit, gradStep, hessStep, params } = rulesOf(growth)
+  const gradSteps = Math.floor(leaf.packed / unit)
+  const hess = (leaf.packed - gradSteps * unit) * hessStep
+  return leafValue(gradSteps * gradStep, hess, leaf.rows.nRows, leaf.limits, params)
+}
+
 /** 1 for each bin that goes right; missing values that no split has seen may go anywhere, as there are none. */
 function sidesOf(nBins: number, split: Split): Uint8Array {
-  const goesRight = new Uint8Array(SLOTS)
+  const goesRight = new Uint8Array(nBins + 1)
   for (let b = 0; b < nBins; b++)
     goesRight[b] = Number(split.leftBins ? split.leftBins[b] === 0 : b > split.bin)
   goesRight[nBins] = Number(split.missingLeft !== true)
   return goesRight
 }
 
-/** The hessian's estimate of row counts has failed here: count, and search again. */
-function searchExactly(growth: Growth, leaf: Leaf): void {
-  const { machine, features, params } = growth.ground
-  const counts = machine.countRows(leaf.rows)
+/** Searches a leaf once more: its bounds have moved, or the hessian's estimate of row counts has failed and rows are counted. */
+function searchAgain(growth: Growth, leaf: Leaf, counts: Int32Array | null): void {
+  const { plan, params } = growth.ground
   if (!leaf.hist) fillHistogram(growth, leaf)
-  search(growth, leaf, counts)
-  if (!keepsHistograms(features.length, params)) dropHistogram(growth.ground, leaf)
+  search(growth, [leaf], counts)
+  if (!keepsHistograms(plan, params)) dropHistogram(growth.ground, leaf)
 }
 
 /** Builds the smaller child's histogram and gets the larger one's by subtraction from the parent's. */
@@ -157,24 +294,20 @@ function searchChildren(growth: Growth, parent: Leaf, left: Leaf, right: Leaf): 
     dropHistogram(ground, parent)
     return
   }
-  const keeps = keepsHistograms(ground.features.length, ground.params)
+  const keeps = keepsHistograms(ground.plan, ground.params)
+  const searched = canDivide(growth, small) ? [large, small] : [large]
   if (keeps) {
     fillHistogram(growth, small)
     large.hist = parent.hist
     ground.machine.subtractHistogram(large.hist!, small.hist!)
   } else {
     dropHistogram(ground, parent)
-    if (canDivide(growth, small)) fillHistogram(growth, small)
-    fillHistogram(growth, large)
+    for (const leaf of searched) fillHistogram(growth, leaf)
   }
   parent.hist = null
-  search(growth, large, null)
-  if (canDivide(growth, small)) search(growth, small, null)
-  else dropHistogram(ground, small)
-  if (!keeps) {
-    dropHistogram(ground, small)
-    dropHistogram(ground, large)
-  }
+  search(growth, searched)
+  if (searched.length === 1) dropHistogram(ground, small)
+  if (!keeps) for (const leaf of searched) dropHistogram(ground, leaf)
 }
 
 function fillHistogram({ ground, scale }: Growth, leaf: Leaf): void {
@@ -187,11 +320,15 @@ function dropHistogram({ machine }: Ground, leaf: Leaf): void {
 }
 
 function finish({ ground, tree, leaves }: Growth): GrownTree {
+  const { monotone } = ground.params
   leaves.forEach((leaf, i) => {
     dropHistogram(ground, leaf)
     tree.leafOfNode[leaf.node] = i
     tree.leafNodes.push(leaf.node)
     tree.leafRows.push(leaf.rows.nRows)
+    const above = tree.parent[leaf.node]
+    const value = above < 0 ? 0 : tree.values[above]
+    tree.leafLimits.push({ value, ...(monotone ? separatorsOf(tree, monotone, leaf.node) : UNBOUND) })
   })
   ground.machine.markLeaves(leaves.map((leaf) => leaf.rows))
   return tree

@@ -1,32 +1,35 @@
 /**
  * The hot loops of gradient boosting over plain typed arrays. `kernels/gbdt.ts` is their WebAssembly twin, bit for bit.
  *
- * A histogram has 256 slots a feature; a slot holds `G * unit + H` in one double, where G and H are sums of quantised gradients and
+ * A histogram has 256 slots a column of one byte; a slot holds `G * unit + H` in one double, where G and H are sums of quantised gradients and
  * hessians. While `rows * max(H) < unit` and `rows * max(|G|) * unit < 2^52` the sum is an exact integer, so the order of rows, threads
  * or subtraction cannot change it. Prior art: quantised training of LightGBM 4 (Shi et al., 2022).
  */
 import { mix32 } from '../../core/rng.ts'
+import type { BinnedData } from './binning.ts'
+import type { Column, ColumnPlan } from './columns.ts'
 import { NO_LEAF, SLOTS } from './sizes.ts'
 
 /**
- * A row as the histogram loop reads it: one word of quantised gradient and hessian, then the bins, four to a word. One place in memory, so a
- * row deep in a tree costs one cache miss.
+ * A row as the histogram loop reads it: one word of quantised gradient and hessian, then the codes of its columns, four bytes to a word. One place in
+ * memory, so a row deep in a tree costs one cache miss.
  */
 export interface Records {
-  nFeatures: number
-  /** 32-bit words a row: 1 and the words of bins. */
+  plan: ColumnPlan
+  /** 32-bit words a row: 1 and the words of codes. */
   stride: number
   words: Int32Array
 }
 
 /** Lays out binned rows as records, gradients still 0. */
-export function openRecords(words: Uint32Array, rowWords: number, nRows: number, nFeatures: number): Records {
+export function openRecords({ words, plan, nRows }: BinnedData): Records {
+  const { rowWords } = plan
   const stride = rowWords + 1
   const out = new Int32Array(nRows * stride)
   for (let i = 0; i < nRows; i++) {
     for (let w = 0; w < rowWords; w++) out[i * stride + 1 + w] = words[i * rowWords + w]
   }
-  return { nFeatures, stride, words: out }
+  return { plan, stride, words: out }
 }
 
 /** How gradients and hessians share one word of a record and one double of a histogram. */
@@ -77,22 +80,26 @@ export function quantise(
   }
 }
 
-/** Bins by feature, for partitions: a column of single bytes stays in cache where whole rows would not. */
-export function columnBytes(
-  bytes: Uint8Array,
-  rowBytes: number,
-  nRows: number,
-  nFeatures: number,
-): Uint8Array[] {
-  const columns = Array.from({ length: nFeatures }, () => new Uint8Array(nRows))
+/** Codes of one column. */
+export type Codes = Uint8Array | Uint16Array
+
+/** Codes by column, for partitions: a column of single bytes stays in cache where whole rows would not. */
+export function codesByColumn({ bytes, words, plan, nRows }: BinnedData): Codes[] {
+  const halves = new Uint16Array(words.buffer, words.byteOffset, words.length * 2)
+  const out = plan.columns.map(({ isWide }) => (isWide ? new Uint16Array(nRows) : new Uint8Array(nRows)))
   const blockRows = 4096
   for (let from = 0; from < nRows; from += blockRows) {
     const end = Math.min(nRows, from + blockRows)
-    columns.forEach((column, j) => {
-      for (let i = from; i < end; i++) column[i] = bytes[i * rowBytes + j]
+    plan.columns.forEach(({ at, isWide }, c) => {
+      if (isWide) copyEvery(halves, from, end, plan.rowWords * 2, at / 2, out[c])
+      else copyEvery(bytes, from, end, plan.rowWords * 4, at, out[c])
     })
   }
-  return columns
+  return out
+}
+
+function copyEvery(rows: Codes, from: number, end: number, step: number, at: number, out: Codes): void {
+  for (let i = from, k = from * step + at; i < end; i++, k += step) out[i] = rows[k]
 }
 
 // ---------------------------------------------------------------- histograms
@@ -113,8 +120,8 @@ type HistogramKernel = (
 /** Rows a kernel takes at one call: few enough that touched records stay in the first-level cache until all passes have read them. */
 const BLOCK_ROWS = 256
 
-/** Features one pass over the rows takes. More would spill registers. */
-const PASS_FEATURES = 32
+/** Columns one pass over the rows takes. More would spill registers. */
+const PASS_COLUMNS = 32
 
 /** Where the loads of `touchRecords` end, so that they are not optimised away. */
 const touched = new Int32Array(1)
@@ -129,41 +136,65 @@ function touchRecords(words: Int32Array, stride: number, rows: Int32Array, from:
   return sum
 }
 
-/** Clears `hist` and fills it from the rows. `everyRow` says that `rows` is not needed: all from `begin` to `end`. */
+/** Clears `hist`, over columns, and fills it from the rows. `everyRow` says that `rows` is not needed: all from `begin` to `end`. */
 export function buildHistogram(
   hist: Float64Array,
   records: Records,
+  packing: Packing,
+  rows: Int32Array,
+  begin: number,
+  end: number,
+  everyRow: boolean,
+): void {
+  const { plan, words, stride } = records
+  hist.fill(0)
+  for (let from = begin; from < end; from += BLOCK_ROWS) {
+    const to = Math.min(end, from + BLOCK_ROWS)
+    if (!everyRow) touched[0] ^= touchRecords(words, stride, rows, from, to)
+    for (let j = 0; j < plan.nByteColumns; j += PASS_COLUMNS) {
+      const kernel = histogramKernel(Math.min(PASS_COLUMNS, plan.nByteColumns - j), everyRow)
+      kernel(hist, words, stride, j / 4, packing.unit, packing.hessShift, rows, from, to)
+    }
+    for (let c = plan.nByteColumns; c < plan.columns.length; c++) {
+      addWideColumn(hist, records, plan.columns[c], packing, rows, from, to, everyRow)
+    }
+  }
+}
+
+function addWideColumn(
+  hist: Float64Array,
+  { words, stride }: Records,
+  { at, slot }: Column,
   { unit, hessShift }: Packing,
   rows: Int32Array,
   begin: number,
   end: number,
   everyRow: boolean,
 ): void {
-  hist.fill(0)
-  for (let from = begin; from < end; from += BLOCK_ROWS) {
-    const to = Math.min(end, from + BLOCK_ROWS)
-    if (!everyRow) touched[0] ^= touchRecords(records.words, records.stride, rows, from, to)
-    for (let j = 0; j < records.nFeatures; j += PASS_FEATURES) {
-      const kernel = histogramKernel(Math.min(PASS_FEATURES, records.nFeatures - j), everyRow)
-      kernel(hist, records.words, records.stride, j / 4, unit, hessShift, rows, from, to)
-    }
+  const mask = (1 << hessShift) - 1
+  const wordAt = 1 + (at >> 2)
+  const shift = (at & 2) * 8
+  for (let i = begin; i < end; i++) {
+    const row = (everyRow ? i : rows[i]) * stride
+    hist[slot + ((words[row + wordAt] >>> shift) & 0xffff)] +=
+      (words[row] >> hessShift) * unit + (words[row] & mask)
   }
 }
 
 const kernels = new Map<number, HistogramKernel>()
 
-function histogramKernel(nFeatures: number, everyRow: boolean): HistogramKernel {
-  const key = nFeatures * 2 + Number(everyRow)
+function histogramKernel(nColumns: number, everyRow: boolean): HistogramKernel {
+  const key = nColumns * 2 + Number(everyRow)
   let kernel = kernels.get(key)
   if (!kernel) {
-    kernel = generatedKernel(nFeatures, everyRow)
+    kernel = generatedKernel(nColumns, everyRow)
     kernels.set(key, kernel)
   }
   return kernel
 }
 
-/** Unrolls the loop over features. Where code generation is forbidden the plain loop does the same work, slower. */
-function generatedKernel(nFeatures: number, everyRow: boolean): HistogramKernel {
+/** Unrolls the loop over columns. Where code generation is forbidden the plain loop does the same work, slower. */
+function generatedKernel(nColumns: number, everyRow: boolean): HistogramKernel {
   try {
     return new Function(
       'hist',
@@ -175,16 +206,16 @@ function generatedKernel(nFeatures: number, everyRow: boolean): HistogramKernel 
       'rows',
       'begin',
       'end',
-      unrolledBody(nFeatures, everyRow),
+      unrolledBody(nColumns, everyRow),
     ) as HistogramKernel
   } catch {
-    return plainHistogram(nFeatures, everyRow)
+    return plainHistogram(nColumns, everyRow)
   }
 }
 
-function unrolledBody(nFeatures: number, everyRow: boolean): string {
+function unrolledBody(nColumns: number, everyRow: boolean): string {
   const adds: string[] = []
-  for (let j = 0; j < nFeatures; j++) {
+  for (let j = 0; j < nColumns; j++) {
     if (j % 4 === 0) adds.push(`w = words[at + ${j / 4 + 1}]`)
     const shift = (j % 4) * 8
     const byte = shift === 24 ? 'w >>> 24' : shift === 0 ? 'w & 255' : `(w >>> ${shift}) & 255`
@@ -203,13 +234,13 @@ function unrolledBody(nFeatures: number, everyRow: boolean): string {
 }
 
 /** The same as the generated kernel, as a plain loop: fallback and oracle. */
-export function plainHistogram(nFeatures: number, everyRow: boolean): HistogramKernel {
+export function plainHistogram(nColumns: number, everyRow: boolean): HistogramKernel {
   return (hist, words, stride, wordAt, unit, hessShift, rows, begin, end) => {
     const mask = (1 << hessShift) - 1
     for (let i = begin; i < end; i++) {
       const at = (everyRow ? i : rows[i]) * stride
       const packed = (words[at] >> hessShift) * unit + (words[at] & mask)
-      for (let j = 0; j < nFeatures; j++) {
+      for (let j = 0; j < nColumns; j++) {
         const byte = (words[at + 1 + wordAt + (j >> 2)] >>> ((j & 3) * 8)) & 255
         hist[(wordAt * 4 + j) * SLOTS + byte] += packed
       }
@@ -222,31 +253,33 @@ export function subtractHistogram(from: Float64Array, part: Float64Array): void 
   for (let i = 0; i < from.length; i++) from[i] -= part[i]
 }
 
-/** Rows by bin: exact counts for leaves where the hessian's estimate has failed. */
+/** Rows by slot, over columns: exact counts for leaves where the hessian's estimate has failed. */
 export function countHistogram(
   counts: Int32Array,
-  columns: readonly Uint8Array[],
+  { columns }: ColumnPlan,
+  codes: readonly Codes[],
   rows: Int32Array,
   begin: number,
   end: number,
 ): void {
   counts.fill(0)
-  columns.forEach((column, j) => {
-    for (let i = begin; i < end; i++) counts[j * SLOTS + column[rows[i]]]++
+  codes.forEach((column, c) => {
+    const { slot } = columns[c]
+    for (let i = begin; i < end; i++) counts[slot + column[rows[i]]]++
   })
 }
 
 // ---------------------------------------------------------------- rows
 
 /**
- * Divides `rows[begin, end)` in place, keeping order: rows whose bin has `goesRight[bin] === 0` come first. Returns where the right side
+ * Divides `rows[begin, end)` in place, keeping order: rows whose code has `goesRight[code] === 0` come first. Returns where the right side
  * begins. Both sides are written for every row and only the cursors differ, so there is no branch to mispredict.
  */
 export function partitionRows(
   rows: Int32Array,
   begin: number,
   end: number,
-  column: Uint8Array,
+  column: Codes,
   goesRight: Uint8Array,
   spare: Int32Array,
 ): number {
@@ -288,7 +321,7 @@ function partitionBlock(
   rows: Int32Array,
   from: number,
   to: number,
-  column: Uint8Array,
+  column: Codes,
   goesRight: Uint8Array,
   spare: Int32Array,
   left: number,

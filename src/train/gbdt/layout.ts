@@ -1,9 +1,8 @@
 import { MEMORY_BYTES_MAX } from '../../core/wasm.ts'
 import { CONTROL_BYTES } from './crew.ts'
 import { keepsHistograms } from './grow.ts'
-import { NODE_WORDS } from './grown-tree.ts'
+import { NODE_WORDS, WIDE_WORDS } from './grown-tree.ts'
 import { blockRowsOf, type MachineSetup } from './machine.ts'
-import { SLOTS } from './sizes.ts'
 
 /** Rows whose bins are copied in at a time. */
 export const STAGED_ROWS = 16_384
@@ -12,20 +11,34 @@ export const RESULT_BYTES = 64
 /** Bytes of a thread's batch of rows. */
 const BATCH_BYTES = 256 * 16 + 64
 
+/** 32-bit words of a column in its table: where its codes begin, byte of a row, whether it is wide, first slot in bytes, codes. */
+export const COLUMN_WORDS = 5
+/** Of a feature: column, divisor, codes, first slot in a histogram over features, and one that is free. */
+export const FEATURE_WORDS = 5
+/** Leaves that are scanned together. */
+export const SCAN_LEAVES = 2
+/** Bytes of what is asked of a scan: a histogram and eleven doubles; then a byte a feature that takes part. */
+export const SCAN_BYTES = 96
+/** Bytes a feature of what a scan finds: two doubles and two words. */
+export const SCAN_OUT_BYTES = 24
+
 /** Where everything lies in the memory of a training, in bytes, and the sizes that follow from the data. */
 export interface Layout {
   nThreads: number
   nRows: number
   nOutputs: number
   nFeatures: number
+  nColumns: number
+  nByteColumns: number
   stride: number
   blockRows: number
   nBlocks: number
   rowBytes: number
-  columnBytes: number
   histBytes: number
   records: number
+  /** Codes by column, `columnAt` says where each begins. */
   columns: number
+  columnAt: number[]
   rows: number
   spare: number
   leafOf: number
@@ -45,6 +58,13 @@ export interface Layout {
   leafRanges: number
   leafValues: number
   nodes: number
+  wideBits: number
+  /** Tables that the kernels read: columns, features, and what is asked of a scan. */
+  columnTable: number
+  featureTable: number
+  scanTable: number
+  scanOut: number
+  seen: number
   staging: number
   validBins: number
   validScore: number
@@ -61,12 +81,12 @@ const HEADER = [
   'nThreads',
   'nRows',
   'nFeatures',
+  'nColumns',
+  'nByteColumns',
   'stride',
   'blockRows',
   'nBlocks',
   'records',
-  'columns',
-  'columnBytes',
   'rows',
   'spare',
   'leafOf',
@@ -87,25 +107,31 @@ const HEADER = [
   'leafValues',
   'nodes',
   'nOutputs',
+  'columnTable',
+  'featureTable',
+  'scanTable',
+  'scanOut',
 ] as const satisfies readonly (keyof Layout)[]
 
-export function headerWords(layout: Layout): Uint32Array {
+type HeaderWord = (typeof HEADER)[number]
+
+export function headerWords(layout: Pick<Layout, HeaderWord>): Uint32Array {
   return Uint32Array.from(HEADER, (name) => layout[name])
 }
 
 /** Lays out the memory of a training; `null` when it would not fit in 32-bit addresses. Cost: O(1). */
 export function layOut({ rows, valid, params, objective }: MachineSetup, nThreads: number): Layout | null {
-  const { nRows, nFeatures, rowWords } = rows.data
+  const { nRows, nFeatures, plan } = rows.data
   const { nOutputs } = objective
-  const rowBytes = rowWords * 4
+  const rowBytes = plan.rowWords * 4
   const stride = recordBytes(rowBytes)
   const blockRows = blockRowsOf(nRows)
   const nBlocks = Math.ceil(nRows / blockRows)
-  const columnBytes = Math.ceil(nRows / 64) * 64
-  const histBytes = nFeatures * SLOTS * 8
-  const nHistograms = keepsHistograms(nFeatures, params) ? params.leaves + 2 : 4
+  const histBytes = plan.nSlots * 8
+  const nHistograms = keepsHistograms(plan, params) ? params.leaves + 2 : 4
   const nValid = valid?.data.nRows ?? 0
   const { leaves } = params
+  const hasWide = plan.columns.some(({ isWide }) => isWide)
   let end = CONTROL_BYTES
   /** Reserves bytes from a cache line on; kernels may read a line beyond. */
   const take = (bytes: number) => {
@@ -118,18 +144,19 @@ export function layOut({ rows, valid, params, objective }: MachineSetup, nThread
     nRows,
     nOutputs,
     nFeatures,
+    nColumns: plan.columns.length,
+    nByteColumns: plan.nByteColumns,
     stride,
     blockRows,
     nBlocks,
     rowBytes,
-    columnBytes,
     histBytes,
     nHistograms,
     nValid,
     header: take(HEADER.length * 4),
     ranges: take(nThreads * 8),
     results: take(nThreads * RESULT_BYTES),
-    sides: take(SLOTS),
+    sides: take(hasWide ? 65_536 : 256),
     fractions: take(64 * 8),
     batches: take(nThreads * BATCH_BYTES),
     partials: take(nThreads * histBytes),
@@ -137,8 +164,15 @@ export function layOut({ rows, valid, params, objective }: MachineSetup, nThread
     leafRanges: take(leaves * nThreads * 8),
     leafValues: take(leaves * 8),
     nodes: take(2 * leaves * NODE_WORDS * 4),
+    wideBits: take(hasWide ? leaves * WIDE_WORDS * 4 : 0),
+    columnTable: take(plan.columns.length * COLUMN_WORDS * 4),
+    featureTable: take(nFeatures * FEATURE_WORDS * 4),
+    scanTable: take(SCAN_LEAVES * (SCAN_BYTES + nFeatures)),
+    scanOut: take(SCAN_LEAVES * nFeatures * SCAN_OUT_BYTES),
+    seen: take(plan.featureSlots[nFeatures] * 8),
     records: take(nRows * stride),
-    columns: take(nFeatures * columnBytes),
+    columns: end,
+    columnAt: plan.columns.map(({ isWide }) => take(isWide ? nRows * 2 : nRows)),
     rows: take(nRows * 4),
     spare: take(nRows * 4),
     leafOf: take(nRows * 2),

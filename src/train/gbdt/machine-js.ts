@@ -1,8 +1,9 @@
+import { byCode, spreadHistogram } from './columns.ts'
 import { type GrownTree, leafOfRow } from './grown-tree.ts'
 import {
   addLeafValues,
   buildHistogram,
-  columnBytes,
+  codesByColumn,
   countHistogram,
   drawRows,
   markLeaf,
@@ -13,13 +14,25 @@ import {
   subtractHistogram,
   sumBlocksByLeaf,
 } from './kernels.ts'
-import { addBlocks, blockRowsOf, type Machine, type MachineSetup, type RowSet } from './machine.ts'
-import { NO_LEAF, SLOTS } from './sizes.ts'
+import {
+  addBlocks,
+  blockRowsOf,
+  type Histogram,
+  type Machine,
+  type MachineSetup,
+  type RowSet,
+} from './machine.ts'
+import { NO_LEAF } from './sizes.ts'
+
+/** Sums over columns. */
+type PlainHistogram = Histogram & { slots: Float64Array }
+
+const slotsOf = (histogram: Histogram): Float64Array => (histogram as PlainHistogram).slots
 
 /** The machine of plain loops: works everywhere, and tells what the others have to give. */
 export function openPlainMachine({ rows, valid, objective }: MachineSetup): Machine {
   const { data, labels } = rows
-  const { nRows, nFeatures } = data
+  const { nRows, plan } = data
   const score = rows.score.slice()
   const validScore = valid ? valid.score.slice() : null
   const indexes = new Int32Array(nRows)
@@ -27,9 +40,10 @@ export function openPlainMachine({ rows, valid, objective }: MachineSetup): Mach
   const grads = new Float64Array(score.length)
   const hesses = new Float64Array(score.length)
   const leafOf = new Uint16Array(nRows)
-  const records = openRecords(data.words, data.rowWords, nRows, nFeatures)
-  const columns = columnBytes(data.bytes, data.rowWords * 4, nRows, nFeatures)
-  const pool: Float64Array[] = []
+  const records = openRecords(data)
+  const columns = codesByColumn(data)
+  const pool: PlainHistogram[] = []
+  const seen = new Float64Array(plan.featureSlots[data.nFeatures])
   const part = (values: Float64Array, output: number) => {
     const n = values.length / objective.nOutputs
     return values.subarray(output * n, (output + 1) * n)
@@ -59,22 +73,24 @@ export function openPlainMachine({ rows, valid, objective }: MachineSetup): Mach
       quantise(grad, hess, gradScale, hessScale, hessShift, salt, records),
     drawRows: (share, salt) => set(0, drawRows(indexes, leafOf, share, salt)),
     buildHistogram: ({ begins, ends, nRows: size }, packing) => {
-      const hist = pool.pop() ?? new Float64Array(Math.ceil(nFeatures / 4) * 4 * SLOTS)
-      buildHistogram(hist, records, packing, indexes, begins[0], ends[0], size === nRows)
+      const hist = pool.pop() ?? { isHistogram: true, slots: new Float64Array(plan.nSlots) }
+      buildHistogram(hist.slots, records, packing, indexes, begins[0], ends[0], size === nRows)
       return hist
     },
-    subtractHistogram,
+    subtractHistogram: (from, part) => subtractHistogram(slotsOf(from), slotsOf(part)),
     dropHistogram: (histogram) => {
-      pool.push(histogram)
+      pool.push(histogram as PlainHistogram)
     },
-    readHistogram: (histogram) => histogram,
+    readHistogram: (histogram) => spreadHistogram(plan, slotsOf(histogram), seen),
     countRows: ({ begins, ends }) => {
-      const counts = new Int32Array(nFeatures * SLOTS)
-      countHistogram(counts, columns, indexes, begins[0], ends[0])
-      return counts
+      const counts = new Int32Array(plan.nSlots)
+      countHistogram(counts, plan, columns, indexes, begins[0], ends[0])
+      return spreadHistogram(plan, counts, new Int32Array(seen.length))
     },
     divideRows: ({ begins: [begin], ends: [end] }, feature, goesRight) => {
-      const middle = partitionRows(indexes, begin, end, columns[feature], goesRight, spare)
+      const place = plan.places[feature]
+      const sides = byCode(place, plan.columns[place.column].codes, goesRight)
+      const middle = partitionRows(indexes, begin, end, columns[place.column], sides, spare)
       return [set(begin, middle), set(middle, end)]
     },
     markLeaves: (leaves) => {

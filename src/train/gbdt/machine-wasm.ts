@@ -1,10 +1,34 @@
 import { EXP_FRACTIONS } from '../../stats/exp.ts'
+import { byCode, type ColumnPlan, spreadHistogram } from './columns.ts'
 import { type Crew, type Kernels, soloCrew, startCrew } from './crew.ts'
-import { NODE_WORDS, treeDepth, writeNodeTable } from './grown-tree.ts'
-import { headerWords, type Layout, layOut, RESULT_BYTES, STAGED_ROWS } from './layout.ts'
-import { addBlocks, type Machine, type MachineSetup, type RowSet } from './machine.ts'
-import { SLOTS } from './sizes.ts'
+import { NODE_WORDS, type NodeTable, treeDepth, WIDE_WORDS, writeNodeTable } from './grown-tree.ts'
+import {
+  COLUMN_WORDS,
+  FEATURE_WORDS,
+  headerWords,
+  type Layout,
+  layOut,
+  RESULT_BYTES,
+  SCAN_BYTES,
+  SCAN_LEAVES,
+  SCAN_OUT_BYTES,
+  STAGED_ROWS,
+} from './layout.ts'
+import {
+  addBlocks,
+  type Histogram,
+  type Machine,
+  type MachineSetup,
+  type RowSet,
+  type ScanLeaf,
+} from './machine.ts'
+import type { NumberScan } from './split.ts'
 import { borrowMemory, instantiate, kernelModule, returnMemory, type SharedMemory } from './wasm.ts'
+
+/** Where the sums of a leaf over columns begin, in bytes. */
+type PlacedHistogram = Histogram & { at: number }
+
+const placeOf = (histogram: Histogram): number => (histogram as PlacedHistogram).at
 
 /** A training's memory and those who work on it. */
 interface Shop {
@@ -40,6 +64,7 @@ function machineOf(shop: Shop, setup: MachineSetup): Machine {
   const { rows, valid, params, objective } = setup
   const { layout, memory, kernels, crew } = shop
   const { nThreads, nRows, nOutputs, nFeatures, nValid, nBlocks, histBytes } = layout
+  const { features, plan } = rows.data
   const doubles = (at: number, n: number): Float64Array => new Float64Array(memory.buffer, at, n)
   const score = doubles(layout.score, nRows * nOutputs)
   const grad = doubles(layout.grad, nRows * nOutputs)
@@ -49,16 +74,39 @@ function machineOf(shop: Shop, setup: MachineSetup): Machine {
   const leafRanges = new Uint32Array(memory.buffer, layout.leafRanges, params.leaves * nThreads * 2)
   const results = doubles(layout.results, (nThreads * RESULT_BYTES) / 8)
   const middles = new Uint32Array(memory.buffer, layout.results, (nThreads * RESULT_BYTES) / 4)
-  const sides = new Uint8Array(memory.buffer, layout.sides, SLOTS)
-  const leafValues = doubles(layout.leafValues, params.leaves)
-  const nodes = new Int32Array(memory.buffer, layout.nodes, 2 * params.leaves * NODE_WORDS)
-  const pool = Array.from({ length: layout.nHistograms }, (_, i) =>
-    doubles(layout.histograms + i * histBytes, histBytes / 8),
+  const sides = new Uint8Array(
+    memory.buffer,
+    layout.sides,
+    Math.max(...plan.columns.map((column) => column.codes)),
   )
-  const seen = new Float64Array(histBytes / 8)
+  const leafValues = doubles(layout.leafValues, params.leaves)
+  const wideAt = layout.wideBits
+  const hasWide = plan.columns.some(({ isWide }) => isWide)
+  const table: NodeTable = {
+    nodes: new Int32Array(memory.buffer, layout.nodes, 2 * params.leaves * NODE_WORDS),
+    wide: hasWide
+      ? { bits: new Int32Array(memory.buffer, wideAt, params.leaves * WIDE_WORDS), at: wideAt }
+      : null,
+  }
+  const pool = Array.from(
+    { length: layout.nHistograms },
+    (_, i): PlacedHistogram => ({ isHistogram: true, at: layout.histograms + i * histBytes }),
+  )
+  const seen = doubles(layout.seen, plan.featureSlots[nFeatures])
+  const scans = openScans(shop)
   const every = Array.from({ length: nThreads }, (_, t) => t)
   let output = 0
   copyIn(shop, setup)
+  /** Histograms that are still to be added up, and to be taken off one another. */
+  let merged = 0
+  let rest = 0
+  let part = 0
+  const settle = (nLeaves: number) => {
+    if (!merged && !rest && nLeaves === 0) return
+    crew.run('settle', merged, rest, part, nLeaves)
+    merged = 0
+    rest = 0
+  }
 
   const writeRanges = (set: RowSet, out: Uint32Array, at: number) => {
     for (let t = 0; t < nThreads; t++) {
@@ -91,34 +139,50 @@ function machineOf(shop: Shop, setup: MachineSetup): Machine {
       )
     },
     buildHistogram: (set) => {
+      settle(0)
       const hist = pool.pop()!
       writeRanges(set, ranges, 0)
-      crew.run('histogram')
-      kernels.mergeHistograms(hist.byteOffset)
+      crew.run('histogram', nThreads === 1 ? hist.at : 0)
+      if (nThreads > 1) merged = hist.at
       return hist
     },
-    subtractHistogram: (from, part) => kernels.subtractHistogram(from.byteOffset, part.byteOffset),
+    subtractHistogram: (from, taken) => {
+      if (rest) settle(0)
+      rest = placeOf(from)
+      part = placeOf(taken)
+    },
     dropHistogram: (histogram) => {
-      pool.push(histogram)
+      const at = placeOf(histogram)
+      if (at === merged || at === rest || at === part) settle(0)
+      pool.push(histogram as PlacedHistogram)
     },
     readHistogram: (histogram) => {
-      seen.set(histogram)
+      settle(0)
+      kernels.readHistogram(placeOf(histogram), layout.seen)
       return seen
     },
+    scanNumbers: (leaves) => {
+      scans.ask(leaves)
+      settle(leaves.length)
+      return leaves.map((leaf, i) => leaf && scans.found[i])
+    },
     countRows: (set) => {
+      settle(0)
       writeRanges(set, ranges, 0)
       crew.run('countRows')
-      const counts = new Int32Array(nFeatures * SLOTS)
+      const counts = new Int32Array(plan.nSlots)
       for (const t of every) {
-        const part = new Int32Array(memory.buffer, layout.partials + t * histBytes, counts.length)
-        for (let i = 0; i < counts.length; i++) counts[i] += part[i]
+        const partial = new Int32Array(memory.buffer, layout.partials + t * histBytes, counts.length)
+        for (let i = 0; i < counts.length; i++) counts[i] += partial[i]
       }
-      return counts
+      return spreadHistogram(plan, counts, new Int32Array(seen.length))
     },
     divideRows: (set, feature, goesRight) => {
-      for (let bin = 0; bin < SLOTS; bin++) sides[bin] = goesRight[bin] * 4
+      const place = plan.places[feature]
+      const right = byCode(place, plan.columns[place.column].codes, goesRight)
+      for (let code = 0; code < right.length; code++) sides[code] = right[code] * 4
       writeRanges(set, ranges, 0)
-      crew.run('partition', feature)
+      crew.run('partition', place.column)
       const middle = every.map((t) => middles[(t * RESULT_BYTES) / 4])
       return [rowSet(set.begins, middle), rowSet(middle, set.ends)]
     },
@@ -133,14 +197,14 @@ function machineOf(shop: Shop, setup: MachineSetup): Machine {
       return addBlocks(doubles(layout.sums, nBlocks * (nLeaves + 1) * 3), nBlocks, nLeaves)
     },
     markOthers: (tree) => {
-      writeNodeTable(tree, rows.data.features, nodes)
+      writeNodeTable(tree, features, plan, table)
       crew.run('markOthers', treeDepth(tree))
     },
     addTree: (tree, values) => {
       leafValues.set(values)
       crew.run('addLeafValues')
       if (!valid) return
-      writeNodeTable(tree, rows.data.features, nodes)
+      writeNodeTable(tree, features, plan, table)
       const scores = layout.validScore + output * nValid * 8
       crew.run('walkRows', layout.validBins, layout.rowBytes, nValid, scores, treeDepth(tree))
     },
@@ -154,9 +218,47 @@ function rowSet(begins: number[], ends: number[]): RowSet {
   return { begins, ends, nRows: ends.reduce((sum, end, t) => sum + end - begins[t], 0) }
 }
 
+/** What is asked of scans, and what they find. */
+function openScans({ layout, memory }: Shop) {
+  const { nFeatures } = layout
+  const bytes = SCAN_BYTES + nFeatures
+  const place = (i: number) => layout.scanTable + i * bytes
+  const words = new DataView(memory.buffer)
+  const found = Array.from({ length: SCAN_LEAVES }, (_, i): NumberScan => {
+    const at = layout.scanOut + i * nFeatures * SCAN_OUT_BYTES
+    return {
+      doubles: new Float64Array(memory.buffer, at, (nFeatures * SCAN_OUT_BYTES) / 8),
+      words: new Int32Array(memory.buffer, at, (nFeatures * SCAN_OUT_BYTES) / 4),
+    }
+  })
+  const write = (leaf: ScanLeaf, at: number) => {
+    const { sum, rules, nRows, features } = leaf
+    const { minRowsInLeaf, minHessian, l2, minGain } = rules.params
+    const { grad, hess, rowsPerHess, parent } = sum
+    const { gradStep, hessStep } = rules
+    const minRows = minRowsInLeaf - 0.5
+    const numbers = [grad, hess, rowsPerHess, nRows, gradStep, hessStep, minRows, minHessian, l2]
+    words.setUint32(at, placeOf(leaf.histogram), true)
+    for (let k = 0; k < numbers.length; k++) words.setFloat64(at + 8 + 8 * k, numbers[k], true)
+    words.setFloat64(at + 88, parent + minGain, true)
+    const mask = new Uint8Array(memory.buffer, at + SCAN_BYTES, nFeatures).fill(0)
+    for (const j of features) mask[j] = 1
+  }
+  return {
+    found,
+    ask: (leaves: readonly (ScanLeaf | null)[]) => {
+      leaves.forEach((leaf, i) => {
+        words.setUint32(place(i), 0, true)
+        if (leaf) write(leaf, place(i))
+      })
+    },
+  }
+}
+
 function copyIn({ layout, memory, kernels }: Shop, { rows, valid }: MachineSetup): void {
   const put = (at: number, values: Float64Array) =>
     new Float64Array(memory.buffer, at, values.length).set(values)
+  putTables(layout, memory, rows.data.plan)
   put(layout.fractions, EXP_FRACTIONS)
   put(layout.score, rows.score)
   put(layout.target, rows.labels.target)
@@ -173,4 +275,20 @@ function copyIn({ layout, memory, kernels }: Shop, { rows, valid }: MachineSetup
     valid.data.bytes.subarray(0, layout.nValid * rowBytes),
   )
   put(layout.validScore, valid.score)
+}
+
+/** Where the kernels find columns and features. */
+function putTables(
+  layout: Layout,
+  memory: SharedMemory,
+  { columns, places, featureSlots }: ColumnPlan,
+): void {
+  const columnWords = new Uint32Array(memory.buffer, layout.columnTable, columns.length * COLUMN_WORDS)
+  columns.forEach(({ at, isWide, slot, codes }, c) => {
+    columnWords.set([layout.columnAt[c], at, Number(isWide), slot * 8, codes], c * COLUMN_WORDS)
+  })
+  const featureWords = new Uint32Array(memory.buffer, layout.featureTable, places.length * FEATURE_WORDS)
+  places.forEach(({ column, divisor, codes }, j) => {
+    featureWords.set([column, divisor, codes, featureSlots[j], 0], j * FEATURE_WORDS)
+  })
 }

@@ -3,6 +3,7 @@ import type { GrownTree } from './grown-tree.ts'
 import type { Packing } from './kernels.ts'
 import type { Labels, Objective } from './objectives/objective.ts'
 import type { GbdtParams } from './params.ts'
+import type { LeafSum, NumberScan, SplitRules } from './split.ts'
 
 /** Rows with labels of their own, and the raw scores they start from: `[nOutputs * nRows]`, output by output. */
 export interface Rows {
@@ -32,6 +33,21 @@ export interface LeafSums {
   weight: Float64Array
 }
 
+/** A machine's own sums of a leaf by slot: who has it, hands it back. */
+export interface Histogram {
+  readonly isHistogram: true
+}
+
+/** A leaf whose number features are to be scanned. */
+export interface ScanLeaf {
+  histogram: Histogram
+  nRows: number
+  /** Number features alone. */
+  features: Int32Array
+  sum: LeafSum
+  rules: SplitRules
+}
+
 /**
  * Everything that touches each row: the plain loops of `kernels.ts`, or their WebAssembly twin on one or more threads. All give the same bits, as
  * histograms are sums of integers and sums of doubles are taken in fixed blocks of rows.
@@ -55,13 +71,15 @@ export interface Machine {
   /** Draws a share of the rows by a hash of row and salt. */
   drawRows(share: number, salt: number): RowSet
   /** A histogram of the rows. It belongs to the caller until `dropHistogram`. */
-  buildHistogram(rows: RowSet, packing: Packing): Float64Array
+  buildHistogram(rows: RowSet, packing: Packing): Histogram
   /** `from -= part`. */
-  subtractHistogram(from: Float64Array, part: Float64Array): void
-  dropHistogram(histogram: Float64Array): void
-  /** A histogram to search in: itself or a copy, good until the next call. */
-  readHistogram(histogram: Float64Array): Float64Array
-  /** Rows by slot of a histogram. */
+  subtractHistogram(from: Histogram, part: Histogram): void
+  dropHistogram(histogram: Histogram): void
+  /** Packed sums over features (`ColumnPlan.featureSlots`), good until the next call. */
+  readHistogram(histogram: Histogram): Float64Array
+  /** Best borders of number features in up to two leaves, good until the next call; absent where searches try borders themselves. */
+  scanNumbers?(leaves: readonly (ScanLeaf | null)[]): (NumberScan | null)[]
+  /** Rows by slot, over features. */
   countRows(rows: RowSet): Int32Array
   /** Divides rows by their bins of a feature. Both sets lie where `rows` lay, so `rows` stays valid too. */
   divideRows(rows: RowSet, feature: number, goesRight: Uint8Array): [left: RowSet, right: RowSet]

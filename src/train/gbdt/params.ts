@@ -30,7 +30,7 @@ export interface GbdtParams {
   minRowsInLeaf: number
   /** Sum of hessians in a leaf at least. Default 0.001. */
   minHessian: number
-  /** Value bins per feature at most, 2 to 255; missing values have a bin of their own. Default 255. */
+  /** Value bins per feature at most, 2 to 65,535; missing values have a bin of their own. Default 255. */
   bins: number
   /** L2 on leaf values. Default 0. */
   l2: number
@@ -40,10 +40,24 @@ export interface GbdtParams {
   minGain: number
   /** Share of features each tree may use. Default 1. */
   featureFraction: number
+  /** Of those, share each node may use. Default 1. */
+  featureFractionByNode: number
   /** Share of rows each tree is grown on. Default 1. */
   bagging: number
+  /** Rows are drawn with replacement, each as often as a Poisson count of mean `bagging` says. Default false. */
+  replacement: boolean
   /** Levels below the root at most. Default 64. */
   maxDepth: number
+  /** Largest value of a leaf before the learning rate; 0 is any. Default 0. */
+  maxDeltaStep: number
+  /** Rows with which the value of the leaf above pulls at that of a leaf. Default 0. */
+  pathSmooth: number
+  /** One border a feature and node, drawn at random, instead of the best: extremely randomised trees. Default false. */
+  randomBorders: boolean
+  /** By feature: 1 where scores must not fall as it rises, -1 where they must not rise, 0 either. Not for categories. Default: none. */
+  monotone?: readonly number[]
+  /** Groups of features; those on one path of a tree must all be in one group. Features in no group are not used. Default: all together. */
+  interactions?: readonly (readonly number[])[]
   /** What is minimised. Default `logloss`. */
   objective: BoostObjective
   /** Classes of a target of codes; 0 is one more than the largest code. Default 0. */
@@ -65,8 +79,13 @@ export const GBDT_DEFAULTS: GbdtParams = {
   l1: 0,
   minGain: 0,
   featureFraction: 1,
+  featureFractionByNode: 1,
   bagging: 1,
+  replacement: false,
   maxDepth: 64,
+  maxDeltaStep: 0,
+  pathSmooth: 0,
+  randomBorders: false,
   objective: boostObjective('logloss'),
   classes: 0,
   earlyStoppingRounds: 0,
@@ -88,12 +107,15 @@ const RANGES: Record<string, Range> = {
   leaves: { min: 2, max: 4096, integer: true },
   minRowsInLeaf: { min: 1, max: 2 ** 31 - 1, integer: true },
   minHessian: { min: 0, max: Number.MAX_VALUE },
-  bins: { min: 2, max: 255, integer: true },
+  bins: { min: 2, max: 65_535, integer: true },
   l2: { min: 0, max: Number.MAX_VALUE },
   l1: { min: 0, max: Number.MAX_VALUE },
   minGain: { min: 0, max: Number.MAX_VALUE },
   featureFraction: { min: 0, max: 1, open: true },
+  featureFractionByNode: { min: 0, max: 1, open: true },
   bagging: { min: 0, max: 1, open: true },
+  maxDeltaStep: { min: 0, max: Number.MAX_VALUE },
+  pathSmooth: { min: 0, max: Number.MAX_VALUE },
   maxDepth: { min: 1, max: 512, integer: true },
   earlyStoppingRounds: { min: 0, max: 10_000, integer: true },
   classes: { min: 0, max: 2 ** 31 - 1, integer: true },
@@ -103,9 +125,9 @@ const RANGES: Record<string, Range> = {
 const CATEGORICAL_RANGES: Record<string, Range> = {
   smooth: { min: 0, max: Number.MAX_VALUE },
   l2: { min: 0, max: Number.MAX_VALUE },
-  setMax: { min: 1, max: 255, integer: true },
+  setMax: { min: 1, max: 65_535, integer: true },
   groupRows: { min: 1, max: 2 ** 31 - 1, integer: true },
-  oneHotMax: { min: 0, max: 255, integer: true },
+  oneHotMax: { min: 0, max: 65_535, integer: true },
 }
 
 /** Parameters as they are given: what is left out has its default, and an objective may be its name alone. */

@@ -4,8 +4,8 @@ import type { TreeEnsemble } from '../../model/trees.ts'
 import { MODEL_LIMITS } from '../../model/validate.ts'
 import { binColumns, binWith } from './binning.ts'
 import { ensembleOf, type OutputTree } from './ensemble.ts'
-import { type Ground, growTree, type Scale } from './grow.ts'
-import type { GrownTree } from './grown-tree.ts'
+import { drawFeatures, type Ground, growTree, type Scale } from './grow.ts'
+import { type GrownTree, settleLeaves } from './grown-tree.ts'
 import { packing } from './kernels.ts'
 import type { LeafSums, Machine, RanOn, Rows } from './machine.ts'
 import type { Objective, OpenObjective } from './objectives/objective.ts'
@@ -142,7 +142,7 @@ function openTraining(
   given: { machine: Machine; params: GbdtParams; objective: Objective; base: Float64Array },
 ): Training {
   const { machine, params, objective, base } = given
-  const ground = { machine, features: rows.data.features, params }
+  const ground = { machine, features: rows.data.features, plan: rows.data.plan, params }
   const course = openCourse(params, valid !== undefined, rows.score)
   return { rows, valid, params, objective, base, ground, trees: [], course }
 }
@@ -180,7 +180,8 @@ function addTree(training: Training, output: number, roundSalt: number): boolean
   const scale = quantiseGradients(training, output, salt)
   if (scale === null) return false
   const drawn = ground.machine.drawRows(params.bagging, roundSalt)
-  const tree = growTree(ground, drawn, scale, drawFeatures(rows.data.nFeatures, params.featureFraction, salt))
+  const features = drawFeatures(everyFeature(rows.data.nFeatures), params.featureFraction, salt)
+  const tree = growTree(ground, { rows: drawn, scale, features, salt })
   if (tree.leafNodes.length === 1) return false
   const finished = finishTree(training, tree, output)
   if (drawn.nRows < rows.data.nRows) ground.machine.markOthers(tree)
@@ -203,15 +204,8 @@ function quantiseGradients(
   return { packing: pack, gradStep: gradTop / pack.gradMax, hessStep: constant ? 1 : hessTop / pack.hessMax }
 }
 
-/** The features with the smallest hashes, in rising order; at least one. */
-function drawFeatures(nFeatures: number, share: number, salt: number): Int32Array {
-  const all = Int32Array.from({ length: nFeatures }, (_, j) => j)
-  if (share === 1) return all
-  const hash = all.map((j) => mix32(Math.imul(j + 1, 0xc2b2ae35) ^ salt) | 0)
-  return all
-    .sort((a, b) => hash[a] - hash[b] || a - b)
-    .slice(0, Math.max(1, Math.round(share * nFeatures)))
-    .sort()
+function everyFeature(nFeatures: number): Int32Array {
+  return Int32Array.from({ length: nFeatures }, (_, j) => j)
 }
 
 /** Leaf values from the true gradients, and covers: rows, or their weight. */
@@ -223,6 +217,7 @@ function finishTree(training: Training, tree: GrownTree, output: number): Output
     ? renewedValues(rows, ground.machine, objective, { nLeaves, output })
     : newtonValues(sums, params)
   const covers = rows.labels.weights ? sums.weight : Float64Array.from(tree.leafRows)
+  settleLeaves(tree, values, params)
   for (let leaf = 0; leaf < nLeaves; leaf++) values[leaf] *= params.learningRate
   return { tree, values, covers, output }
 }

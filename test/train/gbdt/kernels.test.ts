@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { seededRng } from '../../../src/core/rng.ts'
 import { expFast } from '../../../src/stats/exp.ts'
-import { binColumns, takeRows } from '../../../src/train/gbdt/binning.ts'
+import { type BinnedData, binAt, binColumns, binWith, takeRows } from '../../../src/train/gbdt/binning.ts'
 import {
   buildHistogram,
   openRecords,
@@ -13,22 +13,35 @@ import {
 } from '../../../src/train/gbdt/kernels.ts'
 import { SLOTS } from '../../../src/train/gbdt/sizes.ts'
 
+/** Rows of random bins: each feature has more than 127, so that none shares a column. */
+function randomBins(nFeatures: number, nRows: number, nBins = 255): BinnedData {
+  const rng = seededRng(nFeatures)
+  const edges = Float64Array.from({ length: nBins - 1 }, (_, i) => i)
+  const columns = Array.from({ length: nFeatures }, () =>
+    Float64Array.from({ length: nRows }, () => rng.nextInt(nBins)),
+  )
+  return binWith(
+    columns,
+    nRows,
+    columns.map(() => ({ kind: 'number', nBins, edges })),
+  )
+}
+
 test.each([1, 3, 4, 6, 20, 33, 70])(
   'the unrolled histogram of %i features equals the plain loop and an exact count',
   (nFeatures) => {
     const rng = seededRng(nFeatures)
     const nRows = 700
-    const rowWords = Math.ceil(nFeatures / 4)
-    const words = Uint32Array.from({ length: nRows * rowWords }, () => rng.nextInt(2 ** 32))
+    const data = randomBins(nFeatures, nRows)
     const pack = packing(nRows, false)
-    const records = openRecords(words, rowWords, nRows, nFeatures)
+    const records = openRecords(data)
     const grad = Float64Array.from({ length: nRows }, () => rng.normal() / 8)
     const hess = grad.map(() => rng.next())
     quantise(grad, hess, pack.gradMax, pack.hessMax, pack.hessShift, 9, records)
     const rows = Int32Array.from({ length: nRows }, (_, i) => i).filter((i) => i % 3 > 0)
-    const size = rowWords * 4 * SLOTS
-    const unrolled = new Float64Array(size)
-    const plain = new Float64Array(size)
+    const unrolled = new Float64Array(data.plan.nSlots)
+    const plain = new Float64Array(data.plan.nSlots)
+    const counted = new Float64Array(data.plan.nSlots)
     buildHistogram(unrolled, records, pack, rows, 5, rows.length, false)
     plainHistogram(nFeatures, false)(
       plain,
@@ -41,7 +54,13 @@ test.each([1, 3, 4, 6, 20, 33, 70])(
       5,
       rows.length,
     )
+    for (const row of rows.subarray(5)) {
+      const word = records.words[row * records.stride]
+      const packed = (word >> pack.hessShift) * pack.unit + (word & ((1 << pack.hessShift) - 1))
+      for (let j = 0; j < nFeatures; j++) counted[j * SLOTS + binAt(data, row, j)] += packed
+    }
     expect(unrolled).toStrictEqual(plain)
+    expect(unrolled).toStrictEqual(counted)
   },
 )
 
@@ -60,7 +79,7 @@ test('packed sums are exact at the most rows and the largest gradients', () => {
 test('quantised gradients are unbiased', () => {
   const nRows = 200_000
   const pack = packing(nRows, false)
-  const records = openRecords(new Uint32Array(nRows), 1, nRows, 1)
+  const records = openRecords(randomBins(1, nRows))
   const grad = new Float64Array(nRows).fill(-0.3)
   quantise(
     grad,
@@ -106,18 +125,22 @@ test('bins agree with a linear search over their edges, for any double', () => {
     maxLength: 600,
   })
   fc.assert(
-    fc.property(column, fc.integer({ min: 2, max: 255 }), (values, bins) => {
-      const binned = binColumns([Float64Array.from(values)], [false], bins)
-      const [feature] = binned.features
-      if (feature.kind !== 'number') throw new Error('expected number bins')
-      expect(feature.nBins).toBeLessThanOrEqual(bins)
-      expect([...feature.edges]).toEqual([...new Set(feature.edges)].sort((a, b) => a - b))
-      values.forEach((x, i) => {
-        const at = feature.edges.findIndex((edge) => x <= edge)
-        const bin = Number.isNaN(x) ? feature.nBins : at < 0 ? feature.nBins - 1 : at
-        expect(binned.bytes[i * 4]).toBe(bin)
-      })
-    }),
+    fc.property(
+      column,
+      fc.oneof(fc.integer({ min: 2, max: 255 }), fc.integer({ min: 256, max: 65_535 })),
+      (values, bins) => {
+        const binned = binColumns([Float64Array.from(values)], [false], bins)
+        const [feature] = binned.features
+        if (feature.kind !== 'number') throw new Error('expected number bins')
+        expect(feature.nBins).toBeLessThanOrEqual(bins)
+        expect([...feature.edges]).toEqual([...new Set(feature.edges)].sort((a, b) => a - b))
+        values.forEach((x, i) => {
+          const at = feature.edges.findIndex((edge) => x <= edge)
+          const bin = Number.isNaN(x) ? feature.nBins : at < 0 ? feature.nBins - 1 : at
+          expect(binAt(binned, i, 0)).toBe(bin)
+        })
+      },
+    ),
   )
 })
 

@@ -213,11 +213,11 @@ test('a slice of binned rows trains as those rows alone do when their bins are t
   const take = (values: Float64Array) => Float64Array.from(rowIndexes, (row) => values[row])
   const { model } = trainOnBins({ binned, rowIndexes, target: data.target }, { trees: 5 })
   const alone = { ...binned, nRows: 500 }
-  alone.words = new Uint32Array(500 * binned.rowWords)
+  alone.words = new Uint32Array(500 * binned.plan.rowWords)
   rowIndexes.forEach((row, i) => {
     alone.words.set(
-      binned.words.subarray(row * binned.rowWords, (row + 1) * binned.rowWords),
-      i * binned.rowWords,
+      binned.words.subarray(row * binned.plan.rowWords, (row + 1) * binned.plan.rowWords),
+      i * binned.plan.rowWords,
     )
   })
   alone.bytes = new Uint8Array(alone.words.buffer)
@@ -263,7 +263,7 @@ describe('what cannot be trained', () => {
     { trees: 0 },
     { learningRate: 0 },
     { leaves: 1 },
-    { bins: 256 },
+    { bins: 65_536 },
     { bagging: 1.5 },
     { seed: 0.5 },
   ])('parameters out of range are refused: %o', (params) => {

@@ -72,11 +72,18 @@ const WORLDS: [string, () => TrainData, object][] = [
     },
   ],
   ['several blocks of rows of classes', () => classes(20_001, 15), { objective: 'softmax', trees: 3 }],
+  ['bins of two bytes', () => world(6000, 13), { bins: 3000 }],
+  ['bins of two bytes and bags', () => world(5000, 14), { bins: 300, bagging: 0.5 }],
   ['several blocks of rows', () => world(20_001, 8), {}],
   [
     'early stopping',
     () => ({ ...world(4000, 6), valid: world(1000, 60) }),
     { earlyStoppingRounds: 3, trees: 60 },
+  ],
+  [
+    'early stopping with bins of two bytes',
+    () => ({ ...world(4000, 6), valid: world(1000, 60) }),
+    { earlyStoppingRounds: 3, trees: 60, bins: 1000 },
   ],
 ]
 
@@ -96,7 +103,7 @@ function expectTwins(data: TrainData, params: object): void {
   }
   const plain = train({ kernels: 'js' })
   expect(train({})).toEqual(plain)
-  if (hasThreads) expect(train({ threads: 2 })).toEqual(plain)
+  if (hasThreads) for (const threads of [2, 3]) expect(train({ threads })).toEqual(plain)
 }
 
 for (const [name, make, more] of WORLDS) {
