@@ -10,6 +10,7 @@ export { raw, type Sql, sql } from './expr/sql.ts'
 export { type BacktestReport, type BacktestRequest, backtest } from './loop/backtest.ts'
 export { appendRows, type ImportRequest, type ImportResult, importData } from './loop/data.ts'
 export { Follower, type Happening } from './loop/follow.ts'
+export { type Checkpoint, OnlineLearner } from './loop/online.ts'
 export { planRetrain } from './loop/policy.ts'
 export { type Progress, ProgressFeed } from './loop/progress.ts'
 export {

@@ -1,6 +1,7 @@
 /** Everything in one process: serving, the API and the console, the follower of the logs and the policy that trains again. */
 import { toError } from '../core/errors.ts'
 import { Follower, type Happening } from '../loop/follow.ts'
+import { type Checkpoint, type OnlineLearner, onlineLearners } from '../loop/online.ts'
 import type { ProgressFeed } from '../loop/progress.ts'
 import { type Retrained, retrainIfDue } from '../loop/retrain.ts'
 import type { Runtime } from '../loop/runtime.ts'
@@ -20,8 +21,11 @@ export interface UpOptions {
   progress?: ProgressFeed
   /** `timer` polls the logs and retrains by itself; `by-hand` leaves both to the caller (a replay). */
   follow?: 'timer' | 'by-hand'
+  /** Whether models that learn online do so by a timer of their own, or when `learn` is called. Default: as `follow`. */
+  learn?: 'timer' | 'by-hand'
   onHappening?: (happening: Happening) => void
   onRetrained?: (model: string, result: Retrained) => void
+  onLearned?: (checkpoint: Checkpoint) => void
   onFault?: (error: Error) => void
 }
 
@@ -30,6 +34,8 @@ export interface Running {
   server: Server
   /** Follows the logs once; see `Follower.poll`. */
   poll(): Promise<Happening[]>
+  /** Lets models that learn online learn from what is new in the logs; see `OnlineLearner.step`. */
+  learn(): Promise<Checkpoint[]>
   /** Makes serving look at the releases now. */
   refresh(): Promise<void>
   alertsOpen(): number
@@ -75,16 +81,20 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
     for (const happening of happenings) options.onHappening?.(happening)
     return happenings
   }
-  const timer = options.follow === 'by-hand' ? undefined : new PolicyTimer(rt, poll, server, options)
+  const learning = new Learning(rt, server, options)
+  const { follow = 'timer', learn = follow } = options
+  if (learn === 'timer') learning.start()
+  const timer = follow === 'by-hand' ? undefined : new PolicyTimer(rt, poll, server, options)
   return {
     address: live.address,
     server,
     poll,
+    learn: () => learning.turn(),
     refresh: () => server.refresh(),
     alertsOpen: () => alerts,
     watchState: async (model) => (await readWatch(rt.store, model))?.state,
     async close() {
-      await timer?.stop()
+      await Promise.all([timer?.stop(), learning.stop()])
       await server.close()
     },
   }
@@ -102,6 +112,62 @@ function actionsOf(rt: Runtime, server: Server): Actions {
     acknowledge,
     rollback: (model, ask) => then(rollback(model, ask)),
     promote: (model, ask) => then(promote(model, ask)),
+  }
+}
+
+/** Lets the models that learn online learn, one turn at a time, apart from the policy: a long training of another model must not hold a stream up. */
+class Learning {
+  readonly #learners: OnlineLearner[]
+  readonly #server: Server
+  readonly #options: UpOptions
+  readonly #abort = new AbortController()
+  #turn: Promise<unknown> = Promise.resolve()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(rt: Runtime, server: Server, options: UpOptions) {
+    this.#learners = onlineLearners(rt)
+    this.#server = server
+    this.#options = options
+  }
+
+  start(): void {
+    if (this.#learners.length === 0) return
+    let busy = false
+    this.#timer = setInterval(() => {
+      if (busy) return
+      busy = true
+      this.turn()
+        .catch((thrown) => this.#fault(toError(thrown)))
+        .finally(() => {
+          busy = false
+        })
+    }, POLL_MS)
+  }
+
+  turn(): Promise<Checkpoint[]> {
+    const turn = this.#turn.then(() => this.#once())
+    this.#turn = turn.catch(() => undefined)
+    return turn
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    this.#abort.abort()
+    await this.#turn
+  }
+
+  async #once(): Promise<Checkpoint[]> {
+    const made: Checkpoint[] = []
+    for (const learner of this.#learners) made.push(...(await learner.step(this.#abort.signal)))
+    if (made.length > 0) await this.#server.refresh()
+    for (const checkpoint of made) this.#options.onLearned?.(checkpoint)
+    return made
+  }
+
+  #fault(error: Error): void {
+    if (this.#abort.signal.aborted) return
+    if (this.#options.onFault) this.#options.onFault(error)
+    else process.stderr.write(`${error.stack}\n`)
   }
 }
 

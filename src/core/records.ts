@@ -160,9 +160,35 @@ export interface ModelVersion {
   featureInfo: FeatureInfo[]
   signature: Signature
   trainedOn: { dataset: string; version: Digest; window?: TimeWindow; rows: number }
+  /** How far a model that learns from its own traffic has come; absent where it was trained from a dataset alone. */
+  online?: OnlineMark
   run: Digest
   card: ModelCard
   createdAt: number
+}
+
+/** A checkpoint of a model that learns while it is served. */
+export interface OnlineMark {
+  /** Version that was trained from a dataset, with which learning began. */
+  base: Digest
+  /** Checkpoint, or base, that this one goes on from. */
+  previous: Digest
+  /** Rows learned since the base. */
+  rows: number
+  /** Which outcomes and predictions of the log have been learned from. */
+  predictions: LogSpan
+  outcomes: LogSpan
+}
+
+/**
+ * A stretch of a stream: after a position, `skip` records are passed over, and the next `read` were taken in. It begins before whatever still waited for its other
+ * half at its end, so that reading it again gives the state in which reading goes on.
+ */
+export interface LogSpan {
+  /** Absent for the beginning of the stream. */
+  after?: { segment: number; offset: number }
+  skip: number
+  read: number
 }
 
 export interface ModelCard {

@@ -8,6 +8,7 @@ import { resolve, resolveKey, typeOf } from '../expr/resolve.ts'
 import { METRICS } from './metrics.ts'
 import { checkValue, count, notNegative, positive, type Rule, share } from './rules.ts'
 import { TRAINER_RULES } from './trainer-rules.ts'
+import { ONLINE_TRAINERS } from './trainer-traits.ts'
 import type { CheckDef, DatasetDef, GateDef, ModelDef, ObjectiveDef, ProjectDef } from './types.ts'
 
 const name: Rule = { kind: 'name' }
@@ -62,7 +63,12 @@ export const RULES = {
     'watch.window': { kind: 'oneOf', values: ['day', 'week', 'month'] },
     'watch.outcomeDelayMs': notNegative,
     'watch.cooldownMs': notNegative,
-    'watch.retrain.*': { kind: 'oneOf', values: ['drift', 'quality', 'daily', 'weekly', 'monthly'] },
+    'watch.retrain.*': {
+      kind: 'oneOf',
+      values: ['drift', 'quality', 'daily', 'weekly', 'monthly', 'online'],
+    },
+    'watch.checkpoint.rows': count(1, 1_000_000),
+    'watch.checkpoint.everyMs': positive,
     'watch.alpha': share,
     seed: count(0, 2 ** 32 - 1),
   },
@@ -232,6 +238,14 @@ function checkModel(
   const place = `models.${model.name}`
   faults.rules(place, RULES.model, model)
   faults.rules(`${place}.trainer`, TRAINER_RULES[model.trainer.kind] ?? {}, model.trainer)
+  if (model.watch.retrain.includes('online')) {
+    faults.unknown(
+      `${place}.watch.retrain: online`,
+      'trainer that learns online',
+      model.trainer.kind,
+      ONLINE_TRAINERS,
+    )
+  }
   faults.unknown(
     `${place}.from`,
     'dataset',

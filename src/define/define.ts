@@ -98,8 +98,10 @@ export interface WatchOptions {
   outcomeDelay?: Duration
   /** Least time between two trainings that alerts ask for (14d): fewer rows than that would give nearly the same model. */
   cooldown?: Duration
-  /** What makes a retrain. Default: drift and quality. */
+  /** What makes a retrain. `online` needs a trainer that can learn on, such as `ftrl`. Default: drift and quality. */
   retrain?: readonly WatchDef['retrain'][number][]
+  /** For `online`: rows or time after which what was learned is released. Default: 10,000 rows or 1m, whichever comes first. */
+  checkpoint?: { rows?: number; every?: Duration }
   owner?: string
   /** Default: 0.05. */
   alpha?: number
@@ -151,6 +153,7 @@ function splitOf(model: string, split: NonNullable<ModelOptions<string>['split']
 function watchOf(model: string, watch: WatchOptions): WatchDef {
   return {
     window: watch.window ?? 'week',
+    ...(watch.retrain?.includes('online') && { checkpoint: checkpointOf(model, watch) }),
     outcomeDelayMs: durationMs(watch.outcomeDelay ?? '1d', `models.${model}.watch.outcomeDelay`),
     cooldownMs: durationMs(watch.cooldown ?? '14d', `models.${model}.watch.cooldown`),
     retrain: [...(watch.retrain ?? (['drift', 'quality'] as const))],
@@ -158,6 +161,11 @@ function watchOf(model: string, watch: WatchOptions): WatchDef {
     alpha: watch.alpha ?? 0.05,
     history: watch.history ?? 'all',
   }
+}
+
+function checkpointOf(model: string, { checkpoint = {} }: WatchOptions): WatchDef['checkpoint'] {
+  const { rows = 10_000, every = '1m' } = checkpoint
+  return { rows, everyMs: durationMs(every, `models.${model}.watch.checkpoint.every`) }
 }
 
 /** How a family is divided; carries the column in its type. */

@@ -20,6 +20,11 @@ const TRAITS: Record<TrainerDef['kind'], TrainerTraits> = {
   mlp: { categories: 'codes', members: false, online: false },
 }
 
+/** Kinds of trainer whose models can go on learning while they are served. */
+export const ONLINE_TRAINERS: readonly string[] = Object.entries(TRAITS).flatMap(([kind, { online }]) =>
+  online ? [kind] : [],
+)
+
 export function trainerTraits(trainer: TrainerDef): TrainerTraits {
   return TRAITS[trainer.kind]
 }

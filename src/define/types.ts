@@ -173,7 +173,10 @@ export interface WatchDef {
   outcomeDelayMs: number
   /** Least time between two trainings that alerts ask for. */
   cooldownMs: number
-  retrain: ('drift' | 'quality' | 'daily' | 'weekly' | 'monthly')[]
+  /** `online`: the live version goes on learning from answers whose outcomes came, between trainings. */
+  retrain: ('drift' | 'quality' | 'daily' | 'weekly' | 'monthly' | 'online')[]
+  /** When a model that learns online is released anew: after so many rows, or so long after the last time. Of those models only. */
+  checkpoint?: { rows: number; everyMs: number }
   owner: string
   /** False alarms allowed: rate of false discoveries over all columns, members and windows. */
   alpha: number

@@ -26,8 +26,8 @@ import { startBefore } from './seek.ts'
 
 const ACTOR = 'millrace'
 const DAY = 86_400_000
-/** How many moves of the live ref are looked through for a version. */
-const MOVES_MAX = 1000
+/** How many moves of the live ref are looked through for a version: a model that learns online makes one a checkpoint. */
+const MOVES_MAX = 100_000
 
 interface OpenWindow {
   accumulator: WindowAccumulator

@@ -24,7 +24,7 @@ export async function retrainState(rt: Runtime, model: string): Promise<RetrainS
     limit: 1,
   })
   const triedAt = (tried?.data as { at?: number } | undefined)?.at
-  const madeAt = latest?.bundle.createdAt
+  const madeAt = latest && ((await trainedAt(rt, model)) ?? latest.bundle.createdAt)
   const isNews = triedAt !== undefined && (madeAt === undefined || triedAt > madeAt)
   return {
     alerts: (await openAlerts(rt.store, model)).map((open) => open.alert),
@@ -32,6 +32,17 @@ export async function retrainState(rt: Runtime, model: string): Promise<RetrainS
     trainedAt: isNews && tried.type === 'retrain.unchanged' ? triedAt : madeAt,
     ...(isNews && tried.type === 'retrain.failed' && { failedAt: triedAt }),
   }
+}
+
+/** When a training from the dataset last made something new: what a model learns online is no training. */
+async function trainedAt(rt: Runtime, model: string): Promise<number | undefined> {
+  const [trained] = await rt.store.meta.events({
+    subject: subjects.model(model),
+    types: ['train.finished'],
+    newest: true,
+    limit: 1,
+  })
+  return (trained?.data as { at?: number } | undefined)?.at
 }
 
 export interface RetrainOptions {

@@ -3,8 +3,9 @@ import { importTask } from '../data/import-task.ts'
 import type { Task } from '../engine/ports.ts'
 import { gateTask } from '../gate/task.ts'
 import { fitTask } from '../train/fit.ts'
+import { onlineTask } from '../train/online.ts'
 import { prepareTask } from '../train/prepare.ts'
 
-const tasks: Task[] = [importTask, prepareTask, fitTask, gateTask]
+const tasks: Task[] = [importTask, prepareTask, fitTask, gateTask, onlineTask]
 
 export default tasks

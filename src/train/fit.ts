@@ -81,14 +81,12 @@ async function readParent(
 async function fitParent(work: Work): Promise<{ graph: Graph; scores?: Float32Array }> {
   const train = work.matrix.slice('train')
   const validate = work.matrix.slice('validate')
-  const calibrator = CALIBRATORS[work.plan.task]
+  const { trainer } = work.params
+  const learner = learnerOf(trainer.kind)
+  const calibrator = learner.uncalibrated ? undefined : CALIBRATORS[work.plan.task]
   const calibrate = calibrator !== undefined && train.nRows >= calibrator.rowsMin
   const kept = calibrate ? rowsWhere(train.nRows, (i) => i % 10 !== 9) : undefined
-  const { trainer } = work.params
-  const { model, scores } = await learnerOf(trainer.kind).learn(
-    { ...inputOf(work), train, validate, kept },
-    trainer,
-  )
+  const { model, scores } = await learner.learn({ ...inputOf(work), train, validate, kept }, trainer)
   if (!calibrate) return { graph: { model, calibration: null }, scores }
   const held = rowsWhere(train.nRows, (i) => i % 10 === 9)
   const heldOut = takeRows(train, held)

@@ -53,6 +53,10 @@ export interface Learner<D extends TrainerDef = TrainerDef> {
   kind: D['kind']
   tasks: readonly ModelTask[]
   learn(input: LearnInput, trainer: D): Learned | Promise<Learned>
+  /** Whether probabilities are used as they come, since a map learned once would not follow a model that goes on learning. */
+  uncalibrated?: true
+  /** The model after more rows, each learned from once and in order, and the raw scores it gave them before. Absent when a model cannot learn on. */
+  learnOn?(model: Model, rows: LearnRows): { model: Model; raws: Float64Array }
   /** A model that is added to the parent's raw scores. Absent when members of a family cannot be learned this way. */
   learnMember?(input: MemberInput, trainer: D): Model | Promise<Model>
 }

@@ -72,6 +72,12 @@ const sound = (): ProjectDef =>
         }),
         model('delay', { from: flights, target: col('delay'), split: { by: 'random' }, trainer: linear() }),
         model('order', { from: flights, target: col('delay'), group: 'origin' }),
+        model('fast', {
+          from: flights,
+          target: col('delay').gt(15),
+          trainer: ftrl(),
+          watch: { retrain: ['online'], checkpoint: { rows: 100, every: '10s' } },
+        }),
       ],
     }),
   )
@@ -149,6 +155,14 @@ const TRAINERS: Record<TrainerDef['kind'], TrainerDef> = {
   ftrl: ftrl(),
   mlp: mlp(),
 }
+
+test('learning online needs a trainer that can learn on', () => {
+  expect(
+    messages((def) => {
+      def.models[0]!.watch.retrain = ['online']
+    }),
+  ).toEqual([expect.stringContaining('there is no trainer that learns online "gbdt"')])
+})
 
 describe('every rule of a trainer is checked', () => {
   const cases = Object.values(TRAINERS).flatMap((trainer) =>

@@ -6,6 +6,7 @@ import { refs } from '../../core/names.ts'
 import { opens } from '../../core/verdicts.ts'
 import type { ModelDef } from '../../define/types.ts'
 import type { Happening } from '../../loop/follow.ts'
+import type { Checkpoint } from '../../loop/online.ts'
 import { ProgressFeed } from '../../loop/progress.ts'
 import { gateReport } from '../../loop/release.ts'
 import { type Retrained, retrainIfDue } from '../../loop/retrain.ts'
@@ -26,7 +27,14 @@ export async function up(cli: Cli, _args: readonly unknown[], options: Options):
   if (options.once === true) return await once(cli, rt)
   const feed = new ProgressFeed()
   cli.meter.feed = feed
-  const running = await serve(rt, { ...addressOf(cli, rt, options), progress: feed, follow: 'by-hand' })
+  const running = await serve(rt, {
+    ...addressOf(cli, rt, options),
+    progress: feed,
+    follow: 'by-hand',
+    learn: 'timer',
+    onLearned: (checkpoint) => tellLearned(cli, checkpoint),
+    onFault: (error) => tellFault(cli, error),
+  })
   try {
     cli.event(
       { event: 'serving', address: running.address },
@@ -144,12 +152,22 @@ async function follow(cli: Cli, rt: Runtime, running: Running): Promise<void> {
       said = ''
     } catch (thrown) {
       const error = toError(thrown)
-      if (!cli.signal.aborted && error.message !== said)
-        cli.event({ event: 'fault', message: error.message }, `  ${cli.paint.warn('!')} ${error.message}`)
+      if (!cli.signal.aborted && error.message !== said) tellFault(cli, error)
       said = error.message
     }
     await pause(POLL_MS, cli.signal)
   }
+}
+
+function tellFault(cli: Cli, { message }: Error): void {
+  cli.event({ event: 'fault', message }, `  ${cli.paint.warn('!')} ${message}`)
+}
+
+function tellLearned(cli: Cli, { model, version, rows, loss, release }: Checkpoint): void {
+  cli.event(
+    { event: 'learned', model, version, rows, loss },
+    `  ▸ ${minute(release.at)}  ${model}: ${release.reason}`,
+  )
 }
 
 function tell(cli: Cli, happening: Happening): void {
