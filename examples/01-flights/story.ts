@@ -264,7 +264,7 @@ async function backtestOnJune(): Promise<void> {
   if (UNTIL < JUL) return teller.done(true, 'left out: the replay ended before June did')
   const { report } = await backtest(rt, {
     model: MODEL,
-    test: { fromAt: JUN, toAt: JUL },
+    tests: [{ fromAt: JUN, toAt: JUL }],
     windows: [
       { label: 'Jan (5 months ago)', window: { fromAt: JAN, toAt: FEB }, ageMonths: 5 },
       { label: 'Apr (2 months ago)', window: { fromAt: APR, toAt: MAY }, ageMonths: 2 },

@@ -320,21 +320,39 @@ export interface Why {
 
 export interface Backtest {
   model: string
-  /** What `auc` and `logLoss` of the rows hold, where it is not that: a regression has its own (`rmse`). */
-  metrics?: { lead: string; loss: string }
-  testWindow: { fromAt: number; toAt: number }
-  rows: {
-    label: string
-    fromAt: number
-    toAt: number
-    ageMonths: number | null
-    rowsTrained: number
-    auc: Measured
-    logLoss: Measured
-    meanPredicted: number
-    meanActual: number
-  }[]
+  /** What `lead` and `loss` of the rows hold: `auc` and `logLoss`, or what the task has. */
+  metrics: { lead: string; loss: string; higherIsBetter: boolean }
+  /** Periods tested on, ascending. */
+  tests: { fromAt: number; toAt: number }[]
+  rows: BacktestRow[]
+  /** How fast skill fades; null where no windows can be compared. Months are null for never. */
+  decay: {
+    halvingsPerMonth: number
+    interval: [number, number]
+    halfLifeMonths: number | null
+    halfLifeInterval: [number | null, number | null]
+    n: number
+    curve: { months: number; share: number; interval: [number, number]; n: number }[]
+  } | null
   lesson: string
+}
+
+/** One window on one period. */
+export interface BacktestRow {
+  label: string
+  fromAt: number
+  toAt: number
+  /** Months from the window's begin to the test; null when it is everything before. */
+  ageMonths: number | null
+  /** Begin of the period tested on. */
+  testAt: number
+  /** Months from the window's end to the test. */
+  staleMonths: number
+  rowsTrained: number
+  lead: Measured
+  loss: Measured
+  meanPredicted: number
+  meanActual: number
 }
 
 export interface ActionResult {

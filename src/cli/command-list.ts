@@ -143,9 +143,18 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: [
       ['--test <window>', 'month, day or from..to that is tested on, e.g. 2001-06'],
       ['--train <windows>', 'windows to train on, with commas; "all" for everything before the test'],
+      ['--ages <ages>', 'windows that began so long before the test: 6mo,2mo,1mo'],
+      ['--width <length>', 'length of the windows of --ages (default: 1mo)'],
+      ['--sliding <length>', 'windows of this length through all data, tested on every later period'],
+      ['--expanding <length>', 'the same, each window beginning with the data'],
+      ['--step <length>', 'between two windows, and length of a tested period (default: the length)'],
       DRY_RUN,
     ],
-    examples: ['millrace backtest late --test 2001-06 --train 2001-01,2001-04,2001-05,all'],
+    examples: [
+      'millrace backtest late --test 2001-06 --ages 5mo,2mo,1mo',
+      'millrace backtest late --test 2001-06 --train 2001-01,2001-04,2001-05,all',
+      'millrace backtest late --sliding 1mo',
+    ],
     load: async () => (await import('./commands/backtest.ts')).backtest,
   },
   {

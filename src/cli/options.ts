@@ -1,6 +1,7 @@
 /** Options as commander gives them, as the values that a command needs. */
 import { MillraceError } from '../core/errors.ts'
 import type { TimeWindow } from '../core/records.ts'
+import type { Span } from '../loop/spans.ts'
 import type { Options } from './handler.ts'
 
 export function textOption(options: Options, name: string): string | undefined {
@@ -53,6 +54,22 @@ export function windowOf(option: string, text: string): TimeWindow {
 function endedBy(first: TimeWindow, last: TimeWindow | undefined): TimeWindow | undefined {
   return last && { fromAt: first.fromAt, toAt: last.fromAt }
 }
+
+/** A length of time: `6mo`, `2w`, `10d`. Errors: MR_CLI_VALUE. */
+export function spanText(option: string, text: string): Span {
+  const [, digits, unit] = /^(\d{1,4})(mo|y|w|d|h)$/.exec(text.trim()) ?? []
+  const n = Number(digits)
+  if (unit === undefined || n < 1)
+    throw new MillraceError('MR_CLI_VALUE', {
+      option,
+      expected: 'a length of time such as 6mo, 2w or 10d',
+      got: text,
+    })
+  if (unit === 'mo' || unit === 'y') return { months: unit === 'y' ? 12 * n : n }
+  return { ms: n * UNIT_MS[unit as keyof typeof UNIT_MS] }
+}
+
+const UNIT_MS = { h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 }
 
 function periodOf(text: string): TimeWindow | undefined {
   const match = /^(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?$/.exec(text.trim())

@@ -1,4 +1,7 @@
-/** "Train on 5, 2 and 1 months ago, test on now": the same model on windows of different age, each trained once. */
+/**
+ * "Train on 6, 2 and 1 months ago, test on now": the same model on windows of different age. Each window is trained once and scored on every period that
+ * comes after it.
+ */
 import type { Json } from '../core/canonical.ts'
 import { digestOf } from '../core/digest.ts'
 import { assert, MillraceError } from '../core/errors.ts'
@@ -6,28 +9,35 @@ import { refs, subjects } from '../core/names.ts'
 import type { Digest, Measured, ModelVersion, TimeWindow } from '../core/records.ts'
 import type { RunProgress } from '../engine/ports.ts'
 import { LEAD_OF, LOSS_OF, metricOf } from '../model/measure.ts'
+import { type Decay, retainedSkill, type SkillCell, skillDecay } from '../stats/decay.ts'
+import { type PeriodScore, type PeriodScores, scoreSpec } from '../train/score-periods.ts'
 import { fitSpec, type Prepared, prepareSpec } from '../train/specs.ts'
 import { planBacktestSplit } from '../train/split.ts'
+import { type BacktestPlan, type BacktestWindow, staleMonths } from './backtest-plan.ts'
 import { datasetDef, modelDef, type Runtime } from './runtime.ts'
 
-export interface BacktestRequest {
+export interface BacktestRequest extends BacktestPlan {
   model: string
-  test: TimeWindow
-  /** Windows to train on, with a label each. */
-  windows: { label: string; window: TimeWindow; ageMonths: number | null }[]
   actor: string
   signal?: AbortSignal
   onProgress?: (done: number, note: string) => void
 }
 
+/** One window on one period. */
 export interface BacktestRow {
   label: string
   window: TimeWindow
   ageMonths: number | null
+  /** Period tested on. */
+  test: TimeWindow
+  /** Months between the end of training and the test. */
+  staleMonths: number
   rowsTrained: number
   modelVersion: Digest
   lead: Measured
   loss: Measured
+  /** 0 is chance, 1 is perfect; absent where it is not defined. */
+  skill?: number
   meanPredicted: number
   meanActual: number
 }
@@ -36,11 +46,24 @@ export interface BacktestReport {
   kind: 'BacktestReport'
   model: string
   dataset: Digest
-  test: TimeWindow
+  tests: TimeWindow[]
   leadMetric: string
   lossMetric: string
   rows: BacktestRow[]
+  /** How fast skill fades, in months; absent where no two windows of one length can be compared. */
+  decay?: BacktestDecay
   lesson: string
+}
+
+/** `Decay` in months, with null for never, as JSON knows no infinity. */
+export interface BacktestDecay {
+  halvingsPerMonth: number
+  interval: [number, number]
+  halfLifeMonths: number | null
+  halfLifeInterval: [number | null, number | null]
+  n: number
+  /** Share of the freshest models' skill that is left, by whole months between training and test. */
+  curve: { months: number; share: number; interval: [number, number]; n: number }[]
 }
 
 /** Runs a backtest on the dataset's newest version. The parent alone is trained: families would tell the same story more slowly. */
@@ -48,66 +71,184 @@ export async function backtest(
   rt: Runtime,
   request: BacktestRequest,
 ): Promise<{ digest: Digest; report: BacktestReport }> {
-  assert(request.windows.length > 0, 'a backtest trains on one window at least')
+  assert(
+    request.windows.length > 0 && request.tests.length > 0,
+    'a backtest has a window and a test at least',
+  )
   const model = { ...modelDef(rt, request.model), each: undefined }
-  const dataset = datasetDef(rt, model.from)
-  if (!dataset.time) throw new MillraceError('MR_TRAIN_NO_TIME', {})
-  const version = (await rt.store.meta.ref(refs.dataset(dataset.name)))?.digest
-  if (!version) throw new MillraceError('MR_LOOP_NO_DATA', { dataset: dataset.name })
-  const splits = request.windows.map(({ window }) =>
-    planBacktestSplit(dataset.time as string, window, request.test),
+  const { time } = datasetDef(rt, model.from)
+  if (!time) throw new MillraceError('MR_TRAIN_NO_TIME', {})
+  const version = (await rt.store.meta.ref(refs.dataset(model.from)))?.digest
+  if (!version) throw new MillraceError('MR_LOOP_NO_DATA', { dataset: model.from })
+  const trained = await trainWindows(rt, request, { model, time, version })
+  const tested = trained.flatMap(({ scores, ...of }, i) =>
+    scores.periods.map((score) => ({ row: rowOf(request.windows[i], of, score), score })),
   )
-  const finished = new Set<Digest>()
-  const options = (note: string) => ({
-    signal: request.signal,
-    onProgress: ({ spec, done }: RunProgress) => {
-      if (done >= 1) finished.add(spec)
-      request.onProgress?.(finished.size / (2 * splits.length), note)
-    },
-  })
-  const prepared = await rt.jobs.run(
-    splits.map((split) => prepareSpec(model, dataset, version, split)),
-    options('preparing windows'),
-  )
-  const fitted = await rt.jobs.run(
-    prepared.map((run) => fitSpec(model, version, run.record.outputs as unknown as Prepared)),
-    options('training windows'),
-  )
-  const rows: BacktestRow[] = []
-  for (const [i, { label, window, ageMonths }] of request.windows.entries()) {
-    const digest = fitted[i].record.outputs.model
-    const { card, trainedOn, task } = await rt.store.getRecord<ModelVersion>(digest, 'ModelVersion')
-    const n = card.calibration.reduce((sum, row) => sum + row.n, 0)
-    const mean = (pick: 'meanPredicted' | 'meanActual') =>
-      card.calibration.reduce((sum, row) => sum + row[pick] * row.n, 0) / Math.max(n, 1)
-    rows.push({
-      label,
-      window,
-      ageMonths,
-      rowsTrained: trainedOn.rows,
-      modelVersion: digest,
-      lead: card.metrics[LEAD_OF[task]],
-      loss: card.metrics[LOSS_OF[task]],
-      meanPredicted: mean('meanPredicted'),
-      meanActual: mean('meanActual'),
-    })
-  }
-  const { task } = await rt.store.getRecord<ModelVersion>(rows[0].modelVersion, 'ModelVersion')
+  const rows = tested.map(({ row }) => row)
+  const { task } = trained[0].version
   const report: BacktestReport = {
     kind: 'BacktestReport',
     model: model.name,
     dataset: version,
-    test: request.test,
+    tests: request.tests,
     leadMetric: LEAD_OF[task],
     lossMetric: LOSS_OF[task],
     rows,
-    lesson: lessonOf(rows, LEAD_OF[task]),
+    decay: decayOf(tested, request.tests),
+    lesson: '',
   }
+  report.lesson = lessonOf(report)
   return { digest: await recordBacktest(rt, report, request.actor), report }
 }
 
-/** What the table says, whichever way it came out. `metric` is what leads: of an error the smallest is best. */
-export function lessonOf(rows: BacktestRow[], metric = 'auc'): string {
+/** Periods that a window is tested on: those that begin when it is over, or later. */
+function testsOf({ window }: BacktestWindow, tests: readonly TimeWindow[]): TimeWindow[] {
+  return tests.filter((test) => test.fromAt >= window.toAt)
+}
+
+interface TrainedWindow {
+  digest: Digest
+  version: ModelVersion
+  scores: PeriodScores
+}
+
+/** Prepares, trains and scores every window; each step is a run that is never done twice. */
+async function trainWindows(
+  rt: Runtime,
+  { windows, tests, signal, onProgress }: BacktestRequest,
+  { model, time, version }: { model: ReturnType<typeof modelDef>; time: string; version: Digest },
+): Promise<TrainedWindow[]> {
+  const finished = new Set<Digest>()
+  const options = (note: string) => ({
+    signal,
+    onProgress: ({ spec, done }: RunProgress) => {
+      if (done >= 1) finished.add(spec)
+      onProgress?.(finished.size / (3 * windows.length), note)
+    },
+  })
+  const dataset = datasetDef(rt, model.from)
+  const prepared = await rt.jobs.run(
+    windows.map((w) => {
+      const later = testsOf(w, tests)
+      assert(later.length > 0, 'each window is over before some test begins')
+      const test = { fromAt: later[0].fromAt, toAt: later[later.length - 1].toAt }
+      return prepareSpec(model, dataset, version, planBacktestSplit(time, w.window, test))
+    }),
+    options('preparing windows'),
+  )
+  const outputs = prepared.map((run) => run.record.outputs as unknown as Prepared)
+  const fitted = await rt.jobs.run(
+    outputs.map((p) => fitSpec(model, version, p)),
+    options('training windows'),
+  )
+  const digests = fitted.map((run) => run.record.outputs.model)
+  const scored = await rt.jobs.run(
+    outputs.map((p, i) => scoreSpec(digests[i], p, time, testsOf(windows[i], tests))),
+    options('testing windows'),
+  )
+  return await Promise.all(
+    digests.map(async (digest, i) => ({
+      digest,
+      version: await rt.store.getRecord<ModelVersion>(digest, 'ModelVersion'),
+      scores: await rt.store.getRecord<PeriodScores>(scored[i].record.outputs.scores, 'PeriodScores'),
+    })),
+  )
+}
+
+function rowOf(
+  { label, window, ageMonths }: BacktestWindow,
+  { digest, version }: Pick<TrainedWindow, 'digest' | 'version'>,
+  { period, lead, loss, skill, meanPredicted, meanActual }: PeriodScore,
+): BacktestRow {
+  return {
+    label,
+    window,
+    ageMonths,
+    test: period,
+    staleMonths: staleMonths(window, period),
+    rowsTrained: version.trainedOn.rows,
+    modelVersion: digest,
+    lead,
+    loss,
+    skill,
+    meanPredicted,
+    meanActual,
+  }
+}
+
+/** Only windows of about one length are compared: a longer one is better for another reason than its age. */
+function decayOf(
+  tested: readonly { row: BacktestRow; score: PeriodScore }[],
+  tests: readonly TimeWindow[],
+): BacktestDecay | undefined {
+  const lengthOf = ({ window }: BacktestRow) => window.toAt - window.fromAt
+  const lengths = tested.map(({ row }) => lengthOf(row)).sort((a, b) => a - b)
+  const usual = lengths[Math.floor(lengths.length / 2)]
+  const cells = tested.flatMap(({ row, score }): SkillCell[] =>
+    score.skill !== undefined && Math.abs(lengthOf(row) / usual - 1) < 0.25
+      ? [
+          {
+            period: tests.findIndex((test) => test.fromAt === row.test.fromAt),
+            age: row.staleMonths,
+            skill: score.skill,
+            without: score.skillWithout!,
+          },
+        ]
+      : [],
+  )
+  const decay = cells.length > 1 ? skillDecay(cells) : undefined
+  if (!decay) return undefined
+  const curve = retainedSkill(cells, Math.round).map(({ age, ...rest }) => ({ months: age, ...rest }))
+  return { ...inMonths(decay), curve }
+}
+
+function inMonths({
+  rate,
+  interval,
+  halfLife,
+  halfLifeInterval: [low, high],
+  n,
+}: Decay): Omit<BacktestDecay, 'curve'> {
+  const orNever = (months: number) => (Number.isFinite(months) ? months : null)
+  return {
+    halvingsPerMonth: rate,
+    interval,
+    halfLifeMonths: orNever(halfLife),
+    halfLifeInterval: [orNever(low), orNever(high)],
+    n,
+  }
+}
+
+/** What the tables say, whichever way they came out. */
+export function lessonOf({
+  rows,
+  leadMetric,
+  decay,
+}: Pick<BacktestReport, 'rows' | 'leadMetric' | 'decay'>): string {
+  const newest = rows.reduce((at, { test }) => Math.max(at, test.fromAt), Number.NEGATIVE_INFINITY)
+  const sentences = periodLesson(
+    rows.filter(({ test }) => test.fromAt === newest),
+    leadMetric,
+  )
+  return [...sentences, ...(decay ? [decayLesson(decay)] : [])].join(' ')
+}
+
+/** `Half the skill is gone after 7 months (4 to 20).` */
+export function decayLesson({
+  halfLifeMonths,
+  halfLifeInterval: [low, high],
+  interval,
+}: Omit<BacktestDecay, 'curve'>): string {
+  const told = (months: number | null) => (months === null ? 'never' : `${+months.toPrecision(2)}`)
+  if (interval[0] <= 0 && interval[1] >= 0)
+    return `No decay with age can be told from chance: half the skill would be gone after ${told(low)} months at the earliest.`
+  if (halfLifeMonths === null)
+    return 'Older windows did better than newer ones: age is not what costs skill here.'
+  return `Half the skill is gone after ${told(halfLifeMonths)} months (95 % interval ${told(low)} to ${told(high)}).`
+}
+
+/** One period's table. `metric` is what leads: of an error the smallest is best. */
+function periodLesson(rows: BacktestRow[], metric: string): string[] {
   const { higherIsBetter } = metricOf(metric)
   /** How much better a is than b. */
   const gain = (a: BacktestRow, b: BacktestRow) => (a.lead.value - b.lead.value) * (higherIsBetter ? 1 : -1)
@@ -119,7 +260,7 @@ export function lessonOf(rows: BacktestRow[], metric = 'auc'): string {
     .filter((r) => r.ageMonths !== null)
     .sort((a, b) => (a.ageMonths as number) - (b.ageMonths as number))
   if (single.length >= 2) sentences.push(...freshnessOf(rows, single, gain, told))
-  return sentences.join(' ')
+  return sentences
 }
 
 function freshnessOf(
@@ -157,7 +298,7 @@ async function recordBacktest(rt: Runtime, report: BacktestReport, actor: string
       subject: subjects.model(report.model),
       actor,
       reason: report.lesson,
-      data: { report: digest, spec: digestOf(report.rows.map((r) => r.modelVersion)) } as Json,
+      data: { report: digest, spec: digestOf([...new Set(report.rows.map((r) => r.modelVersion))]) } as Json,
     },
   })
   return digest

@@ -5,7 +5,8 @@ import { gateTask } from '../gate/task.ts'
 import { fitTask } from '../train/fit.ts'
 import { onlineTask } from '../train/online.ts'
 import { prepareTask } from '../train/prepare.ts'
+import { scoreTask } from '../train/score-periods.ts'
 
-const tasks: Task[] = [importTask, prepareTask, fitTask, gateTask, onlineTask]
+const tasks: Task[] = [importTask, prepareTask, fitTask, scoreTask, gateTask, onlineTask]
 
 export default tasks

@@ -13,6 +13,7 @@ import { currentRelease } from '../release/record.ts'
 import { fitSpec, type Prepared, prepareSpec, spanOf } from '../train/specs.ts'
 import { planSplit } from '../train/split.ts'
 import { datasetDef, modelDef, type Runtime } from './runtime.ts'
+import { shift } from './spans.ts'
 
 export interface TrainRequest {
   model: string
@@ -89,17 +90,10 @@ export async function trainModel(rt: Runtime, request: TrainRequest): Promise<Tr
 function historyOf(model: ModelDef, version: DatasetVersion, time: string | undefined) {
   const span = spanOf(version, time)
   if (!span || model.watch.history === 'all') return span
-  return { fromAt: Math.max(span.fromAt, monthsBefore(span.toAt, model.watch.history)), toAt: span.toAt }
-}
-
-/** The same day and time of an earlier month, or that month's last day where it has no such day. */
-function monthsBefore(at: number, months: number): number {
-  const date = new Date(at)
-  const day = date.getUTCDate()
-  date.setUTCDate(1)
-  date.setUTCMonth(date.getUTCMonth() - months + 1, 0)
-  date.setUTCDate(Math.min(day, date.getUTCDate()))
-  return date.getTime()
+  return {
+    fromAt: Math.max(span.fromAt, shift(span.toAt, { months: model.watch.history }, -1)),
+    toAt: span.toAt,
+  }
 }
 
 async function dataFor(

@@ -52,6 +52,59 @@ export const LEAD_OF: Record<ModelTask, string> = {
   ranking: 'ndcg',
 }
 
+/** Skill by a metric that every task has: 0 is no better than chance and 1 is perfect; a ranking's NDCG has no such zero and stands as it is. */
+export const SKILL_OF: Record<ModelTask, { metric: string; of: (value: number) => number }> = {
+  binary: { metric: 'auc', of: (value) => 2 * value - 1 },
+  regression: { metric: 'r2', of: (value) => value },
+  multiclass: { metric: 'macroAuc', of: (value) => 2 * value - 1 },
+  ranking: { metric: 'ndcg', of: (value) => value },
+}
+
+/** Rows of a test, and the fold that each row is left out with. */
+export interface FoldedRows {
+  outputs: Float64Array
+  targets: Float64Array
+  /** Rows at which groups begin, where a model ranks. */
+  groups?: Int32Array
+  /** Fold of each row, from 0. */
+  fold: Int32Array
+  folds: number
+}
+
+/**
+ * Values of a metric without the rows of each fold in turn: what a delete-a-group jackknife needs. A group of a ranking has the fold of its first row.
+ * Cost: that of the metric where it is a mean of losses or knows a shorter way, else times the folds.
+ */
+export function valuesWithout(metric: Metric, rows: FoldedRows): number[] {
+  const { outputs, targets, groups, fold, folds } = rows
+  if (metric.without) return Array.from(metric.without(outputs, targets, fold, folds))
+  if (metric.losses && !metric.scale) {
+    const losses = metric.losses(outputs, targets, groups)
+    const change = meansWithout(losses, groups ? groups.map((row) => fold[row]) : fold, folds)
+    const { value } = metric.of(outputs, targets, groups)
+    return change.map((delta) => value + (metric.higherIsBetter ? -delta : delta))
+  }
+  const width = outputs.length / Math.max(1, targets.length)
+  const value = metric.point ?? ((o: Float64Array, t: Float64Array) => metric.of(o, t).value)
+  return Array.from({ length: folds }, (_, f) =>
+    value(
+      outputs.filter((_, i) => fold[Math.floor(i / width)] !== f),
+      targets.filter((_, i) => fold[i] !== f),
+    ),
+  )
+}
+
+/** By how much the mean grows when each fold is left out. */
+function meansWithout(losses: Float64Array, fold: Int32Array, folds: number): number[] {
+  const [sums, counts] = [new Float64Array(folds), new Float64Array(folds)]
+  losses.forEach((loss, i) => {
+    sums[fold[i]] += loss
+    counts[fold[i]]++
+  })
+  const sum = sums.reduce((a, b) => a + b, 0)
+  return Array.from(sums, (own, f) => (sum - own) / (losses.length - counts[f]) - sum / losses.length)
+}
+
 /** All metrics of a task, as they go into records: a metric that is not defined on these rows is 0 with 0 rows of evidence. */
 export function measureAll(
   task: ModelTask,

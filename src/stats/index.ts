@@ -3,6 +3,7 @@
 export * from './counts.ts'
 export * from './counts-bootstrap.ts'
 export * from './counts-codec.ts'
+export * from './decay.ts'
 export * from './delong.ts'
 export * from './distances.ts'
 export * from './distributions.ts'

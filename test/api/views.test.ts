@@ -558,7 +558,7 @@ describe('work and history', () => {
       kind: 'BacktestReport',
       model: 'late',
       dataset: NONE,
-      test: { fromAt: 5, toAt: 6 },
+      tests: [{ fromAt: 5, toAt: 6 }],
       leadMetric: 'auc',
       lossMetric: 'logLoss',
       lesson: 'more beat fresher',
@@ -567,6 +567,8 @@ describe('work and history', () => {
           label: 'May',
           window: { fromAt: 1, toAt: 2 },
           ageMonths: 1,
+          test: { fromAt: 5, toAt: 6 },
+          staleMonths: 0.1,
           rowsTrained: 9,
           modelVersion: NONE,
           lead: measured(0.67),
@@ -580,10 +582,11 @@ describe('work and history', () => {
       [refs.backtest('late')]: await f.store.putRecord(plain(report)),
     })
     expect(await backtestView(f.rt, 'late')).toMatchObject({
-      testWindow: { fromAt: 5, toAt: 6 },
+      tests: [{ fromAt: 5, toAt: 6 }],
+      decay: null,
       lesson: 'more beat fresher',
       metrics: { lead: 'auc', loss: 'logLoss' },
-      rows: [{ label: 'May', fromAt: 1, toAt: 2, auc: { value: 0.67 }, logLoss: { value: 0.4 } }],
+      rows: [{ label: 'May', fromAt: 1, toAt: 2, testAt: 5, lead: { value: 0.67 }, loss: { value: 0.4 } }],
     })
   })
 

@@ -4,6 +4,7 @@ import { useParams } from '@tanstack/react-router'
 import { backtestQuery } from '../api/queries.ts'
 import type { Backtest } from '../api/types.ts'
 import { DotRows } from '../charts/dot-rows.tsx'
+import { metricTitle } from '../format/names.ts'
 import { count, metric, share } from '../format/numbers.ts'
 import { exact, windowDays } from '../format/times.ts'
 import { Figure, Scroll } from '../parts/figure.tsx'
@@ -23,9 +24,9 @@ export function BacktestScreen() {
       {(backtest) => (
         <Page title="Backtest" name={`Backtest ${model}`} crumbs={crumbs} sentence={backtest?.lesson}>
           {backtest === null || backtest.rows.length === 0 ? (
-            <Empty title="No backtest yet" commands={['millrace run']}>
-              A backtest trains on windows of different ages and tests all of them on the same later window.
-              It tells how often an update is worth it.
+            <Empty title="No backtest yet" commands={[`millrace backtest ${model} --sliding 1mo`]}>
+              A backtest trains on windows of different ages and tests each on what came later. It tells how
+              fast skill fades, and so how often an update is worth it.
             </Empty>
           ) : (
             <Body backtest={backtest} />
@@ -36,69 +37,130 @@ export function BacktestScreen() {
   )
 }
 
-const VIEWS = [
-  {
-    key: 'auc',
-    title: 'Ranking: AUC',
-    note: 'Higher is better. Bars are 95 % intervals on the test window.',
-  },
-  { key: 'logLoss', title: 'Probabilities: log loss', note: 'Lower is better.' },
-] as const
-
 function Body({ backtest }: { backtest: Backtest }) {
-  const actual = backtest.rows[0]!.meanActual
-  const note = (row: Backtest['rows'][number]) =>
-    `${windowDays(row.fromAt, row.toAt)}, ${count(row.rowsTrained)} rows`
+  const { metrics, tests, decay } = backtest
+  const newest = tests[tests.length - 1]!
+  const rows = backtest.rows.filter((row) => row.testAt === newest.fromAt)
   return (
     <>
+      {decay && decay.curve.length > 1 && <Decay decay={decay} />}
       <div className="three">
-        {VIEWS.map((view) => {
-          const rows = backtest.rows.map((row) => ({
-            label: row.label,
-            note: '',
-            value: row[view.key].value,
-            interval: row[view.key].interval,
-            n: row[view.key].n,
-          }))
-          const best =
-            view.key === 'auc' ? Math.max(...rows.map((r) => r.value)) : Math.min(...rows.map((r) => r.value))
-          return (
-            <Section key={view.key}>
-              <Figure
-                title={view.title}
-                level={3}
-                note={view.note}
-                table={() => ({
-                  columns: ['trained on', view.key, 'low', 'high', 'n'],
-                  rows: rows.map((r) => [r.label, r.value, r.interval?.[0], r.interval?.[1], r.n]),
-                })}
-              >
-                <DotRows rows={rows.map((row) => ({ ...row, strong: row.value === best }))} />
-              </Figure>
-            </Section>
-          )
-        })}
-        <Section>
-          <Figure
-            title="Level: mean predicted"
-            level={3}
-            note="Against the rate that came true. A gap means the probabilities are off as a whole."
-            table={() => ({
-              columns: ['trained on', 'mean predicted', 'mean actual'],
-              rows: backtest.rows.map((r) => [r.label, r.meanPredicted, r.meanActual]),
-            })}
-          >
-            <DotRows
-              rows={backtest.rows.map((row) => ({ label: row.label, value: row.meanPredicted }))}
-              against={{ value: actual, label: 'actual' }}
-              write={(v) => share(v)}
-            />
-          </Figure>
-        </Section>
+        <Measure
+          rows={rows}
+          of="lead"
+          title={metricTitle(metrics.lead)}
+          higherIsBetter={metrics.higherIsBetter}
+        />
+        {metrics.loss !== metrics.lead && (
+          <Measure rows={rows} of="loss" title={metricTitle(metrics.loss)} higherIsBetter={false} />
+        )}
+        <Level rows={rows} />
       </div>
+      <Table backtest={backtest} />
+    </>
+  )
+}
+
+type Row = Backtest['rows'][number]
+
+/** What is left of skill as the months between training and test grow. */
+function Decay({ decay }: { decay: NonNullable<Backtest['decay']> }) {
+  const months = (n: number) => (n === 1 ? '1 month' : `${n} months`)
+  const rows = decay.curve.map((point) => ({
+    label: months(point.months),
+    value: point.share,
+    interval: point.interval,
+    n: point.n,
+  }))
+  return (
+    <Section>
+      <Figure
+        title="Skill left by age"
+        level={3}
+        note="The freshest model of each period has 100 %. Ages are the months between the end of training and the test; bars are 95 % intervals over days."
+        table={() => ({
+          columns: ['months', 'skill left', 'low', 'high', 'pairs'],
+          rows: decay.curve.map((p) => [p.months, p.share, p.interval[0], p.interval[1], p.n]),
+        })}
+      >
+        <DotRows rows={rows} against={{ value: 1, label: 'freshest' }} write={(v) => share(v, 0)} />
+      </Figure>
+    </Section>
+  )
+}
+
+/** From the window's begin to the test; of several periods from its end, which is what a model has missed. */
+function ageOf(row: Row, several: boolean): string {
+  if (several) return `${Math.round(row.staleMonths)} mo`
+  return row.ageMonths === null ? 'mixed' : `${row.ageMonths} mo`
+}
+
+interface MeasureProps {
+  rows: Row[]
+  of: 'lead' | 'loss'
+  title: string
+  higherIsBetter: boolean
+}
+
+function Measure({ rows, of, title, higherIsBetter }: MeasureProps) {
+  const values = rows.map((row) => row[of].value)
+  const best = higherIsBetter ? Math.max(...values) : Math.min(...values)
+  return (
+    <Section>
+      <Figure
+        title={title}
+        level={3}
+        note={`${higherIsBetter ? 'Higher' : 'Lower'} is better. Bars are 95 % intervals on the test window.`}
+        table={() => ({
+          columns: ['trained on', title, 'low', 'high', 'n'],
+          rows: rows.map((r) => [r.label, r[of].value, r[of].interval?.[0], r[of].interval?.[1], r[of].n]),
+        })}
+      >
+        <DotRows
+          rows={rows.map((row) => ({ label: row.label, ...row[of], strong: row[of].value === best }))}
+        />
+      </Figure>
+    </Section>
+  )
+}
+
+function Level({ rows }: { rows: Row[] }) {
+  return (
+    <Section>
+      <Figure
+        title="Level: mean predicted"
+        level={3}
+        note="Against the mean that came true. A gap means the predictions are off as a whole."
+        table={() => ({
+          columns: ['trained on', 'mean predicted', 'mean actual'],
+          rows: rows.map((r) => [r.label, r.meanPredicted, r.meanActual]),
+        })}
+      >
+        <DotRows
+          rows={rows.map((row) => ({ label: row.label, value: row.meanPredicted }))}
+          against={{ value: rows[0]?.meanActual ?? 0, label: 'actual' }}
+          write={(v) => metric(v)}
+        />
+      </Figure>
+    </Section>
+  )
+}
+
+function Table({ backtest }: { backtest: Backtest }) {
+  const { metrics, tests } = backtest
+  const several = tests.length > 1
+  const tested = (row: Row) => tests.find((test) => test.fromAt === row.testAt) ?? tests[0]!
+  const [lead, loss] = [metricTitle(metrics.lead), metricTitle(metrics.loss)]
+  const note = (row: Row) => `${windowDays(row.fromAt, row.toAt)}, ${count(row.rowsTrained)} rows`
+  return (
+    <>
       <Section
         title="The table"
-        note={`All tested on ${windowDays(backtest.testWindow.fromAt, backtest.testWindow.toAt)}.`}
+        note={
+          several
+            ? `Each window is tested on ${count(tests.length)} periods at most: those that begin when it is over.`
+            : `All tested on ${windowDays(tests[0]!.fromAt, tests[0]!.toAt)}.`
+        }
       >
         <Scroll label="Backtest">
           <table className="table table-rows">
@@ -106,6 +168,7 @@ function Body({ backtest }: { backtest: Backtest }) {
               <tr>
                 <th scope="col">Trained on</th>
                 <th scope="col">Window</th>
+                {several && <th scope="col">Tested on</th>}
                 <th scope="col" className="num">
                   Age
                 </th>
@@ -113,10 +176,10 @@ function Body({ backtest }: { backtest: Backtest }) {
                   Rows
                 </th>
                 <th scope="col" className="num">
-                  AUC
+                  {lead}
                 </th>
                 <th scope="col" className="num">
-                  Log loss
+                  {loss}
                 </th>
                 <th scope="col" className="num">
                   Predicted
@@ -128,35 +191,35 @@ function Body({ backtest }: { backtest: Backtest }) {
             </thead>
             <tbody>
               {backtest.rows.map((row) => (
-                <tr key={row.label}>
+                <tr key={`${row.label} ${row.testAt}`}>
                   <td className="name">{row.label}</td>
                   <td className="nowrap" title={`${exact(row.fromAt)} to ${exact(row.toAt)}`}>
                     {windowDays(row.fromAt, row.toAt)}
                   </td>
-                  <td className="num">{row.ageMonths === null ? 'mixed' : `${row.ageMonths} mo`}</td>
+                  {several && <td className="nowrap">{windowDays(tested(row).fromAt, tested(row).toAt)}</td>}
+                  <td className="num">{ageOf(row, several)}</td>
                   <td className="num">{count(row.rowsTrained)}</td>
                   <td className="num">
                     <MeasuredValue
-                      name={`AUC, ${row.label}`}
-                      of={row.auc}
+                      name={`${lead}, ${row.label}`}
+                      of={row.lead}
                       from={[['trained on', note(row)]]}
                     />
                   </td>
                   <td className="num">
                     <MeasuredValue
-                      name={`Log loss, ${row.label}`}
-                      of={row.logLoss}
+                      name={`${loss}, ${row.label}`}
+                      of={row.loss}
                       from={[['trained on', note(row)]]}
                     />
                   </td>
-                  <td className="num">{share(row.meanPredicted)}</td>
-                  <td className="num">{share(row.meanActual)}</td>
+                  <td className="num">{metric(row.meanPredicted)}</td>
+                  <td className="num">{metric(row.meanActual)}</td>
                 </tr>
               ))}
             </tbody>
           </table>
         </Scroll>
-        <p className="small muted">{metric(actual)} is the mean outcome of the test window.</p>
       </Section>
     </>
   )

@@ -1,7 +1,8 @@
-/** The backtest of a model: trained on windows of different age, tested on the same later one. */
+/** The backtest of a model: trained on windows of different age, tested on every later period. */
 import { refs } from '../../core/names.ts'
 import type { BacktestReport } from '../../loop/backtest.ts'
 import { modelDef } from '../../loop/runtime.ts'
+import { metricOf } from '../../model/measure.ts'
 import type { Backtest } from '../contract.ts'
 import type { Project } from './model-state.ts'
 
@@ -11,23 +12,23 @@ export async function backtestView(rt: Project, name: string): Promise<Backtest 
   const ref = await rt.store.meta.ref(refs.backtest(model))
   if (!ref) return null
   const report = await rt.store.getRecord<BacktestReport>(ref.digest, 'BacktestReport')
+  // Reports of one test were written in another form; running the backtest again finds its trainings done.
+  if (report.tests === undefined) return null
   return {
     model,
-    metrics: { lead: report.leadMetric, loss: report.lossMetric },
-    testWindow: report.test,
-    rows: report.rows.map(
-      ({ label, window, ageMonths, rowsTrained, lead, loss, meanPredicted, meanActual }) => ({
-        label,
-        fromAt: window.fromAt,
-        toAt: window.toAt,
-        ageMonths,
-        rowsTrained,
-        auc: lead,
-        logLoss: loss,
-        meanPredicted,
-        meanActual,
-      }),
-    ),
+    metrics: {
+      lead: report.leadMetric,
+      loss: report.lossMetric,
+      higherIsBetter: metricOf(report.leadMetric).higherIsBetter,
+    },
+    tests: report.tests,
+    rows: report.rows.map(({ window, test, modelVersion: _, skill: __, ...row }) => ({
+      ...row,
+      fromAt: window.fromAt,
+      toAt: window.toAt,
+      testAt: test.fromAt,
+    })),
+    decay: report.decay ?? null,
     lesson: report.lesson,
   }
 }

@@ -50,4 +50,10 @@ export const loop = {
     retryable: true,
     status: 409,
   },
+  MR_LOOP_BACKTEST: {
+    what: (d: { why: string; fix: string }) => `this backtest cannot be planned: ${d.why}`,
+    fix: (d: { why: string; fix: string }) => d.fix,
+    retryable: false,
+    status: 400,
+  },
 }

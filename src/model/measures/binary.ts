@@ -5,7 +5,7 @@ import { cellsEce, countScores } from '../../stats/counts.ts'
 import { bootstrapInterval, CELL_STATISTICS } from '../../stats/counts-bootstrap.ts'
 import { aucInterval, pairedAucDelta } from '../../stats/delong.ts'
 import { wilson } from '../../stats/intervals.ts'
-import { rowLogLoss } from '../../stats/metrics.ts'
+import { aucWithout, rowLogLoss } from '../../stats/metrics.ts'
 import { ascendingOrder } from '../../stats/order.ts'
 import { eachRow, JACKKNIFE_GROUPS, jackknifeHalf, type Metric, meanOf, type Worsening } from './metric.ts'
 
@@ -19,7 +19,14 @@ const logLosses = eachRow(rowLogLoss)
 const squares = eachRow(squared)
 
 export const BINARY_METRICS: Metric[] = [
-  { name: 'auc', task: 'binary', higherIsBetter: true, of: aucOf, worsening: aucWorsening },
+  {
+    name: 'auc',
+    task: 'binary',
+    higherIsBetter: true,
+    of: aucOf,
+    worsening: aucWorsening,
+    without: aucWithout,
+  },
   { name: 'logLoss', task: 'binary', higherIsBetter: false, of: meanOf(logLosses), losses: logLosses },
   { name: 'brier', task: 'binary', higherIsBetter: false, of: meanOf(squares), losses: squares },
   {

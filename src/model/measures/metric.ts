@@ -20,6 +20,8 @@ export interface Metric {
   of(outputs: Float64Array, targets: Float64Array, groups?: Int32Array): Measured
   /** The value alone, for metrics whose interval costs far more. */
   point?(outputs: Float64Array, targets: Float64Array): number
+  /** Values without the rows of each fold in turn, where that costs less than asking for each. */
+  without?(outputs: Float64Array, targets: Float64Array, fold: Int32Array, folds: number): Float64Array
   /** Loss of each row, or of each group, for metrics that are a function of its mean: what paired comparisons need. */
   losses?(outputs: Float64Array, targets: Float64Array, groups?: Int32Array): Float64Array
   /** From a difference of mean losses to the unit of the metric, increasing; undefined where the rows have none. Default: as it is. */

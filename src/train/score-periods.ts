@@ -1,0 +1,169 @@
+/**
+ * Task `train.score`: one trained model on each of several later periods, from the test rows of the matrix it was prepared with. A model is trained once and
+ * scored on all periods, so that a backtest of many windows and periods costs one training a window.
+ */
+import { assert } from '../core/errors.ts'
+import type { Digest, Measured, ModelTask, RunSpec, TimeWindow } from '../core/records.ts'
+import type { Task, TaskContext } from '../engine/ports.ts'
+import { quoted } from '../expr/sql.ts'
+import { loadModel } from '../model/load.ts'
+import { openMatrix } from '../model/matrix.ts'
+import { LEAD_OF, LOSS_OF, metricOf, recordable, SKILL_OF, valuesWithout } from '../model/measure.ts'
+import { predictColumns } from '../model/predict.ts'
+import { asJson, type Prepared } from './specs.ts'
+
+export const SCORE_CODE = 'score-1'
+
+/** Folds of days that the jackknife leaves out one by one. */
+const DAY_FOLDS = 20
+const DAY_MS = 86_400_000
+
+export interface PeriodScore {
+  period: TimeWindow
+  n: number
+  lead: Measured
+  loss: Measured
+  /** Skill by the task's lead metric: 0 is chance, 1 is perfect. NaN is not stored: absent where it is not defined. */
+  skill?: number
+  /** The skill without each fold of days. */
+  skillWithout?: number[]
+  meanPredicted: number
+  meanActual: number
+}
+
+export interface PeriodScores {
+  kind: 'PeriodScores'
+  model: Digest
+  periods: PeriodScore[]
+}
+
+interface ScoreParams {
+  time: string
+  periods: TimeWindow[]
+}
+
+/** Scores a trained model on periods within its test window. */
+export function scoreSpec(
+  model: Digest,
+  { plan, matrix, rows }: Prepared,
+  time: string,
+  periods: TimeWindow[],
+): RunSpec {
+  const params: ScoreParams = { time, periods }
+  return {
+    kind: 'RunSpec',
+    task: 'train.score',
+    code: SCORE_CODE,
+    inputs: { model, plan, matrix, rows },
+    params: asJson(params),
+    seed: 0,
+  }
+}
+
+export const scoreTask: Task = {
+  name: 'train.score',
+  code: SCORE_CODE,
+  async run(context) {
+    const { inputs } = context.spec
+    const { time, periods } = context.spec.params as unknown as ScoreParams
+    const { graph, version } = await loadModel(context.store, inputs.model as Digest)
+    const matrix = openMatrix(await context.store.objects.path(inputs.matrix as Digest))
+    try {
+      const test = matrix.slice('test')
+      const at = await timesOf(context, inputs.rows as Digest, time)
+      assert(at.length === test.nRows, 'a time for each test row')
+      const outputs = predictColumns(graph, test.columns, test.nRows)
+      const rows = { task: version.task, outputs, targets: test.target, groups: test.groups, at }
+      const scores: PeriodScores = {
+        kind: 'PeriodScores',
+        model: inputs.model as Digest,
+        periods: periods.map((period, i) => {
+          context.progress(i / periods.length, `period ${i + 1} of ${periods.length}`)
+          return scorePeriod(rows, period)
+        }),
+      }
+      return { outputs: { scores: await context.store.putRecord(scores) } }
+    } finally {
+      matrix.close()
+    }
+  },
+}
+
+/** Epoch milliseconds of each test row, in the order of the matrix. */
+async function timesOf(context: TaskContext, rows: Digest, time: string): Promise<Float64Array> {
+  const query = await context.query()
+  const path = await context.store.objects.path(rows)
+  const { columns } = await query.columns(
+    {
+      text: `select cast(epoch_ms(${quoted(time)}) as double) as at from read_parquet(?)`,
+      params: [path],
+    },
+    { signal: context.signal },
+  )
+  assert(columns.at.kind === 'number', 'times are numbers')
+  return columns.at.values as Float64Array
+}
+
+interface Rows {
+  task: ModelTask
+  outputs: Float64Array
+  targets: Float64Array
+  /** Rows at which groups begin, where a model ranks. */
+  groups?: Int32Array
+  at: Float64Array
+}
+
+function scorePeriod(rows: Rows, period: TimeWindow): PeriodScore {
+  const { task } = rows
+  const { outputs, targets, groups, at } = rowsWithin(rows, period)
+  const { metric, of } = SKILL_OF[task]
+  const lead = metricOf(metric, task)
+  const fold = Int32Array.from(at, (ms) => Math.floor((ms - period.fromAt) / DAY_MS) % DAY_FOLDS)
+  const skill = of(lead.of(outputs, targets, groups).value)
+  const without = valuesWithout(lead, { outputs, targets, groups, fold, folds: DAY_FOLDS }).map(of)
+  const isDefined = Number.isFinite(skill) && without.every(Number.isFinite)
+  const measured = (name: string) =>
+    recordable(metricOf(name, task).of(outputs, targets, groups)) ?? { value: 0, n: 0 }
+  const isNumber = outputs.length === targets.length
+  return {
+    period,
+    n: targets.length,
+    lead: measured(LEAD_OF[task]),
+    loss: measured(LOSS_OF[task]),
+    ...(isDefined ? { skill, skillWithout: without } : {}),
+    meanPredicted: isNumber ? mean(outputs) : 0,
+    meanActual: isNumber ? mean(targets) : 0,
+  }
+}
+
+/** The rows of a period, and of a ranking the groups that begin in it. */
+function rowsWithin({ task, outputs, targets, groups, at }: Rows, { fromAt, toAt }: TimeWindow): Rows {
+  const isIn = (row: number) => at[row] >= fromAt && at[row] < toAt
+  const begins: number[] = []
+  const kept: number[] = []
+  if (groups) {
+    groups.forEach((begin, g) => {
+      if (!isIn(begin)) return
+      begins.push(kept.length)
+      for (let row = begin; row < (groups[g + 1] ?? targets.length); row++) kept.push(row)
+    })
+  } else for (let row = 0; row < at.length; row++) if (isIn(row)) kept.push(row)
+  const width = outputs.length / Math.max(1, targets.length)
+  const o = new Float64Array(kept.length * width)
+  kept.forEach((row, i) => {
+    o.set(outputs.subarray(row * width, (row + 1) * width), i * width)
+  })
+  return {
+    task,
+    outputs: o,
+    targets: Float64Array.from(kept, (row) => targets[row]),
+    ...(groups ? { groups: Int32Array.from(begins) } : {}),
+    at: Float64Array.from(kept, (row) => at[row]),
+  }
+}
+
+function mean(values: Float64Array): number {
+  let sum = 0
+  for (const value of values) sum += value
+  return values.length === 0 ? 0 : sum / values.length
+}
