@@ -29,6 +29,12 @@ const KERNELS = [
     name: 'SCORE_KERNELS',
     threads: false,
   },
+  {
+    source: 'kernels/shap.ts',
+    module: 'src/model/shap/kernels-wasm.ts',
+    name: 'SHAP_KERNELS',
+    threads: false,
+  },
 ]
 
 const FLAGS = [

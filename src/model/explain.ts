@@ -1,6 +1,6 @@
-import type { Explainer, Explanation } from './form.ts'
+import { type FeatureRows, readRow, sliceRows } from './feature-rows.ts'
+import type { Explainer, Explanation, RowsBehind } from './form.ts'
 import { formOf, type Model } from './forms/registry.ts'
-import type { FeatureRows } from './score.ts'
 
 export type { Explainer, Explanation } from './form.ts'
 
@@ -31,18 +31,40 @@ export function explainerOf(model: Model): Explainer {
   return explainer
 }
 
+/** Rows whose contributions are held at once. */
+const IMPORTANCE_ROWS = 4096
+
 /** Mean absolute contribution of each feature over rows and outputs: global importance. NaN without rows. Errors: MR_MODEL_SHAPE. */
 export function meanAbsContributions(model: Model, rows: FeatureRows, n: number): Float64Array {
-  const explainer = explainerOf(model)
   const sums = new Float64Array(model.nFeatures)
-  const x = new Float64Array(model.nFeatures)
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < x.length; j++)
-      x[j] = rows instanceof Float64Array ? rows[i * x.length + j] : rows[j][i]
-    for (let k = 0; k < model.nOutputs; k++)
-      explainer.explain(x, k).contributions.forEach((c, j) => {
-        sums[j] += Math.abs(c)
-      })
+  for (let from = 0; from < n; from += IMPORTANCE_ROWS) {
+    const size = Math.min(IMPORTANCE_ROWS, n - from)
+    contributionsOf(model, sliceRows(rows, model.nFeatures, from, size), size).forEach((c, at) => {
+      sums[at % model.nFeatures] += Math.abs(c)
+    })
   }
   return sums.map((sum) => sum / (n * model.nOutputs))
+}
+
+/**
+ * Exact contributions of rows `[n, nOutputs, nFeatures]`, row-major; against background rows where the form of the model can. Errors: MR_MODEL_SHAPE.
+ */
+export function contributionsOf(
+  model: Model,
+  rows: FeatureRows,
+  n: number,
+  background?: RowsBehind,
+): Float64Array {
+  const { nFeatures, nOutputs } = model
+  const form = formOf(model)
+  if (form.contributions) return form.contributions(model, rows, n, background)
+  const explainer = explainerOf(model)
+  const out = new Float64Array(n * nOutputs * nFeatures)
+  const x = new Float64Array(nFeatures)
+  for (let i = 0; i < n; i++) {
+    readRow(rows, i, x)
+    for (let k = 0; k < nOutputs; k++)
+      out.set(explainer.explain(x, k).contributions, (i * nOutputs + k) * nFeatures)
+  }
+  return out
 }

@@ -4,6 +4,7 @@
  */
 import type { Json } from '../core/canonical.ts'
 import type { ModelFormat } from '../core/records.ts'
+import type { FeatureRows } from './feature-rows.ts'
 import type { Link } from './trees.ts'
 
 /** What all models have. */
@@ -44,6 +45,12 @@ export interface Explainer {
   explain(x: Float64Array, output?: number): Explanation
 }
 
+/** Rows that stand for what is not known. */
+export interface RowsBehind {
+  rows: FeatureRows
+  n: number
+}
+
 export type NamedArrays = [name: string, values: ArrayLike<number>][]
 
 /** Sections of a model file by name, each to be taken once. */
@@ -73,6 +80,11 @@ export interface ModelForm<M extends ModelBase> {
   read(head: FormHead, arrays: SectionReader): M
   kernel(model: M): Kernel
   explainer(model: M): Explainer
+  /**
+   * Contributions of many rows at once, exact: `[n, nOutputs, nFeatures]`, row-major. Rows lie row by row, or one column a feature. Against
+   * background rows where they are given. Absent where `explainer` is as good.
+   */
+  contributions?(model: M, rows: FeatureRows, n: number, background?: RowsBehind): Float64Array
   /** Bytes that a ready scorer of the model takes, about. */
   scorerBytes(model: M): number
 }

@@ -1,15 +1,14 @@
 import { assert } from '../core/errors.ts'
 import { shapeError } from './checks.ts'
+import type { FeatureRows } from './feature-rows.ts'
 import type { Kernel } from './form.ts'
 import { formOf, type Model } from './forms/registry.ts'
 import { calibrate, finishRows, LINKS } from './links.ts'
 import type { Calibration } from './trees.ts'
 
+export type { FeatureRows } from './feature-rows.ts'
 export type { Model } from './forms/registry.ts'
 export { calibrate, LINKS } from './links.ts'
-
-/** Rows of features: row-major `[n * nFeatures]`, or one column a feature. NaN where missing; category features hold codes. */
-export type FeatureRows = Float64Array | readonly Float64Array[]
 
 interface Shape {
   readonly nFeatures: number

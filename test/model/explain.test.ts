@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { explainRow, meanAbsContributions } from '../../src/model/explain.ts'
-import { gaussLegendre, rowGoesLeft } from '../../src/model/forms/tree-explainer.ts'
+import { rowGoesLeft } from '../../src/model/forms/tree-explainer.ts'
 import { importLightGbmText } from '../../src/model/import/lightgbm-text.ts'
 import { compileScorer } from '../../src/model/score.ts'
+import { gaussLegendre } from '../../src/model/shap/quadrature.ts'
 import type { LinearModel, TreeEnsemble } from '../../src/model/trees.ts'
 import { anyValue, randomEnsemble, reference, rowsOf } from './fixtures.ts'
 

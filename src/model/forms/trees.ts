@@ -1,6 +1,7 @@
 /** The form of tree ensembles. */
 import { allFinite, between, check, checkLength, MODEL_LIMITS } from '../checks.ts'
 import type { FormHead, ModelForm, NamedArrays, SectionReader } from '../form.ts'
+import { treeContributions } from '../shap/tree-shap.ts'
 import { blockBytes } from '../tree/block.ts'
 import { treeKernel } from '../tree/kernel.ts'
 import { ruledExplainer, ruledKernel } from '../tree/source-rules.ts'
@@ -17,6 +18,7 @@ export const treeForm: ModelForm<TreeEnsemble> = {
   kernel: (model) => (model.rules ? ruledKernel(model, model.rules) : treeKernel(model)),
   explainer: (model) =>
     model.rules ? ruledExplainer(model, model.rules, treeExplainer) : treeExplainer(model),
+  contributions: (model, rows, n, background) => treeContributions(model, rows, n, { background }),
   scorerBytes,
 }
 

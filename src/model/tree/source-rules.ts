@@ -2,6 +2,8 @@
  * Scoring and explaining by the arithmetic of an ensemble's source, so that an imported model answers what its source answers to the bit:
  * sums in float32, the base added last, a mean of trees, zeros that are missing. In plain loops; a model without rules never comes here.
  */
+
+import type { FeatureRows } from '../feature-rows.ts'
 import type { Explainer, Kernel } from '../form.ts'
 import { type CompiledTrees, compileTrees, inSet } from '../tree-walk.ts'
 import type { SourceRules, TreeEnsemble } from '../trees.ts'
@@ -85,6 +87,21 @@ function leafOf({ z, slot, limit, kid, roots, setOf, sets, missingFirst, depths 
   return node
 }
 
+/** The ensemble as one of plain rules whose scores are the source's but for rounding. */
+export function plainOf({ rules, ...plain }: TreeEnsemble): TreeEnsemble {
+  return rules ? { ...plain, value: plain.value.map((v) => v / rules.divisor) } : plain
+}
+
+/** Rows in the layout they have, with NaN for the zeros that the source takes for missing. */
+export function rowsOfSource(model: TreeEnsemble, rows: FeatureRows): FeatureRows {
+  const zeroMissing = model.rules?.zeroMissing ?? []
+  if (zeroMissing.length === 0) return rows
+  const known = (x: number) => (Math.abs(x) <= ZERO_THRESHOLD ? Number.NaN : x)
+  if (rows instanceof Float64Array)
+    return rows.map((x, at) => (zeroMissing.includes(at % model.nFeatures) ? known(x) : x))
+  return rows.map((column, j) => (zeroMissing.includes(j) ? column.map(known) : column))
+}
+
 /**
  * Explains an ensemble with rules by the explainer of plain ensembles: contributions are in doubles, the raw score is the source's, and what its
  * rounding leaves is in the residual.
@@ -94,9 +111,8 @@ export function ruledExplainer(
   rules: SourceRules,
   plainExplainer: (model: TreeEnsemble) => Explainer,
 ): Explainer {
-  const { rules: _, ...plain } = model
   const kernel = ruledKernel(model, rules)
-  const explainer = plainExplainer({ ...plain, value: plain.value.map((v) => v / rules.divisor) })
+  const explainer = plainExplainer(plainOf(model))
   const row = new Float64Array(model.nFeatures)
   const raws = new Float64Array(model.nOutputs)
   return {
