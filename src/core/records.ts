@@ -150,6 +150,8 @@ export interface ModelVersion {
   task: ModelTask
   /** Labels in the order of the outputs, for `multiclass`. */
   classes?: string[]
+  /** Input that names the group of a row, for `ranking`; rows without it are one group a request. */
+  group?: string
   /** Object with the scorer: a form of `model/forms` in the bytes of `model/format.ts`, or ONNX bytes. */
   graph: Digest
   format: ModelFormat

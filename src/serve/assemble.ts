@@ -6,7 +6,7 @@ import type { Explanation, Predictor, RawRow } from './predictor.ts'
 /** What a model version is made of once it is read. Matrices are row-major, `[nRows, nFeatures]`, NaN where missing. */
 export interface PredictorParts {
   digest: Digest
-  version: Pick<ModelVersion, 'model' | 'task' | 'format'>
+  version: Pick<ModelVersion, 'model' | 'task' | 'format' | 'classes' | 'group'>
   inputs: readonly SignatureField[]
   bytes: number
   shared?: Predictor['shared']
@@ -14,15 +14,21 @@ export interface PredictorParts {
   featureNames: readonly string[]
   /** Writes the features of a coerced row at `out[offset…]`. */
   features: (row: RawRow, out: Float64Array, offset: number) => void
-  /** Calibrated outputs. */
+  /** Calibrated outputs, `[nRows]` or `[nRows, classes]`. */
   score: (matrix: Float64Array, nRows: number) => Float64Array | Promise<Float64Array>
-  explain?: (matrix: Float64Array, nRows: number) => Promise<Explanation[]>
+  /** Of each row the output `codes` names. `output` of the explanations is filled in here. */
+  explain?: (
+    matrix: Float64Array,
+    nRows: number,
+    codes: readonly number[],
+  ) => Promise<Omit<Explanation, 'output'>[]>
   dispose?: () => void
 }
 
 export function assemblePredictor(parts: PredictorParts): Predictor {
   const { version } = parts
-  const { model, task, format } = version
+  const { model, task, format, classes, group } = version
+  const width = classes?.length ?? 1
   const { featureNames, coerce, inputs } = parts
   const matrixOf = (rows: readonly RawRow[]): Float64Array => {
     const matrix = new Float64Array(rows.length * featureNames.length)
@@ -34,7 +40,11 @@ export function assemblePredictor(parts: PredictorParts): Predictor {
   const checked = (outputs: Float64Array, rowNumbers: readonly number[]): Float64Array => {
     for (let i = 0; i < outputs.length; i++) {
       if (!Number.isFinite(outputs[i]))
-        throw new MillraceError('MR_SERVE_OUTPUT', { model, row: rowNumbers[i], got: outputs[i] })
+        throw new MillraceError('MR_SERVE_OUTPUT', {
+          model,
+          row: rowNumbers[Math.floor(i / width)],
+          got: outputs[i],
+        })
     }
     return outputs
   }
@@ -44,6 +54,8 @@ export function assemblePredictor(parts: PredictorParts): Predictor {
     bytes: parts.bytes,
     shared: parts.shared,
     task,
+    classes,
+    group,
     format,
     inputs,
     inputNames: new Set(inputs.map((input) => input.name)),
@@ -54,9 +66,15 @@ export function assemblePredictor(parts: PredictorParts): Predictor {
       if (outputs instanceof Promise) return outputs.then((late) => checked(late, rowNumbers))
       return checked(outputs, rowNumbers)
     },
-    explain: async (rows) => {
+    explain: async (rows, outputs, code) => {
       if (!parts.explain) throw new MillraceError('MR_SERVE_EXPLAIN', { model, format })
-      return await parts.explain(matrixOf(rows), rows.length)
+      const codes = rows.map((_, i) => code(i))
+      const explained = await parts.explain(matrixOf(rows), rows.length, codes)
+      return explained.map((explanation, i) => ({
+        ...explanation,
+        output: outputs[i * width + codes[i]],
+        ...(classes && { class: classes[codes[i]] }),
+      }))
     },
     dispose: parts.dispose,
   }

@@ -34,7 +34,7 @@ export class Batcher {
     this.#options = options
   }
 
-  /** Outputs of one request's rows, in order. Errors: MR_SERVE_BUSY at once when the queue is full; those of `run`. */
+  /** Outputs of one request's rows, in order, as many a row as `run` gives. Errors: MR_SERVE_BUSY at once when the queue is full; those of `run`. */
   async score(matrix: Float64Array, nRows: number): Promise<Float64Array> {
     const { queueRowsMax, model } = this.#options
     if (this.#rows + nRows > queueRowsMax) {
@@ -68,9 +68,10 @@ export class Batcher {
   async #answer(batch: Waiting[], nRows: number): Promise<void> {
     try {
       const outputs = await this.#inPieces(batch.length === 1 ? batch[0].matrix : joined(batch), nRows)
+      const width = outputs.length / nRows
       let row = 0
       for (const { nRows: own, resolve } of batch) {
-        resolve(outputs.slice(row, row + own))
+        resolve(outputs.slice(row * width, (row + own) * width))
         row += own
       }
     } catch (error) {
@@ -81,10 +82,13 @@ export class Batcher {
   async #inPieces(matrix: Float64Array, nRows: number): Promise<Float64Array> {
     const { batchRowsMax, width } = this.#options
     if (nRows <= batchRowsMax) return await this.#run(matrix, nRows)
-    const outputs = new Float64Array(nRows)
+    let outputs = new Float64Array(0)
     for (let row = 0; row < nRows; row += batchRowsMax) {
       const end = Math.min(nRows, row + batchRowsMax)
-      outputs.set(await this.#run(matrix.slice(row * width, end * width), end - row), row)
+      const piece = await this.#run(matrix.slice(row * width, end * width), end - row)
+      const each = piece.length / (end - row)
+      if (row === 0) outputs = new Float64Array(nRows * each)
+      outputs.set(piece, row * each)
     }
     return outputs
   }

@@ -6,11 +6,11 @@ import { type FittedFeatures, featureRowFn, readFitted } from '../expr/features.
 import { type Explainer, explainerOf } from '../model/explain.ts'
 import { type DecodedModel, decodeModel } from '../model/format.ts'
 import { formOf } from '../model/forms/registry.ts'
-import { SCALES } from '../model/links.ts'
-import { calibrate, compileScorer, LINKS, type Model, type Scorer } from '../model/score.ts'
-import type { Calibration } from '../model/trees.ts'
+import { finishRows, SCALES } from '../model/links.ts'
+import { compileScorer, type Model, type Scorer } from '../model/score.ts'
+import type { Calibration, Link } from '../model/trees.ts'
 import type { Store } from '../store/ports.ts'
-import { assemblePredictor } from './assemble.ts'
+import { assemblePredictor, type PredictorParts } from './assemble.ts'
 import { Batcher } from './batcher.ts'
 import { SERVE_LIMITS } from './limits.ts'
 import type { Explanation, Predictor, RawRow } from './predictor.ts'
@@ -18,8 +18,8 @@ import { signatureCoercer } from './row-coercer.ts'
 
 /** What runs ONNX graphs off this thread. */
 export interface GraphRunner {
-  /** Opens a graph. `run` takes a row-major matrix and gives one output a row. */
-  open(graph: { bytes: Uint8Array; digest: Digest; nFeatures: number }): Promise<{
+  /** Opens a graph. `run` takes a row-major matrix and gives `nOutputs` (1) outputs a row, row by row. */
+  open(graph: { bytes: Uint8Array; digest: Digest; nFeatures: number; nOutputs?: number }): Promise<{
     bytes: number
     run: (matrix: Float64Array, nRows: number) => Promise<Float64Array>
     close: () => void
@@ -93,7 +93,7 @@ export function predictorLoader(options: LoaderOptions): (digest: Digest) => Pro
     const own = await graphPart(version.graph)
     const base = version.base === undefined ? undefined : await graphPart(version.base)
     const shared = [part, own, ...(base ? [base] : [])].map(({ key, bytes }) => ({ key, bytes }))
-    const finish = finisher(base?.link ?? own.link, own.calibration)
+    const finish = { link: base?.link ?? own.link, calibration: own.calibration }
     return assemblePredictor({
       digest,
       version: identity(version),
@@ -104,12 +104,12 @@ export function predictorLoader(options: LoaderOptions): (digest: Digest) => Pro
       coerce: part.coerce,
       features: part.fill,
       score: (matrix, nRows) => scoreTogether(base, own, finish, matrix, nRows),
-      explain: async (matrix, nRows) => {
+      explain: async (matrix, nRows, codes) => {
         const parts = await Promise.all(
           [...(base ? [base] : []), own].map((graph) => explainers.get(graph.key as Digest)),
         )
         const scale = SCALES[base?.link ?? own.link]
-        return explainTogether(parts, part.featureNames, finish, scale, matrix, nRows)
+        return explainTogether(parts, part.featureNames, scale, matrix, nRows, codes)
       },
     })
   }
@@ -118,8 +118,8 @@ export function predictorLoader(options: LoaderOptions): (digest: Digest) => Pro
 /** What a predictor takes besides its shared parts: closures and a few strings. */
 const PREDICTOR_BYTES = 2_048
 
-function identity({ model, task, format }: ModelVersion): Pick<ModelVersion, 'model' | 'task' | 'format'> {
-  return { model, task, format }
+function identity({ model, task, format, classes, group }: ModelVersion): PredictorParts['version'] {
+  return { model, task, format, classes, group }
 }
 
 async function featurePart(store: Store, version: ModelVersion): Promise<FeaturePart> {
@@ -154,27 +154,23 @@ function featureBytes(fitted: FittedFeatures): number {
   return 4_096 + fitted.features.length * 1_024 + learned * LEARNED_BYTES
 }
 
-function finisher(link: Model['link'], calibration: Calibration | null): (raw: number) => number {
-  const linked = LINKS[link]
-  return calibration === null ? linked : (raw) => calibrate(calibration, linked(raw))
-}
-
-/** A member's raw score is its parent's plus its own. */
+/** A member's raw scores are its parent's plus its own. */
 function scoreTogether(
   base: GraphPart | undefined,
   own: GraphPart,
-  finish: (raw: number) => number,
+  finish: { link: Link; calibration: Calibration | null },
   matrix: Float64Array,
   nRows: number,
 ): Float64Array {
-  const raw = new Float64Array(nRows)
+  const { nOutputs } = own.scorer
+  const raw = new Float64Array(nRows * nOutputs)
   own.scorer.rawBatch(matrix, nRows, raw)
   if (base) {
-    const below = new Float64Array(nRows)
+    const below = new Float64Array(raw.length)
     base.scorer.rawBatch(matrix, nRows, below)
-    for (let i = 0; i < nRows; i++) raw[i] = below[i] + raw[i]
+    for (let i = 0; i < raw.length; i++) raw[i] = below[i] + raw[i]
   }
-  for (let i = 0; i < nRows; i++) raw[i] = finish(raw[i])
+  finishRows(raw, nRows, nOutputs, finish)
   return raw
 }
 
@@ -182,15 +178,15 @@ function scoreTogether(
 function explainTogether(
   explainers: readonly Explainer[],
   featureNames: readonly string[],
-  finish: (raw: number) => number,
   scale: string,
   matrix: Float64Array,
   nRows: number,
-): Explanation[] {
+  codes: readonly number[],
+): Omit<Explanation, 'output'>[] {
   const width = featureNames.length
   return Array.from({ length: nRows }, (_, i) => {
     const x = matrix.slice(i * width, (i + 1) * width)
-    const parts = explainers.map((explainer) => explainer.explain(x))
+    const parts = explainers.map((explainer) => explainer.explain(x, codes[i]))
     const base = parts.reduce((sum, part) => sum + part.base, 0)
     const raw = parts.reduce((sum, part) => sum + part.raw, 0)
     const contributions = featureNames.map((feature, j) => ({
@@ -199,7 +195,7 @@ function explainTogether(
       contribution: parts.reduce((sum, part) => sum + part.contributions[j], 0),
     }))
     const explained = contributions.reduce((sum, { contribution }) => sum + contribution, base)
-    return { base, contributions, raw, output: finish(raw), residual: raw - explained, scale }
+    return { base, contributions, raw, residual: raw - explained, scale }
   })
 }
 
@@ -231,7 +227,8 @@ async function onnxPredictor(
   if (!onnx) throw new MillraceError('MR_SERVE_NO_RUNTIME', { model: version.model })
   const nFeatures = part.featureNames.length
   const bytes = await store.objects.get(version.graph)
-  const session = await onnx.open({ bytes, digest: version.graph, nFeatures })
+  const nOutputs = version.classes?.length ?? 1
+  const session = await onnx.open({ bytes, digest: version.graph, nFeatures, nOutputs })
   const batcher = new Batcher(session.run, {
     model: version.model,
     width: nFeatures,

@@ -9,13 +9,13 @@ const HANDLE_BYTES = 4_096
 /**
  * A runner over a pool. Graphs take features as one float tensor `[n, k]`, or as `k` inputs of `[n, 1]` in the order of the features; numbers
  * as 32- or 64-bit floats or integers. The output is the last tensor of floats: `[n]` or `[n, 1]`, or `[n, 2]` whose second column is the
- * probability of the positive class (as converters of scikit-learn, LightGBM and XGBoost write it).
+ * probability of the positive class (as converters of scikit-learn, LightGBM and XGBoost write it); of several classes `[n, classes]`.
  * Errors: those of the pool; MR_SERVE_GRAPH for graphs of another form.
  */
 export function onnxGraphs(pool: Pick<Onnx, 'load' | 'run' | 'unload'>): GraphRunner {
   let opened = 0
   return {
-    open: async ({ bytes, digest, nFeatures }) => {
+    open: async ({ bytes, digest, nFeatures, nOutputs = 1 }) => {
       const id = `${digest}#${opened++}`
       const signature = await pool.load(bytes, { id })
       const close = () => void pool.unload(id).catch(() => undefined)
@@ -26,7 +26,7 @@ export function onnxGraphs(pool: Pick<Onnx, 'load' | 'run' | 'unload'>): GraphRu
         throw error
       }
       const run = async (matrix: Float64Array, nRows: number) =>
-        outputOf(digest, await pool.run(id, feedsOf(signature, matrix, nRows, nFeatures)), nRows)
+        outputOf(digest, await pool.run(id, feedsOf(signature, matrix, nRows, nFeatures)), nRows, nOutputs)
       return { bytes: bytes.length + HANDLE_BYTES, run, close }
     },
   }
@@ -70,14 +70,21 @@ function feedsOf(
   )
 }
 
-function outputOf(digest: string, outputs: Record<string, OnnxTensor>, nRows: number): Float64Array {
+function outputOf(
+  digest: string,
+  outputs: Record<string, OnnxTensor>,
+  nRows: number,
+  nOutputs: number,
+): Float64Array {
   const floats = Object.values(outputs).filter(({ type }) => type === 'float32' || type === 'float64')
   const last = floats.at(-1)
   const width = last ? last.data.length / nRows : 0
-  if (!last || (width !== 1 && width !== 2)) {
+  const allowed = nOutputs > 1 ? [nOutputs] : [1, 2]
+  if (!last || !allowed.includes(width)) {
     const got = last ? `[${last.dims.join(', ')}]` : 'none'
-    throw graphError(digest, `a float output of [${nRows}, 1] or [${nRows}, 2]`, got)
+    throw graphError(digest, `a float output of ${allowed.map((w) => `[${nRows}, ${w}]`).join(' or ')}`, got)
   }
   const data = last.data as Float32Array | Float64Array
+  if (nOutputs > 1) return Float64Array.from(data)
   return Float64Array.from({ length: nRows }, (_, i) => data[i * width + width - 1])
 }

@@ -22,11 +22,17 @@ export interface Explanation {
   residual: number
   /** Unit of base, contributions and raw: `log-odds`, `log`, or `output`. */
   scale: string
+  /** The class that is explained, where the model tells several apart; `output` is its probability. */
+  class?: string
 }
 
 export interface Predictor extends Held {
   digest: Digest
   task: ModelTask
+  /** Labels in the order of the outputs, where the model tells several classes apart. */
+  classes?: readonly string[]
+  /** Input that names the group of a row, where the model ranks. */
+  group?: string
   format: ModelVersion['format']
   inputs: readonly SignatureField[]
   /** Names of `inputs`. */
@@ -35,12 +41,19 @@ export interface Predictor extends Held {
   /** A client's row as the expressions take it, by the signature: this is what is scored and what is logged. Errors name row and field. */
   coerce(row: RawRow, rowNumber: number): RawRow
   /**
-   * Calibrated outputs of coerced rows, one a row, in order: at once when the model is cheap, later when it runs in a worker. `rowNumbers` are
+   * Calibrated outputs of coerced rows, one a row or one a class, row by row in order: at once when the model is cheap, later when it runs in a worker. `rowNumbers` are
    * what errors call the rows. Errors: MR_SERVE_OUTPUT when an output is no number.
    */
   score(rows: readonly RawRow[], rowNumbers: readonly number[]): Float64Array | Promise<Float64Array>
-  /** Explanations of coerced rows. Errors: MR_SERVE_EXPLAIN when the format has no exact explanation. */
-  explain(rows: readonly RawRow[]): Promise<Explanation[]>
+  /**
+   * Explanations of coerced rows whose outputs are known; of several classes, of the one that `code` gives for a row. Errors: MR_SERVE_EXPLAIN when the
+   * format has no exact explanation.
+   */
+  explain(
+    rows: readonly RawRow[],
+    outputs: Float64Array,
+    code: (row: number) => number,
+  ): Promise<Explanation[]>
 }
 
 /** A value of a row, null when the row does not have the column itself (what objects inherit is not a value). */
@@ -54,16 +67,4 @@ export function countUnknown(row: RawRow, known: ReadonlySet<string>, each?: str
   let unknown = 0
   for (const name in row) if (!known.has(name) && name !== each) unknown++
   return unknown
-}
-
-/** Share above which a binary model's label is true. */
-export const LABEL_THRESHOLD = 0.5
-
-export function labelOf(task: ModelTask, output: number): boolean | undefined {
-  return task === 'binary' ? output >= LABEL_THRESHOLD : undefined
-}
-
-/** Name of a model's main output: what the plain route and the tensors call it. */
-export function outputName(task: ModelTask): 'probability' | 'value' {
-  return task === 'binary' ? 'probability' : 'value'
 }

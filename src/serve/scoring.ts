@@ -1,7 +1,10 @@
 /** Rows of a request through the models of one route: coerced, scored or explained by member, and put down as a block of the log. */
 import type { Json } from '../core/canonical.ts'
+import { encodeVectors } from '../core/class-vectors.ts'
+import { MillraceError } from '../core/errors.ts'
 import type { PredictionBlock } from '../core/log-blocks.ts'
 import type { ModelTask, Observation } from '../core/records.ts'
+import { codeSaid } from './answers.ts'
 import { groupByMember, type MemberGroup } from './member-groups.ts'
 import type { ModelCache } from './model-cache.ts'
 import { countUnknown, type Explanation, fieldOf, type Predictor, type RawRow } from './predictor.ts'
@@ -14,9 +17,13 @@ export interface Scored {
   columns: Set<string>
   /** Coerced rows, in the order of the request. */
   rows: RawRow[]
+  /** One output a row, or one a class. */
   outputs: Float64Array
   explanations?: Explanation[]
   task: ModelTask
+  classes?: readonly string[]
+  /** Input that names the group of a row, where the model ranks. */
+  group?: string
   /** Fields that no signature names. */
   ignored: number
 }
@@ -27,6 +34,8 @@ export interface ScoreRequest {
   /** Member that answers all rows; undefined when the rows choose. */
   member?: string
   explain?: boolean
+  /** Class that is explained; by default the likeliest of each row. */
+  explainClass?: string
 }
 
 /**
@@ -34,7 +43,7 @@ export interface ScoreRequest {
  * the load, MR_SERVE_FIELD, MR_SERVE_OUTPUT, MR_SERVE_EXPLAIN.
  */
 export async function scoreRows(cache: ModelCache<Predictor>, request: ScoreRequest): Promise<Scored> {
-  const { route, rows, member, explain } = request
+  const { route, rows, member, explain, explainClass } = request
   const groups = groupByMember(route.record, rows, member)
   const scored: Scored = {
     route,
@@ -49,7 +58,7 @@ export async function scoreRows(cache: ModelCache<Predictor>, request: ScoreRequ
   const under: Promise<void>[] = []
   for (const group of groups) {
     const work = attempt(() =>
-      cache.with(group.digest, (predictor) => scoreGroup(predictor, group, rows, scored)),
+      cache.with(group.digest, (predictor) => scoreGroup(predictor, group, rows, scored, explainClass)),
     )
     if (work) under.push(work)
   }
@@ -71,6 +80,8 @@ export interface BlockOptions {
   model: string
   at: number
   ids: readonly string[]
+  /** Group of each row, where the model ranks. */
+  groups?: readonly string[]
   trace?: string
   withInputs: boolean
 }
@@ -78,7 +89,7 @@ export interface BlockOptions {
 /** Scored rows as a block of the log. */
 export function blockOf(
   scored: Scored,
-  { model, at, ids, trace, withInputs }: BlockOptions,
+  { model, at, ids, groups: grouped, trace, withInputs }: BlockOptions,
 ): PredictionBlock {
   const { groups, route } = scored
   const nRows = ids.length
@@ -94,8 +105,27 @@ export function blockOf(
     modelVersion: versionIndexes(groups, nRows),
     routes: new Array<Observation['route']>(nRows).fill(route.role),
     inputs: withInputs ? inputColumns(scored) : {},
-    outputs: Array.from(scored.outputs),
+    ...outputsSaid(scored),
+    ...(grouped && { groups: grouped as string[] }),
   }
+}
+
+/** Outputs as the log keeps them: of several classes the one said, with its probability, and all probabilities. */
+function outputsSaid(scored: Scored): Pick<PredictionBlock, 'outputs' | 'classes' | 'labels' | 'vectors'> {
+  const { outputs, classes, rows } = scored
+  if (!classes) return { outputs: Array.from(outputs) }
+  const labels = rows.map((_, row) => codeSaid(scored, row))
+  return {
+    outputs: labels.map((code, row) => outputs[row * classes.length + code]),
+    classes: [...classes],
+    labels,
+    vectors: encodeVectors(outputs),
+  }
+}
+
+/** Group of each row: the value of the model's column, else the request. Undefined for models that do not rank. */
+export function groupsOf({ group, rows }: Scored, request: string): string[] | undefined {
+  return group === undefined ? undefined : rows.map((row) => String(fieldOf(row, group) ?? request))
 }
 
 function inputColumns({ columns, rows }: Scored): Record<string, Json[]> {
@@ -117,6 +147,7 @@ function scoreGroup(
   group: MemberGroup,
   rows: readonly RawRow[],
   scored: Scored,
+  explainClass: string | undefined,
 ): void | Promise<void> {
   const all = group.rows.length === rows.length
   const own = group.rows.map((i) => {
@@ -124,22 +155,54 @@ function scoreGroup(
     scored.rows[i] = predictor.coerce(rows[i], i)
     return scored.rows[i]
   })
-  scored.task = predictor.task
+  const { task, classes } = predictor
+  const width = classes?.length ?? 1
+  Object.assign(scored, { task, classes, group: predictor.group })
   for (const field of predictor.inputs) scored.columns.add(field.name)
   const place = (outputs: Float64Array): void => {
     if (all) scored.outputs = outputs
-    else for (let k = 0; k < outputs.length; k++) scored.outputs[group.rows[k]] = outputs[k]
+    else putRows(scored, outputs, group.rows, width)
   }
-  if (scored.explanations) {
-    return predictor.explain(own).then((explained) => {
-      explained.forEach((explanation, k) => {
-        ;(scored.explanations as Explanation[])[group.rows[k]] = explanation
-      })
-      place(Float64Array.from(explained, (explanation) => explanation.output))
-    })
-  }
+  const explanations = scored.explanations
+  if (explanations) return explainGroup(predictor, own, group.rows, { explanations, place, explainClass })
   const outputs = predictor.score(own, group.rows)
   return outputs instanceof Promise ? outputs.then(place) : place(outputs)
+}
+
+/** Puts the outputs of some rows at their places among those of the request. */
+function putRows(scored: Scored, outputs: Float64Array, rows: readonly number[], width: number): void {
+  const length = scored.rows.length * width
+  if (scored.outputs.length !== length) scored.outputs = new Float64Array(length)
+  rows.forEach((row, k) => {
+    scored.outputs.set(outputs.subarray(k * width, (k + 1) * width), row * width)
+  })
+}
+
+async function explainGroup(
+  predictor: Predictor,
+  own: readonly RawRow[],
+  rows: readonly number[],
+  into: { explanations: Explanation[]; place: (outputs: Float64Array) => void; explainClass?: string },
+): Promise<void> {
+  const { task, classes } = predictor
+  const asked = into.explainClass === undefined ? undefined : codeOf(predictor, into.explainClass)
+  const outputs = await predictor.score(own, rows)
+  const explained = await predictor.explain(
+    own,
+    outputs,
+    (row) => asked ?? codeSaid({ task, outputs, classes }, row),
+  )
+  explained.forEach((explanation, k) => {
+    into.explanations[rows[k]] = explanation
+  })
+  into.place(outputs)
+}
+
+/** Errors: MR_SERVE_CLASS for a class that the model does not know, or of a model without classes. */
+function codeOf({ name, classes = [] }: Predictor, label: string): number {
+  const code = classes.indexOf(label)
+  if (code < 0) throw new MillraceError('MR_SERVE_CLASS', { model: name, label, known: [...classes] })
+  return code
 }
 
 export function membersOf(groups: readonly MemberGroup[], nRows: number): string[] {

@@ -6,10 +6,11 @@
  * are asked afterwards: they can neither delay nor fail an answer, and under load their rows are dropped and counted.
  */
 import type { Clock } from '../core/clock.ts'
-import { isMillraceError, MillraceError } from '../core/errors.ts'
+import { excerpt, isMillraceError, MillraceError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Digest, ModelTask, Observation } from '../core/records.ts'
 import type { Store } from '../store/ports.ts'
+import { answerKind, type Outputs } from './answers.ts'
 import { IdMaker } from './ids.ts'
 import { SERVE_LIMITS } from './limits.ts'
 import { groupByMember } from './member-groups.ts'
@@ -19,7 +20,7 @@ import { type LogPolicy, PredictionLog } from './prediction-log.ts'
 import type { Explanation, Predictor, RawRow } from './predictor.ts'
 import { RecentIds } from './recent-ids.ts'
 import { parseAddress, type RoutedBundle, Router, routeFor, shadowsOf } from './router.ts'
-import { blockOf, membersOf, scoreRows } from './scoring.ts'
+import { blockOf, groupsOf, membersOf, type Scored, scoreRows } from './scoring.ts'
 import { ServeStats } from './serve-stats.ts'
 import { ShadowQueue } from './shadow-queue.ts'
 
@@ -36,24 +37,25 @@ export interface PredictRequest {
   requestId?: string
   trace?: string
   explain?: boolean
+  /** Class that is explained; by default the likeliest of each row. */
+  explainClass?: string
 }
 
-/** Answers of one request: arrays run along its rows. */
-export interface Answers {
+/** Answers of one request: arrays run along its rows, outputs along rows and classes. */
+export interface Answers extends Outputs {
   model: string
-  task: ModelTask
   version: number
   route: Observation['route']
   requestId: string
   ids: readonly string[]
   members: string[]
-  outputs: Float64Array
   explanations?: Explanation[]
 }
 
 export interface OutcomeIn {
   id: string
-  value: number
+  /** A number, a yes or no, or the label of a class. */
+  value: number | boolean | string
   at?: number
 }
 
@@ -130,20 +132,20 @@ export class Station {
         route,
         rows: request.rows,
         explain: request.explain,
+        explainClass: request.explainClass,
         member,
       })
       const ids = request.ids ?? this.#rowIds(requestId, request)
       const { trace } = request
-      const block = blockOf(scored, { model: family, at: this.#clock.now(), ids, trace, withInputs: true })
+      const groups = groupsOf(scored, requestId)
+      const at = this.#clock.now()
+      const block = blockOf(scored, { model: family, at, ids, groups, trace, withInputs: true })
       await this.log.predictions([block])
       for (const id of ids) this.#recent.add(id)
       this.#shadow(family, member, request, ids, shadowsOf(live, route))
       this.metrics.ignoredFields += scored.ignored
       this.#answered(family, route, ids.length, performance.now() - begunMs)
-      const { task, outputs, explanations } = scored
-      const { version, role } = route
-      const { members } = block
-      return { model: family, task, version, route: role, requestId, ids, members, outputs, explanations }
+      return answersOf(scored, { model: family, requestId, ids, groups })
     })
   }
 
@@ -154,12 +156,10 @@ export class Station {
       const live = await this.router.release(family)
       const requestId = request.requestId ?? this.ids.next()
       const route = routeFor(live, family, request.key ?? requestId, request.version)
-      const scored = await scoreRows(this.cache, { route, rows: request.rows, explain: true, member })
+      const { rows, explainClass } = request
+      const scored = await scoreRows(this.cache, { route, rows, explain: true, explainClass, member })
       const ids = request.ids ?? this.#rowIds(requestId, request)
-      const { task, outputs, explanations } = scored
-      const members = membersOf(scored.groups, ids.length)
-      const { version, role } = route
-      return { model: family, task, version, route: role, requestId, ids, members, outputs, explanations }
+      return answersOf(scored, { model: family, requestId, ids, groups: groupsOf(scored, requestId) })
     })
   }
 
@@ -174,10 +174,10 @@ export class Station {
     return await this.#counted(model, async (family) => {
       this.#checkRows(outcomes.length)
       if (!this.router.has(family)) await this.router.release(family)
+      const values = outcomeValues(await this.#taskOf(family), outcomes)
       await this.#shadows.settled()
       const at = this.#clock.now()
       const ids = outcomes.map((outcome) => outcome.id)
-      const values = outcomes.map((outcome) => outcome.value)
       const dated = outcomes.some((outcome) => outcome.at !== undefined)
       const ats = dated ? { ats: outcomes.map((outcome) => outcome.at ?? at) } : {}
       await this.log.outcomes({ kind: 'outcomes', model: family, at, ids, values, ...ats })
@@ -186,6 +186,11 @@ export class Station {
       this.metrics.outcomesUnknown += ids.length - known
       return { accepted: ids.length, unknown: ids.length - known }
     })
+  }
+
+  /** The task of what answers; undefined where no model can be read now: outcomes are taken in nevertheless. */
+  async #taskOf(family: string): Promise<ModelTask | undefined> {
+    return await this.describe(family, ({ task }) => task).catch(() => undefined)
   }
 
   /** The parent model of the heaviest route: what a model's signature and metadata are read from. */
@@ -293,4 +298,30 @@ export class Station {
       () => this.cache.numbers().evictions,
     )
   }
+}
+
+function answersOf(
+  scored: Scored,
+  { model, requestId, ids, groups }: Pick<Answers, 'model' | 'requestId' | 'ids' | 'groups'>,
+): Answers {
+  const { task, classes, outputs, explanations, route } = scored
+  const members = membersOf(scored.groups, ids.length)
+  const { version, role } = route
+  const said = { task, outputs, ...(classes && { classes }), ...(groups && { groups }) }
+  return { model, version, route: role, requestId, ids, members, explanations, ...said }
+}
+
+/** Outcomes as the log keeps them. Errors: MR_SERVE_BODY for one that the model cannot take. */
+function outcomeValues(task: ModelTask | undefined, outcomes: readonly OutcomeIn[]): (number | string)[] {
+  const kind = task && answerKind(task)
+  return outcomes.map(({ value }, i) => {
+    const taken = kind ? kind.outcome(value) : typeof value === 'boolean' ? Number(value) : value
+    if (taken !== undefined) return taken
+    const got = typeof value === 'string' ? `string ${excerpt(JSON.stringify(value), 40)}` : `${value}`
+    throw new MillraceError('MR_SERVE_BODY', {
+      where: `value of outcome ${i}`,
+      need: kind?.outcomeNeed ?? 'a number or a label',
+      got,
+    })
+  })
 }

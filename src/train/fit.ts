@@ -217,6 +217,7 @@ async function writeModel(
     model: params.member === '' ? params.model : `${params.model}/${params.member}`,
     task: plan.task,
     classes: plan.classes,
+    group: plan.group,
     graph: graphDigest,
     format: formOf(graph.model).format,
     base: parent?.graphDigest,

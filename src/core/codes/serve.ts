@@ -55,6 +55,25 @@ export const serve = {
     retryable: false,
     status: 400,
   },
+  MR_SERVE_CLASS: {
+    what: (d: { model: string; label: string; known: string[] }) =>
+      d.known.length === 0
+        ? `model "${d.model}" has no classes, so none of them can be explained`
+        : `model "${d.model}" has no class "${d.label.slice(0, 64)}"`,
+    fix: (d: { model: string; label: string; known: string[] }) =>
+      d.known.length === 0
+        ? 'leave ?class= away'
+        : `use one of: ${d.known.slice(0, 20).join(', ')}; or leave ?class= away for the likeliest one`,
+    retryable: false,
+    status: 400,
+  },
+  MR_SERVE_RANK: {
+    what: (d: { model: string; task: string }) =>
+      `model "${d.model}" is ${d.task}: it names a class, and rows of several classes have no order`,
+    fix: (d: { model: string; task: string }) => `ask POST /predict/${d.model}`,
+    retryable: false,
+    status: 400,
+  },
   MR_SERVE_FIELD: {
     what: (d: { row: number; field: string; need: string; got: string }) =>
       `row ${d.row}, field "${d.field}": must be ${d.need}, got ${d.got}`,

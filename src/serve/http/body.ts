@@ -6,6 +6,9 @@ import { SERVE_LIMITS } from '../limits.ts'
 import type { RawRow } from '../predictor.ts'
 import type { OutcomeIn } from '../station.ts'
 
+/** Characters of the label of a class. */
+const LABEL_CHARS_MAX = 1_000
+
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const DEPTH = new Int8Array(256)
@@ -149,14 +152,12 @@ function readFeedbackColumns(body: Record<string, Json>, ids: Json[]): OutcomeIn
 }
 
 function readOutcome(id: Json, value: Json, at: Json | undefined, i: number): OutcomeIn {
-  const number = typeof value === 'boolean' ? Number(value) : value
-  if (typeof number !== 'number' || !Number.isFinite(number)) {
-    throw bodyError(`value of outcome ${i}`, 'a finite number, true or false', value)
+  const isLabel = typeof value === 'string' && value.length > 0 && value.length <= LABEL_CHARS_MAX
+  if (typeof value !== 'boolean' && !isLabel && !(typeof value === 'number' && Number.isFinite(value))) {
+    throw bodyError(`value of outcome ${i}`, 'a finite number, true or false, or the label of a class', value)
   }
   const known = checkId(`id of outcome ${i}`, id)
-  return at === undefined || at === null
-    ? { id: known, value: number }
-    : { id: known, value: number, at: readTime(at, i) }
+  return at === undefined || at === null ? { id: known, value } : { id: known, value, at: readTime(at, i) }
 }
 
 function readTime(at: Json, i: number): number {

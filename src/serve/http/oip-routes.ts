@@ -41,9 +41,10 @@ async function metadata(station: Station, request: ModelRequest, reply: FastifyR
   const { model } = request.params
   const live = await station.router.release(parseAddress(model).family)
   if (request.params.version) routeFor(live, model, '', request.params.version)
-  const info = await station.describe(model, ({ task, format, inputs }) => ({
+  const info = await station.describe(model, ({ task, format, inputs, classes }) => ({
     platform: `millrace_${format}`,
-    ...tensorInfo(task, inputs),
+    ...tensorInfo(task, inputs, classes),
+    ...(classes && { parameters: { classes } }),
   }))
   return sendJson(reply, { name: model, versions: versionsOf(live).map(String), ...info })
 }
@@ -114,7 +115,8 @@ function readTensors(
 async function explain(station: Station, request: ModelRequest, reply: FastifyReply): Promise<FastifyReply> {
   const { model, version } = request.params
   const asked = await counted(station, request, () => explainRequest(station, request))
-  const answers = await station.explain({ ...asked, model, version })
+  const { class: explainClass } = request.query as { class?: string }
+  const answers = await station.explain({ ...asked, model, version, explainClass })
   return sendJson(reply, {
     model_name: model,
     model_version: String(answers.version),

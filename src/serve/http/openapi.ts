@@ -1,7 +1,8 @@
 /** OpenAPI 3.1 of the serving routes, with each model's columns as its signature states them. */
 import type { ColumnType, SignatureField } from '../../core/records.ts'
+import { answerKind } from '../answers.ts'
 import { SERVE_LIMITS } from '../limits.ts'
-import { outputName, type Predictor } from '../predictor.ts'
+import type { Predictor } from '../predictor.ts'
 import type { Station } from '../station.ts'
 
 type Schema = Record<string, unknown>
@@ -55,7 +56,7 @@ function describe(name: string, predictor: Predictor, paths: Schema, schemas: Sc
   const path = encodeURIComponent(name)
   const key = name.replace(/[^A-Za-z0-9._-]/g, '_')
   schemas[`${key}.Row`] = rowSchema(predictor.inputs)
-  schemas[`${key}.Answer`] = answerSchema(outputName(predictor.task))
+  schemas[`${key}.Answer`] = answerSchema(predictor)
   const row = { $ref: `#/components/schemas/${key}.Row` }
   const answer = { $ref: `#/components/schemas/${key}.Answer` }
   const body = {
@@ -68,6 +69,10 @@ function describe(name: string, predictor: Predictor, paths: Schema, schemas: Sc
   const answers = { anyOf: [answer, wrapped('predictions', { type: 'array', items: answer })] }
   paths[`/predict/${path}`] = { post: operation(`predict ${name}`, body, answers) }
   paths[`/predict/${path}/explain`] = { post: operation(`explain ${name}`, body, answers) }
+  if (predictor.task === 'ranking') {
+    const ranking = wrapped('ranking', { type: 'array', items: answer })
+    paths[`/predict/${path}/rank`] = { post: operation(`rank ${name}`, body, ranking) }
+  }
   paths[`/v2/models/${path}/infer`] = {
     post: operation(`infer ${name}`, { type: 'object' }, { type: 'object' }),
   }
@@ -79,7 +84,7 @@ const FEEDBACK: Schema = {
   required: ['id', 'value'],
   properties: {
     id: { type: 'string' },
-    value: { type: ['number', 'boolean'] },
+    value: { type: ['number', 'boolean', 'string'] },
     at: { type: ['number', 'string'] },
   },
 }
@@ -102,19 +107,18 @@ function rowSchema(inputs: readonly SignatureField[]): Schema {
   }
 }
 
-function answerSchema(main: string): Schema {
+function answerSchema({ task, classes = [] }: Predictor): Schema {
+  const said = answerKind(task).schema(classes)
   return {
     type: 'object',
-    required: ['id', 'model', 'version', 'route', 'member', 'output', main],
+    required: ['id', 'model', 'version', 'route', 'member', ...Object.keys(said)],
     properties: {
       id: { type: 'string' },
       model: { type: 'string' },
       version: { type: 'integer' },
       route: { type: 'string', enum: ['live', 'canary', 'shadow'] },
       member: { type: 'string' },
-      output: { type: 'number' },
-      [main]: { type: 'number' },
-      ...(main === 'probability' ? { label: { type: 'boolean' } } : {}),
+      ...said,
     },
   }
 }

@@ -1,7 +1,9 @@
 /** The plain routes: JSON rows in, JSON answers out. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { MillraceError } from '../../core/errors.ts'
+import { answerKind, rankedRows } from '../answers.ts'
 import { SERVE_LIMITS } from '../limits.ts'
-import { type Explanation, labelOf, outputName } from '../predictor.ts'
+import type { Explanation } from '../predictor.ts'
 import { parseAddress } from '../router.ts'
 import type { Answers, PredictRequest, Station } from '../station.ts'
 import { type PlainRequest, parseJson, readFeedback, readPlain } from './body.ts'
@@ -21,10 +23,16 @@ export interface PlainAnswer {
   route: string
   /** Member that answered, '' for the parent. */
   member: string
+  /** Calibrated probability, value or score; of several classes, the probability of the likeliest one. */
   output: number
   probability?: number
   value?: number
-  label?: boolean
+  label?: boolean | string
+  /** Of each class by label. */
+  probabilities?: Record<string, number>
+  score?: number
+  /** Place within the group, 1 first. */
+  rank?: number
   explanation?: Explanation
 }
 
@@ -37,6 +45,13 @@ export function plainRoutes(app: FastifyInstance, station: Station): void {
     const asked = askOf(request, plain)
     const answers = await station.predict({ ...asked, explain: explain === '1' || explain === 'true' })
     return sendJson(reply, shaped(plain, answers))
+  })
+  app.post<{ Params: ModelParams }>('/predict/:model/rank', async (request, reply) => {
+    const plain = await counted(station, request, () => readBody(request, station))
+    const answers = await station.predict(askOf(request, plain))
+    const all = plainAnswers(answers)
+    const rows = rankedRows(rankable(answers))
+    return sendJson(reply, { ranking: rows.map((row) => ({ row, ...all[row] })) })
   })
   app.post<{ Params: ModelParams }>('/predict/:model/explain', async (request, reply) => {
     const plain = await counted(station, request, () => readBody(request, station))
@@ -99,7 +114,14 @@ function askOf(request: ModelRequest, plain: PlainRequest): PredictRequest {
     key: plain.key ?? headers.key,
     rows: plain.rows,
     ids: plain.ids,
+    explainClass: (request.query as { class?: string }).class,
   }
+}
+
+/** Errors: MR_SERVE_RANK for a model whose outputs have no order of worth. */
+function rankable(answers: Answers): Answers {
+  if (answers.classes) throw new MillraceError('MR_SERVE_RANK', { model: answers.model, task: answers.task })
+  return answers
 }
 
 function shaped(plain: PlainRequest, answers: Answers): PlainAnswer | { predictions: PlainAnswer[] } {
@@ -109,11 +131,10 @@ function shaped(plain: PlainRequest, answers: Answers): PlainAnswer | { predicti
 
 export function plainAnswers(answers: Answers): PlainAnswer[] {
   const { model, version, route, task, members, explanations } = answers
-  const main = outputName(task)
+  const { fields } = answerKind(task)
   return answers.ids.map((id, i) => {
-    const output = answers.outputs[i]
-    const answer: PlainAnswer = { id, model, version, route, member: members[i], output, [main]: output }
-    if (task === 'binary') answer.label = labelOf(task, output)
+    const head = { id, model, version, route, member: members[i] }
+    const answer = { ...head, ...fields(answers, i) } as PlainAnswer
     if (explanations) answer.explanation = explanations[i]
     return answer
   })

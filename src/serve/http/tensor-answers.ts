@@ -1,29 +1,20 @@
 /** Answers of the Open Inference Protocol V2. Strict out: every field the protocol names, data flat, binary only where asked. */
 import { MillraceError } from '../../core/errors.ts'
 import type { ModelTask, SignatureField } from '../../core/records.ts'
-import { labelOf, outputName } from '../predictor.ts'
+import { answerKind, type OutputTensor } from '../answers.ts'
 import type { Answers } from '../station.ts'
 import type { InferRequest, WantedOutput } from './tensor-rows.ts'
 import { datatypeOf, encodeBinary } from './tensor-types.ts'
 
-interface Output {
-  name: string
-  datatype: string
-  data: (answers: Answers) => (number | boolean | string)[]
-}
-
 /** Outputs of a task: those that come unasked first, then those on request. */
-function outputsOf(task: ModelTask): { usual: Output[]; onRequest: Output[] } {
-  const main: Output = { name: outputName(task), datatype: 'FP64', data: (a) => Array.from(a.outputs) }
-  const label: Output = {
-    name: 'label',
-    datatype: 'BOOL',
-    data: (a) => Array.from(a.outputs, (output) => labelOf('binary', output) === true),
-  }
+function outputsOf(task: ModelTask): { usual: OutputTensor[]; onRequest: Output[] } {
   const id: Output = { name: 'id', datatype: 'BYTES', data: (a) => [...a.ids] }
   const member: Output = { name: 'member', datatype: 'BYTES', data: (a) => [...a.members] }
-  return { usual: task === 'binary' ? [main, label] : [main], onRequest: [id, member] }
+  return { usual: answerKind(task).tensors, onRequest: [id, member] }
 }
+
+/** An output tensor that may look at the whole of the answers. */
+type Output = Omit<OutputTensor, 'data'> & { data: (answers: Answers) => (number | boolean | string)[] }
 
 export interface TensorInfo {
   name: string
@@ -35,9 +26,14 @@ export interface TensorInfo {
 export function tensorInfo(
   task: ModelTask,
   fields: readonly SignatureField[],
+  classes: readonly string[] = [],
 ): { inputs: TensorInfo[]; outputs: TensorInfo[] } {
   const { usual, onRequest } = outputsOf(task)
-  const outputs = [...usual, ...onRequest].map(({ name, datatype }) => ({ name, datatype, shape: [-1] }))
+  const outputs = [...usual, ...onRequest].map(({ name, datatype, perClass }) => ({
+    name,
+    datatype,
+    shape: perClass ? [-1, classes.length] : [-1],
+  }))
   const inputs = fields.map(({ name, type }) => ({ name, datatype: datatypeOf(type), shape: [-1] }))
   return { inputs, outputs }
 }
@@ -67,9 +63,10 @@ export interface InferAnswer {
 export function inferAnswer(answers: Answers, request: InferRequest, model: string): InferAnswer {
   const blobs: Uint8Array[] = []
   const outputs = chosen(answers.task, request).map(({ output, binary }) => {
-    const { name, datatype } = output
+    const { name, datatype, perClass } = output
     const data = output.data(answers)
-    const head = { name, datatype, shape: [data.length] }
+    const rows = answers.ids.length
+    const head = { name, datatype, shape: perClass ? [rows, data.length / rows] : [rows] }
     if (!binary) return { ...head, data }
     const blob = encodeBinary(datatype, data)
     blobs.push(blob)
@@ -95,7 +92,7 @@ export function inferAnswer(answers: Answers, request: InferRequest, model: stri
 function chosen(task: ModelTask, request: InferRequest): { output: Output; binary: boolean }[] {
   const { usual, onRequest } = outputsOf(task)
   if (!request.outputs) return usual.map((output) => ({ output, binary: request.binaryOutput }))
-  const all = new Map([...usual, ...onRequest].map((output) => [output.name, output]))
+  const all = new Map<string, Output>([...usual, ...onRequest].map((output) => [output.name, output]))
   return request.outputs.map(({ name, binary }) => ({
     output: all.get(name) as Output,
     binary: binary ?? request.binaryOutput,
