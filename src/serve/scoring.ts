@@ -184,13 +184,13 @@ async function explainGroup(
   rows: readonly number[],
   into: { explanations: Explanation[]; place: (outputs: Float64Array) => void; explainClass?: string },
 ): Promise<void> {
-  const { task, classes } = predictor
+  const { classes } = predictor
   const asked = into.explainClass === undefined ? undefined : codeOf(predictor, into.explainClass)
   const outputs = await predictor.score(own, rows)
   const explained = await predictor.explain(
     own,
     outputs,
-    (row) => asked ?? codeSaid({ task, outputs, classes }, row),
+    (row) => asked ?? codeSaid({ outputs, classes }, row),
   )
   explained.forEach((explanation, k) => {
     into.explanations[rows[k]] = explanation
