@@ -22,10 +22,52 @@ export interface BoostParams {
   }
   /** Log loss of several classes that share one softmax. */
   softmax: { labelSmoothing: number; classWeights: ClassWeights }
+  /** Log loss of each class against the rest. Outputs need not sum to one. */
+  oneVsAll: { classWeights: ClassWeights }
   /** Squared error: the mean. */
   l2: Record<never, never>
   /** Absolute error: the median. */
   l1: Record<never, never>
+  /** Pinball loss: a quantile. */
+  quantile: {
+    /** Share of rows that lie below. Default 0.5. */
+    alpha: number
+  }
+  /** Squared error near, absolute error far away. */
+  huber: {
+    /** Where far begins, in the unit of the target. Default 1. */
+    delta: number
+  }
+  /** Between squared and absolute error, smooth. */
+  fair: {
+    /** As `delta` of `huber`. Default 1. */
+    c: number
+  }
+  /** Absolute error over the size of the target, at least 1. */
+  mape: Record<never, never>
+  /** Counts: a rate, by its logarithm. */
+  poisson: {
+    /** Raises hessians by e to this, which keeps leaves of few events careful. Default 0.7. */
+    maxDeltaStep: number
+  }
+  /** Amounts above 0: a mean, by its logarithm. */
+  gamma: Record<never, never>
+  /** Amounts that are often 0: a mean, by its logarithm. */
+  tweedie: {
+    /** Between 1 (counts) and 2 (amounts above 0). Default 1.5. */
+    power: number
+  }
+  /** Order of rows within queries, by NDCG. */
+  lambdarank: {
+    /** First rows of an order whose pairs count; a few more than matter. Default 30. */
+    truncation: number
+    /** First rows that validation looks at. Default 10. */
+    evalAt: number
+    /** Whether pairs close in score push harder and long queries no harder than short ones. Default true. */
+    normalise: boolean
+    /** Gain of the relevances 0, 1, 2 …; empty: `2^relevance - 1`. Default empty. */
+    labelGains: readonly number[]
+  }
 }
 
 export type BoostObjectiveName = keyof BoostParams
@@ -53,6 +95,8 @@ const weights: Rule = {
     { kind: 'numbers', each: { kind: 'number', min: 0 } },
   ],
 }
+const open: Rule = { kind: 'number', min: 0, max: 1, exclusiveMin: true, exclusiveMax: true }
+const rows: Rule = { kind: 'number', min: 1, integer: true }
 const labelSmoothing: ParamSpec = { rule: share, default: 0 }
 const classWeights: ParamSpec = { rule: weights, default: 'none' }
 
@@ -65,8 +109,39 @@ export const BOOST_OBJECTIVES: {
     params: { scalePosWeight: { rule: positive, default: 1 }, labelSmoothing, classWeights },
   },
   softmax: { tasks: ['multiclass'], params: { labelSmoothing, classWeights } },
+  oneVsAll: { tasks: ['multiclass'], params: { classWeights } },
   l2: { tasks: ['regression'], params: {} },
   l1: { tasks: ['regression'], params: {} },
+  quantile: { tasks: ['regression'], params: { alpha: { rule: open, default: 0.5 } } },
+  huber: { tasks: ['regression'], params: { delta: { rule: positive, default: 1 } } },
+  fair: { tasks: ['regression'], params: { c: { rule: positive, default: 1 } } },
+  mape: { tasks: ['regression'], params: {} },
+  poisson: {
+    tasks: ['regression'],
+    params: { maxDeltaStep: { rule: { kind: 'number', min: 0, max: 10 }, default: 0.7 } },
+  },
+  gamma: { tasks: ['regression'], params: {} },
+  tweedie: {
+    tasks: ['regression'],
+    params: {
+      power: {
+        rule: { kind: 'number', min: 1, max: 2, exclusiveMin: true, exclusiveMax: true },
+        default: 1.5,
+      },
+    },
+  },
+  lambdarank: {
+    tasks: ['ranking'],
+    params: {
+      truncation: { rule: rows, default: 30 },
+      evalAt: { rule: rows, default: 10 },
+      normalise: { rule: { kind: 'oneOf', values: [true, false] }, default: true },
+      labelGains: {
+        rule: { kind: 'numbers', each: { kind: 'number', min: 0 }, empty: true },
+        default: [],
+      },
+    },
+  },
 }
 
 /** An objective as it is given: parameters that are left out have their defaults. */

@@ -10,10 +10,10 @@ export type Rule =
       exclusiveMin?: boolean
       exclusiveMax?: boolean
     }
-  | { kind: 'oneOf'; values: readonly (string | number)[] }
+  | { kind: 'oneOf'; values: readonly (string | number | boolean)[] }
   | { kind: 'name' }
   | { kind: 'text'; nonEmpty?: boolean }
-  | { kind: 'numbers'; each: Rule }
+  | { kind: 'numbers'; each: Rule; empty?: boolean }
   | { kind: 'either'; rules: readonly Rule[] }
 
 export const share: Rule = { kind: 'number', min: 0, max: 1, exclusiveMin: true, exclusiveMax: true }
@@ -46,7 +46,11 @@ export function keepsRule(rule: Rule, value: unknown): boolean {
     case 'text':
       return typeof value === 'string' && !(rule.nonEmpty && value.trim() === '')
     case 'numbers':
-      return Array.isArray(value) && value.length > 0 && value.every((item) => keepsRule(rule.each, item))
+      return (
+        Array.isArray(value) &&
+        (rule.empty || value.length > 0) &&
+        value.every((item) => keepsRule(rule.each, item))
+      )
     case 'either':
       return rule.rules.some((one) => keepsRule(one, value))
   }
@@ -101,7 +105,7 @@ export function invalidValues(rule: Rule): unknown[] {
     case 'text':
       return rule.nonEmpty ? ['', '  ', 7] : [7]
     case 'numbers':
-      return [[], 7, ...invalidValues(rule.each).map((value) => [value])]
+      return [...(rule.empty ? [] : [[]]), 7, ...invalidValues(rule.each).map((value) => [value])]
     case 'either':
       return rule.rules.flatMap(invalidValues).filter((value) => !keepsRule(rule, value))
   }

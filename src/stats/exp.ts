@@ -17,6 +17,11 @@ export function expFast(x: number): number {
   return poly * EXP_FRACTIONS[n & 63] * powers[(n >> 6) + 128]
 }
 
+/** `expFast` of any number, taken as the nearest in [-80, 80]. */
+export function expClamped(x: number): number {
+  return expFast(Math.max(-80, Math.min(80, x)))
+}
+
 /** 1 / (1 + e^-x), x held to [-60, 60]. */
 export function sigmoidFast(x: number): number {
   return 1 / (1 + expFast(Math.max(-60, Math.min(60, -x))))

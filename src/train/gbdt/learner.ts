@@ -8,7 +8,7 @@ type Gbdt = Extract<TrainerDef, { kind: 'gbdt' }>
 
 export const gbdtLearner: Learner<Gbdt> = {
   kind: 'gbdt',
-  tasks: ['binary', 'regression', 'multiclass'],
+  tasks: ['binary', 'regression', 'multiclass', 'ranking'],
   learn(input, trainer) {
     const { train, validate, kept, signal } = input
     const binned = binColumns(train.columns, categoricalOf(input), trainer.bins)
@@ -19,6 +19,7 @@ export const gbdtLearner: Learner<Gbdt> = {
         rowIndexes: kept,
         target: train.target,
         weights: train.weights,
+        groups: train.groups,
       },
       {
         ...paramsOf(trainer, input),
@@ -32,7 +33,9 @@ export const gbdtLearner: Learner<Gbdt> = {
       },
     )
     if (result.stopped === 'early')
-      input.note(`training ended early with ${result.trees} trees: the validation loss no longer fell`)
+      input.note(
+        `training ended early with ${result.rounds} rounds of trees: the validation loss no longer fell`,
+      )
     return { model: result.model, scores: Float32Array.from(result.trainScores) }
   },
   /** Few and small trees of its own rows: shrinkage to the parent, so that thin members cannot run away. */
@@ -40,7 +43,7 @@ export const gbdtLearner: Learner<Gbdt> = {
     const { train, init, signal } = input
     const binned = binColumns(train.columns, categoricalOf(input), trainer.bins)
     const { model } = trainOnBins(
-      { binned: { ...binned, nRows: train.nRows }, target: train.target, weights: train.weights, init },
+      { ...train, binned: { ...binned, nRows: train.nRows }, init },
       {
         ...paramsOf(trainer, input),
         trees: trainer.memberTrees,

@@ -36,6 +36,12 @@ function classes(nRows: number, seed: number): TrainData {
   return { ...data, target }
 }
 
+/** The same features, and counts by two of them. */
+function counted(nRows: number, seed: number): TrainData {
+  const data = world(nRows, seed)
+  return { ...data, target: data.target.map((late, i) => late + 3 * Number(data.columns[0][i] > 0.5)) }
+}
+
 const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 const PARAMS = { trees: 12, leaves: 15, learningRate: 0.2, bins: 63, seed: 7 }
 
@@ -74,6 +80,24 @@ const WORLDS: [string, () => TrainData, object][] = [
   ['several blocks of rows of classes', () => classes(20_001, 15), { objective: 'softmax', trees: 3 }],
   ['bins of two bytes', () => world(6000, 13), { bins: 3000 }],
   ['bins of two bytes and bags', () => world(5000, 14), { bins: 300, bagging: 0.5 }],
+  ['an objective without a kernel', () => counted(4001, 16), { objective: 'poisson' }],
+  [
+    'leaves of quantiles',
+    () => counted(4001, 17),
+    { objective: { name: 'quantile', alpha: 0.8 }, bagging: 0.7 },
+  ],
+  [
+    'queries',
+    () => {
+      const groups = (n: number) => Int32Array.from({ length: n / 20 }, (_, q) => q * 20)
+      return {
+        ...counted(4000, 18),
+        groups: groups(4000),
+        valid: { ...counted(1000, 19), groups: groups(1000) },
+      }
+    },
+    { objective: 'lambdarank', earlyStoppingRounds: 3 },
+  ],
   ['several blocks of rows', () => world(20_001, 8), {}],
   [
     'early stopping',
