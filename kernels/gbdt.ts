@@ -7,7 +7,7 @@
  */
 
 const SLOT_BYTES = 2048 // 256 slots of 8 bytes: one column of a histogram
-const BATCH: u32 = 256 // rows whose records are loaded before they are used
+const BATCH: u32 = 128 // rows whose records are loaded before they are used
 const ENTRY: u32 = 16 // bytes of a row in a batch: where its record lies, and what it adds
 const HEAD: u32 = 4 // bytes of gradient and hessian in front of the bins of a record
 const NOWHERE: u32 = 65535 // leaf of rows that no tree was grown on
@@ -546,14 +546,16 @@ function pass8(h: usize, from: usize, to: usize, at: usize): void {
   }
 }
 
-function passLast(n: u32, h: usize, from: usize, to: usize, at: usize): void {
-  if (n === 1) pass1(h, from, to, at)
-  else if (n === 2) pass2(h, from, to, at)
-  else if (n === 3) pass3(h, from, to, at)
-  else if (n === 4) pass4(h, from, to, at)
-  else if (n === 5) pass5(h, from, to, at)
-  else if (n === 6) pass6(h, from, to, at)
+/** Adds rows to `n` columns, 1 to 8. */
+function pass(n: u32, h: usize, from: usize, to: usize, at: usize): void {
+  if (n === 8) pass8(h, from, to, at)
   else if (n === 7) pass7(h, from, to, at)
+  else if (n === 6) pass6(h, from, to, at)
+  else if (n === 5) pass5(h, from, to, at)
+  else if (n === 4) pass4(h, from, to, at)
+  else if (n === 3) pass3(h, from, to, at)
+  else if (n === 2) pass2(h, from, to, at)
+  else pass1(h, from, to, at)
 }
 
 /** Notes where the records of `n` rows lie and what they add: a loop of loads alone, where dozens of cache misses are under way at once. */
@@ -599,12 +601,13 @@ export function histogram(thread: u32, alone: usize): void {
     let h = hist
     let bins: usize = HEAD
     let left = nByteColumns
-    for (; left >= 8; left -= 8) {
-      pass8(h, batch, batchEnd, bins)
-      h += 8 * SLOT_BYTES
-      bins += 8
+    for (let passes = (left + 7) >> 3; passes > 0; passes--) {
+      const n = (left + passes - 1) / passes
+      pass(n, h, batch, batchEnd, bins)
+      h += n * SLOT_BYTES
+      bins += n
+      left -= n
     }
-    passLast(left, h, batch, batchEnd, bins)
     for (let c = nByteColumns; c < nColumns; c++) {
       passWide(hist + slotOf(columnAt(c)), batch, batchEnd, HEAD + byteOf(columnAt(c)))
     }

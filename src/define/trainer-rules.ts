@@ -2,6 +2,27 @@
 import { count, notNegative, positive, type Rule } from './rules.ts'
 import type { TrainerDef } from './types.ts'
 
+const whole: Rule = { kind: 'number', min: 0, max: 1, exclusiveMin: true }
+
+/** Rules of what is given; absent settings are not looked at. */
+const TREE_RULES: Readonly<Record<string, Rule>> = {
+  featureFraction: whole,
+  featureFractionByNode: whole,
+  bagging: whole,
+  l1: notNegative,
+  minGain: notNegative,
+  minHessian: notNegative,
+  maxDepth: count(1, 512),
+  maxDeltaStep: notNegative,
+  pathSmooth: notNegative,
+  'monotone.*': { kind: 'oneOf', values: [1, -1] },
+  'categorical.smooth': notNegative,
+  'categorical.l2': notNegative,
+  'categorical.setMax': count(1, 65_535),
+  'categorical.groupRows': count(1),
+  'categorical.oneHotMax': count(0, 65_535),
+}
+
 export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, Rule>>> = {
   gbdt: {
     trees: count(1, 100_000),
@@ -12,6 +33,7 @@ export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, R
     l2: notNegative,
     earlyStoppingRounds: count(0),
     memberTrees: count(1, 100_000),
+    ...TREE_RULES,
   },
   linear: { l2: notNegative },
   ftrl: {

@@ -6,6 +6,7 @@ type Gbdt = Extract<TrainerDef, { kind: 'gbdt' }>
  * Gradient-boosted decision trees on histograms.
  * `trees` (200): at most so many; `leaves` (31) a tree; `learningRate` (0.1); `minRowsInLeaf` (20); `bins` (255) a feature; `l2` (1) on leaf values;
  * `earlyStoppingRounds` (20): stop when the validation rows have not improved for so long, 0 never; `memberTrees` (at most 100): for members of a family.
+ * What holds the trees (`monotone`, `interactions`, `bagging`, `maxDepth` …) is in `TreeSettings`.
  */
 export function gbdt(options: Partial<Omit<Gbdt, 'kind'>> = {}): Gbdt {
   const { trees = 200 } = options

@@ -93,8 +93,38 @@ export interface EachDef {
   membersMax: number
 }
 
+/** How single trees are grown; what is left out has the engine's default. */
+export interface TreeSettings {
+  /** Share of features each tree may use. Default 1. */
+  featureFraction?: number
+  /** Of those, share each node may use. Default 1. */
+  featureFractionByNode?: number
+  /** Share of rows each tree is grown on. Default 1. */
+  bagging?: number
+  /** Rows are drawn with replacement. Default false. */
+  replacement?: boolean
+  /** L1 on leaf values. Default 0. */
+  l1?: number
+  /** Gain a split must exceed. Default 0. */
+  minGain?: number
+  /** Sum of hessians in a leaf at least. Default 0.001. */
+  minHessian?: number
+  /** Levels below the root at most. Default 64. */
+  maxDepth?: number
+  /** Largest value of a leaf before the learning rate; 0 is any. Default 0. */
+  maxDeltaStep?: number
+  /** Rows with which the value of the leaf above pulls at that of a leaf. Default 0. */
+  pathSmooth?: number
+  /** Features whose order scores must keep: 1 never falling as the feature rises, -1 never rising. */
+  monotone?: Record<string, 1 | -1>
+  /** Groups of features; only features of one group meet on a path of a tree. */
+  interactions?: string[][]
+  /** How categories are divided; names as LightGBM's `cat_*`. */
+  categorical?: { smooth?: number; l2?: number; setMax?: number; groupRows?: number; oneHotMax?: number }
+}
+
 export type TrainerDef =
-  | {
+  | ({
       kind: 'gbdt'
       trees: number
       leaves: number
@@ -104,7 +134,7 @@ export type TrainerDef =
       l2: number
       earlyStoppingRounds: number
       memberTrees: number
-    }
+    } & TreeSettings)
   | { kind: 'linear'; l2: number }
   | {
       kind: 'ftrl'

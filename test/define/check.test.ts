@@ -150,7 +150,19 @@ describe('every rule is checked', () => {
 
 /** A trainer of each kind that sets every parameter which has a rule. */
 const TRAINERS: Record<TrainerDef['kind'], TrainerDef> = {
-  gbdt: gbdt(),
+  gbdt: gbdt({
+    featureFraction: 0.8,
+    featureFractionByNode: 0.8,
+    bagging: 0.8,
+    l1: 1,
+    minGain: 1,
+    minHessian: 1,
+    maxDepth: 6,
+    maxDeltaStep: 1,
+    pathSmooth: 1,
+    monotone: { distance: 1 },
+    categorical: { smooth: 1, l2: 1, setMax: 1, groupRows: 1, oneHotMax: 1 },
+  }),
   linear: linear(),
   ftrl: ftrl(),
   mlp: mlp(),

@@ -109,7 +109,7 @@ function taskText({ task, target }: ModelDef): string {
 function gateText(gate: GateDef): string {
   const { kind, ...rest } = gate
   const limits = Object.entries(rest).filter(([, value]) => value !== undefined && value !== 'auto')
-  return `${kind}${limits.length === 0 ? '' : ` (${limits.map(([name, value]) => `${name} ${value}`).join(', ')})`}`
+  return `${kind}${limits.length === 0 ? '' : ` (${limits.map(([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`).join(', ')})`}`
 }
 
 function datasetLines(cli: Cli, { def, digest, version, files }: KnownDataset): string[] {
@@ -175,7 +175,7 @@ function modelLines(cli: Cli, m: PlannedModel): string[] {
 function trainerText(trainer: ModelDef['trainer']): string {
   const { kind, ...settings } = trainer
   return `${kind} (${Object.entries(settings)
-    .map(([name, value]) => `${name} ${value}`)
+    .map(([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`)
     .join(', ')})`
 }
 

@@ -3,6 +3,7 @@ import type { TrainerDef } from '../../define/types.ts'
 import type { Learner, LearnInput } from '../learner.ts'
 import { binColumns, binWith } from './binning.ts'
 import { trainOnBins } from './train.ts'
+import { treeParamsOf } from './tree-settings.ts'
 
 type Gbdt = Extract<TrainerDef, { kind: 'gbdt' }>
 
@@ -60,9 +61,13 @@ function categoricalOf({ features }: Pick<LearnInput, 'features'>): boolean[] {
   return features.map((feature) => feature.type === 'category')
 }
 
-function paramsOf(trainer: Gbdt, { task, seed, nClasses }: Pick<LearnInput, 'task' | 'seed' | 'nClasses'>) {
+function paramsOf(
+  trainer: Gbdt,
+  { task, seed, nClasses, features }: Pick<LearnInput, 'task' | 'seed' | 'nClasses' | 'features'>,
+) {
   const { leaves, learningRate, minRowsInLeaf, bins, l2 } = trainer
   return {
+    ...treeParamsOf(trainer, features),
     leaves,
     learningRate,
     minRowsInLeaf,

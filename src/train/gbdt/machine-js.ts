@@ -31,7 +31,8 @@ const slotsOf = (histogram: Histogram): Float64Array => (histogram as PlainHisto
 
 /** The machine of plain loops: works everywhere, and tells what the others have to give. */
 export function openPlainMachine({ rows, valid, objective }: MachineSetup): Machine {
-  const { data, labels } = rows
+  const { data } = rows
+  const labels = { ...rows.labels, weights: rows.labels.weights?.slice() ?? null }
   const { nRows, plan } = data
   const score = rows.score.slice()
   const validScore = valid ? valid.score.slice() : null
@@ -62,6 +63,7 @@ export function openPlainMachine({ rows, valid, objective }: MachineSetup): Mach
     leafOf,
     score,
     validScore,
+    weights: labels.weights,
     gradients: (round) => objective.gradients(score, labels, grads, hesses, round),
     openOutput: (next) => {
       output = next

@@ -69,6 +69,7 @@ function machineOf(shop: Shop, setup: MachineSetup): Machine {
   const score = doubles(layout.score, nRows * nOutputs)
   const grad = doubles(layout.grad, nRows * nOutputs)
   const hess = doubles(layout.hess, nRows * nOutputs)
+  const labels = { ...rows.labels, weights: rows.labels.weights && doubles(layout.weights, nRows) }
   const validScore = valid ? doubles(layout.validScore, nValid * nOutputs) : null
   const ranges = new Uint32Array(memory.buffer, layout.ranges, nThreads * 2)
   const leafRanges = new Uint32Array(memory.buffer, layout.leafRanges, params.leaves * nThreads * 2)
@@ -120,9 +121,10 @@ function machineOf(shop: Shop, setup: MachineSetup): Machine {
     leafOf: new Uint16Array(memory.buffer, layout.leafOf, nRows),
     score,
     validScore,
+    weights: labels.weights,
     gradients: (round) => {
       if (objective.kernel) crew.run(objective.kernel.name, ...objective.kernel.args)
-      else objective.gradients(score, rows.labels, grad, hess, round)
+      else objective.gradients(score, labels, grad, hess, round)
     },
     openOutput: (next) => {
       output = next

@@ -62,6 +62,8 @@ export interface Machine {
   /** Raw scores so far, `[nOutputs * nRows]`, output by output. Views: not to be kept. */
   readonly score: Float64Array
   readonly validScore: Float64Array | null
+  /** Weights of the training rows; a bag with replacement writes its own before gradients are taken. `null` without weights. */
+  readonly weights: Float64Array | null
   /** Gradients of all outputs at the scores so far. */
   gradients(round: number): void
   /** Turns to one output, which all that follows is about until the next call; returns the largest absolute values of its gradients and hessians. */

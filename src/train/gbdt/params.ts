@@ -4,6 +4,7 @@ import {
   boostObjective,
   type GivenBoostObjective,
 } from '../../define/boost-objectives.ts'
+import type { FeatureBins } from './binning.ts'
 
 /** How category features are split. Names and defaults follow LightGBM's `cat_*` parameters. */
 export interface CategoricalParams {
@@ -147,6 +148,25 @@ export function gbdtParams(given: GivenParams = {}): GbdtParams {
   checkRanges(params as unknown as Record<string, unknown>, RANGES, '')
   checkRanges(params.categorical as unknown as Record<string, unknown>, CATEGORICAL_RANGES, 'categorical.')
   return params
+}
+
+/** Refuses parameters that name features which the data do not have. Errors: MR_MODEL_PARAM. */
+export function checkFeatureParams(
+  { monotone, interactions }: GbdtParams,
+  features: readonly FeatureBins[],
+): void {
+  const end = features.length
+  if (monotone && monotone.length !== end)
+    refuse('monotone', `one order for each of ${end} features`, monotone.length)
+  monotone?.forEach((order, j) => {
+    if (![-1, 0, 1].includes(order)) refuse(`monotone.${j}`, '-1, 0 or 1', order)
+    if (order !== 0 && features[j].kind === 'category')
+      refuse(`monotone.${j}`, '0, as categories have no order', order)
+  })
+  interactions?.flat().forEach((j) => {
+    if (!(Number.isInteger(j) && j >= 0 && j < end))
+      refuse('interactions', `features from 0 to ${end - 1}`, j)
+  })
 }
 
 function checkRanges(params: Record<string, unknown>, ranges: Record<string, Range>, prefix: string): void {

@@ -2,16 +2,17 @@ import { MillraceError } from '../../core/errors.ts'
 import { mix32 } from '../../core/rng.ts'
 import type { TreeEnsemble } from '../../model/trees.ts'
 import { MODEL_LIMITS } from '../../model/validate.ts'
+import { bagOf, weighBag } from './bags.ts'
 import { binColumns, binWith } from './binning.ts'
 import { ensembleOf, type OutputTree } from './ensemble.ts'
 import { drawFeatures, type Ground, growTree, type Scale } from './grow.ts'
 import { type GrownTree, settleLeaves } from './grown-tree.ts'
 import { packing } from './kernels.ts'
 import type { LeafSums, Machine, RanOn, Rows } from './machine.ts'
-import type { Objective, OpenObjective } from './objectives/objective.ts'
+import type { Labels, Objective, OpenObjective } from './objectives/objective.ts'
 import { openObjective } from './objectives/registry.ts'
 import { type MachineOptions, openMachine } from './open-machine.ts'
-import { type GbdtParams, type GivenParams, gbdtParams } from './params.ts'
+import { checkFeatureParams, type GbdtParams, type GivenParams, gbdtParams } from './params.ts'
 import { renewedValues } from './renewal.ts'
 import {
   type BinnedRows,
@@ -97,7 +98,8 @@ export function trainOnBins(
   const objective = options.objective?.(labels, {}) ?? openObjective(labels, checked.objective)
   checkTrees(checked, objective)
   const base = rows.init ? new Float64Array(objective.nOutputs) : objective.baseScores.map((b) => b + 0)
-  const train = openRows(rows, objective.training ?? labels, base)
+  checkFeatureParams(checked, rows.binned.features)
+  const train = openRows(rows, bagLabels(objective.training ?? labels, checked), base)
   const valid = options.valid && openValid(options.valid, objective, base)
   const machine = openMachine({ rows: train, valid, params: checked, objective }, options)
   try {
@@ -107,6 +109,12 @@ export function trainOnBins(
   } finally {
     machine.close()
   }
+}
+
+/** A bag with replacement weighs rows by how often they are drawn. */
+function bagLabels(labels: Labels, { replacement }: GbdtParams): Labels {
+  if (!replacement || labels.weights) return labels
+  return { ...labels, weights: new Float64Array(labels.target.length).fill(1) }
 }
 
 function openValid(given: BinnedRows, objective: Objective, base: Float64Array): Rows {
@@ -154,17 +162,25 @@ function boost(training: Training, options: GbdtOptions): GbdtResult {
     if (options.signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: 'training' })
     const added = addRound(training, round)
     if (added) noteRound(training)
-    if (!added && params.bagging === 1 && params.featureFraction === 1) stopped = 'no-split'
+    if (!added && !drawsAnew(params)) stopped = 'no-split'
     else if (isStale(course)) stopped = 'early'
     options.onProgress?.({ tree: round + 1, trees: params.trees, validLoss: course.validLoss.at(-1) })
   }
   return result(training, stopped)
 }
 
+/** Whether another tree may find what this one did not. */
+function drawsAnew(params: GbdtParams): boolean {
+  const { bagging, replacement, featureFraction, featureFractionByNode, randomBorders } = params
+  return bagging < 1 || replacement || featureFraction < 1 || featureFractionByNode < 1 || randomBorders
+}
+
 /** One tree for each output, all from the gradients at the round's beginning; false when none has a split. */
 function addRound(training: Training, round: number): boolean {
   const { ground, objective, params } = training
   const salt = mix32((params.seed | 0) + Math.imul(round + 1, 0x9e3779b9))
+  const { chances } = bagOf(params)
+  if (chances) weighBag(ground.machine.weights!, training.rows.labels.weights, chances, salt)
   ground.machine.gradients(round)
   let added = false
   for (let output = 0; output < objective.nOutputs; output++) {
@@ -179,7 +195,7 @@ function addTree(training: Training, output: number, roundSalt: number): boolean
   const salt = output === 0 ? roundSalt : mix32(roundSalt ^ Math.imul(output, 0x85ebca6b))
   const scale = quantiseGradients(training, output, salt)
   if (scale === null) return false
-  const drawn = ground.machine.drawRows(params.bagging, roundSalt)
+  const drawn = ground.machine.drawRows(bagOf(params).share, roundSalt)
   const features = drawFeatures(everyFeature(rows.data.nFeatures), params.featureFraction, salt)
   const tree = growTree(ground, { rows: drawn, scale, features, salt })
   if (tree.leafNodes.length === 1) return false

@@ -79,6 +79,12 @@ const WORLDS: [string, () => TrainData, object][] = [
   ],
   ['several blocks of rows of classes', () => classes(20_001, 15), { objective: 'softmax', trees: 3 }],
   ['bins of two bytes', () => world(6000, 13), { bins: 3000 }],
+  ['rows drawn with replacement', () => world(5000, 16), { replacement: true, bagging: 0.8 }],
+  [
+    'random borders and features by node',
+    () => world(5000, 17),
+    { randomBorders: true, featureFractionByNode: 0.5 },
+  ],
   ['bins of two bytes and bags', () => world(5000, 14), { bins: 300, bagging: 0.5 }],
   ['an objective without a kernel', () => counted(4001, 16), { objective: 'poisson' }],
   [
