@@ -23,5 +23,12 @@ export {
 } from './loop/release.ts'
 export { type Retrained, retrainIfDue, retrainState } from './loop/retrain.ts'
 export { openRuntime, type Runtime, type RuntimeOptions, steppedClock, wallClock } from './loop/runtime.ts'
+export {
+  type SearchProgress,
+  type SearchReport,
+  type SearchRequest,
+  searchModel,
+  type TrialRow,
+} from './loop/search.ts'
 export { type Trained, type TrainProgress, type TrainRequest, trainModel } from './loop/train.ts'
 export { currentRelease, releaseHistory } from './release/record.ts'

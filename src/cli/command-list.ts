@@ -85,9 +85,31 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'train',
     args: '<model>',
     summary: 'train a model on its newest data and judge it by its gates',
-    options: [['--on <version>', 'dataset version, e.g. flights@main~1'], REASON, DRY_RUN],
+    options: [
+      ['--on <version>', 'dataset version, e.g. flights@main~1'],
+      ['--search', 'choose the parameters anew first, where the config has a search'],
+      REASON,
+      DRY_RUN,
+    ],
     examples: ['millrace train late', 'millrace train late --on flights@main~1 --reason "before the strike"'],
     load: async () => (await import('./commands/train.ts')).train,
+  },
+  {
+    name: 'search',
+    args: '<model>',
+    summary: 'choose parameters of a trainer by trials inside the training window',
+    options: [
+      ['--trials <n>', 'points tried at most (default: the config)'],
+      ['--method <method>', 'random, halving or tpe (default: the config)'],
+      ['--time <duration>', 'begin no trial after so long, e.g. 10m'],
+      REASON,
+    ],
+    examples: [
+      'millrace search late',
+      'millrace search late --trials 200 --time 30m',
+      'millrace search late --json',
+    ],
+    load: async () => (await import('./commands/search.ts')).search,
   },
   {
     name: 'gate',

@@ -4,6 +4,13 @@ import type { Finding, ModelBundle, ModelVersion } from '../core/records.ts'
 import { type ImportRequest, type ImportResult, importData } from '../loop/data.ts'
 import { type ReleaseResult, releaseLatest } from '../loop/release.ts'
 import { modelDef, type Runtime } from '../loop/runtime.ts'
+import {
+  chosenParams,
+  type SearchReport,
+  type SearchRequest,
+  searchModel,
+  sentenceOf,
+} from '../loop/search.ts'
 import { type Trained, type TrainProgress, trainModel } from '../loop/train.ts'
 import { LEAD_OF } from '../model/measure.ts'
 import type { Cli } from './cli.ts'
@@ -69,13 +76,15 @@ const notable = (findings: readonly Finding[]) =>
 export async function trainStep(
   cli: Cli,
   rt: Runtime,
-  request: { model: string; version?: Trained['digest']; reason: string },
+  request: { model: string; version?: Trained['digest']; reason: string; search?: boolean },
 ): Promise<Trained> {
+  if (await searchesFirst(rt, request)) await searchStep(cli, rt, { ...request })
   const title = `Train ${request.model}`
   const isFamily = modelDef(rt, request.model).each !== undefined
   cli.meter.begin(title)
+  const { search: _, ...training } = request
   const trained = await trainModel(rt, {
-    ...request,
+    ...training,
     actor: await cli.actor(),
     signal: cli.signal,
     onProgress: (p) => cli.meter.update(shareOf(p, isFamily), p.note),
@@ -102,6 +111,47 @@ export async function trainStep(
   for (const finding of report.findings.filter((f) => f.slice === undefined))
     cli.line(findingLines(cli, finding, 6).join('\n'))
   return trained
+}
+
+/** Whether parameters are to be chosen before the model is trained. */
+async function searchesFirst(
+  rt: Runtime,
+  { model, search }: { model: string; search?: boolean },
+): Promise<boolean> {
+  const def = modelDef(rt, model)
+  return search === true || (def.search !== undefined && (await chosenParams(rt, def)) === undefined)
+}
+
+/** Searches parameters with a line of progress, and a line an event for each trial that is over. */
+export async function searchStep(
+  cli: Cli,
+  rt: Runtime,
+  request: Pick<SearchRequest, 'model' | 'version' | 'reason' | 'trials' | 'method' | 'timeMs'>,
+): Promise<SearchReport> {
+  const title = `Search ${request.model}`
+  cli.meter.begin(title)
+  const { report, digest } = await searchModel(rt, {
+    ...request,
+    actor: await cli.actor(),
+    signal: cli.signal,
+    onProgress: ({ done, note }) => cli.meter.update(done, note),
+  })
+  const ms = cli.meter.end()
+  const { trials, best, metric, looks, endedBy } = report
+  cli.event(
+    {
+      event: 'searched',
+      model: report.model,
+      report: digest,
+      trials: trials.length,
+      looks,
+      metric,
+      endedBy,
+      best: trials[best],
+    },
+    stepLine(cli, cli.paint.good('✓'), title, sentenceOf(report), ms),
+  )
+  return report
 }
 
 function trainedText({ bundle, report, known }: Trained, parent: ModelVersion): string {

@@ -14,6 +14,8 @@ export const refs = {
   gates: (model: string, version: number) => `models/${model}@gates/v${version}`,
   /** Backtest report of a model. */
   backtest: (model: string) => `models/${model}@backtest`,
+  /** Search report of a model: the parameters that were chosen, and all trials. */
+  search: (model: string) => `models/${model}@search`,
   /** RunRecord of a RunSpec. */
   run: (spec: string) => `runs/${spec.slice('sha256:'.length)}`,
   alert: (id: string) => `alerts/${id}`,

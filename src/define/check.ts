@@ -7,6 +7,7 @@ import { planFeatures } from '../expr/features.ts'
 import { resolve, resolveKey, typeOf } from '../expr/resolve.ts'
 import { METRICS } from './metrics.ts'
 import { checkValue, count, notNegative, positive, type Rule, share } from './rules.ts'
+import { SEARCH_RULES, searchChecks } from './search-check.ts'
 import { TRAINER_RULES } from './trainer-rules.ts'
 import { ONLINE_TRAINERS } from './trainer-traits.ts'
 import type { CheckDef, DatasetDef, GateDef, ModelDef, ObjectiveDef, ProjectDef } from './types.ts'
@@ -246,6 +247,8 @@ function checkModel(
       ONLINE_TRAINERS,
     )
   }
+  faults.rules(`${place}.search`, SEARCH_RULES, model.search)
+  for (const check of searchChecks(`${place}.search`, model)) faults.try(check)
   faults.unknown(
     `${place}.from`,
     'dataset',

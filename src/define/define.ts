@@ -6,6 +6,7 @@ import type { ColumnsOf } from './columns.ts'
 import { type Duration, durationMs } from './durations.ts'
 import { defaultGates, type Gate } from './gates.ts'
 import type { Objective } from './objectives.ts'
+import type { SearchedTrainer } from './search.ts'
 import { canary, gbdt } from './trainers.ts'
 import type {
   CheckDef,
@@ -73,8 +74,8 @@ export interface ModelOptions<N extends string> {
   features?: Readonly<Record<string, FeatureInput<ColumnsOf<N>>>>
   /** A family: one model for each value of a column. */
   each?: ColumnsOf<N> | Each<ColumnsOf<N>>
-  /** Default: `gbdt()`. */
-  trainer?: TrainerDef
+  /** Default: `gbdt()`. With `search` its parameters are chosen by trying. */
+  trainer?: TrainerDef | SearchedTrainer
   /** Default: the newest 7 days test and the 7 before validate when the dataset has a time, else 20 % each at random. */
   split?:
     | { by: 'time'; validate?: Duration; test?: Duration }
@@ -121,7 +122,7 @@ export function model<N extends string>(name: string, options: ModelOptions<N>):
     ...(options.group !== undefined && { group: options.group }),
     features: Object.entries(features).map(([feature, expr]) => featureOf(feature, expr)),
     ...(options.each !== undefined && { each: eachOf(options.each) }),
-    trainer: options.trainer ?? gbdt(),
+    ...trainerOf(options.trainer ?? gbdt()),
     split: splitOf(name, options.split ?? { by: from.time === undefined ? 'random' : 'time' }),
     objectives: Object.entries(objectives).map(([objective, def]) => ({ name: objective, ...def })),
     gates: options.gates === undefined ? defaultGates() : [...options.gates],
@@ -130,6 +131,10 @@ export function model<N extends string>(name: string, options: ModelOptions<N>):
     seed: options.seed ?? 1,
     description: options.description ?? '',
   }
+}
+
+function trainerOf(given: TrainerDef | SearchedTrainer): Pick<ModelDef, 'trainer' | 'search'> {
+  return given.kind === 'search' ? { trainer: given.over, search: given.search } : { trainer: given }
 }
 
 function featureOf(name: string, feature: FeatureInput<string>): FeatureDef {

@@ -77,6 +77,8 @@ export interface ModelDef {
   /** Column by which the family is divided. */
   each?: EachDef
   trainer: TrainerDef
+  /** How parameters of the trainer are chosen; its own stand as they are without. */
+  search?: SearchDef
   split: SplitDef
   objectives: ObjectiveDef[]
   gates: GateDef[]
@@ -160,6 +162,30 @@ export type TrainerDef =
       dropout: number
       patience: number
     }
+
+/** A value that a searched parameter can have. */
+export type ParamValue = string | number | boolean
+
+/** What a parameter may be: a number between two ends, both included, even on its scale; or one of some values. */
+export type Dimension =
+  | { kind: 'range'; min: number; max: number; scale: 'linear' | 'log'; integer: boolean }
+  | { kind: 'choice'; values: ParamValue[] }
+
+export interface SearchDef {
+  /** Parameters of the trainer by name. */
+  space: Record<string, Dimension>
+  method: 'random' | 'halving' | 'tpe'
+  /** Points tried at most. */
+  trials: number
+  /** Time after which no further trial is begun. */
+  timeMs?: number
+  /** Parts of the training window that trials are measured on, each after training on all that is older. */
+  folds: number
+  /** What successive halving gives little of at first. */
+  resource: 'rows' | 'trees'
+  /** What decides; `auto` is the task's loss. */
+  metric: string
+}
 
 /** `time`: the newest rows are tested on, those before them validate. `random`: by a stable hash of the row number. */
 export type SplitDef =

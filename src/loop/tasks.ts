@@ -6,7 +6,8 @@ import { fitTask } from '../train/fit.ts'
 import { onlineTask } from '../train/online.ts'
 import { prepareTask } from '../train/prepare.ts'
 import { scoreTask } from '../train/score-periods.ts'
+import { trialTask } from '../train/trial.ts'
 
-const tasks: Task[] = [importTask, prepareTask, fitTask, scoreTask, gateTask, onlineTask]
+const tasks: Task[] = [importTask, prepareTask, trialTask, fitTask, scoreTask, gateTask, onlineTask]
 
 export default tasks

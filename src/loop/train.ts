@@ -1,8 +1,7 @@
 /** From a dataset version to a bundle with a verdict: prepare, fit the parent, fit the members, gate. Each step is a run that is never done twice. */
 import { digestOf } from '../core/digest.ts'
-import { MillraceError } from '../core/errors.ts'
 import { refs, subjects } from '../core/names.ts'
-import type { DatasetVersion, Digest, Finding, ModelBundle } from '../core/records.ts'
+import type { Digest, Finding, ModelBundle } from '../core/records.ts'
 import { opens } from '../core/verdicts.ts'
 import type { ModelDef } from '../define/types.ts'
 import type { RunProgress } from '../engine/ports.ts'
@@ -10,10 +9,11 @@ import { type GateReport, gateSpec } from '../gate/task.ts'
 import type { PreparedPlan } from '../model/matrix.ts'
 import { liveRoute } from '../release/machine.ts'
 import { currentRelease } from '../release/record.ts'
-import { fitSpec, type Prepared, prepareSpec, spanOf } from '../train/specs.ts'
+import { fitSpec, type Prepared, prepareSpec } from '../train/specs.ts'
 import { planSplit } from '../train/split.ts'
 import { datasetDef, modelDef, type Runtime } from './runtime.ts'
-import { shift } from './spans.ts'
+import { cardNoteOf, chosenParams, searchModel } from './search.ts'
+import { dataFor, historyOf } from './training-data.ts'
 
 export interface TrainRequest {
   model: string
@@ -21,6 +21,8 @@ export interface TrainRequest {
   version?: Digest
   reason: string
   actor: string
+  /** Searches parameters anew, where the model has a search. Default: what was chosen last stays. */
+  search?: boolean
   signal?: AbortSignal
   onProgress?: (progress: TrainProgress) => void
 }
@@ -45,8 +47,9 @@ export interface Trained {
 
 /** Trains a model (a family with `each`) on a dataset version, gates it against what is live, and records it as the newest bundle. */
 export async function trainModel(rt: Runtime, request: TrainRequest): Promise<Trained> {
-  const model = modelDef(rt, request.model)
-  const { digest: data, version } = await dataFor(rt, model, request.version)
+  const asked = modelDef(rt, request.model)
+  const { digest: data, version } = await dataFor(rt, asked, request.version)
+  const { model, notes } = await withChosen(rt, asked, data, request)
   const tell = (stage: TrainProgress['stage']) => (p: RunProgress) =>
     request.onProgress?.({ stage, done: p.done, note: p.note })
   const run = async (stage: TrainProgress['stage'], spec: Parameters<typeof rt.jobs.run>[0][number]) => {
@@ -65,7 +68,7 @@ export async function trainModel(rt: Runtime, request: TrainRequest): Promise<Tr
   )
   const prepared = prepareRun.record.outputs as unknown as Prepared
   const plan = await rt.store.getRecord<PreparedPlan>(prepared.plan, 'PreparedPlan')
-  const parentRun = await run('parent', fitSpec(model, data, prepared))
+  const parentRun = await run('parent', fitSpec(model, data, prepared, undefined, notes))
   const { model: parent, scores } = parentRun.record.outputs
   const members = await fitMembers(rt, model, data, prepared, plan, { parent, scores }, request)
   const live = await liveBundle(rt, model.name)
@@ -86,24 +89,26 @@ export async function trainModel(rt: Runtime, request: TrainRequest): Promise<Tr
   return { ...recorded, report, passed: opens(report.findings), plan }
 }
 
-/** The rows that a retrain uses: all of them, or the newest months. */
-function historyOf(model: ModelDef, version: DatasetVersion, time: string | undefined) {
-  const span = spanOf(version, time)
-  if (!span || model.watch.history === 'all') return span
-  return {
-    fromAt: Math.max(span.fromAt, shift(span.toAt, { months: model.watch.history }, -1)),
-    toAt: span.toAt,
-  }
-}
-
-async function dataFor(
+/** The model with the parameters that its search has chosen, and what the card says of that. A model without a search is as it is. */
+async function withChosen(
   rt: Runtime,
   model: ModelDef,
-  wanted: Digest | undefined,
-): Promise<{ digest: Digest; version: DatasetVersion }> {
-  const digest = wanted ?? (await rt.store.meta.ref(refs.dataset(model.from)))?.digest
-  if (!digest) throw new MillraceError('MR_LOOP_NO_DATA', { dataset: model.from })
-  return { digest, version: await rt.store.getRecord<DatasetVersion>(digest, 'DatasetVersion') }
+  data: Digest,
+  request: TrainRequest,
+): Promise<{ model: ModelDef; notes?: string[] }> {
+  if (!model.search) return { model }
+  const known = request.search ? undefined : await chosenParams(rt, model)
+  const { report } = known
+    ? { report: known }
+    : await searchModel(rt, {
+        model: model.name,
+        version: data,
+        reason: request.reason,
+        actor: request.actor,
+        signal: request.signal,
+        onProgress: ({ note }) => request.onProgress?.({ stage: 'prepare', done: 0, note }),
+      })
+  return { model: { ...model, trainer: report.trainer }, notes: [cardNoteOf(report)] }
 }
 
 async function fitMembers(

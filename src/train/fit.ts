@@ -52,7 +52,7 @@ export const fitTask: Task = {
         params,
         plan,
         matrix,
-        notes: [...plan.notes],
+        notes: [...plan.notes, ...(params.notes ?? [])],
       }
       const parent = inputs.parent ? await readParent(context, inputs.parent) : undefined
       if (parent) {

@@ -213,8 +213,8 @@ function coveredBy(split: SplitPlan): TimeWindow | undefined {
 function splitSql(split: SplitPlan): Sql {
   const spread = '((mr_first * 2654435769) % 4294967296) / 4294967296.0'
   const within = (w: TimeWindow) => `mr_at >= ${w.fromAt} and mr_at < ${w.toAt}`
-  const cases: string[] = []
-  let shareFrom = 0
+  const cases = split.skipShare ? [`when ${spread} < ${split.skipShare} then null`] : []
+  let shareFrom = split.skipShare ?? 0
   for (const [name, code] of [
     ['test', 2],
     ['validate', 1],
@@ -223,10 +223,9 @@ function splitSql(split: SplitPlan): Sql {
     const inTrain = split.train ? `${within(split.train)} and ` : ''
     if ('fromAt' in rule) cases.push(`when ${within(rule)} then ${code}`)
     else {
-      cases.push(
-        `when ${inTrain}${spread} >= ${shareFrom} and ${spread} < ${shareFrom + rule.share} then ${code}`,
-      )
-      shareFrom += rule.share
+      const from = rule.from ?? shareFrom
+      cases.push(`when ${inTrain}${spread} >= ${from} and ${spread} < ${from + rule.share} then ${code}`)
+      shareFrom = from + rule.share
     }
   }
   cases.push(split.train ? `when ${within(split.train)} then 0` : 'else 0')

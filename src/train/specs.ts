@@ -59,6 +59,8 @@ export interface FitParams {
   member: string
   trainer: TrainerDef
   description: string
+  /** Sentences for the model's card, e.g. how its parameters were chosen. */
+  notes?: string[]
 }
 
 /** Outputs of `train.prepare`, by name. */
@@ -69,18 +71,43 @@ export interface Prepared {
   rows: Digest
 }
 
+export const TRIAL_CODE = 'trial-1'
+
+export interface TrialParams {
+  trainer: TrainerDef
+  /** Share of the training rows to learn from. */
+  share: number
+  /** `auto` is the task's loss. */
+  metric: string
+}
+
+/** Measures parameters of a trainer on one prepared part of the training window. */
+export function trialSpec(prepared: Prepared, params: TrialParams, seed: number): RunSpec {
+  const { plan, matrix } = prepared
+  return {
+    kind: 'RunSpec',
+    task: 'train.trial',
+    code: TRIAL_CODE,
+    inputs: { plan, matrix },
+    params: asJson(params),
+    seed,
+  }
+}
+
 /** Trains one model: the parent from all rows, or a member from its own with the parent's scores of them as the starting point. */
 export function fitSpec(
   model: ModelDef,
   version: Digest,
   prepared: Prepared,
   member?: { key: string; parent: Digest; scores: Digest },
+  notes?: string[],
 ): RunSpec {
   const params: FitParams = {
     model: model.name,
     member: member?.key ?? '',
     trainer: model.trainer,
     description: model.description,
+    notes,
   }
   const inputs: Record<string, Digest> = { version, ...pick(prepared) }
   if (member) Object.assign(inputs, { parent: member.parent, scores: member.scores })

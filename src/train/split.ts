@@ -8,10 +8,18 @@ import type { SplitDef } from '../define/types.ts'
  */
 export interface SplitPlan {
   time?: string
+  /** Rows whose spread is below it are in no split. Default: 0. */
+  skipShare?: number
   /** `null`: every row that neither validates nor tests. */
   train: TimeWindow | null
-  validate: TimeWindow | { share: number }
-  test: TimeWindow | { share: number }
+  validate: TimeWindow | ShareRule
+  test: TimeWindow | ShareRule
+}
+
+/** Rows by the spread of their number: those in `[from, from + share)`. Without `from` the shares follow one another: skipped, test, validate. */
+export interface ShareRule {
+  share: number
+  from?: number
 }
 
 /** The newest rows test, those before them validate. Shrinks both to a quarter of the span when the data is shorter than the config expects. */
@@ -41,4 +49,40 @@ export function planSplit(
 /** Trains on one window, tests on a later one, and validates on a spread share of the training rows: how a backtest splits. */
 export function planBacktestSplit(time: string, train: TimeWindow, test: TimeWindow): SplitPlan {
   return { time, train, validate: { share: 0.1 }, test }
+}
+
+/**
+ * Splits for trials of a search, inside the rows that train: none that validates or tests the model is in any of them. Each trains on older rows and is
+ * tested on the next part in time, so the last trains on nearly everything; early stopping looks at a spread tenth of the rows it trains on.
+ * Parts are of equal length, and the first training has as many rows as all parts together. Without time: each part of the rows in turn.
+ */
+export function planSearchSplits(split: SplitPlan, folds: number): SplitPlan[] {
+  const { time, train } = split
+  if (time === undefined || train === null) return spreadSplits(split, folds)
+  const from = train.fromAt + Math.floor((train.toAt - train.fromAt) / 2)
+  const borderAt = (k: number) => from + Math.floor(((train.toAt - from) * k) / folds)
+  return Array.from({ length: folds }, (_, k) =>
+    planBacktestSplit(
+      time,
+      { fromAt: train.fromAt, toAt: borderAt(k) },
+      { fromAt: borderAt(k), toAt: borderAt(k + 1) },
+    ),
+  )
+}
+
+function spreadSplits({ validate, test }: SplitPlan, folds: number): SplitPlan[] {
+  const skipShare = shareOf(validate) + shareOf(test)
+  const left = 1 - skipShare
+  // One fold tests a third; more divide the rows among them.
+  const parts = Math.max(3, folds)
+  return Array.from({ length: folds }, (_, k) => ({
+    train: null,
+    skipShare,
+    test: { from: skipShare + (left * k) / parts, share: left / parts },
+    validate: { from: skipShare + (left * ((k + 1) % parts)) / parts, share: left / (parts + 7) },
+  }))
+}
+
+function shareOf(rule: TimeWindow | ShareRule): number {
+  return 'share' in rule ? rule.share : 0
 }

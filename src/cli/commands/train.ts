@@ -20,7 +20,12 @@ export async function train(cli: Cli, [name]: readonly unknown[], options: Optio
   const on = textOption(options, 'on')
   const version = on === undefined ? undefined : (await resolveVersion(rt.store, on)).digest
   const reason = textOption(options, 'reason') ?? 'asked for on the command line'
-  const { passed, bundle, report, known } = await trainStep(cli, rt, { model: model.name, version, reason })
+  const { passed, bundle, report, known } = await trainStep(cli, rt, {
+    model: model.name,
+    version,
+    reason,
+    search: options.search === true,
+  })
   const next = passed ? `millrace release ${model.name}` : `millrace gate ${model.name}`
   return {
     value: {

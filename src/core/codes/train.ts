@@ -87,4 +87,27 @@ export const train = {
     retryable: false,
     status: 400,
   },
+  MR_TRAIN_NO_SEARCH: {
+    what: (d: { model: string }) => `model "${d.model}" has no parameters to search`,
+    fix: (_: { model: string }) =>
+      "name them in the config: trainer: search({ over: gbdt(), space: { leaves: range(8, 255, 'log') } })",
+    retryable: false,
+    status: 400,
+  },
+  MR_TRAIN_NO_TRIAL: {
+    what: (d: { model: string; trials: number; why: string }) =>
+      `none of the ${d.trials} trials of model "${d.model}" could be measured: ${d.why}`,
+    fix: (_: { model: string; trials: number; why: string }) =>
+      'train the model without the search once, to see whether its own parameters work; then narrow the space',
+    retryable: false,
+    status: 400,
+  },
+  MR_TRAIN_TRIAL_VALUE: {
+    what: (d: { metric: string; rows: number }) =>
+      `the metric ${d.metric} is not defined on the ${d.rows} rows that a trial is measured on`,
+    fix: (_: { metric: string; rows: number }) =>
+      'search with fewer folds, so that each has rows of every class, or by another metric',
+    retryable: false,
+    status: 400,
+  },
 }
