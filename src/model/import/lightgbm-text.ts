@@ -61,7 +61,7 @@ export function readLightGbmText(text: string): ImportedModel {
     )
   const goal = goalOf(head, nOutputs)
   const notes = [...goal.notes]
-  const writer = new TreeWriter(refusal)
+  const writer = new TreeWriter(refusal, nodesOf(file.trees))
   const zeroMissing = new Set<number>()
   for (const [t, block] of file.trees.entries())
     writer.tree(t % nOutputs, () => writeTree(writer, block, { scale: goal.scale, nFeatures, zeroMissing }))
@@ -81,6 +81,11 @@ export function readLightGbmText(text: string): ImportedModel {
   const { objective, task } = goal
   const source = `LightGBM text ${head.values.get('version') ?? 'v2'}`
   return { source, objective, task, model, features, notes }
+}
+
+/** Nodes that the file claims to have; a claim that its lists do not keep is refused where they are read. */
+function nodesOf(trees: Block[]): number {
+  return trees.reduce((sum, tree) => sum + 2 * integer(tree, 'num_leaves'), 0)
 }
 
 function rulesOf(divisor: number, zeroMissing: Set<number>): SourceRules | undefined {

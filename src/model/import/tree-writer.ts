@@ -19,6 +19,9 @@ export interface WrittenSplit {
   cover: number
 }
 
+/** Times that nodes of a source may be written: a split with three ways, or a node that several share, is written more than once. */
+const COPIES_MAX = 64
+
 /**
  * Lays imported trees out as an ensemble, each in preorder. Sources' trees are written by calls that nest as the tree does, so that a writer can
  * rewrite a split as several. Refuses depth and size over the limits, which also ends cycles.
@@ -38,13 +41,12 @@ export class TreeWriter {
   private readonly categorySets: Uint32Array[] = []
   private setWords = 0
   private depth = 0
+  private readonly nodesMax: number
 
-  constructor(refuse: Refuse) {
+  /** `nNodes` is how many nodes the source has; rewriting may make some times as many. */
+  constructor(refuse: Refuse, nNodes: number) {
     this.refuse = refuse
-  }
-
-  get nNodes(): number {
-    return this.left.length
+    this.nodesMax = Math.min(IMPORT_LIMITS.nodesMax, nNodes * COPIES_MAX)
   }
 
   tree(output: number, write: () => void): void {
@@ -76,11 +78,9 @@ export class TreeWriter {
     this.depth--
   }
 
-  /** Writes one thing twice where a source's split has three ways; the copy that is rarely reached counts no rows. */
   private node(cover: number): number {
     const at = this.left.length
-    if (at >= IMPORT_LIMITS.nodesMax)
-      throw this.refuse('trees', `at most ${IMPORT_LIMITS.nodesMax} nodes`, 'more')
+    if (at >= this.nodesMax) throw this.refuse('trees', `at most ${this.nodesMax} nodes and no cycle`, 'more')
     this.feature.push(0)
     this.threshold.push(0)
     this.left.push(-1)

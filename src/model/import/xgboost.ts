@@ -212,10 +212,11 @@ function readBooster(booster: Fields, name: string, learner: Learner): TreeEnsem
   const trees = model.list('trees')
   const info = model.numbers('tree_info', trees.length)
   const weights = name === 'dart' ? booster.numbers('weight_drop', trees.length) : undefined
-  const writer = new TreeWriter(refusal)
-  trees.forEach((tree, t) => {
-    const place = `learner.gradient_booster.model.trees[${t}]`
-    writeXgboostTree(writer, readTree(tree, place, learner), { output: info[t], weight: weights?.[t] ?? 1 })
+  const read = trees.map((tree, t) => readTree(tree, `learner.gradient_booster.model.trees[${t}]`, learner))
+  const nNodes = read.reduce((sum, { left, nValues }) => sum + left.length * nValues, 0)
+  const writer = new TreeWriter(refusal, nNodes)
+  read.forEach((tree, t) => {
+    writeXgboostTree(writer, tree, { output: info[t], weight: weights?.[t] ?? 1 })
   })
   const { nFeatures, goal, baseScores } = learner
   return writer.ensemble({ nFeatures, baseScores, compare: 'lt-f32', link: goal.link, rules: { ...RULES } })
