@@ -118,7 +118,7 @@ function scorePeriod(rows: Rows, period: TimeWindow): PeriodScore {
   const { outputs, targets, groups, at } = rowsWithin(rows, period)
   const { metric, of } = SKILL_OF[task]
   const lead = metricOf(metric, task)
-  const fold = Int32Array.from(at, (ms) => Math.floor((ms - period.fromAt) / DAY_MS) % DAY_FOLDS)
+  const fold = foldsOf(at, period)
   const skill = of(lead.of(outputs, targets, groups).value)
   const without = valuesWithout(lead, { outputs, targets, groups, fold, folds: DAY_FOLDS }).map(of)
   const isDefined = Number.isFinite(skill) && without.every(Number.isFinite)
@@ -134,6 +134,13 @@ function scorePeriod(rows: Rows, period: TimeWindow): PeriodScore {
     meanPredicted: isNumber ? mean(outputs) : 0,
     meanActual: isNumber ? mean(targets) : 0,
   }
+}
+
+/** Rows of one day share a fold, as they move together; where a period has rows of few days, as a snapshot has, rows are dealt out one by one. */
+function foldsOf(at: Float64Array, { fromAt }: TimeWindow): Int32Array {
+  const days = Int32Array.from(at, (ms) => Math.floor((ms - fromAt) / DAY_MS))
+  const isSpread = new Set(days).size >= DAY_FOLDS
+  return days.map((day, i) => (isSpread ? day : i) % DAY_FOLDS)
 }
 
 /** The rows of a period, and of a ranking the groups that begin in it. */
