@@ -35,7 +35,14 @@ export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, R
     memberTrees: count(1, 100_000),
     ...TREE_RULES,
   },
-  linear: { l2: notNegative },
+  linear: {
+    l1: notNegative,
+    l2: notNegative,
+    loss: { kind: 'oneOf', values: ['auto', 'poisson'] },
+    categories: { kind: 'oneOf', values: ['rates', 'oneHot'] },
+    path: count(0, 1_000),
+    l1Share: { kind: 'number', min: 0, exclusiveMin: true, max: 1 },
+  },
   ftrl: {
     alpha: positive,
     beta: positive,

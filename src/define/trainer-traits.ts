@@ -26,7 +26,9 @@ export const ONLINE_TRAINERS: readonly string[] = Object.entries(TRAITS).flatMap
 )
 
 export function trainerTraits(trainer: TrainerDef): TrainerTraits {
-  return TRAITS[trainer.kind]
+  const traits = TRAITS[trainer.kind]
+  if (!('categories' in trainer)) return traits
+  return { ...traits, categories: trainer.categories === 'oneHot' ? 'codes' : 'rates' }
 }
 
 /** Whether members of a family have models of their own, by the kind of trainer. */

@@ -24,9 +24,25 @@ export function gbdt(options: Partial<Omit<Gbdt, 'kind'>> = {}): Gbdt {
   }
 }
 
-/** Linear or logistic regression with a squared penalty `l2` (1) on standardised weights. */
-export function linear(options: { l2?: number } = {}): Extract<TrainerDef, { kind: 'linear' }> {
-  return { kind: 'linear', l2: options.l2 ?? 1 }
+type Linear = Extract<TrainerDef, { kind: 'linear' }>
+
+/**
+ * Linear, logistic or multinomial regression with an elastic net on standardised weights.
+ * `l2` (1), `l1` (0): penalties `l1 |w| + l2 / 2 |w|²` beside the sum of losses; `path` (0): how many strengths of the penalty to try instead, from the least at which all
+ * weights are 0, by their loss on the validation rows, with the share `l1Share` (0.5) of `l1` in each; `loss` ('auto'): 'poisson' for counts; `categories` ('rates'): the
+ * smoothed rate of the target, or a weight for each value by 'oneHot'.
+ */
+export function linear(options: Partial<Omit<Linear, 'kind'>> = {}): Linear {
+  return {
+    kind: 'linear',
+    l1: 0,
+    l2: 1,
+    loss: 'auto',
+    categories: 'rates',
+    path: 0,
+    l1Share: 0.5,
+    ...options,
+  }
 }
 
 type Ftrl = Extract<TrainerDef, { kind: 'ftrl' }>

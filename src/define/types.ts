@@ -137,7 +137,15 @@ export type TrainerDef =
       earlyStoppingRounds: number
       memberTrees: number
     } & TreeSettings)
-  | { kind: 'linear'; l2: number }
+  | {
+      kind: 'linear'
+      l1: number
+      l2: number
+      loss: 'auto' | 'poisson'
+      categories: 'rates' | 'oneHot'
+      path: number
+      l1Share: number
+    }
   | {
       kind: 'ftrl'
       alpha: number

@@ -60,6 +60,22 @@ export const model = {
     retryable: false,
     status: 413,
   },
+  MR_MODEL_WIDTH: {
+    what: (d: { max: number; got: number }) =>
+      `a linear model takes at most ${d.max} numbers and values of categories, got ${d.got}`,
+    fix: (_: { max: number; got: number }) =>
+      'train by ftrl, which hashes values, or let categories be rates: linear({ categories: "rates" })',
+    retryable: false,
+    status: 413,
+  },
+  MR_MODEL_COLUMN: {
+    what: (d: { feature: number; row: number; got: string }) =>
+      `feature ${d.feature} in row ${d.row} must be finite or missing, got ${d.got}`,
+    fix: (_: { feature: number; row: number; got: string }) =>
+      'clip the feature in its expression, or make it missing where it is infinite',
+    retryable: false,
+    status: 400,
+  },
   MR_MODEL_TARGET: {
     what: (d: { row: number; expected: string; got: string }) =>
       `target of row ${d.row} must be ${d.expected}, got ${d.got}`,

@@ -3,15 +3,22 @@ import type { ModelBase, ModelForm } from '../form.ts'
 import type { FtrlModel } from '../ftrl.ts'
 import type { DenseNetwork } from '../network/network.ts'
 import type { LinearModel, TreeEnsemble } from '../trees.ts'
+import { type EncodedLinearModel, encodedLinearForm } from './encoded-linear.ts'
 import { ftrlForm } from './ftrl.ts'
 import { linearForm } from './linear.ts'
 import { networkForm } from './network.ts'
 import { treeForm } from './trees.ts'
 
 /** A model that this package scores by itself. */
-export type Model = TreeEnsemble | LinearModel | FtrlModel | DenseNetwork
+export type Model = TreeEnsemble | LinearModel | FtrlModel | DenseNetwork | EncodedLinearModel
 
-const ALL = [treeForm, linearForm, ftrlForm, networkForm] as unknown as ModelForm<ModelBase>[]
+const ALL = [
+  treeForm,
+  linearForm,
+  encodedLinearForm,
+  ftrlForm,
+  networkForm,
+] as unknown as ModelForm<ModelBase>[]
 
 const FORMS: ReadonlyMap<string, ModelForm<ModelBase>> = new Map(ALL.map((form) => [form.kind, form]))
 

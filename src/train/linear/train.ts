@@ -1,310 +1,288 @@
 import { MillraceError } from '../../core/errors.ts'
+import type { EncodedLinearModel } from '../../model/forms/encoded-linear.ts'
 import type { LinearModel } from '../../model/trees.ts'
-import { solveCholesky } from './cholesky.ts'
+import { expFast } from '../../stats/exp.ts'
+import { checkRowsToLearn } from '../checks.ts'
+import { betasOf, type Design, designOf, meanOf, modelOf } from './design.ts'
+import { LINEAR_LOSSES, type LinearLoss } from './losses.ts'
+import { curveOf, gradientOf, type Penalty, rawsOf, slopeAlong, stepOf } from './newton.ts'
 
-/** Rows to train on: one column a feature, all numbers; NaN where missing. */
+/** Rows to train on: one column a feature; NaN where missing. */
 export interface LinearData {
   nRows: number
   columns: Float64Array[]
   target: Float64Array
   /** Not negative, with a positive sum. Default: 1 each. */
   weights?: Float64Array
+  /** Of features that are categories, how many codes from 0 have a weight each; 0 for numbers. Default: all are numbers. */
+  levels?: Int32Array
 }
 
-export interface LinearParams {
-  /** `logloss` takes targets in [0, 1], `l2` any finite number. Default `logloss`. */
-  loss: 'logloss' | 'l2'
+export interface LinearParams extends Penalty {
+  /** `logloss` takes targets in [0, 1], `l2` any finite number, `poisson` counts, `softmax` codes of classes. Default `logloss`. */
+  loss: keyof typeof LINEAR_LOSSES | 'softmax'
+  /** Classes of `softmax`; default: one more than the largest code. */
+  nClasses?: number
   /**
-   * Ridge penalty `l2 / 2 * |w|^2` on the weights of standardised features, beside the sum of losses over rows (`l2` is
-   * scikit-learn's `1 / C`, and its `alpha` of `Ridge`). The intercept is free. Default 1.
+   * The penalty `l1 * |w| + l2 / 2 * |w|^2` on the weights of standardised features, beside the sum of losses over rows (with scikit-learn's `C` and `l1_ratio`: `l1 =
+   * l1_ratio / C`, `l2 = (1 - l1_ratio) / C`; with the `alpha` of `ElasticNet` and `PoissonRegressor` times the rows instead of `1 / C`). The intercept is free.
+   * Default: `l1` 0, `l2` 1.
    */
+  l1: number
   l2: number
-  /** Newton steps at most. Default 50. */
-  iterations: number
+  /** Newton steps at most. Default 50; for `softmax` as many rounds over the classes, default 500. */
+  iterations?: number
   /** Training ends when no weight of a standardised feature moves by more. Default 1e-8. */
   tolerance: number
+  /** A model of the same features to begin with. */
+  start?: LinearResult['model']
 }
 
-export const LINEAR_DEFAULTS: LinearParams = { loss: 'logloss', l2: 1, iterations: 50, tolerance: 1e-8 }
+export const LINEAR_DEFAULTS: LinearParams = { loss: 'logloss', l1: 0, l2: 1, tolerance: 1e-8 }
 
 export interface LinearResult {
-  model: LinearModel
+  model: LinearModel | EncodedLinearModel
   iterations: number
   /** False when `iterations` ran out first, e.g. on separable classes without a penalty. */
   converged: boolean
 }
 
 /**
- * Linear or logistic regression with a ridge penalty, by Newton's method (iteratively reweighted least squares) with halved steps.
- * Pure and reproducible.
+ * Generalised linear regression with an elastic net: linear, logistic, Poisson, multinomial. Newton's method (iteratively reweighted least squares) with halved steps,
+ * each step by Cholesky's factorisation, or by coordinate descent where `l1` makes kinks; class by class for several.
  *
- * Shapes: `columns` `[nFeatures][nRows]`. Features are standardised by their weighted mean and deviation, and the weights returned are for
- * raw values. Missing: NaN counts as the mean of its feature. Constant features get weight 0. Features that are linear in others are
- * kept apart by a ridge of 1e-10 of the curvature.
- * Errors: MR_MODEL_NO_ROWS, MR_MODEL_SHAPE, MR_MODEL_PARAM, MR_MODEL_TARGET, MR_MODEL_ONE_CLASS, MR_MODEL_WEIGHT.
- * Cost: O(nRows * nFeatures^2) a step, about six steps. Source: Nelder and Wedderburn 1972; Hastie et al. 2009, section 4.4.1.
+ * Shapes: `columns` `[nFeatures][nRows]`. Numbers are standardised by their weighted mean and deviation, columns of categories divided by their deviation; the weights
+ * returned are for raw values. Missing: NaN counts as the mean of its feature, and as none of the values of a category. Constant features get weight 0. Columns that are
+ * linear in others are kept apart by a ridge of 1e-10 of the curvature.
+ * Errors: MR_MODEL_NO_ROWS, MR_MODEL_SHAPE, MR_MODEL_PARAM, MR_MODEL_TARGET, MR_MODEL_ONE_CLASS, MR_MODEL_WEIGHT, MR_MODEL_WIDTH, MR_MODEL_COLUMN.
+ * Pure and reproducible: plain arithmetic alone, so each machine gives the same bits.
+ * Cost: O(nRows * nFeatures^2 + width^3) a step, about six steps. Source: Nelder and Wedderburn 1972; Hastie et al. 2009, section 4.4; Friedman, Hastie and Tibshirani 2010.
  */
 export function trainLinear(data: LinearData, given: Partial<LinearParams> = {}): LinearResult {
   const params = { ...LINEAR_DEFAULTS, ...given }
   checkParams(params)
   checkData(data, params.loss)
-  const design = standardise(data)
-  const fit = params.loss === 'logloss' ? fitNewton(design, data, params) : fitSquares(design, data, params)
-  return {
-    model: toRawUnits(design, fit.beta, params.loss),
-    iterations: fit.iterations,
-    converged: fit.converged,
-  }
+  const design = designOf(data)
+  const fit =
+    params.loss === 'softmax' ? fitClasses(design, data, params) : fitOne(design, data, params, params.loss)
+  const link = params.loss === 'softmax' ? 'softmax' : LINEAR_LOSSES[params.loss].link
+  return { model: modelOf(design, fit.betas, link), iterations: fit.iterations, converged: fit.converged }
 }
 
 // ---------------------------------------------------------------- checks
 
-function checkParams({ loss, l2, iterations, tolerance }: LinearParams): void {
+function checkParams({ loss, l1, l2, iterations = 1, tolerance }: LinearParams): void {
   const need = (holds: boolean, param: string, expected: string, got: unknown) => {
     if (!holds) throw new MillraceError('MR_MODEL_PARAM', { param, expected, got: String(got) })
   }
-  need(loss === 'logloss' || loss === 'l2', 'loss', 'one of logloss, l2', loss)
+  const known = [...Object.keys(LINEAR_LOSSES), 'softmax']
+  need(known.includes(loss), 'loss', `one of ${known.join(', ')}`, loss)
+  need(l1 >= 0 && Number.isFinite(l1), 'l1', 'a number of at least 0', l1)
   need(l2 >= 0 && Number.isFinite(l2), 'l2', 'a number of at least 0', l2)
   need(Number.isInteger(iterations) && iterations >= 1, 'iterations', 'an integer of at least 1', iterations)
   need(tolerance > 0, 'tolerance', 'a number above 0', tolerance)
 }
 
-function checkData({ nRows, columns, target, weights }: LinearData, loss: LinearParams['loss']): void {
-  if (nRows < 1) throw new MillraceError('MR_MODEL_NO_ROWS', { need: 1, got: nRows })
-  const arrays: [string, Float64Array][] = [
-    ['target', target],
-    ...columns.map((c, j): [string, Float64Array] => [`column ${j}`, c]),
-  ]
-  if (weights) arrays.push(['weights', weights])
-  for (const [what, values] of arrays) {
-    if (values.length !== nRows)
-      throw new MillraceError('MR_MODEL_SHAPE', { what, expected: nRows, got: values.length })
-  }
-  if (weights) checkWeights(weights)
-  checkTarget(target, weights, loss)
-}
-
-function checkWeights(weights: Float64Array): void {
-  const row = weights.findIndex((w) => !(w >= 0 && w < Number.POSITIVE_INFINITY))
-  if (row >= 0) throw new MillraceError('MR_MODEL_WEIGHT', { row, got: String(weights[row]) })
-  if (!weights.some((w) => w > 0))
-    throw new MillraceError('MR_MODEL_WEIGHT', { row: 0, got: 'all weights 0' })
-}
-
-function checkTarget(
-  target: Float64Array,
-  weights: Float64Array | undefined,
-  loss: LinearParams['loss'],
-): void {
-  const allowed = loss === 'l2' ? Number.isFinite : (y: number) => y >= 0 && y <= 1
-  const expected = loss === 'l2' ? 'a finite number' : 'from 0 to 1'
-  const row = target.findIndex((y) => !allowed(y))
-  if (row >= 0) throw new MillraceError('MR_MODEL_TARGET', { row, expected, got: String(target[row]) })
-  if (loss === 'l2') return
-  const counts = (i: number) => !weights || weights[i] > 0
-  const value = [0, 1].find((label) => target.every((y, i) => y === label || !counts(i)))
-  if (value !== undefined) throw new MillraceError('MR_MODEL_ONE_CLASS', { value, rows: target.length })
-}
-
-// ---------------------------------------------------------------- standardised features
-
-interface Design {
-  nRows: number
-  /** Columns of the design: the intercept and the features that vary. */
-  width: number
-  /** `[nRows * width]`, the intercept's 1 first. */
-  x: Float64Array
-  /** Index of each feature that varies, in the order of the design. */
-  features: number[]
-  means: Float64Array
-  deviations: Float64Array
-}
-
-function standardise({ nRows, columns, weights }: LinearData): Design {
-  const means = Float64Array.from(columns, (column) => meanOf(column, weights))
-  const deviations = Float64Array.from(columns, (column, j) => deviationOf(column, weights, means[j]))
-  const features = columns.map((_, j) => j).filter((j) => deviations[j] > 0)
-  const width = features.length + 1
-  const x = new Float64Array(nRows * width)
-  for (let i = 0; i < nRows; i++) x[i * width] = 1
-  features.forEach((j, f) => {
-    for (let i = 0, at = f + 1; i < nRows; i++, at += width) {
-      const value = columns[j][i]
-      x[at] = Number.isNaN(value) ? 0 : (value - means[j]) / deviations[j]
-    }
+function checkData(data: LinearData, loss: LinearParams['loss']): void {
+  checkRowsToLearn(data, loss === 'softmax' ? 'class' : LINEAR_LOSSES[loss].target)
+  data.columns.forEach((column, j) => {
+    const row = column.findIndex((x) => x === Number.POSITIVE_INFINITY || x === Number.NEGATIVE_INFINITY)
+    if (row >= 0) throw new MillraceError('MR_MODEL_COLUMN', { feature: j, row, got: String(column[row]) })
   })
-  return { nRows, width, x, features, means, deviations }
-}
-
-/** Weighted mean of the values present, summed around the first of them; 0 when there is none. */
-function meanOf(column: Float64Array, weights: Float64Array | undefined): number {
-  const origin = column.find((x) => !Number.isNaN(x)) ?? 0
-  let sum = 0
-  let total = 0
-  for (let i = 0; i < column.length; i++) {
-    if (Number.isNaN(column[i])) continue
-    const w = weights ? weights[i] : 1
-    sum += w * (column[i] - origin)
-    total += w
-  }
-  return total > 0 ? origin + sum / total : origin
-}
-
-function deviationOf(column: Float64Array, weights: Float64Array | undefined, mean: number): number {
-  let squares = 0
-  let total = 0
-  for (let i = 0; i < column.length; i++) {
-    const w = weights ? weights[i] : 1
-    total += w
-    if (!Number.isNaN(column[i])) squares += w * (column[i] - mean) * (column[i] - mean)
-  }
-  const deviation = Math.sqrt(squares / total)
-  return deviation > 1e-12 * Math.abs(mean) ? deviation : 0
-}
-
-function toRawUnits(
-  { features, means, deviations }: Design,
-  beta: Float64Array,
-  loss: LinearParams['loss'],
-): LinearModel {
-  const weights = new Float64Array(means.length)
-  let intercept = beta[0]
-  features.forEach((j, f) => {
-    weights[j] = beta[f + 1] / deviations[j]
-    intercept -= weights[j] * means[j]
-  })
-  return {
-    kind: 'LinearModel',
-    nFeatures: means.length,
-    nOutputs: 1,
-    weights,
-    intercepts: Float64Array.of(intercept),
-    missing: means.slice(),
-    link: loss === 'logloss' ? 'sigmoid' : 'identity',
-  }
 }
 
 // ---------------------------------------------------------------- fitting
 
 interface Fit {
-  beta: Float64Array
+  betas: Float64Array[]
   iterations: number
   converged: boolean
 }
 
-/** Curvature and gradient at a point, as sums over rows with the penalty. */
-interface Curve {
-  hessian: Float64Array
-  gradient: Float64Array
+function startOf(design: Design, nOutputs: number, { start }: LinearParams): Float64Array[] | undefined {
+  if (!start) return undefined
+  const betas = betasOf(design, start)
+  if (betas.length !== nOutputs || start.weights.length !== nOutputs * design.columnOf.length)
+    throw new MillraceError('MR_MODEL_SHAPE', {
+      what: 'weights of the model to begin with',
+      expected: nOutputs * design.columnOf.length,
+      got: start.weights.length,
+    })
+  return betas
 }
 
-/** The target is centred first, so that a large offset costs no digits. */
-function fitSquares(design: Design, { target, weights }: LinearData, { l2 }: LinearParams): Fit {
-  const beta = new Float64Array(design.width)
-  const curve = openCurve(design.width)
-  const centre = meanOf(target, weights)
-  for (let i = 0; i < design.nRows; i++) {
-    const w = weights ? weights[i] : 1
-    addRow(curve, design, i, w, -w * (target[i] - centre))
-  }
-  const step = newtonStep(curve, beta, l2)
-  step[0] += centre
-  return { beta: step, iterations: 1, converged: true }
-}
-
-function fitNewton(
+function fitOne(
   design: Design,
   { target, weights }: LinearData,
-  { l2, iterations, tolerance }: LinearParams,
+  params: LinearParams,
+  kind: keyof typeof LINEAR_LOSSES,
 ): Fit {
-  let beta: Float64Array = new Float64Array(design.width)
-  let loss = lossAt(design, beta, target, weights, l2)
+  const { iterations = 50, tolerance } = params
+  const loss: LinearLoss = LINEAR_LOSSES[kind]
+  const weightOf = (i: number) => (weights ? weights[i] : 1)
+  const [beta] = startOf(design, 1, params) ?? [new Float64Array(design.width)]
+  if (!params.start) beta[0] = loss.start(meanOf(target, weights))
+  let raws = rawsOf(design, beta)
   for (let iteration = 1; iteration <= iterations; iteration++) {
-    const step = newtonStep(logisticCurve(design, beta, target, weights), beta, l2)
-    let next: Float64Array = beta
-    let nextLoss = Number.POSITIVE_INFINITY
-    for (let scale = 1; scale > 1e-6 && !(nextLoss <= loss); scale /= 2) {
-      next = beta.map((b, j) => b + scale * step[j])
-      nextLoss = lossAt(design, next, target, weights, l2)
+    const curve = curveOf(design, (i) => ({
+      slope: weightOf(i) * loss.slope(raws[i], target[i]),
+      curvature: weightOf(i) * loss.curvature(raws[i]),
+    }))
+    const gradient = curve.gradient.slice()
+    const step = stepOf(curve, beta, params, tolerance)
+    const gradientAt = (next: Float64Array) =>
+      gradientOf(design, (i) => weightOf(i) * loss.slope(next[i], target[i]))
+    const moved = walk({ design, beta, raws, step, gradient, gradientAt, penalty: params })
+    raws = rawsOf(design, beta)
+    if (moved <= tolerance) return { betas: [beta], iterations: iteration, converged: true }
+  }
+  return { betas: [beta], iterations, converged: false }
+}
+
+interface Walk {
+  design: Design
+  /** Moved in place. */
+  beta: Float64Array
+  raws: Float64Array
+  step: Float64Array
+  gradient: Float64Array
+  /** Gradient of the summed loss where the raw scores are these. */
+  gradientAt(raws: Float64Array): Float64Array
+  penalty: Penalty
+}
+
+const HALVINGS = 30
+/** A step may go on until the slope along it has risen to this share of what it fell by at first. */
+const SLOPE_SHARE = 0.5
+
+/** Takes the step, halved while the loss rises too steeply at its end; returns how far any weight moved. Slopes alone are looked at, as they need no logarithm. */
+function walk({ design, beta, raws, step, gradient, gradientAt, penalty }: Walk): number {
+  const fall = -slopeAlong(gradient, beta, step, penalty, true)
+  if (!(fall > 0)) return 0
+  const along = rawsOf(design, step)
+  for (let halving = 0, scale = 1; halving < HALVINGS; halving++, scale /= 2) {
+    const next = beta.map((b, a) => (b === -scale * step[a] ? 0 : b + scale * step[a]))
+    const slope = slopeAlong(
+      gradientAt(raws.map((raw, i) => raw + scale * along[i])),
+      next,
+      step,
+      penalty,
+      false,
+    )
+    if (!(slope <= SLOPE_SHARE * fall)) continue
+    beta.set(next)
+    return scale * step.reduce((most, s) => Math.max(most, Math.abs(s)), 0)
+  }
+  return 0
+}
+
+/** One class after another, each with its own curvature, until a round moves none. */
+function fitClasses(design: Design, data: LinearData, params: LinearParams): Fit {
+  const { target, weights } = data
+  const { iterations = 500, tolerance } = params
+  const nClasses = params.nClasses ?? target.reduce((most, y) => Math.max(most, y), 0) + 1
+  const row = target.findIndex((y) => y >= nClasses)
+  if (row >= 0)
+    throw new MillraceError('MR_MODEL_TARGET', {
+      row,
+      expected: `below ${nClasses}`,
+      got: String(target[row]),
+    })
+  const betas =
+    startOf(design, nClasses, params) ??
+    Array.from({ length: nClasses }, () => new Float64Array(design.width))
+  const raws = betas.map((beta) => rawsOf(design, beta))
+  const chance = chanceOf(raws)
+  const weightOf = (i: number) => (weights ? weights[i] : 1)
+  for (let round = 1; round <= iterations; round++) {
+    let moved = 0
+    for (let k = 0; k < nClasses; k++) {
+      const beta = betas[k]
+      const slopeOf = (i: number, raw: number) =>
+        weightOf(i) * (chance(i, k, raw) - (target[i] === k ? 1 : 0))
+      const curve = curveOf(design, (i) => {
+        const p = chance(i, k, raws[k][i])
+        return { slope: slopeOf(i, raws[k][i]), curvature: weightOf(i) * p * (1 - p) }
+      })
+      const gradient = curve.gradient.slice()
+      const step = stepOf(curve, beta, params, tolerance)
+      const gradientAt = (next: Float64Array) => gradientOf(design, (i) => slopeOf(i, next[i]))
+      moved = Math.max(
+        moved,
+        walk({ design, beta, raws: raws[k], step, gradient, gradientAt, penalty: params }),
+      )
+      raws[k].set(rawsOf(design, beta))
     }
-    const moved = nextLoss <= loss ? next.reduce((most, b, j) => Math.max(most, Math.abs(b - beta[j])), 0) : 0
-    if (nextLoss <= loss) {
-      beta = next
-      loss = nextLoss
-    }
-    if (moved <= tolerance) return { beta, iterations: iteration, converged: true }
+    if (moved <= tolerance) return { betas: centred(betas), iterations: round, converged: true }
   }
-  return { beta, iterations, converged: false }
+  return { betas: centred(betas), iterations, converged: false }
 }
 
-function openCurve(width: number): Curve {
-  return { hessian: new Float64Array(width * width), gradient: new Float64Array(width) }
-}
-
-/** Adds one row's curvature (lower triangle) and gradient. */
-function addRow(
-  { hessian, gradient }: Curve,
-  { x, width }: Design,
-  row: number,
-  curvature: number,
-  slope: number,
-): void {
-  const at = row * width
-  for (let a = 0; a < width; a++) {
-    const xa = x[at + a]
-    const scaled = curvature * xa
-    gradient[a] += slope * xa
-    for (let b = 0; b <= a; b++) hessian[a * width + b] += scaled * x[at + b]
+/** Chance of class `k` in a row whose raw score of it is `raw`, and of the others what they are now. */
+function chanceOf(raws: Float64Array[]) {
+  return (i: number, k: number, raw: number): number => {
+    let sum = 1
+    for (let other = 0; other < raws.length; other++)
+      if (other !== k) sum += expFast(Math.max(-60, Math.min(60, raws[other][i] - raw)))
+    return 1 / sum
   }
 }
 
-function logisticCurve(
-  design: Design,
-  beta: Float64Array,
-  target: Float64Array,
-  weights: Float64Array | undefined,
-): Curve {
-  const curve = openCurve(design.width)
-  for (let i = 0; i < design.nRows; i++) {
-    const w = weights ? weights[i] : 1
-    const p = 1 / (1 + Math.exp(-scoreOf(design, beta, i)))
-    addRow(curve, design, i, w * p * (1 - p), w * (p - target[i]))
-  }
-  return curve
+/** Intercepts are free, and only their differences count: their mean is 0. */
+function centred(betas: Float64Array[]): Float64Array[] {
+  const mean = betas.reduce((sum, beta) => sum + beta[0], 0) / betas.length
+  for (const beta of betas) beta[0] -= mean
+  return betas
 }
 
-/** Change of the weights that a quadratic with this curve asks for, the penalty on all but the intercept. */
-function newtonStep({ hessian, gradient }: Curve, beta: Float64Array, l2: number): Float64Array {
-  const width = beta.length
-  let top = 0
-  for (let a = 0; a < width; a++) top = Math.max(top, hessian[a * width + a])
-  const right = new Float64Array(width)
-  for (let a = 0; a < width; a++) {
-    hessian[a * width + a] += a > 0 ? 1e-10 * top + l2 : 0
-    right[a] = -gradient[a] - (a > 0 ? l2 * beta[a] : 0)
-  }
-  return solveCholesky(hessian, right)
+// ---------------------------------------------------------------- paths
+
+export interface PathParams extends Partial<Omit<LinearParams, 'l1' | 'l2' | 'start'>> {
+  /** Share of `l1` in the penalty, above 0 to 1. */
+  l1Share: number
+  /** Strengths `l1 + l2`, falling. Default: `steps` of them, from the least at which all weights are 0 to a thousandth of it, each the same share of the one before. */
+  strengths?: readonly number[]
+  /** Default: 50. */
+  steps?: number
 }
 
-function scoreOf({ x, width }: Design, beta: Float64Array, row: number): number {
-  let sum = 0
-  for (let a = 0, at = row * width; a < width; a++, at++) sum += beta[a] * x[at]
-  return sum
+/** A fit for each strength of the penalty, each begun from the one before. Otherwise as `trainLinear`. */
+export function* linearPath(data: LinearData, params: PathParams): Generator<LinearResult & Penalty> {
+  const { l1Share, strengths, steps = 50, ...rest } = params
+  if (!(l1Share > 0 && l1Share <= 1))
+    throw new MillraceError('MR_MODEL_PARAM', {
+      param: 'l1Share',
+      expected: 'above 0 and at most 1',
+      got: String(l1Share),
+    })
+  let start: LinearResult['model'] | undefined
+  for (const strength of strengths ?? strengthsOf(data, params, steps)) {
+    const penalty = { l1: strength * l1Share, l2: strength * (1 - l1Share) }
+    const fit = trainLinear(data, { ...rest, ...penalty, start })
+    start = fit.model
+    yield { ...fit, ...penalty }
+  }
 }
 
-function lossAt(
-  design: Design,
-  beta: Float64Array,
-  target: Float64Array,
-  weights: Float64Array | undefined,
-  l2: number,
-): number {
-  let sum = 0
-  for (let a = 1; a < beta.length; a++) sum += (l2 / 2) * beta[a] * beta[a]
-  for (let i = 0; i < design.nRows; i++) {
-    const score = scoreOf(design, beta, i)
-    const rowLoss = Math.max(score, 0) - score * target[i] + Math.log1p(Math.exp(-Math.abs(score)))
-    sum += weights ? weights[i] * rowLoss : rowLoss
-  }
-  return sum
+const PATH_DEPTH = 1_000
+
+/** From the largest slope that any weight has where all are 0. */
+function strengthsOf(data: LinearData, { l1Share, ...rest }: PathParams, steps: number): number[] {
+  const params = { ...LINEAR_DEFAULTS, ...rest }
+  checkParams(params)
+  checkData(data, params.loss)
+  const most =
+    emptySlopes(designOf(data), data, params.loss).reduce((max, s) => Math.max(max, s), 0) / l1Share
+  return Array.from({ length: steps }, (_, i) => most / PATH_DEPTH ** (i / Math.max(1, steps - 1)))
+}
+
+/** Sizes of the slopes of all weights in a model that gives every row the mean. */
+function emptySlopes(design: Design, { target, weights }: LinearData, loss: LinearParams['loss']): number[] {
+  const weightOf = (i: number) => (weights ? weights[i] : 1)
+  const indicators =
+    loss === 'softmax' ? [...new Set(target)].map((k) => target.map((y) => (y === k ? 1 : 0))) : [target]
+  return indicators.flatMap((y) => {
+    const mean = meanOf(y, weights)
+    return Array.from(gradientOf(design, (i) => weightOf(i) * (mean - y[i])).subarray(1), Math.abs)
+  })
 }

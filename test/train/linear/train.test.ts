@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { compileScorer } from '../../../src/model/score.ts'
+import type { LinearModel } from '../../../src/model/trees.ts'
 import { trainLinear } from '../../../src/train/linear/train.ts'
 import { reference } from '../../model/fixtures.ts'
 
@@ -74,7 +75,7 @@ test('missing values count as the mean, constant features get no weight, twins s
   const x = Float64Array.of(1, 2, 3, 4, Number.NaN)
   const data = { nRows: 5, columns: [x, x.map(() => 9), x], target: Float64Array.of(2, 4, 6, 8, 5) }
   const { model } = trainLinear(data, { loss: 'l2', l2: 0 })
-  expect(model.missing[0]).toBe(2.5)
+  expect((model as LinearModel).missing[0]).toBe(2.5)
   expect(model.weights[1]).toBe(0)
   expect(model.weights[0] + model.weights[2]).toBeCloseTo(2, 6)
   expect(compileScorer(model).scoreRow(Float64Array.of(Number.NaN, 9, Number.NaN))).toBeCloseTo(5, 6)
