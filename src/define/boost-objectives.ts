@@ -75,6 +75,10 @@ export type BoostObjectiveName = keyof BoostParams
 /** An objective with all its parameters. */
 export type BoostObjective = { [N in BoostObjectiveName]: { name: N } & BoostParams[N] }[BoostObjectiveName]
 
+/** Measures of validation rows that early stopping can go by: the objective's own loss, or one of these. */
+export const STOP_BY = ['objective', 'auc', 'accuracy', 'rmse', 'mae', 'ndcg'] as const
+export type StopBy = (typeof STOP_BY)[number]
+
 interface ParamSpec {
   rule: Rule
   default: number | string | boolean | readonly number[]
@@ -193,6 +197,53 @@ function specOf(name: string, place: string): BoostSpec {
 function objectivesWith(param: string): string[] {
   const all = Object.entries(BOOST_OBJECTIVES) as [string, BoostSpec][]
   return all.flatMap(([name, { params }]) => (Object.hasOwn(params, param) ? [name] : []))
+}
+
+/**
+ * The objective of a model: what is given, or the default of its task. Errors: those of `boostObjective`; MR_DEFINE_UNKNOWN when it does not fit the task,
+ * with those that do.
+ */
+export function objectiveFor(
+  task: ModelTask,
+  given: GivenBoostObjective | undefined,
+  place = 'objective',
+): BoostObjective {
+  const fitting = objectivesOf(task)
+  const objective = boostObjective(given ?? fitting[0], place)
+  if (fitting.includes(objective.name)) return objective
+  throw new MillraceError('MR_DEFINE_UNKNOWN', {
+    place,
+    kind: `objective of a ${task} model`,
+    name: objective.name,
+    known: fitting,
+  })
+}
+
+/** Parameters that stand beside the name of an objective: `{ objective: 'quantile', alpha: 0.9 }`. What trees have a setting for stands inside alone. */
+export type FlatBoostObjective<Settings extends string> =
+  | { objective?: GivenBoostObjective }
+  | {
+      [N in BoostObjectiveName]: { objective: N } & Partial<Omit<BoostParams[N], Settings>>
+    }[BoostObjectiveName]
+
+/** Parts options into an objective with its parameters and everything else. Errors as `boostObjective`. */
+export function takeObjective(
+  options: Record<string, unknown>,
+  settings: readonly string[],
+  place: string,
+): { objective: BoostObjective | undefined; rest: Record<string, unknown> } {
+  const { objective: given, ...others } = options
+  const isParam = (key: string) => !settings.includes(key) && objectivesWith(key).length > 0
+  const params = Object.fromEntries(Object.entries(others).filter(([key]) => isParam(key)))
+  const rest = Object.fromEntries(Object.entries(others).filter(([key]) => !isParam(key)))
+  if (given === undefined) {
+    const [param] = Object.keys(params)
+    if (param === undefined) return { objective: undefined, rest }
+    const takenBy = objectivesWith(param)
+    throw new MillraceError('MR_DEFINE_OBJECTIVE', { place, objective: 'by task', param, takes: [], takenBy })
+  }
+  const named = typeof given === 'string' ? { name: given } : (given as object)
+  return { objective: boostObjective({ ...named, ...params } as GivenBoostObjective, place), rest }
 }
 
 /** Objectives that fit a task, its default first. */

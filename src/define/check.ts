@@ -8,7 +8,7 @@ import { resolve, resolveKey, typeOf } from '../expr/resolve.ts'
 import { METRICS } from './metrics.ts'
 import { checkValue, count, notNegative, positive, type Rule, share } from './rules.ts'
 import { SEARCH_RULES, searchChecks } from './search-check.ts'
-import { TRAINER_RULES } from './trainer-rules.ts'
+import { checkTrainer, TRAINER_RULES } from './trainer-rules.ts'
 import { ONLINE_TRAINERS } from './trainer-traits.ts'
 import type { CheckDef, DatasetDef, GateDef, ModelDef, ObjectiveDef, ProjectDef } from './types.ts'
 
@@ -239,6 +239,7 @@ function checkModel(
   const place = `models.${model.name}`
   faults.rules(place, RULES.model, model)
   faults.rules(`${place}.trainer`, TRAINER_RULES[model.trainer.kind] ?? {}, model.trainer)
+  faults.try(() => checkTrainer(model.trainer, model.task, `${place}.trainer`))
   if (model.watch.retrain.includes('online')) {
     faults.unknown(
       `${place}.watch.retrain: online`,

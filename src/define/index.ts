@@ -16,6 +16,7 @@ export {
   when,
   type ZoneOption,
 } from '../expr/builder.ts'
+export type { BoostObjective, StopBy } from './boost-objectives.ts'
 export { Check, checks } from './checks.ts'
 export type { ColumnsOf, Datasets } from './columns.ts'
 export * from './define.ts'
@@ -24,5 +25,5 @@ export { type Gate, gates } from './gates.ts'
 export type { Metric } from './metrics.ts'
 export { maximize, minimize, type Objective, over, under } from './objectives.ts'
 export { choice, range, type SearchedTrainer, type SearchOptions, search } from './search.ts'
-export { canary, ftrl, gbdt, immediate, linear, mlp } from './trainers.ts'
+export { canary, ftrl, type GbdtOptions, gbdt, immediate, linear, mlp } from './trainers.ts'
 export type * from './types.ts'

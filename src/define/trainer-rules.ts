@@ -1,6 +1,7 @@
 /** What each parameter of a trainer must keep, by the trainer's kind. A new trainer is a line here, a type in `types.ts` and a function in `trainers.ts`. */
+import { boostObjective, objectiveFor, STOP_BY } from './boost-objectives.ts'
 import { count, notNegative, positive, type Rule } from './rules.ts'
-import type { TrainerDef } from './types.ts'
+import type { ModelDef, TrainerDef } from './types.ts'
 
 const whole: Rule = { kind: 'number', min: 0, max: 1, exclusiveMin: true }
 
@@ -34,6 +35,7 @@ export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, R
     earlyStoppingRounds: count(0),
     memberTrees: count(1, 100_000),
     ...TREE_RULES,
+    stopBy: { kind: 'oneOf', values: STOP_BY },
   },
   linear: {
     l1: notNegative,
@@ -63,4 +65,29 @@ export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, R
     dropout: { kind: 'number', min: 0, max: 1, exclusiveMax: true },
     patience: count(0),
   },
+}
+
+type Checks = {
+  [K in TrainerDef['kind']]?: (
+    trainer: Extract<TrainerDef, { kind: K }>,
+    task: ModelDef['task'],
+    place: string,
+  ) => void
+}
+
+/** What a trainer's parameters must keep together, or with the model's task. */
+const TRAINER_CHECKS: Checks = {
+  gbdt: ({ objective }, task, place) => {
+    if (objective === undefined) return
+    if (task === 'auto') boostObjective(objective, `${place}.objective`)
+    else objectiveFor(task, objective, `${place}.objective`)
+  },
+}
+
+/** Errors: MR_DEFINE_OBJECTIVE, MR_DEFINE_UNKNOWN, MR_DEFINE_VALUE at the place. */
+export function checkTrainer(trainer: TrainerDef, task: ModelDef['task'], place: string): void {
+  const check = TRAINER_CHECKS[trainer.kind] as
+    | ((trainer: TrainerDef, task: ModelDef['task'], place: string) => void)
+    | undefined
+  check?.(trainer, task, place)
 }

@@ -1,15 +1,23 @@
+import { type FlatBoostObjective, takeObjective } from './boost-objectives.ts'
 import type { ReleaseDef, TrainerDef } from './types.ts'
 
 type Gbdt = Extract<TrainerDef, { kind: 'gbdt' }>
+
+/** Settings of `gbdt`, and what it minimises: `{ objective: 'quantile', alpha: 0.9 }`, or `{ objective: { name: 'quantile', alpha: 0.9 } }`. */
+export type GbdtOptions = Partial<Omit<Gbdt, 'kind' | 'objective'>> & FlatBoostObjective<'maxDeltaStep'>
 
 /**
  * Gradient-boosted decision trees on histograms.
  * `trees` (200): at most so many; `leaves` (31) a tree; `learningRate` (0.1); `minRowsInLeaf` (20); `bins` (255) a feature; `l2` (1) on leaf values;
  * `earlyStoppingRounds` (20): stop when the validation rows have not improved for so long, 0 never; `memberTrees` (at most 100): for members of a family.
  * What holds the trees (`monotone`, `interactions`, `bagging`, `maxDepth` …) is in `TreeSettings`.
+ * `objective` (by task: `logloss`, `softmax`, `l2`, `lambdarank`) with its parameters: what is minimised; `stopBy` ('objective'): what validation rows are
+ * judged by.
  */
-export function gbdt(options: Partial<Omit<Gbdt, 'kind'>> = {}): Gbdt {
-  const { trees = 200 } = options
+export function gbdt(options: GbdtOptions = {}): Gbdt {
+  const { objective, rest } = takeObjective({ ...options }, ['maxDeltaStep'], 'gbdt')
+  const settings: Partial<Gbdt> = rest
+  const { trees = 200 } = settings
   return {
     kind: 'gbdt',
     trees,
@@ -20,7 +28,8 @@ export function gbdt(options: Partial<Omit<Gbdt, 'kind'>> = {}): Gbdt {
     l2: 1,
     earlyStoppingRounds: 20,
     memberTrees: Math.min(trees, 100),
-    ...options,
+    ...settings,
+    ...(objective && { objective }),
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import type { ModelTask } from '../core/records.ts'
 import type { ExprNode } from '../expr/ast.ts'
+import type { BoostObjective, StopBy } from './boost-objectives.ts'
 
 export interface ProjectDef {
   kind: 'ProjectDef'
@@ -136,6 +137,10 @@ export type TrainerDef =
       l2: number
       earlyStoppingRounds: number
       memberTrees: number
+      /** What is minimised; that of the task when left out. */
+      objective?: BoostObjective
+      /** What early stopping goes by. Default: the loss of the objective. */
+      stopBy?: StopBy
     } & TreeSettings)
   | {
       kind: 'linear'

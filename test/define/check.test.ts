@@ -151,6 +151,7 @@ describe('every rule is checked', () => {
 /** A trainer of each kind that sets every parameter which has a rule. */
 const TRAINERS: Record<TrainerDef['kind'], TrainerDef> = {
   gbdt: gbdt({
+    stopBy: 'objective',
     featureFraction: 0.8,
     featureFractionByNode: 0.8,
     bagging: 0.8,

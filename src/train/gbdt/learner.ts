@@ -1,4 +1,4 @@
-import { objectivesOf } from '../../define/boost-objectives.ts'
+import { objectiveFor } from '../../define/boost-objectives.ts'
 import type { TrainerDef } from '../../define/types.ts'
 import type { Learner, LearnInput } from '../learner.ts'
 import { binColumns, binWith } from './binning.ts'
@@ -26,6 +26,7 @@ export const gbdtLearner: Learner<Gbdt> = {
         ...paramsOf(trainer, input),
         trees: trainer.trees,
         earlyStoppingRounds: trainer.earlyStoppingRounds,
+        stopBy: trainer.stopBy,
       },
       {
         valid,
@@ -73,7 +74,7 @@ function paramsOf(
     minRowsInLeaf,
     bins,
     l2,
-    objective: objectivesOf(task)[0],
+    objective: objectiveFor(task, trainer.objective, 'trainer.objective'),
     classes: nClasses,
     seed,
   }

@@ -3,6 +3,8 @@ import {
   type BoostObjective,
   boostObjective,
   type GivenBoostObjective,
+  STOP_BY,
+  type StopBy,
 } from '../../define/boost-objectives.ts'
 import type { FeatureBins } from './binning.ts'
 
@@ -65,6 +67,8 @@ export interface GbdtParams {
   classes: number
   /** Trees without a better validation loss before training ends; 0 is never. Default 0. */
   earlyStoppingRounds: number
+  /** What the best round is the best by. Default `objective`. */
+  stopBy: StopBy
   seed: number
   categorical: CategoricalParams
 }
@@ -90,6 +94,7 @@ export const GBDT_DEFAULTS: GbdtParams = {
   objective: boostObjective('logloss'),
   classes: 0,
   earlyStoppingRounds: 0,
+  stopBy: 'objective',
   seed: 1,
   categorical: { smooth: 10, l2: 10, setMax: 32, groupRows: 100, oneHotMax: 4 },
 }
@@ -143,10 +148,12 @@ export function gbdtParams(given: GivenParams = {}): GbdtParams {
     ...GBDT_DEFAULTS,
     ...given,
     categorical: { ...GBDT_DEFAULTS.categorical, ...given.categorical },
+    stopBy: given.stopBy ?? GBDT_DEFAULTS.stopBy,
     objective: boostObjective(given.objective ?? GBDT_DEFAULTS.objective),
   }
   checkRanges(params as unknown as Record<string, unknown>, RANGES, '')
   checkRanges(params.categorical as unknown as Record<string, unknown>, CATEGORICAL_RANGES, 'categorical.')
+  if (!STOP_BY.includes(params.stopBy)) refuse('stopBy', `one of ${STOP_BY.join(', ')}`, params.stopBy)
   return params
 }
 

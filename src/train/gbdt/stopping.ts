@@ -6,6 +6,8 @@ export interface Course {
   patience: number
   /** Validation loss after each round that grew a tree; empty without validation rows. */
   validLoss: number[]
+  /** What rounds are compared by after each of them, lower is better. */
+  judged: number[]
   /** Trees grown after each of them. */
   nTrees: number[]
   /** Scores after the best round, while early stopping may cut off those behind. */
@@ -18,16 +20,17 @@ export function openCourse(
   score: Float64Array,
 ): Course {
   const patience = hasValid ? earlyStoppingRounds : 0
-  return { patience, validLoss: [], nTrees: [], bestScore: patience > 0 ? score.slice() : null }
+  return { patience, validLoss: [], judged: [], nTrees: [], bestScore: patience > 0 ? score.slice() : null }
 }
 
 export function addToCourse(
   course: Course,
-  round: { loss: number | undefined; nTrees: number; score: Float64Array },
+  round: { loss?: number; judged?: number; nTrees: number; score: Float64Array },
 ): void {
   course.nTrees.push(round.nTrees)
   if (round.loss === undefined) return
   course.validLoss.push(round.loss)
+  course.judged.push(round.judged ?? round.loss)
   if (course.bestScore && bestRound(course) === course.validLoss.length) course.bestScore.set(round.score)
 }
 
@@ -41,9 +44,9 @@ export function keptOf(course: Course): { nTrees: number; rounds: number } {
   return { nTrees: rounds === 0 ? 0 : course.nTrees[rounds - 1], rounds }
 }
 
-/** Number of rounds with the lowest validation loss, the fewest of equals; 0 when there is none. */
-function bestRound({ validLoss }: Course): number {
+/** Number of rounds with the lowest judgement, the fewest of equals; 0 when there is none. */
+function bestRound({ judged }: Course): number {
   let best = 0
-  for (let i = 1; i < validLoss.length; i++) if (validLoss[i] < validLoss[best]) best = i
-  return validLoss.length === 0 ? 0 : best + 1
+  for (let i = 1; i < judged.length; i++) if (judged[i] < judged[best]) best = i
+  return judged.length === 0 ? 0 : best + 1
 }

@@ -11,6 +11,7 @@ import { packing } from './kernels.ts'
 import type { LeafSums, Machine, RanOn, Rows } from './machine.ts'
 import type { Labels, Objective, OpenObjective } from './objectives/objective.ts'
 import { openObjective } from './objectives/registry.ts'
+import { type Measure, measureOf } from './objectives/stop-by.ts'
 import { type MachineOptions, openMachine } from './open-machine.ts'
 import { checkFeatureParams, type GbdtParams, type GivenParams, gbdtParams } from './params.ts'
 import { renewedValues } from './renewal.ts'
@@ -50,6 +51,8 @@ export interface GbdtResult {
   rounds: number
   /** Mean validation loss of the objective after each round that grew a tree; empty without validation rows. `l2` is the mean squared error. */
   validLoss: number[]
+  /** What rounds were compared by after each of them, lower is better: `validLoss`, or by `stopBy` one less the AUC, accuracy or NDCG, the RMSE or MAE. */
+  judged: number[]
   /** Why training ended: all rounds made, validation no better, or no split left to gain from. */
   stopped: 'trees' | 'early' | 'no-split'
   /** Total gain of each feature's splits. */
@@ -142,6 +145,8 @@ interface Training {
   ground: Ground
   trees: OutputTree[]
   course: Course
+  /** What rounds are compared by, when it is not the loss. */
+  judge: Measure | null
 }
 
 function openTraining(
@@ -151,8 +156,9 @@ function openTraining(
 ): Training {
   const { machine, params, objective, base } = given
   const ground = { machine, features: rows.data.features, plan: rows.data.plan, params }
+  const judge = params.stopBy === 'objective' ? null : measureOf(params.stopBy, objective)
   const course = openCourse(params, valid !== undefined, rows.score)
-  return { rows, valid, params, objective, base, ground, trees: [], course }
+  return { rows, valid, params, objective, base, ground, trees: [], course, judge }
 }
 
 function boost(training: Training, options: GbdtOptions): GbdtResult {
@@ -247,10 +253,12 @@ function newtonStep(grad: number, hess: number, { l1, l2 }: GbdtParams): number 
   return hess + l2 > 0 ? -pull / (hess + l2) : 0
 }
 
-function noteRound({ valid, objective, ground, trees, course }: Training): void {
+function noteRound(training: Training): void {
+  const { valid, objective, ground, trees, course } = training
   const { validScore, score } = ground.machine
   const loss = valid && objective.meanLoss(validScore!, valid.labels)
-  addToCourse(course, { loss, nTrees: trees.length, score })
+  const judged = valid && training.judge?.(validScore!, valid.labels)
+  addToCourse(course, { loss, judged, nTrees: trees.length, score })
 }
 
 function result(training: Training, stopped: GbdtResult['stopped']): GbdtResult {
@@ -264,5 +272,15 @@ function result(training: Training, stopped: GbdtResult['stopped']): GbdtResult 
   const model = ensembleOf(kept, rows.data.features, base, objective.link)
   const trainScores = course.bestScore ?? ground.machine.score.slice()
   const { ranOn } = ground.machine
-  return { model, trees: nTrees, rounds, validLoss: course.validLoss, stopped, gains, trainScores, ranOn }
+  return {
+    model,
+    trees: nTrees,
+    rounds,
+    validLoss: course.validLoss,
+    judged: course.judged,
+    stopped,
+    gains,
+    trainScores,
+    ranOn,
+  }
 }
