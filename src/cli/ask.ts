@@ -57,24 +57,27 @@ async function askTarget(look: Inspection, time: string): Promise<string> {
 /** Only a column of words with several values, or with two, needs a yes. */
 async function askPositive(look: Inspection, target: string, wishes: Wishes): Promise<string | undefined> {
   const column = look.columns.find((c) => c.name === target)
-  if (!column || column.type === 'bool' || wishes.task === 'regression') return undefined
+  if (!column || column.type === 'bool' || (wishes.task !== undefined && wishes.task !== 'binary'))
+    return undefined
   if (column.distinct > 2 && column.type !== 'string') return undefined
   const guessed =
     column.distinct === 2
       ? guessTarget(look.columns, look.preview, { ...wishes, target }).positive
       : undefined
-  const options = column.examples.map((value) => ({
+  const values = column.examples.map((value) => ({
     value: String(value),
     label: String(value),
     hint: shareHint(look, target, value),
   }))
-  return kept(
+  const apart = { value: '', label: 'none: tell them all apart', hint: `one of ${column.distinct} classes` }
+  const yes = kept(
     await select({
       message: `Which value of ${target} is the yes?`,
-      options,
+      options: column.distinct > 2 ? [apart, ...values] : values,
       initialValue: guessed === undefined ? undefined : String(guessed),
     }),
   )
+  return yes === '' && column.distinct > 2 ? undefined : yes
 }
 
 function shareHint({ preview }: Inspection, column: string, value: unknown): string {

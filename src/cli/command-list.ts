@@ -23,7 +23,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: [
       ['--target <column>', 'what is to be predicted'],
       ['--positive <value>', 'the value of the target that is the yes'],
-      ['--task <task>', 'binary or regression'],
+      ['--task <task>', 'binary, regression or multiclass'],
       ['--time <column>', 'the column that orders rows in time, or "none"'],
       ['--columns <names>', 'names of the columns, with commas, for files without a line of names'],
       ['--name <name>', 'name of the project and its dataset'],

@@ -9,6 +9,8 @@ export interface TypedDataset {
 export interface TypedModel {
   name: string
   task: ModelTask
+  /** Labels of the classes where they are known. */
+  classes?: readonly string[]
   description: string
   inputs: readonly Column[]
 }
@@ -53,10 +55,29 @@ function sentAs(column: Column): string {
   return isTime ? `string${column.nullable ? ' | null' : ''}` : typeOf(column)
 }
 
-function modelLines({ name, task, description, inputs }: TypedModel): string[] {
+/** Classes that are spelt out; more are any text. */
+const CLASSES_SPELT = 100
+
+function labelType({ classes = [] }: TypedModel): string {
+  if (classes.length === 0 || classes.length > CLASSES_SPELT) return 'string'
+  return classes.map((label) => JSON.stringify(label)).join(' | ')
+}
+
+/** What an answer says beside its output, by task. */
+const ANSWERS: Record<ModelTask, (model: TypedModel) => string[]> = {
+  binary: () => ['  probability: number', '  label: boolean'],
+  regression: () => ['  value: number'],
+  multiclass: (model) => [
+    `  label: ${labelType(model)}`,
+    `  probabilities: Record<${labelType(model)}, number>`,
+  ],
+  ranking: () => ['  score: number', '  /** Place within the group, 1 first. */', '  rank: number'],
+}
+
+function modelLines(model: TypedModel): string[] {
+  const { name, task, description, inputs } = model
   const type = typeName(name)
   const about = description === '' ? `A row for model "${name}"` : description
-  const answer = task === 'binary' ? ['  probability: number', '  label: boolean'] : ['  value: number']
   return [
     '',
     `/** ${about.replaceAll('*/', '* /')}: POST /predict/${encodeURIComponent(name)} with { row } or { rows }. */`,
@@ -70,7 +91,7 @@ function modelLines({ name, task, description, inputs }: TypedModel): string[] {
     '  route: string',
     '  member: string',
     '  output: number',
-    ...answer,
+    ...ANSWERS[task](model),
     '}',
   ]
 }

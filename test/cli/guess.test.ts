@@ -84,7 +84,8 @@ describe('the target', () => {
 
   test.each([
     ['MR_CLI_TARGET_UNKNOWN', { target: 'nope' }],
-    ['MR_CLI_TARGET_VALUES', { target: 'class' }],
+    ['MR_CLI_TARGET_VALUES', { target: 'class', task: 'binary' as const }],
+    ['MR_CLI_CLASSES', { target: 'name' }],
     ['MR_CLI_TARGET_VALUES', { target: 'same' }],
     ['MR_CLI_POSITIVE', { target: 'class', positive: 'Fourth' }],
     ['MR_CLI_TASK', { target: 'class', task: 'regression' as const }],
@@ -94,6 +95,7 @@ describe('the target', () => {
       column('class', { distinct: 3, examples: ['Third', 'First', 'Second'] }),
       column('same', { distinct: 1, examples: ['x'] }),
       column('at', { type: 'time' }),
+      column('name', { distinct: 1001, examples: ['x'] }),
     ]
     expect(codeOf(() => guessTarget(columns, rowsOf('class', ['Third', 'First', 'Second']), wishes))).toBe(
       code,
@@ -107,6 +109,20 @@ describe('the target', () => {
       task: 'binary',
       share: 0.25,
     })
+  })
+
+  test('a column of a few words is a target of classes, most frequent first', () => {
+    const examples = ['Gentoo', 'Adelie', 'Chinstrap']
+    const columns = [
+      column('Species', { distinct: 3, examples }),
+      column('Mass', { type: 'int', distinct: 90 }),
+      two('Sex', ['MALE', 'FEMALE']),
+    ]
+    const rows = rowsOf('Species', ['Adelie', 'Adelie', 'Gentoo', 'Chinstrap'])
+    expect(guessTarget(columns, rows)).toMatchObject({ column: 'Species', task: 'multiclass', share: 0.5 })
+    expect(guessTarget(columns, rows).classes?.[0]).toBe('Adelie')
+    const codes = [column('digit', { type: 'int', distinct: 10, examples: [1, 2, 3] as never })]
+    expect(guessTarget(codes, [], { target: 'digit', task: 'multiclass' }).task).toBe('multiclass')
   })
 
   test('when nothing can be predicted that is said, with the columns', () => {

@@ -415,7 +415,7 @@ describe('init on files that are not simple', () => {
     ['MR_DATA_NOT_PARQUET', ['false.parquet']],
     ['MR_DATA_FORMAT', ['picture.xyz']],
     ['MR_CLI_TARGET_UNKNOWN', ['named.csv', '--target', 'z']],
-    ['MR_CLI_TARGET_VALUES', ['named.csv', '--target', 'kind']],
+    ['MR_CLI_TARGET_VALUES', ['named.csv', '--target', 'kind', '--task', 'binary']],
     ['MR_CLI_TIME', ['named.csv', '--time', 'x']],
     ['MR_CLI_HEADER', ['named.csv', '--columns', 'a,b,c']],
     ['MR_CLI_COLUMNS', ['plain.csv', '--columns', 'a,b']],

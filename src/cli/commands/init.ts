@@ -66,7 +66,7 @@ function wishesOf(options: Options): Wishes {
   return {
     target: textOption(options, 'target'),
     positive: textOption(options, 'positive'),
-    task: oneOf<ModelTask>('--task', textOption(options, 'task'), ['binary', 'regression']),
+    task: oneOf<ModelTask>('--task', textOption(options, 'task'), ['binary', 'regression', 'multiclass']),
     time: textOption(options, 'time'),
     name: textOption(options, 'name'),
     model: textOption(options, 'model'),
@@ -98,7 +98,8 @@ function fromFolder(dir: string, path: string): string {
 
 async function filesFor(dir: string, guess: ProjectGuess, look: Inspection): Promise<Written[]> {
   const inputs = look.schema.columns.filter((c) => isInput(guess, c.name))
-  const model = { name: guess.model, task: guess.target.task, description: '', inputs }
+  const { task, classes } = guess.target
+  const model = { name: guess.model, task, classes: classes?.toSorted(), description: '', inputs }
   const types = typesText([{ name: guess.dataset, columns: look.schema.columns }], [model])
   const written: Written[] = [
     { path: join(dir, CONFIG), state: 'new', text: configText(guess) },
@@ -206,12 +207,19 @@ function dialect({ format, read, files }: Inspection): string {
   return `csv with ${DELIMITERS[delimiter] ?? JSON.stringify(delimiter)}${packed}`
 }
 
+function taskWords({ task, share: part, classes = [] }: ProjectGuess['target']): string {
+  const often = part === undefined ? '' : share(part)
+  if (task === 'multiclass')
+    return `one of ${classes.length} classes: ${listed(classes, 6)}${often && `; the first in ${often} of the rows`}`
+  if (task !== 'binary') return 'a number (regression)'
+  return `yes or no${often && `, yes in ${often} of the rows`}`
+}
+
 function facts(guess: ProjectGuess): [string, string | string[]][] {
   const { target, time, split, leftOut } = guess
-  const yes = target.share === undefined ? '' : `, yes in ${share(target.share)} of the rows`
   const rows: [string, string | string[]][] = [
     ['target', [targetText(guess), `${target.why}`]],
-    ['task', target.task === 'binary' ? `yes or no${yes}` : 'a number (regression)'],
+    ['task', taskWords(target)],
     [
       'time',
       time

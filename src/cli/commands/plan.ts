@@ -1,7 +1,9 @@
 /** `millrace plan`: everything that is inferred, printed before anything is done. */
-import type { TimeWindow } from '../../core/records.ts'
+import type { Schema, TimeWindow } from '../../core/records.ts'
 import type { GateDef, ModelDef } from '../../define/types.ts'
+import type { ExprType } from '../../expr/ast.ts'
 import { format } from '../../expr/format.ts'
+import { typeOf } from '../../expr/resolve.ts'
 import { datasetDef, modelDef, type Runtime } from '../../loop/runtime.ts'
 import { featuresFor } from '../../train/infer-features.ts'
 import { type PrepareParams, prepareSpec, spanOf } from '../../train/specs.ts'
@@ -82,7 +84,7 @@ function planModel(rt: Runtime, def: ModelDef, { digest, version }: KnownDataset
     model: def.name,
     from: def.from,
     target: format(def.target),
-    task: taskText(def),
+    task: taskText(def, version.schema),
     features: features.features.map((f) => ({ name: f.name, expression: format(f.expr), type: f.type })),
     inferred,
     notes,
@@ -99,11 +101,17 @@ function planModel(rt: Runtime, def: ModelDef, { digest, version }: KnownDataset
   }
 }
 
-function taskText({ task, target }: ModelDef): string {
+function taskText({ task, target, group }: ModelDef, schema: Schema): string {
+  if (group !== undefined) return `ranking: rows of one "${group}" are ordered against one another`
   if (task !== 'auto') return task
-  return target.op === 'col'
-    ? 'decided by its values: binary when there are two, else regression'
-    : 'binary, as the target is a question'
+  return TASK_WHY[typeOf(target, schema)]
+}
+
+const TASK_WHY: Record<ExprType, string> = {
+  bool: 'binary, as the target is a question',
+  string: 'multiclass, as the target is text: the model names one of its values',
+  number: 'decided by its values: binary when there are two, else regression',
+  time: 'regression',
 }
 
 function gateText(gate: GateDef): string {

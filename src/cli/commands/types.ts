@@ -3,9 +3,10 @@ import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { refs } from '../../core/names.ts'
-import type { Column, ModelBundle, ModelTask, ModelVersion } from '../../core/records.ts'
+import type { Column, ModelBundle, ModelTask, ModelVersion, Schema } from '../../core/records.ts'
 import type { ModelDef } from '../../define/types.ts'
-import { columnsOf } from '../../expr/ast.ts'
+import { columnsOf, type ExprType } from '../../expr/ast.ts'
+import { typeOf } from '../../expr/resolve.ts'
 import type { Runtime } from '../../loop/runtime.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { plural } from '../format.ts'
@@ -48,27 +49,37 @@ async function typedModel(
   const ref = await rt.store.meta.ref(refs.latest(name))
   if (ref) {
     const bundle = await rt.store.getRecord<ModelBundle>(ref.digest, 'ModelBundle')
-    const { task, signature } = await rt.store.getRecord<ModelVersion>(bundle.parent, 'ModelVersion')
-    return { name, description, task, inputs: signature.inputs }
+    const { task, classes, signature } = await rt.store.getRecord<ModelVersion>(bundle.parent, 'ModelVersion')
+    return { name, description, task, classes, inputs: signature.inputs }
   }
   const dataset = datasets.find((d) => d.def.name === def.from) as KnownDataset
   return {
     name,
     description,
-    task: taskOf(def),
+    task: taskOf(def, dataset.version.schema),
     inputs: dataset.version.schema.columns.filter(usedBy(def, dataset)),
   }
 }
 
-export function taskOf({ task, target }: ModelDef): ModelTask {
+/** The task as far as the config and the columns tell it: a number with two values may still turn out to be a yes or no. */
+export function taskOf({ task, target }: ModelDef, schema: Schema): ModelTask {
   if (task !== 'auto') return task
-  return target.op === 'col' ? 'regression' : 'binary'
+  return TASK_OF_TYPE[typeOf(target, schema)]
+}
+
+const TASK_OF_TYPE: Record<ExprType, ModelTask> = {
+  bool: 'binary',
+  number: 'regression',
+  time: 'regression',
+  string: 'multiclass',
 }
 
 function usedBy(def: ModelDef, { def: dataset }: KnownDataset): (column: Column) => boolean {
   const out = new Set([...dataset.exclude, ...dataset.key, ...columnsOf(def.target)])
+  if (def.group !== undefined) out.delete(def.group)
   if (def.features.length === 0) return ({ name }) => !out.has(name)
   const used = new Set(def.features.flatMap((f) => [...columnsOf(f.expr)]))
   if (def.each) used.add(def.each.column)
+  if (def.group !== undefined) used.add(def.group)
   return ({ name }) => used.has(name)
 }

@@ -20,7 +20,7 @@ export function configText(guess: ProjectGuess): string {
     `  from: ${data},`,
     `  // Chosen because ${target.why}.`,
     `  target: ${targetText(guess)},${shareRemark(guess)}`,
-    ...(target.task === 'regression' ? [`  task: 'regression',`] : []),
+    ...(isTaskSaid(guess) ? [`  task: '${target.task}',`] : []),
     '  // Every other column becomes a feature; `millrace plan` prints them. To choose:',
     `  // features: { ${exampleFeature(guess)} },`,
     ...(isSmall
@@ -60,8 +60,22 @@ export function targetText({ target, logical }: ProjectGuess): string {
   return `${column}.eq(${typeof target.positive === 'number' ? target.positive : quote(target.positive)})`
 }
 
+/** A text is a class and two values are a yes or no by themselves. */
+function isTaskSaid({ target, columns }: ProjectGuess): boolean {
+  if (target.task === 'regression') return true
+  const type = columns.find((c) => c.name === target.column)?.type
+  return target.task === 'multiclass' && type !== 'string'
+}
+
 function shareRemark({ target }: ProjectGuess): string {
+  if (target.classes) return ` // one of ${target.classes.length} classes: ${shownClasses(target.classes)}`
   return target.share === undefined ? '' : ` // yes in ${+(100 * target.share).toPrecision(2)} % of the rows`
+}
+
+/** Some classes on one line of a comment. */
+function shownClasses(classes: readonly string[]): string {
+  const shown = classes.slice(0, 4).map((label) => label.replaceAll(/\s+/g, ' ').slice(0, 20))
+  return `${shown.join(', ')}${classes.length > 4 ? ', …' : ''}`
 }
 
 function exampleFeature({ columns, target, leftOut, time }: ProjectGuess): string {

@@ -55,31 +55,37 @@ function leakWhy(
 ): string | undefined {
   if (target.task === 'regression')
     return type === 'int' || type === 'float' ? sameNumber(name, rows, target.column) : undefined
-  const kept = purity(name, rows, target.column, target.positive ?? true)
+  const answerOf =
+    target.task === 'multiclass' ? String : (answer: unknown) => answer === (target.positive ?? true)
+  const kept = purity(name, rows, target.column, answerOf)
   if (kept === undefined) return undefined
   return `it gives the answer away: alone it decides ${+(100 * kept).toFixed(1)} % of the rows`
 }
 
 /** Share of rows that the column alone decides, when that is suspicious. */
-function purity(column: string, rows: readonly Row[], target: string, positive: unknown): number | undefined {
-  const groups = new Map<unknown, { n: number; yes: number }>()
+function purity(
+  column: string,
+  rows: readonly Row[],
+  target: string,
+  answerOf: (value: unknown) => unknown,
+): number | undefined {
+  const groups = new Map<unknown, Map<unknown, number>>()
+  const all = new Map<unknown, number>()
   let n = 0
-  let yes = 0
   for (const row of rows) {
-    const answer = row[target]
-    if (answer === null || answer === undefined) continue
-    const group = groups.get(row[column]) ?? { n: 0, yes: 0 }
-    const isYes = answer === positive ? 1 : 0
-    group.n++
-    group.yes += isYes
+    const value = row[target]
+    if (value === null || value === undefined) continue
+    const answer = answerOf(value)
+    const group = groups.get(row[column]) ?? new Map<unknown, number>()
     groups.set(row[column], group)
+    for (const counts of [group, all]) counts.set(answer, (counts.get(answer) ?? 0) + 1)
     n++
-    yes += isYes
   }
-  if (n < 50 || Math.max(yes, n - yes) / n >= MAJORITY_MAX || groups.size > Math.max(2, n / ROWS_A_VALUE))
+  const most = (counts: ReadonlyMap<unknown, number>) => Math.max(0, ...counts.values())
+  if (n < 50 || most(all) / n >= MAJORITY_MAX || groups.size > Math.max(all.size, n / ROWS_A_VALUE))
     return undefined
   let decided = 0
-  for (const group of groups.values()) decided += Math.max(group.yes, group.n - group.yes)
+  for (const group of groups.values()) decided += most(group)
   return decided / n >= PURITY ? decided / n : undefined
 }
 

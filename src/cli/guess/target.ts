@@ -1,5 +1,6 @@
 /** Which column is to be predicted, and what is the yes. A guess that says why. */
 import { MillraceError } from '../../core/errors.ts'
+import { LIMITS } from '../../core/limits.ts'
 import type { ModelTask } from '../../core/records.ts'
 import type { InspectedColumn } from '../../data/index.ts'
 
@@ -16,8 +17,10 @@ export interface TargetGuess {
   task: ModelTask
   /** The value that is the yes; undefined for a bool column that is its own yes, and for regressions. */
   positive?: string | number | false
-  /** Share of the yes among the rows looked at; undefined for regressions. */
+  /** Share of the yes among the rows looked at, of several classes that of the most frequent one; undefined for regressions. */
   share?: number
+  /** Values that are told apart, most frequent first, where they are classes. */
+  classes?: string[]
   why: string
 }
 
@@ -36,6 +39,11 @@ const YES_NO_NAMES = words(
 const QUANTITY_NAMES = words(
   'y target label outcome price value cost amount sales revenue demand quantity count total score rating quality duration delay age rent salary wage load consumption power mpg',
 )
+const CLASS_NAMES = words(
+  'y target label class classes species type kind category variety cultivar weather status grade cut segment topic language genre digit activity cause reason',
+)
+/** Different words from which a column names things and no classes, unless it was asked for. */
+const CLASSES_GUESSED = 30
 const YES_WORDS = words('yes y true t positive pos bad default churn churned fraud spam late good won')
 const NO_WORDS = words('no n false f 0 -1 negative neg none ham')
 
@@ -82,6 +90,14 @@ export function rankTargets(
     .sort((a, b) => b.score - a.score || columns.indexOf(b.column) - columns.indexOf(a.column))
 }
 
+const KINDS = {
+  two: { names: YES_NO_NAMES, score: 20, last: 50, why: 'it has two values' },
+  classes: { names: CLASS_NAMES, score: 12, last: 25, why: 'it names a class' },
+  quantity: { names: QUANTITY_NAMES, score: 5, last: 50, why: 'it is a quantity' },
+} as const
+
+type Kind = keyof typeof KINDS
+
 function scoreOf(column: ColumnFacts, isLast: boolean): { score: number; why: string } {
   const kind = kindOf(column)
   if (kind === 'other') return { score: 0, why: '' }
@@ -89,20 +105,21 @@ function scoreOf(column: ColumnFacts, isLast: boolean): { score: number; why: st
   const reasons = [
     byName > 0 ? 'its name says so' : '',
     isLast ? 'it is the last column' : '',
-    kind === 'two' ? 'it has two values' : 'it is a quantity',
+    KINDS[kind].why,
   ].filter(Boolean)
-  return { score: byName + (isLast ? 50 : 0) + (kind === 'two' ? 20 : 5), why: reasons.join(', ') }
+  return { score: byName + (isLast ? KINDS[kind].last : 0) + KINDS[kind].score, why: reasons.join(', ') }
 }
 
-/** What a column could be the target of: `two` values, a `quantity`, or neither. */
-function kindOf({ type, distinct }: ColumnFacts): 'two' | 'quantity' | 'other' {
+/** What a column could be the target of: `two` values, some `classes`, a `quantity`, or none of these. */
+function kindOf({ type, distinct }: ColumnFacts): Kind | 'other' {
   if (distinct === 2 && type !== 'time' && type !== 'date' && type !== 'json') return 'two'
+  if (type === 'string' && distinct > 2 && distinct <= CLASSES_GUESSED) return 'classes'
   const isNumber = type === 'int' || type === 'float'
   return isNumber && distinct > QUANTITY_FROM ? 'quantity' : 'other'
 }
 
-function nameScore(name: string, kind: 'two' | 'quantity'): number {
-  const known = kind === 'two' ? YES_NO_NAMES : QUANTITY_NAMES
+function nameScore(name: string, kind: Kind): number {
+  const known: readonly string[] = KINDS[kind].names
   const whole = name.toLowerCase().replace(/[^a-z0-9]+/g, '_')
   if (['y', 'target', 'label'].includes(whole)) return 100
   if (known.includes(whole)) return 60
@@ -114,12 +131,20 @@ function describe(column: ColumnFacts, rows: readonly Row[], wishes: TargetWishe
   const task = taskOf(column, wishes)
   const { name } = column
   if (task === 'regression') return { column: name, task, why }
-  if (column.type === 'bool') return describeBool(name, rows, wishes.positive, why)
   const values = valuesOf(rows, column)
+  if (task === 'multiclass') return describeClasses(name, values, why)
+  if (column.type === 'bool') return describeBool(name, rows, wishes.positive, why)
   const { value, why: because } =
     wishes.positive === undefined ? guessPositive(values) : namedValue(column, values, wishes.positive)
   const said = `${why}; the yes is ${JSON.stringify(value)}: ${because}`
   return { column: name, task, positive: value, share: shareOf(rows, name, value), why: said }
+}
+
+function describeClasses(column: string, values: { value: Value; n: number }[], why: string): TargetGuess {
+  const total = values.reduce((sum, { n }) => sum + n, 0)
+  const classes = values.map(({ value }) => String(value))
+  const share = total === 0 ? {} : { share: values[0].n / total }
+  return { column, task: 'multiclass', classes, ...share, why }
 }
 
 /** A column of true and false, however the file spells them. */
@@ -147,9 +172,15 @@ function taskOf(column: ColumnFacts, { task, positive }: TargetWishes): ModelTas
   if (type === 'time' || type === 'date' || type === 'json')
     throw new MillraceError('MR_CLI_TASK', { column: name, type, task: task ?? 'binary' })
   if (distinct < 2) throw valuesError(column)
+  if (task === 'multiclass') return manyClasses(column)
   if (positive !== undefined || distinct === 2) return 'binary'
-  if (isNumber && task === undefined) return 'regression'
-  throw valuesError(column)
+  if (task === 'binary') throw valuesError(column)
+  return isNumber ? 'regression' : manyClasses(column)
+}
+
+function manyClasses({ name, distinct }: ColumnFacts): 'multiclass' {
+  if (distinct <= LIMITS.classesMax) return 'multiclass'
+  throw new MillraceError('MR_CLI_CLASSES', { column: name, distinct, max: LIMITS.classesMax })
 }
 
 function valuesError({ name, distinct, examples }: ColumnFacts): MillraceError {

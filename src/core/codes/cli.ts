@@ -44,11 +44,19 @@ export const cli = {
   },
   MR_CLI_TARGET_VALUES: {
     what: (d: { column: string; distinct: number; examples: string[]; yes: string }) =>
-      `column "${d.column}" has ${d.distinct === 1 ? 'only one value' : `${d.distinct} different values`} (${d.examples.slice(0, 5).join(', ')}), and a model says yes or no, or a number`,
+      `column "${d.column}" has ${d.distinct === 1 ? 'only one value' : `${d.distinct} different values`} (${d.examples.slice(0, 5).join(', ')})${d.distinct < 2 ? '' : ', and a yes or no has two'}`,
     fix: (d: { column: string; distinct: number; examples: string[]; yes: string }) =>
       d.distinct < 2
         ? 'choose a column that differs between rows: --target <column>'
-        : `say which value is the yes: --target ${shellWord(d.column)} --positive ${shellWord(d.yes)}`,
+        : `say which value is the yes: --target ${shellWord(d.column)} --positive ${shellWord(d.yes)}, or tell them apart: --task multiclass`,
+    retryable: false,
+    status: 422,
+  },
+  MR_CLI_CLASSES: {
+    what: (d: { column: string; distinct: number; max: number }) =>
+      `column "${d.column}" has ${d.distinct} different values, at most ${d.max} can be told apart as classes`,
+    fix: (d: { column: string; distinct: number; max: number }) =>
+      `choose a coarser column, or name the value that is the yes: --target ${shellWord(d.column)} --positive <value>`,
     retryable: false,
     status: 422,
   },
