@@ -113,7 +113,12 @@ export interface ModelPage {
   }
   drift: DriftColumn[]
   importance: { feature: string; meanAbs: number }[]
+  /** Of several classes: how sure of the likeliest one, against how often it was right. */
   calibration: { meanPredicted: number; meanActual: number; n: number }[]
+  /** Where the model tells several classes apart. */
+  classes?: ClassRow[]
+  /** Test rows by actual class and class said, as indexes into `classes`, most rows first. */
+  confusion?: [actual: number, said: number, rows: number][]
   signature: Signature
   speed: {
     /** `p90` is null where it is not counted. */
@@ -125,6 +130,17 @@ export interface ModelPage {
   events: JournalEvent[]
   /** The same actions as commands. */
   commands: { rollback: string; promote: string; train: string }
+}
+
+/** One class: what the card of the shown version says of it, and how often it was said and came true in the newest window. */
+export interface ClassRow {
+  label: string
+  /** Training rows; null for a class that the version does not know and that came true nevertheless. */
+  trainRows: number | null
+  recall: Measured | null
+  precision: Measured | null
+  said: number | null
+  happened: number | null
 }
 
 export interface VersionRow {
@@ -302,7 +318,11 @@ export interface Why {
   at: number
   inputs: Record<string, unknown>
   features: Record<string, number | null>
+  /** Of several classes, the probability of the one that was said. */
   output: number
+  /** The class that was said, and the probability of each, where the model tells several apart. */
+  label?: string
+  probabilities?: Record<string, number>
   /** On the raw scale: base + sum of contributions = raw; output = calibrated link(raw). */
   explanation: {
     base: number
@@ -310,6 +330,8 @@ export interface Why {
     raw: number
     residual: number
     scale: string
+    /** The class that is explained. */
+    class?: string
   }
   outcome: { value: number | string; at: number } | null
   trainedOn: VersionRow['trainedOn']

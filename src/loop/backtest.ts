@@ -247,15 +247,18 @@ export function decayLesson({
   return `Half the skill is gone after ${told(halfLifeMonths)} months (95 % interval ${told(low)} to ${told(high)}).`
 }
 
+/** What a metric that leads is a measure of, in a word. */
+const QUALITIES: Record<string, string> = { auc: 'ranking', accuracy: 'accuracy', ndcg: 'order' }
+
 /** One period's table. `metric` is what leads: of an error the smallest is best. */
 function periodLesson(rows: BacktestRow[], metric: string): string[] {
   const { higherIsBetter } = metricOf(metric)
   /** How much better a is than b. */
   const gain = (a: BacktestRow, b: BacktestRow) => (a.lead.value - b.lead.value) * (higherIsBetter ? 1 : -1)
   const told = ({ lead }: BacktestRow) =>
-    metric === 'auc' ? lead.value.toFixed(3) : `${+lead.value.toPrecision(3)}`
+    higherIsBetter ? lead.value.toFixed(3) : `${+lead.value.toPrecision(3)}`
   const best = rows.reduce((a, b) => (gain(b, a) > 0 ? b : a))
-  const sentences = [`Best ${higherIsBetter ? 'ranking' : 'error'}: ${best.label} (${told(best)}).`]
+  const sentences = [`Best ${QUALITIES[metric] ?? 'error'}: ${best.label} (${told(best)}).`]
   const single = rows
     .filter((r) => r.ageMonths !== null)
     .sort((a, b) => (a.ageMonths as number) - (b.ageMonths as number))
@@ -280,6 +283,7 @@ function freshnessOf(
     sentences.push(`More data ${beat} fresher data here: ${widest.label} ${told(widest)}.`)
   }
   const { meanPredicted, meanActual } = freshest
+  if (meanPredicted === 0 && meanActual === 0) return sentences
   const calibrated = Math.abs(meanPredicted - meanActual) <= 0.1 * Math.max(Math.abs(meanActual), 1e-9)
   sentences.push(
     `The freshest window predicts ${meanPredicted.toFixed(3)} on average where ${meanActual.toFixed(3)} happened: ${calibrated ? 'well calibrated' : 'miscalibrated, because its own level was not the level of what came next'}.`,

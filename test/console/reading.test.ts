@@ -87,6 +87,8 @@ describe('the playground’s request', () => {
     expect(readAnswer({ id: 'a', output: 0.3, version: 12, route: 'live' })).toEqual({
       id: 'a',
       output: 0.3,
+      label: null,
+      probabilities: null,
       version: 12,
       member: null,
       route: 'live',
@@ -98,6 +100,14 @@ describe('the playground’s request', () => {
       readAnswer({ id: 'c', model_version: '7', outputs: [{ name: 'late', data: [0.25] }] }),
     ).toMatchObject({ id: 'c', output: 0.25, version: 7 })
     expect(readAnswer(null).output).toBeNull()
+    const classes = { id: 'd', output: 0.6, label: 'sun', probabilities: { rain: 0.4, sun: 0.6 } }
+    expect(readAnswer(classes)).toMatchObject({
+      label: 'sun',
+      probabilities: [
+        ['sun', 0.6],
+        ['rain', 0.4],
+      ],
+    })
   })
 
   it('finds an explanation wherever it is nested and adds up a raw score that was left out', () => {

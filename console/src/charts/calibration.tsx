@@ -8,7 +8,15 @@ type Points = ModelPage['calibration']
 const SIZE = 340
 const PAD = { left: 44, right: 12, top: 12, bottom: 36 }
 
-export function Calibration({ points, binary }: { points: Points; binary: boolean }) {
+interface Props {
+  points: Points
+  /** Whether what is said is a probability. */
+  binary: boolean
+  /** What the two axes are: what the model says, and what happens. */
+  words?: [says: string, happens: string]
+}
+
+export function Calibration({ points, binary, words = ['the model says', 'it happens'] }: Props) {
   const reach = extent(
     points.flatMap((p) => [p.meanPredicted, p.meanActual]),
     0.1,
@@ -72,10 +80,10 @@ export function Calibration({ points, binary }: { points: Points; binary: boolea
         )
       })}
       <text x={SIZE - PAD.right} y={SIZE - 4} textAnchor="end" className="t-soft">
-        the model says →
+        {words[0]} →
       </text>
       <text x={PAD.left + 6} y={PAD.top + 10} className="t-soft">
-        ↑ it happens
+        ↑ {words[1]}
       </text>
     </svg>
   )

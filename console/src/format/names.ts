@@ -11,6 +11,11 @@ const METRICS: Record<string, string> = {
   rmse: 'RMSE',
   mae: 'mean absolute error',
   r2: 'R²',
+  macroAuc: 'macro AUC',
+  macroF1: 'macro F1',
+  ndcg: 'NDCG@10',
+  map: 'MAP',
+  mrr: 'MRR',
 }
 
 export const metricName = (name: string): string => METRICS[name] ?? name

@@ -88,7 +88,10 @@ export function runsSentence(runs: readonly RunRow[]): string {
 /** Whether a prediction is a probability: its raw score is in log-odds. */
 export const isBinary = (why: Why): boolean => why.explanation.scale === 'log-odds'
 
-export const answerOf = (why: Why): string => (isBinary(why) ? share(why.output) : metric(why.output))
+export function answerOf(why: Why): string {
+  if (why.label !== undefined) return `${why.label} (${share(why.output)})`
+  return isBinary(why) ? share(why.output) : metric(why.output)
+}
 
 /** What really happened: for a probability whether it did, else the value. */
 export function outcomeOf({ outcome, ...why }: Why): string {

@@ -67,6 +67,9 @@ function swap(shape: unknown, example: Row, row: Row, loose: boolean): unknown {
 export interface Answer {
   id: string | null
   output: number | null
+  /** The class that was said, and the probability of each, where the model tells several apart. */
+  label: string | null
+  probabilities: [label: string, probability: number][] | null
   version: number | null
   member: string | null
   route: string | null
@@ -86,10 +89,21 @@ export function readAnswer(body: unknown): Answer {
   return {
     id: text(entry.id) ?? text(root.id),
     output: (output as number | undefined) ?? null,
+    label: text(entry.label),
+    probabilities: readProbabilities(entry.probabilities),
     version: version ?? null,
     member: text(entry.member),
     route: text(entry.route),
   }
+}
+
+/** Likeliest first. */
+function readProbabilities(value: unknown): Answer['probabilities'] {
+  if (!isObject(value)) return null
+  const found = Object.entries(value).filter(
+    (entry): entry is [string, number] => typeof entry[1] === 'number',
+  )
+  return found.sort((a, b) => b[1] - a[1])
 }
 
 const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : null)

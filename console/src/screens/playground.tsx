@@ -130,7 +130,7 @@ function Bench({ playground, page }: { playground: Playground; page: ModelPage |
         <Section title="The answer">
           {ask.error && <ErrorCard error={ask.error} />}
           {ask.data ? (
-            <AnswerPart tried={ask.data} playground={playground} page={page} />
+            <AnswerPart key={ask.submittedAt} tried={ask.data} playground={playground} page={page} />
           ) : (
             !ask.error && (
               <p className="soft answer-wait">
@@ -302,7 +302,15 @@ function AnswerPart({
   page: ModelPage | null
 }) {
   const { answer, row } = tried
-  const explanation = readExplanation(tried.explained)
+  const [asking, setAsking] = useState<{ label: string; explained: unknown } | null>(null)
+  const explainClass = useMutation({
+    mutationFn: async (label: string) => {
+      const path = `${playground.explainPath}?class=${encodeURIComponent(label)}`
+      return { label, explained: await post<unknown>(path, { row }) }
+    },
+    onSuccess: setAsking,
+  })
+  const explanation = readExplanation(asking ? asking.explained : tried.explained)
   const binary =
     page === null
       ? answer.output !== null && answer.output >= 0 && answer.output <= 1
@@ -311,9 +319,13 @@ function AnswerPart({
   return (
     <div className="stack" aria-live="polite">
       <div className="answer">
-        <p className="answer-value">{binary ? share(answer.output) : plain(answer.output)}</p>
+        <p className="answer-value">
+          {answer.label ?? (binary ? share(answer.output) : plain(answer.output))}
+        </p>
         <p className="soft">
-          {asked(page, binary) ?? output?.description ?? output?.name ?? 'the output'}
+          {answer.probabilities
+            ? `${share(answer.output)} sure, of ${answer.probabilities.length} classes`
+            : (asked(page, binary) ?? output?.description ?? output?.name ?? 'the output')}
           <br />
           <span className="small muted">
             by {answeredBy(answer.member, playground.model)}
@@ -327,16 +339,29 @@ function AnswerPart({
           <i style={{ width: `${answer.output * 100}%` }} />
         </div>
       )}
+      {answer.probabilities && (
+        <ClassBars
+          probabilities={answer.probabilities}
+          chosen={asking?.label ?? answer.label}
+          choose={(label) => explainClass.mutate(label)}
+        />
+      )}
+      {explainClass.error && <ErrorCard error={explainClass.error} />}
       {explanation && (
         <Figure
-          title="Why"
+          title={answer.probabilities ? `Why ${asking?.label ?? answer.label}` : 'Why'}
           level={3}
           table={() => ({
             columns: ['feature', 'value', 'contribution'],
             rows: explanation.contributions.map((c) => [c.feature, c.value, c.contribution]),
           })}
         >
-          <Force explanation={explanation} inputs={row} output={answer.output} binary={binary} />
+          <Force
+            explanation={explanation}
+            inputs={row}
+            output={asking ? probabilityOf(answer, asking.label) : answer.output}
+            binary={binary || answer.probabilities !== null}
+          />
         </Figure>
       )}
       {tried.problem !== null && <ErrorCard error={tried.problem} />}
@@ -350,12 +375,55 @@ function AnswerPart({
             id={answer.id}
             path={playground.feedbackPath}
             binary={binary}
-            output={answer.output}
+            answer={answer}
           />
         </>
       )}
     </div>
   )
+}
+
+const BARS_SHOWN = 12
+
+/** All classes with their probabilities, likeliest first; each can be asked for its reasons. */
+function ClassBars({
+  probabilities,
+  chosen,
+  choose,
+}: {
+  probabilities: [string, number][]
+  chosen: string | null
+  choose: (label: string) => void
+}) {
+  const rest = probabilities.length - BARS_SHOWN
+  return (
+    <div className="stack-tight">
+      <ul className="class-bars" aria-label="Classes">
+        {probabilities.slice(0, BARS_SHOWN).map(([label, probability]) => (
+          <li key={label}>
+            <button
+              type="button"
+              className="class-bar"
+              aria-pressed={label === chosen}
+              title={`Why ${label}?`}
+              onClick={() => choose(label)}
+            >
+              <span className="label">{label}</span>
+              <span className="lane" aria-hidden="true">
+                <i style={{ width: `${probability * 100}%` }} />
+              </span>
+              <span className="value">{share(probability)}</span>
+            </button>
+          </li>
+        ))}
+      </ul>
+      {rest > 0 && <p className="small muted">and {rest} less likely</p>}
+    </div>
+  )
+}
+
+function probabilityOf({ probabilities }: Answer, label: string): number | null {
+  return probabilities?.find(([name]) => name === label)?.[1] ?? null
 }
 
 /** The model's own question, when it is one that a probability answers. */
@@ -374,15 +442,17 @@ function Feedback({
   id,
   path,
   binary,
-  output,
+  answer: { output, label, probabilities },
 }: {
   id: string
   path: string
   binary: boolean
-  output: number | null
+  answer: Answer
 }) {
-  const [truth, setTruth] = useState(binary ? ((output ?? 0) >= 0.5 ? '0' : '1') : '')
-  const value = truth.trim() === '' ? Number.NaN : Number(truth)
+  const other = probabilities?.find(([name]) => name !== label)?.[0] ?? ''
+  const [truth, setTruth] = useState(probabilities ? other : binary ? ((output ?? 0) >= 0.5 ? '0' : '1') : '')
+  const value = probabilities ? truth : truth.trim() === '' ? Number.NaN : Number(truth)
+  const isGiven = typeof value === 'string' ? value !== '' : Number.isFinite(value)
   const send = useMutation({ mutationFn: () => post<{ unknown?: number }>(path, { id, value }) })
   if (send.isSuccess && (send.data?.unknown ?? 0) > 0) {
     return (
@@ -395,8 +465,8 @@ function Feedback({
   if (send.isSuccess) {
     return (
       <p role="status" className="soft">
-        Thank you. Outcome {metric(value)} is recorded for this prediction; it counts in the window it belongs
-        to.
+        Thank you. Outcome {typeof value === 'string' ? value : metric(value)} is recorded for this
+        prediction; it counts in the window it belongs to.
       </p>
     )
   }
@@ -407,13 +477,26 @@ function Feedback({
         className="inline-form"
         onSubmit={(event) => {
           event.preventDefault()
-          if (Number.isFinite(value)) send.mutate()
+          if (isGiven) send.mutate()
         }}
       >
         <label className="small soft" htmlFor="truth">
           What really happened
         </label>
-        {binary ? (
+        {probabilities ? (
+          <select
+            id="truth"
+            className="field"
+            value={truth}
+            onChange={(event) => setTruth(event.currentTarget.value)}
+          >
+            {probabilities.map(([name]) => (
+              <option key={name} value={name}>
+                {name}
+              </option>
+            ))}
+          </select>
+        ) : binary ? (
           <select
             id="truth"
             className="field"
@@ -432,7 +515,7 @@ function Feedback({
             onChange={(event) => setTruth(event.currentTarget.value)}
           />
         )}
-        <button type="submit" className="button" disabled={send.isPending || !Number.isFinite(value)}>
+        <button type="submit" className="button" disabled={send.isPending || !isGiven}>
           Send
         </button>
       </form>

@@ -4,7 +4,7 @@ import { useParams } from '@tanstack/react-router'
 import { whyQuery } from '../api/queries.ts'
 import type { Why } from '../api/types.ts'
 import { Force } from '../charts/force.tsx'
-import { brief, count, plain, shortDigest } from '../format/numbers.ts'
+import { brief, count, plain, share, shortDigest } from '../format/numbers.ts'
 import { answerOf, isBinary, outcomeOf, whySentence } from '../format/sentences.ts'
 import { exact, windowDays } from '../format/times.ts'
 import { Command, CopyButton } from '../parts/copy.tsx'
@@ -33,6 +33,11 @@ export function WhyScreen() {
               <Stat label="Prediction" note={<span className="mono">{why.id}</span>}>
                 <strong>{answerOf(why)}</strong>
               </Stat>
+              {why.probabilities && (
+                <Stat label="Next likeliest" note={`of ${Object.keys(why.probabilities).length} classes`}>
+                  {runnerUp(why.probabilities)}
+                </Stat>
+              )}
               <Stat label="Outcome" note={why.outcome ? <Ago at={why.outcome.at} /> : 'arrives as feedback'}>
                 {why.outcome ? outcomeOf(why) : 'not known yet'}
               </Stat>
@@ -54,7 +59,7 @@ export function WhyScreen() {
           </Section>
           <Section>
             <Figure
-              title="What made it so"
+              title={why.label === undefined ? 'What made it so' : `What made it ${why.label}`}
               note={`From base to raw score, largest first; then calibrated to the answer. Scale: ${why.explanation.scale}.${Math.abs(why.explanation.residual) > 1e-9 ? ` Residual ${plain(why.explanation.residual)}.` : ' The parts add up exactly.'}`}
               table={() => ({
                 columns: ['feature', 'value', 'contribution'],
@@ -65,7 +70,7 @@ export function WhyScreen() {
                 explanation={why.explanation}
                 inputs={why.inputs}
                 output={why.output}
-                binary={isBinary(why)}
+                binary={isBinary(why) || why.label !== undefined}
               />
             </Figure>
           </Section>
@@ -94,6 +99,11 @@ export function WhyScreen() {
       )}
     </Ask>
   )
+}
+
+function runnerUp(probabilities: Record<string, number>): string {
+  const second = Object.entries(probabilities).sort((a, b) => b[1] - a[1])[1]
+  return second ? `${second[0]} (${share(second[1])})` : 'none'
 }
 
 function StandsOn({ why }: { why: Why }) {

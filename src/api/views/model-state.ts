@@ -115,5 +115,5 @@ export function trainedOn({ trainedOn }: ModelVersion): VersionRow['trainedOn'] 
 
 /** The task as it was trained; before that, as it is declared (`auto` reads as binary until the data say otherwise). */
 export function taskOf({ parent, def }: Pick<ModelState, 'parent' | 'def'>): ModelTask {
-  return parent?.task ?? (def.task === 'regression' ? 'regression' : 'binary')
+  return parent?.task ?? (def.task === 'auto' ? 'binary' : def.task)
 }

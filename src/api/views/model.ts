@@ -8,7 +8,7 @@ import { releaseHistory } from '../../release/record.ts'
 import { benjaminiHochberg } from '../../stats/multiplicity.ts'
 import type { Store } from '../../store/ports.ts'
 import type { WindowReport, WindowSummary } from '../../watch/records.ts'
-import type { DriftColumn, ModelPage, VersionRow } from '../contract.ts'
+import type { ClassRow, DriftColumn, ModelPage, VersionRow } from '../contract.ts'
 import { alertsView, isAboutFamily, isAboutMember } from './alerts.ts'
 import { fittedOf, namedHistogram } from './features.ts'
 import { sortFindings } from './findings.ts'
@@ -67,6 +67,7 @@ async function ownPage(rt: Project, state: ModelState, live: LiveSource): Promis
     drift: parent ? await driftColumns(rt.store, parent, windows) : [],
     importance: parent?.card.importance ?? [],
     calibration: await newestCalibration(rt.store, windows, parent),
+    ...(parent?.card.classes && (await classesShown(rt.store, windows, parent.card))),
     alerts: alerts.filter((alert) => isAboutFamily(alert, def.name)),
   }
 }
@@ -211,6 +212,44 @@ function historyOf(column: string, windows: readonly WindowSummary[]): DriftColu
   })
 }
 
+/** The classes of a card beside those of the newest window that has outcomes; classes that came true and are not known come last. */
+async function classesShown(
+  store: Store,
+  windows: readonly WindowSummary[],
+  { classes = [], confusion }: ModelVersion['card'],
+): Promise<Pick<ModelPage, 'classes' | 'confusion'>> {
+  const report = await reportAt(
+    store,
+    windows.findLast((w) => w.joined > 0),
+  )
+  const seen = new Map((report?.classes ?? []).map((row) => [row.label, row]))
+  const known = classes.map(({ label, trainRows, recall, precision }): ClassRow => {
+    const window = seen.get(label)
+    return {
+      label,
+      trainRows,
+      recall: recall.n > 0 ? recall : null,
+      precision: precision.n > 0 ? precision : null,
+      said: window?.said ?? null,
+      happened: window?.happened ?? null,
+    }
+  })
+  const labels = new Set(classes.map(({ label }) => label))
+  const unknown = [...seen.values()]
+    .filter((row) => !labels.has(row.label))
+    .map(
+      ({ label, said, happened }): ClassRow => ({
+        label,
+        trainRows: null,
+        recall: null,
+        precision: null,
+        said,
+        happened,
+      }),
+    )
+  return { classes: [...known, ...unknown], confusion: confusion ?? [] }
+}
+
 /** Reliability on the newest window that has outcomes; before the first, on the test split. */
 async function newestCalibration(
   store: Store,
@@ -277,6 +316,7 @@ async function memberPage(rt: Project, state: ModelState, key: string, live: Liv
     drift: [],
     importance: version.card.importance.length > 0 ? version.card.importance : parent.card.importance,
     calibration: version.card.calibration,
+    ...(version.card.classes && (await classesShown(rt.store, [], version.card))),
     speed: { ...shared.speed, modelBytes: version.card.bytes },
     signature: version.signature,
     alerts,

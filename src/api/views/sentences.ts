@@ -82,10 +82,16 @@ function place({ value, verdict }: QualityPoint, { low, high }: Band, task: Mode
   return `a little ${higher ? 'below' : 'above'} its band, by less than matters`
 }
 
+/** What a promise that was not kept is told as. */
+const BIAS: Readonly<Record<ModelTask, (predicted: number, actual: number) => string>> = {
+  binary: (p, a) => `it promises ${percent(p)} on average where ${percent(a)} happened`,
+  regression: (p, a) => `it promises ${figure(p)} on average where ${figure(a)} happened`,
+  multiclass: (p, a) => `it is sure of ${percent(p)} on average and right in ${percent(a)}`,
+  ranking: (p, a) => `it promises ${figure(p)} on average where ${figure(a)} happened`,
+}
+
 function biasWords({ miscalibrated, task }: ModelFacts): string {
-  if (!miscalibrated) return ''
-  const show = task === 'binary' ? percent : figure
-  return `it promises ${show(miscalibrated.meanPredicted)} on average where ${show(miscalibrated.meanActual)} happened`
+  return miscalibrated ? BIAS[task](miscalibrated.meanPredicted, miscalibrated.meanActual) : ''
 }
 
 function needWords({ model, members, alerts }: Pick<ModelFacts, 'model' | 'members' | 'alerts'>): string {

@@ -34,6 +34,7 @@ export async function whyView({ store }: Pick<Project, 'store'>, id: string): Pr
     inputs: asSentInputs(answer.inputs, version),
     features,
     output: answer.output,
+    ...(answer.label !== undefined && { label: answer.label, probabilities: answer.probabilities }),
     explanation,
     outcome: outcome ? { value: outcome.value, at: outcome.at } : null,
     trainedOn: trainedOn(version),
@@ -62,12 +63,21 @@ async function explain(store: Store, answer: Observation, version: ModelVersion)
   const features = Object.fromEntries(names.map((name, j) => [name, numberOf(j)]))
   if (version.format === 'onnx') return { features, explanation: unexplained(answer.output) }
   const { graph } = await loadModel(store, answer.modelVersion)
-  const { base, contributions, raw, residual } = explainRow(graph.model, x)
+  const { classes } = version
+  const code = classes && answer.label !== undefined ? Math.max(0, classes.indexOf(answer.label)) : 0
+  const { base, contributions, raw, residual } = explainRow(graph.model, x, code)
   const parts = names.map((feature, j) => ({ feature, value: numberOf(j), contribution: contributions[j] }))
   parts.sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution))
   return {
     features,
-    explanation: { base, contributions: parts, raw, residual, scale: SCALES[graph.model.link] },
+    explanation: {
+      base,
+      contributions: parts,
+      raw,
+      residual,
+      scale: SCALES[graph.model.link],
+      ...(classes && { class: classes[code] }),
+    },
   }
 }
 

@@ -1,5 +1,7 @@
 /** Numbers and times as sentences say them. */
 
+import type { ModelTask } from '../../core/records.ts'
+
 const DAY = new Intl.DateTimeFormat('en-GB', {
   day: 'numeric',
   month: 'long',
@@ -53,8 +55,21 @@ const METRICS: Record<string, string> = {
   rmse: 'RMSE',
   mae: 'mean absolute error',
   r2: 'R²',
+  macroAuc: 'macro AUC',
+  macroF1: 'macro F1',
+  ndcg: 'NDCG@10',
+  map: 'MAP',
+  mrr: 'MRR',
 }
 
 export function metricWords(name: string): string {
   return METRICS[name] ?? name
+}
+
+/** What a model of a task answers, in words. */
+export const TASK_WORDS: Readonly<Record<ModelTask, string>> = {
+  binary: 'yes or no',
+  regression: 'a number',
+  multiclass: 'one of several classes',
+  ranking: 'an order of rows',
 }

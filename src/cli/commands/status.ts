@@ -1,6 +1,8 @@
 /** `millrace status`: how everything is, in one sentence and a table; or one model. */
 import type { Fleet, FleetRow, ModelPage } from '../../api/contract.ts'
 import { fleetView, modelView, notServing } from '../../api/views/index.ts'
+import { TASK_WORDS } from '../../api/views/words.ts'
+import { LEAD_OF } from '../../model/measure.ts'
 import type { Answer, Cli } from '../cli.ts'
 import {
   bytes,
@@ -90,7 +92,7 @@ function modelLines(cli: Cli, page: ModelPage): string[] {
     (r) => `v${r.version} ${r.role}${r.weight > 0 ? ` ${percent(r.weight)}` : ''}`,
   )
   const facts: [string, string | string[]][] = [
-    ['task', page.task === 'binary' ? 'yes or no' : 'a number'],
+    ['task', `${TASK_WORDS[page.task]}${page.classes ? ` (${page.classes.length})` : ''}`],
     ['release', page.release ? `${page.release.state}: ${routes?.join(', ')}` : 'none'],
     ['owner', page.owner || 'nobody; set watch.owner in the config'],
     ['size', bytes(page.speed.modelBytes)],
@@ -121,6 +123,7 @@ function modelLines(cli: Cli, page: ModelPage): string[] {
         paint,
       }),
     ),
+    ...section(paint.bold('Classes'), classLines(cli, page)),
     ...section(
       paint.bold('Gates'),
       page.gates.filter((f) => f.slice === undefined).flatMap((f) => findingLines(cli, f)),
@@ -147,8 +150,28 @@ function modelLines(cli: Cli, page: ModelPage): string[] {
   ]
 }
 
+const CLASSES_SHOWN = 20
+
+/** What is told of each class, most frequent in training first. */
+function classLines({ paint, width }: Cli, { classes = [] }: ModelPage): string[] {
+  if (classes.length === 0) return []
+  const rows = classes
+    .toSorted((a, b) => (b.trainRows ?? 0) - (a.trainRows ?? 0))
+    .slice(0, CLASSES_SHOWN)
+    .map((c) => [
+      c.label,
+      c.trainRows === null ? 'none' : count(c.trainRows),
+      c.recall ? percent(c.recall.value) : '–',
+      c.precision ? percent(c.precision.value) : '–',
+      c.said === null ? '–' : count(c.said),
+      c.happened === null ? '–' : count(c.happened),
+    ])
+  const names = ['class', 'trained on', 'found', 'right when said', 'said', 'happened']
+  return table(names, rows, { right: names.slice(1), width, paint })
+}
+
 function leadOf(page: ModelPage): string {
-  return page.quality.metrics[0]?.name ?? (page.task === 'binary' ? 'auc' : 'rmse')
+  return page.quality.metrics[0]?.name ?? LEAD_OF[page.task]
 }
 
 function section(title: string, lines: string[]): string[] {

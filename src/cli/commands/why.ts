@@ -21,11 +21,13 @@ function linesOf(cli: Cli, view: Why, isShare: boolean): string[] {
   const { paint } = cli
   const { explanation, trainedOn, outcome } = view
   const who = `${view.model}${view.member ? `/${view.member}` : ''} v${view.version}`
-  const answer = isShare ? percent(view.output) : figure(view.output)
+  const said = isShare ? percent(view.output) : figure(view.output)
+  const answer = view.label === undefined ? said : `${view.label} (${percent(view.output)})`
   const span =
     trainedOn.fromAt === null || trainedOn.toAt === null
       ? ''
       : `, ${day(trainedOn.fromAt)} to ${day(trainedOn.toAt - 1)}`
+  const adds = `adds to the ${explanation.scale}${explanation.class === undefined ? '' : ` of ${explanation.class}`}`
   const parts = explanation.contributions
     .slice(0, SHOWN)
     .map((c) => [c.feature, valueText(view, c), signed(c.contribution)])
@@ -39,6 +41,7 @@ function linesOf(cli: Cli, view: Why, isShare: boolean): string[] {
     ...pairs(
       [
         ['asked', inputLines(view.inputs)],
+        ...(view.probabilities ? [['said', classesSaid(view.probabilities)] as [string, string]] : []),
         [
           'happened',
           outcome
@@ -55,18 +58,27 @@ function linesOf(cli: Cli, view: Why, isShare: boolean): string[] {
     ),
     '',
     ...table(
-      ['feature', 'value', `adds to the ${explanation.scale}`],
+      ['feature', 'value', adds],
       [
         ['where it starts', '', signed(explanation.base)],
         ...parts,
         ['together', '', signed(explanation.raw)],
       ],
-      { right: ['value', `adds to the ${explanation.scale}`], paint },
+      { right: ['value', adds], paint },
     ),
     '',
     ...view.gates.filter((f) => f.slice === undefined).flatMap((f) => findingLines(cli, f)),
     '',
   ]
+}
+
+const CLASSES_SHOWN = 6
+
+/** The likeliest classes on one line. */
+function classesSaid(probabilities: Record<string, number>): string {
+  const all = Object.entries(probabilities).sort((a, b) => b[1] - a[1])
+  const shown = all.slice(0, CLASSES_SHOWN).map(([label, p]) => `${label} ${percent(p)}`)
+  return `${shown.join(', ')}${all.length > CLASSES_SHOWN ? `, ${all.length - CLASSES_SHOWN} more` : ''}`
 }
 
 /** A category as it was sent, a number as it was computed. */

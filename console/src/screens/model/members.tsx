@@ -158,7 +158,13 @@ function MemberTable({ page, total, search, sort, setSort }: TableProps) {
       rowHeightNarrow={72}
       rowKey={(i) => `${search} ${sort} ${i}`}
       onRange={onRange}
-      row={(i) => <MemberCells member={member(i)} lead={leadOf(page)} binary={page.task === 'binary'} />}
+      row={(i) => (
+        <MemberCells
+          member={member(i)}
+          lead={leadOf(page)}
+          binary={page.task === 'binary' || page.task === 'multiclass'}
+        />
+      )}
     />
   )
 }

@@ -13,6 +13,7 @@ import { Chips, Empty, Section } from '../../parts/page.tsx'
 import { VerdictSign } from '../../parts/signs.tsx'
 import { Go, useParam } from '../../shell/go.tsx'
 import { hrefs } from '../../shell/hrefs.ts'
+import { Classes } from './classes.tsx'
 
 const TimeSeries = later(
   () => import('../../charts/time-series.tsx').then((m) => m.default),
@@ -34,13 +35,17 @@ export function Quality({ page }: { page: ModelPage }) {
         <Section>
           <Figure
             title="Calibration"
-            note={`${calibrated(page)} When it says 30 %, does it happen in 30 of 100? On the dashed line it does. Larger dots hold more rows; whiskers are 95 % intervals.`}
+            note={`${calibrated(page)} ${page.classes ? CLASS_QUESTION : QUESTION} On the dashed line it does. Larger dots hold more rows; whiskers are 95 % intervals.`}
             table={() => ({
               columns: ['says', 'happens', 'n'],
               rows: page.calibration.map((p) => [p.meanPredicted, p.meanActual, p.n]),
             })}
           >
-            <Calibration points={page.calibration} binary={page.task === 'binary'} />
+            <Calibration
+              points={page.calibration}
+              binary={page.task === 'binary' || page.classes !== undefined}
+              words={page.classes && ['it is so sure', 'it is right']}
+            />
           </Figure>
         </Section>
         <Section
@@ -58,9 +63,13 @@ export function Quality({ page }: { page: ModelPage }) {
           )}
         </Section>
       </div>
+      {page.classes && <Classes page={page} classes={page.classes} />}
     </>
   )
 }
+
+const QUESTION = 'When it says 30 %, does it happen in 30 of 100?'
+const CLASS_QUESTION = 'When it is 80 % sure of a class, is it that class in 80 of 100?'
 
 /** Which rows the calibration is of: the newest window with outcomes, else the test split. */
 function calibrated({ quality, parent }: ModelPage): string {
