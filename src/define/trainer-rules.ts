@@ -45,6 +45,12 @@ export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, R
     path: count(0, 1_000),
     l1Share: { kind: 'number', min: 0, exclusiveMin: true, max: 1 },
   },
+  neighbours: {
+    k: count(1, 1_024),
+    weights: { kind: 'oneOf', values: ['uniform', 'distance'] },
+    mismatch: notNegative,
+    rowsMax: count(1, 1_000_000),
+  },
   ftrl: {
     alpha: positive,
     beta: positive,

@@ -54,6 +54,17 @@ export function linear(options: Partial<Omit<Linear, 'kind'>> = {}): Linear {
   }
 }
 
+type Neighbours = Extract<TrainerDef, { kind: 'neighbours' }>
+
+/**
+ * The mean of the nearest training rows, which the model ships: whoever has its file has them.
+ * `k` (15): rows that are asked; `weights` ('uniform'), or by 1 / 'distance'; `mismatch` (2): what another value of a category adds to the squared distance of standardised
+ * numbers; `rowsMax` (100,000): rows kept, spread evenly over those there are.
+ */
+export function neighbours(options: Partial<Omit<Neighbours, 'kind'>> = {}): Neighbours {
+  return { kind: 'neighbours', k: 15, weights: 'uniform', mismatch: 2, rowsMax: 100_000, ...options }
+}
+
 type Ftrl = Extract<TrainerDef, { kind: 'ftrl' }>
 
 /**

@@ -152,6 +152,13 @@ export type TrainerDef =
       l1Share: number
     }
   | {
+      kind: 'neighbours'
+      k: number
+      weights: 'uniform' | 'distance'
+      mismatch: number
+      rowsMax: number
+    }
+  | {
       kind: 'ftrl'
       alpha: number
       beta: number

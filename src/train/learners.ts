@@ -6,8 +6,9 @@ import { gbdtLearner } from './gbdt/learner.ts'
 import type { Learner } from './learner.ts'
 import { linearLearner } from './linear/learner.ts'
 import { mlpLearner } from './mlp/learner.ts'
+import { neighbourLearner } from './neighbours/learner.ts'
 
-const ALL = [gbdtLearner, linearLearner, ftrlLearner, mlpLearner] as unknown as Learner[]
+const ALL = [gbdtLearner, linearLearner, ftrlLearner, neighbourLearner, mlpLearner] as unknown as Learner[]
 
 const LEARNERS: ReadonlyMap<string, Learner> = new Map(ALL.map((learner) => [learner.kind, learner]))
 

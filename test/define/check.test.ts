@@ -10,6 +10,7 @@ import {
   linear,
   mlp,
   model,
+  neighbours,
   over,
   project,
   time,
@@ -166,6 +167,7 @@ const TRAINERS: Record<TrainerDef['kind'], TrainerDef> = {
   }),
   linear: linear(),
   ftrl: ftrl(),
+  neighbours: neighbours(),
   mlp: mlp(),
 }
 

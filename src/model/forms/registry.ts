@@ -1,22 +1,31 @@
 /** All forms of model, by kind. */
 import type { ModelBase, ModelForm } from '../form.ts'
 import type { FtrlModel } from '../ftrl.ts'
+import type { NeighbourModel } from '../neighbours.ts'
 import type { DenseNetwork } from '../network/network.ts'
 import type { LinearModel, TreeEnsemble } from '../trees.ts'
 import { type EncodedLinearModel, encodedLinearForm } from './encoded-linear.ts'
 import { ftrlForm } from './ftrl.ts'
 import { linearForm } from './linear.ts'
+import { neighbourForm } from './neighbours.ts'
 import { networkForm } from './network.ts'
 import { treeForm } from './trees.ts'
 
 /** A model that this package scores by itself. */
-export type Model = TreeEnsemble | LinearModel | FtrlModel | DenseNetwork | EncodedLinearModel
+export type Model =
+  | TreeEnsemble
+  | LinearModel
+  | FtrlModel
+  | DenseNetwork
+  | EncodedLinearModel
+  | NeighbourModel
 
 const ALL = [
   treeForm,
   linearForm,
   encodedLinearForm,
   ftrlForm,
+  neighbourForm,
   networkForm,
 ] as unknown as ModelForm<ModelBase>[]
 
