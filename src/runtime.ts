@@ -32,3 +32,5 @@ export {
 } from './loop/search.ts'
 export { type Trained, type TrainProgress, type TrainRequest, trainModel } from './loop/train.ts'
 export { currentRelease, releaseHistory } from './release/record.ts'
+export type { Labels, Objective, OpenObjective, TrainingLabels } from './train/gbdt/objectives/objective.ts'
+export { type GbdtOptions, type GbdtResult, type TrainData, trainGbdt } from './train/gbdt/train.ts'
