@@ -51,7 +51,7 @@ function forClasses(
     return { ...plan, features: plan.features.map((f) => (isRate(f) ? asCategory(f) : f)) }
   for (const { name } of plan.features.filter(isRate))
     notes.push(
-      `feature "${name}" is left out: this trainer takes numbers, and a target of classes gives a text no rate`,
+      `feature "${name}" is left out: this trainer takes numbers, and a target of classes gives a text no rate (linear({ categories: 'oneHot' }) takes texts)`,
     )
   const left = plan.features.filter((f) => !isRate(f))
   if (left.length === 0)

@@ -6,7 +6,7 @@ import { extent, linear, ticks, wilson } from './scale.ts'
 type Points = ModelPage['calibration']
 
 const SIZE = 340
-const PAD = { left: 44, right: 12, top: 12, bottom: 36 }
+const PAD = { left: 44, right: 22, top: 12, bottom: 36 }
 
 interface Props {
   points: Points

@@ -38,9 +38,23 @@ export function Classes({ page, classes }: Props) {
                 <tr key={row.label}>
                   <td className="name">{row.label}</td>
                   <td className="num">{row.trainRows === null ? 'never' : count(row.trainRows)}</td>
-                  <td className="num">{row.recall ? <MeasuredValue name="found" of={row.recall} /> : '–'}</td>
                   <td className="num">
-                    {row.precision ? <MeasuredValue name="right" of={row.precision} /> : '–'}
+                    {row.recall ? (
+                      <MeasuredValue name={`${row.label}, found`} of={row.recall} write={share} />
+                    ) : (
+                      '–'
+                    )}
+                  </td>
+                  <td className="num">
+                    {row.precision ? (
+                      <MeasuredValue
+                        name={`${row.label}, right when said`}
+                        of={row.precision}
+                        write={share}
+                      />
+                    ) : (
+                      '–'
+                    )}
                   </td>
                   <td className="num">{row.said === null ? '–' : count(row.said)}</td>
                   <td className="num">{row.happened === null ? '–' : count(row.happened)}</td>
