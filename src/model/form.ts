@@ -4,6 +4,7 @@
  */
 import type { Json } from '../core/canonical.ts'
 import type { ModelFormat } from '../core/records.ts'
+import type { OnnxGraphWriter } from './export/onnx-writer.ts'
 import type { FeatureRows } from './feature-rows.ts'
 import type { Link } from './trees.ts'
 
@@ -87,4 +88,6 @@ export interface ModelForm<M extends ModelBase> {
   contributions?(model: M, rows: FeatureRows, n: number, background?: RowsBehind): Float64Array
   /** Bytes that a ready scorer of the model takes, about. */
   scorerBytes(model: M): number
+  /** Writes the model's raw scores into an ONNX graph, from a tensor `[rows, nFeatures]`, and gives the name of theirs. Absent when it cannot be written. */
+  writeOnnx?(model: M, graph: OnnxGraphWriter, features: string): string
 }

@@ -32,6 +32,14 @@ export const model = {
     retryable: false,
     status: 422,
   },
+  MR_MODEL_EXPORT: {
+    what: (d: { format: string; what: string; known: string }) =>
+      `${d.format} cannot hold a model of kind ${d.what}; it holds ${d.known}`,
+    fix: (_: { format: string; what: string; known: string }) =>
+      'export the model in another format: onnx or lightgbm, or copy its object from the store',
+    retryable: false,
+    status: 422,
+  },
   MR_MODEL_SHAPE: {
     what: (d: { what: string; expected: number; got: number }) =>
       `${d.what} must have length ${d.expected}, got ${d.got}`,

@@ -1,5 +1,7 @@
 /** The form of linear models. */
+
 import { allFinite, checkLength, shapeError } from '../checks.ts'
+import { writeLinearOnnx } from '../export/onnx-forms.ts'
 import type { Explainer, FormHead, Kernel, ModelForm, SectionReader } from '../form.ts'
 import type { LinearModel } from '../trees.ts'
 
@@ -31,6 +33,7 @@ export const linearForm: ModelForm<LinearModel> = {
   kernel: linearKernel,
   explainer: linearExplainer,
   scorerBytes: ({ weights, missing }) => 4_096 + (weights.length + missing.length) * 8,
+  writeOnnx: writeLinearOnnx,
 }
 
 function linearKernel({ weights, missing, intercepts, nFeatures, nOutputs }: LinearModel): Kernel {

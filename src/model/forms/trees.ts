@@ -1,5 +1,6 @@
 /** The form of tree ensembles. */
 import { allFinite, between, check, checkLength, MODEL_LIMITS } from '../checks.ts'
+import { writeTreesOnnx } from '../export/onnx-forms.ts'
 import type { FormHead, ModelForm, NamedArrays, SectionReader } from '../form.ts'
 import { treeContributions } from '../shap/tree-shap.ts'
 import { blockBytes } from '../tree/block.ts'
@@ -20,6 +21,7 @@ export const treeForm: ModelForm<TreeEnsemble> = {
     model.rules ? ruledExplainer(model, model.rules, treeExplainer) : treeExplainer(model),
   contributions: (model, rows, n, background) => treeContributions(model, rows, n, { background }),
   scorerBytes,
+  writeOnnx: writeTreesOnnx,
 }
 
 function scorerBytes(model: TreeEnsemble): number {

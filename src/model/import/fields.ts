@@ -1,4 +1,4 @@
-import type { Refuse } from './imported.ts'
+import type { Refuse } from './refusal.ts'
 import type { Tree } from './ubjson.ts'
 
 /** A part of a file read as JSON: each field is looked at as what it should be, and refused with its path where it is not. */

@@ -1,30 +1,12 @@
 /** Splits of ONNX as splits of ours: each mode, with the steps that its column went through before, becomes a threshold on the input itself. */
+import { floatAbove, floatAt, ordinalOf } from '../float32.ts'
 import { doubleBelow } from '../tree-walk.ts'
 import { type Columns, type Step, steppedValue } from './onnx-columns.ts'
 import { onnxRefusal as refuse } from './onnx-file.ts'
 import type { BranchMode, OnnxTree } from './onnx-trees.ts'
 import { bitsOf, type TreeWriter } from './tree-writer.ts'
 
-const bits = new Int32Array(1)
-const floats = new Float32Array(bits.buffer)
-
-/** Numbers a float32 in the order of floats: neighbours differ by 1; 0 and -0 are 0. */
-function ordinal(x: number): number {
-  floats[0] = x
-  return bits[0] >= 0 ? bits[0] : -(bits[0] & 0x7fffffff)
-}
-
-function floatAt(at: number): number {
-  bits[0] = at >= 0 ? at : -at | 0x80000000
-  return floats[0]
-}
-
-/** The least float32 above `x`; infinity stays. */
-export function floatAbove(x: number): number {
-  return x === Number.POSITIVE_INFINITY ? x : floatAt(ordinal(x) + 1)
-}
-
-const MOST = ordinal(3.4028234663852886e38)
+const MOST = ordinalOf(3.4028234663852886e38)
 
 /** The place of a tree in its file, and which output of its leaves is written. */
 export interface Written {

@@ -1,5 +1,5 @@
 /** Protocol Buffers on the wire: enough to read and write ONNX. Lengths are never trusted. */
-import { IMPORT_LIMITS, type Refuse } from './imported.ts'
+import { IMPORT_LIMITS, type Refuse } from './refusal.ts'
 
 /** One field of a message: a number for varints and fixed widths, bytes for what has a length. */
 export type WireField =

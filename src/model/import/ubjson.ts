@@ -1,4 +1,4 @@
-import { IMPORT_LIMITS, type Refuse } from './imported.ts'
+import { IMPORT_LIMITS, type Refuse } from './refusal.ts'
 
 /** What a UBJSON or JSON text holds. Numbers of typed lists are typed arrays; objects have no prototype. */
 export type Tree = null | boolean | number | string | Tree[] | TypedNumbers | { [key: string]: Tree }

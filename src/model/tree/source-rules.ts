@@ -4,12 +4,10 @@
  */
 
 import type { FeatureRows } from '../feature-rows.ts'
+import { ZERO_THRESHOLD } from '../float32.ts'
 import type { Explainer, Kernel } from '../form.ts'
 import { type CompiledTrees, compileTrees, inSet } from '../tree-walk.ts'
 import type { SourceRules, TreeEnsemble } from '../trees.ts'
-
-/** Numbers nearer to 0 than this are 0 to a source that takes 0 for missing: LightGBM's `kZeroThreshold`, a float32. */
-export const ZERO_THRESHOLD = Math.fround(1e-35)
 
 /** The kernel of an ensemble with rules. Cost of a row: one walk of each tree, one addition each. */
 export function ruledKernel(model: TreeEnsemble, rules: SourceRules): Kernel {

@@ -446,6 +446,22 @@ def onnx_modes():
     five("five-members", [0, 1, 2, 3, 4, 5, 6, 6, 6], 4, 7)
 
 
+def exported():
+    """What LightGBM answers for models that Millrace wrote (`exported.mjs`)."""
+    import lightgbm as lgb
+
+    cx, _ = categories(4, 900)
+    few = [0, 1, 2, 0.5, -1.5, np.nan, 3, 31, 32, 63, 64, 70, -1, 2.5]
+    grid = np.random.default_rng(8).choice(few, size=(120, 4))
+    grid[:, :2] = np.floor(grid[:, :2])  # LightGBM cuts a code to an integer; codes of ours are integers
+    x, _ = numbers(1, 800)
+    for name, rows in {"random": grid, "multiclass": asked(x), "xgboost": asked_categories(cx), "zero-missing": asked(x)}.items():
+        with open(f"{HERE}/exported-{name}.txt.gz", "rb") as f:
+            text = gzip.decompress(f.read()).decode()
+        model = lgb.Booster(model_str=text)
+        emit(f"exported-{name}", "txt", text, rows, model.predict(rows, raw_score=True), model.predict(rows))
+
+
 if __name__ == "__main__":
     if "old" in sys.argv:
         try:
@@ -456,6 +472,8 @@ if __name__ == "__main__":
             old = None
         which = sys.argv[sys.argv.index("old") + 1]
         (lightgbm if which.startswith("lightgbm") else xgboost)(which)
+    elif "exported" in sys.argv:
+        exported()
     else:
         lightgbm("lightgbm")
         xgboost("xgboost")

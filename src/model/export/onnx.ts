@@ -1,0 +1,77 @@
+import { MillraceError } from '../../core/errors.ts'
+import { formOf, type Model } from '../forms/registry.ts'
+import type { Calibration, Link } from '../trees.ts'
+import { OnnxGraphWriter } from './onnx-writer.ts'
+
+export interface OnnxExportOptions {
+  /** Names of the columns, kept in the file's metadata. */
+  featureNames?: readonly string[]
+  /** Labels of the outputs, kept in the file's metadata. */
+  classes?: readonly string[]
+  calibration?: Calibration | null
+}
+
+/**
+ * A model as an ONNX file: input `features` `[rows, nFeatures]` of float32, NaN where missing, category features as codes; output `output`
+ * `[rows, nOutputs]` after link and calibration, and `raw` before them.
+ *
+ * Thresholds are rounded so that every decision on a float32 input is the model's own; leaves and sums are float32, so that scores agree to about 1e-7.
+ * Files name operators of opset 13 and ai.onnx.ml 1. Errors: MR_MODEL_EXPORT for forms that ONNX has no operator for here. Cost: O(nodes + codes of sets).
+ */
+export function exportOnnx(model: Model, options: OnnxExportOptions = {}): Uint8Array {
+  const form = formOf(model)
+  if (!form.writeOnnx)
+    throw new MillraceError('MR_MODEL_EXPORT', {
+      format: 'ONNX',
+      what: model.kind,
+      known: 'trees and linear models',
+    })
+  const graph = new OnnxGraphWriter()
+  graph.port('input', 'features', model.nFeatures)
+  const raw = graph.node('Identity', [form.writeOnnx(model, graph, 'features')], {}, { output: 'raw' })
+  const calibration = options.calibration ?? null
+  const tempered =
+    calibration?.kind === 'temperature'
+      ? graph.node('Div', [raw, graph.constant([calibration.temperature], [1])])
+      : raw
+  const linked = writeLink(graph, model.link, tempered)
+  graph.node('Identity', [writeCalibration(graph, calibration, linked)], {}, { output: 'output' })
+  graph.port('output', 'output', model.nOutputs)
+  graph.port('output', 'raw', model.nOutputs)
+  return graph.file(metadataOf(options))
+}
+
+function metadataOf({ featureNames, classes }: OnnxExportOptions): Record<string, string> {
+  return {
+    ...(featureNames ? { 'millrace.features': JSON.stringify(featureNames) } : {}),
+    ...(classes ? { 'millrace.classes': JSON.stringify(classes) } : {}),
+  }
+}
+
+const LINK_OPERATORS: Record<Link, string | null> = {
+  identity: null,
+  sigmoid: 'Sigmoid',
+  exp: 'Exp',
+  softmax: 'Softmax',
+}
+
+function writeLink(graph: OnnxGraphWriter, link: Link, raw: string): string {
+  const operator = LINK_OPERATORS[link]
+  return operator === null ? raw : graph.node(operator, [raw])
+}
+
+/** Piece-wise linear: the first value, and of each piece its slope times how far the output is in it. */
+function writeCalibration(graph: OnnxGraphWriter, calibration: Calibration | null, output: string): string {
+  if (calibration?.kind !== 'isotonic') return output
+  const { x, y } = calibration
+  const widths = x.slice(1).map((end, i) => end - x[i])
+  const slopes = widths.map((width, i) => (y[i + 1] - y[i]) / width)
+  const first = graph.constant([y[0]], [1])
+  if (widths.length === 0)
+    return graph.node('Add', [graph.node('Mul', [output, graph.constant([0], [1])]), first])
+  const beyond = graph.node('Sub', [output, graph.constant(x.slice(0, -1), [widths.length])])
+  const above = graph.node('Max', [beyond, graph.constant([0], [1])])
+  const within = graph.node('Min', [above, graph.constant(widths, [widths.length])])
+  const risen = graph.node('MatMul', [within, graph.constant(slopes, [widths.length, 1])])
+  return graph.node('Add', [risen, first])
+}

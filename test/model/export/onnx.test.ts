@@ -1,0 +1,151 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Onnx, openOnnx } from '../../../src/engine/infer/onnx.ts'
+import { exportOnnx } from '../../../src/model/export/onnx.ts'
+import { readLightGbmText } from '../../../src/model/import/lightgbm-text.ts'
+import { readOnnxModel } from '../../../src/model/import/onnx.ts'
+import { readXgboost } from '../../../src/model/import/xgboost.ts'
+import { compileScorer, type Model } from '../../../src/model/score.ts'
+import type { Calibration, LinearModel, TreeEnsemble } from '../../../src/model/trees.ts'
+import { randomEnsemble } from '../fixtures.ts'
+import { answersOf, furthest, modelBytes } from '../import/recorded.ts'
+
+let onnx: Onnx
+beforeAll(async () => {
+  onnx = await openOnnx({ workers: 1 })
+})
+afterAll(() => onnx.close())
+
+const text = (name: string) => readLightGbmText(new TextDecoder().decode(modelBytes(name))).model
+
+/** What ONNX Runtime answers for a file. */
+async function runtime(bytes: Uint8Array, rows: Float64Array, width: number) {
+  await onnx.load(bytes, { id: 'm' })
+  const data = Float32Array.from(rows)
+  const out = await onnx.run('m', { features: { type: 'float32', dims: [rows.length / width, width], data } })
+  return {
+    output: Float64Array.from(out.output.data as Float32Array),
+    raw: Float64Array.from(out.raw.data as Float32Array),
+  }
+}
+
+async function compare(
+  model: Model,
+  rows: Float64Array,
+  calibration: Calibration | null = null,
+): Promise<number> {
+  const floats = rows.map(Math.fround)
+  const n = rows.length / model.nFeatures
+  const expected = new Float64Array(n * model.nOutputs)
+  compileScorer(model, calibration).scoreBatch(floats, n, expected)
+  const { output } = await runtime(exportOnnx(model, { calibration }), floats, model.nFeatures)
+  return furthest(output, expected)
+}
+
+describe('a model written as ONNX answers in ONNX Runtime as it does here', () => {
+  test.each([
+    'lightgbm-binary.txt',
+    'lightgbm-multiclass.txt',
+    'lightgbm-ova.txt',
+    'lightgbm-poisson.txt',
+    'lightgbm-rf.txt',
+    'lightgbm-zero-missing.txt',
+    'lightgbm-no-missing.txt',
+    'lightgbm-categories.txt',
+  ])('%s', async (name) => {
+    expect(await compare(text(name), answersOf(name).rows)).toBeLessThan(2e-6)
+  })
+
+  test.each([
+    'xgboost-binary.json',
+    'xgboost-softprob-forest.ubj',
+    'xgboost-categories-sets.json',
+    'xgboost-linear-softprob.ubj',
+  ])('%s', async (name) => {
+    expect(await compare(readXgboost(modelBytes(name)).model, answersOf(name).rows)).toBeLessThan(2e-6)
+  })
+
+  test('decisions are the same on every float near a threshold, so that leaves that tell themselves apart sum alike', async () => {
+    for (const seed of [1, 2, 3]) {
+      const model = randomEnsemble({ seed, nFeatures: 4, nTrees: 8, nCategories: 2, depth: 4 })
+      const whole: TreeEnsemble = {
+        ...model,
+        link: 'identity',
+        value: model.value.map((v) => Math.round(v * 64) / 64),
+        baseScores: Float64Array.of(0.5),
+      }
+      const near = Array.from(whole.threshold)
+        .filter(Number.isFinite)
+        .flatMap((t) => [t, Math.fround(t * (1 + 1e-7)), Math.fround(t * (1 - 1e-7))])
+      const values = [...near, 0, 1, 2, 31, 32, 63, 64, 0.5, -1, Number.NaN]
+      const rows = Float64Array.from(
+        { length: 400 * 4 },
+        (_, i) => values[(i * 7919 + (i >> 3)) % values.length],
+      )
+      expect(await compare(whole, rows)).toBe(0)
+    }
+  })
+
+  test('thresholds that are no floats are rounded down, the way that keeps `x <= t`', async () => {
+    const t = 0.1
+    const stump: TreeEnsemble = {
+      ...randomEnsemble({ nTrees: 1, depth: 0, nFeatures: 1 }),
+      roots: Int32Array.of(0),
+      outputOf: Int32Array.of(0),
+      feature: new Int32Array(3),
+      threshold: Float64Array.of(t, 0, 0),
+      left: Int32Array.of(1, -1, -1),
+      right: Int32Array.of(2, -1, -1),
+      missingLeft: Uint8Array.of(0, 0, 0),
+      value: Float64Array.of(0, 1, 2),
+      cover: Float64Array.of(2, 1, 1),
+      categorySet: new Int32Array(3).fill(-1),
+      categorySets: [],
+      baseScores: Float64Array.of(0),
+      link: 'identity',
+    }
+    // The float of 0.1 is above the double, so that it must go right.
+    expect(Math.fround(t)).toBeGreaterThan(t)
+    expect(await compare(stump, Float64Array.of(Math.fround(t), 0.09999999, 0.2, Number.NaN))).toBe(0)
+  })
+
+  test('calibration goes with the model, flat beyond its ends', async () => {
+    const calibration: Calibration = { kind: 'isotonic', x: [0.2, 0.4, 0.7], y: [0.1, 0.5, 0.9] }
+    const { rows } = answersOf('lightgbm-binary.txt')
+    expect(await compare(text('lightgbm-binary.txt'), rows, calibration)).toBeLessThan(2e-6)
+    const point: Calibration = { kind: 'isotonic', x: [0.2], y: [0.3] }
+    expect(await compare(text('lightgbm-binary.txt'), rows, point)).toBeLessThan(2e-6)
+    const tempered: Calibration = { kind: 'temperature', temperature: 1.7 }
+    expect(await compare(text('lightgbm-multiclass.txt'), rows, tempered)).toBeLessThan(2e-6)
+  })
+
+  test('linear models replace missing values first', async () => {
+    const model: LinearModel = {
+      kind: 'LinearModel',
+      nFeatures: 3,
+      nOutputs: 2,
+      weights: Float64Array.of(1, -2, 0.5, 0.25, 3, -1),
+      intercepts: Float64Array.of(0.5, -0.5),
+      missing: Float64Array.of(1, 2, 3),
+      link: 'softmax',
+    }
+    expect(
+      await compare(model, Float64Array.of(1, Number.NaN, 0.5, Number.NaN, 2, 3, -1, 0, 1)),
+    ).toBeLessThan(1e-6)
+  })
+
+  test('and is read back here with the same decisions, covers and sets', () => {
+    const model = text('lightgbm-categories.txt') as TreeEnsemble
+    const again = readOnnxModel(exportOnnx(model)).model as TreeEnsemble
+    expect(again.roots).toEqual(model.roots)
+    expect(again.feature).toEqual(model.feature)
+    expect(again.cover).toEqual(model.cover)
+    expect(again.categorySets).toHaveLength(model.categorySets.length)
+    const { rows, nFeatures, raw } = answersOf('lightgbm-categories.txt')
+    const scorer = compileScorer(again)
+    raw.forEach((expected, i) => {
+      expect(Math.abs(scorer.rawRow(rows.slice(i * nFeatures, (i + 1) * nFeatures)) - expected)).toBeLessThan(
+        1e-5,
+      )
+    })
+  })
+})
