@@ -25,5 +25,15 @@ export { type Gate, gates } from './gates.ts'
 export type { Metric } from './metrics.ts'
 export { maximize, minimize, type Objective, over, under } from './objectives.ts'
 export { choice, range, type SearchedTrainer, type SearchOptions, search } from './search.ts'
-export { canary, ftrl, type GbdtOptions, gbdt, immediate, linear, mlp, neighbours } from './trainers.ts'
+export {
+  canary,
+  forest,
+  ftrl,
+  type GbdtOptions,
+  gbdt,
+  immediate,
+  linear,
+  mlp,
+  neighbours,
+} from './trainers.ts'
 export type * from './types.ts'

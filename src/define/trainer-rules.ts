@@ -51,6 +51,14 @@ export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, R
     mismatch: notNegative,
     rowsMax: count(1, 1_000_000),
   },
+  forest: {
+    trees: count(1, 10_000),
+    leaves: count(2, 4096),
+    minRowsInLeaf: count(1),
+    maxDepth: count(1, 512),
+    features: { kind: 'either', rules: [{ kind: 'oneOf', values: ['sqrt', 'third'] }, whole] },
+    bins: count(2, 65_535),
+  },
   ftrl: {
     alpha: positive,
     beta: positive,

@@ -143,6 +143,17 @@ export type TrainerDef =
       stopBy?: StopBy
     } & TreeSettings)
   | {
+      kind: 'forest'
+      trees: number
+      leaves: number
+      minRowsInLeaf: number
+      maxDepth: number
+      features: 'sqrt' | 'third' | number
+      bootstrap: boolean
+      randomBorders: boolean
+      bins: number
+    }
+  | {
       kind: 'linear'
       l1: number
       l2: number

@@ -1,6 +1,7 @@
 /** All learners, by the kind of trainer. */
 import { assert } from '../core/errors.ts'
 import type { TrainerDef } from '../define/types.ts'
+import { forestLearner } from './forest/learner.ts'
 import { ftrlLearner } from './ftrl/learner.ts'
 import { gbdtLearner } from './gbdt/learner.ts'
 import type { Learner } from './learner.ts'
@@ -8,7 +9,14 @@ import { linearLearner } from './linear/learner.ts'
 import { mlpLearner } from './mlp/learner.ts'
 import { neighbourLearner } from './neighbours/learner.ts'
 
-const ALL = [gbdtLearner, linearLearner, ftrlLearner, neighbourLearner, mlpLearner] as unknown as Learner[]
+const ALL = [
+  gbdtLearner,
+  forestLearner,
+  linearLearner,
+  ftrlLearner,
+  neighbourLearner,
+  mlpLearner,
+] as unknown as Learner[]
 
 const LEARNERS: ReadonlyMap<string, Learner> = new Map(ALL.map((learner) => [learner.kind, learner]))
 

@@ -1,6 +1,7 @@
 import { mix32 } from '../../core/rng.ts'
 import { expFast } from '../../stats/exp.ts'
 import type { GbdtParams } from './params.ts'
+import { NO_LEAF } from './sizes.ts'
 
 /** How rows are drawn for a tree. */
 export interface Bag {
@@ -44,4 +45,34 @@ export function weighBag(
 ): void {
   for (let row = 0; row < to.length; row++)
     to[row] = (weights ? weights[row] : 1) * drawsOf(row, chances, salt)
+}
+
+/** What trees say of rows that they were not grown on. */
+export interface OutOfBag {
+  sum: Float64Array
+  trees: Int32Array
+}
+
+export function openOutOfBag(nRows: number): OutOfBag {
+  return { sum: new Float64Array(nRows), trees: new Int32Array(nRows) }
+}
+
+/** Rows that a tree was not grown on, before their leaves are sought. */
+export function rowsOutside(leafOf: Uint16Array): Int32Array {
+  const rows = new Int32Array(leafOf.length)
+  let n = 0
+  for (let row = 0; row < leafOf.length; row++) if (leafOf[row] === NO_LEAF) rows[n++] = row
+  return rows.subarray(0, n)
+}
+
+export function addOutside(
+  { sum, trees }: OutOfBag,
+  rows: Int32Array,
+  leafOf: Uint16Array,
+  values: Float64Array,
+): void {
+  for (const row of rows) {
+    sum[row] += values[leafOf[row]]
+    trees[row]++
+  }
 }

@@ -135,7 +135,8 @@ function search(growth: Growth, leaves: readonly Leaf[], counts: Int32Array | nu
   const scans = machine.scanNumbers ? scanAll(growth, leaves, views) : []
   views.forEach((view, i) => {
     view.scan = scans[i] ?? null
-    leaves[i].split = findSplit(view, features, plan.featureSlots, rules)
+    leaves[i].split =
+      findSplit(view, features, plan.featureSlots, rules) ?? searchOthers(growth, leaves[i], view)
     if (leaves[i].split === null) dropHistogram(ground, leaves[i])
   })
 }
@@ -181,26 +182,49 @@ function saltOf({ salt }: Growth, { node }: Leaf): number {
   return mix32((salt + Math.imul(node + 1, 0x9e3779b9)) | 0)
 }
 
-/** Features a leaf may be divided by: those of the tree that may meet the ones above it, and of these the share that is drawn for each node. */
+/** Features a leaf may be divided by: those of the tree that may meet the ones above it. */
+function openFeatures({ ground, features }: Growth, leaf: Leaf): Int32Array {
+  const { interactions } = ground.params
+  if (!interactions) return features
+  const open = interactions.filter((group) => leaf.path.every((j) => group.includes(j)))
+  return features.filter((j) => open.some((group) => group.includes(j)))
+}
+
+/** The share of them that is drawn for each node. */
 function featuresOf(growth: Growth, leaf: Leaf): Int32Array {
-  const { interactions, featureFractionByNode } = growth.ground.params
-  let features = growth.features
-  if (interactions) {
-    const open = interactions.filter((group) => leaf.path.every((j) => group.includes(j)))
-    features = features.filter((j) => open.some((group) => group.includes(j)))
+  const { featureFractionByNode } = growth.ground.params
+  return drawFeatures(openFeatures(growth, leaf), featureFractionByNode, saltOf(growth, leaf))
+}
+
+/** Where no feature that was drawn divides a leaf, further ones are tried one by one until one does, as forests do. */
+function searchOthers(growth: Growth, leaf: Leaf, view: LeafView): Split | null {
+  const { features, plan } = growth.ground
+  const open = openFeatures(growth, leaf)
+  if (open.length === view.features.length) return null
+  const rules = rulesOf(growth)
+  for (const j of byHash(open, saltOf(growth, leaf)).subarray(view.features.length)) {
+    const split = findSplit(
+      { ...view, scan: null, features: Int32Array.of(j) },
+      features,
+      plan.featureSlots,
+      rules,
+    )
+    if (split) return split
   }
-  return drawFeatures(features, featureFractionByNode, saltOf(growth, leaf))
+  return null
 }
 
 /** The features with the smallest hashes, in rising order; at least one. */
 export function drawFeatures(features: Int32Array, share: number, salt: number): Int32Array {
   if (share === 1 || features.length === 0) return features
-  const hash = new Map(Array.from(features, (j) => [j, mix32(Math.imul(j + 1, 0xc2b2ae35) ^ salt)]))
-  return features
-    .slice()
-    .sort((a, b) => hash.get(a)! - hash.get(b)! || a - b)
-    .slice(0, Math.max(1, Math.round(share * features.length)))
+  return byHash(features, salt)
+    .subarray(0, Math.max(1, Math.round(share * features.length)))
     .sort()
+}
+
+function byHash(features: Int32Array, salt: number): Int32Array {
+  const hash = new Map(Array.from(features, (j) => [j, mix32(Math.imul(j + 1, 0xc2b2ae35) ^ salt)]))
+  return features.slice().sort((a, b) => hash.get(a)! - hash.get(b)! || a - b)
 }
 
 function bestLeaf({ leaves }: Growth): Leaf | null {

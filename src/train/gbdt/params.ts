@@ -43,7 +43,7 @@ export interface GbdtParams {
   minGain: number
   /** Share of features each tree may use. Default 1. */
   featureFraction: number
-  /** Of those, share each node may use. Default 1. */
+  /** Of those, share each node may use; further ones are tried where none of the share divides it. Default 1. */
   featureFractionByNode: number
   /** Share of rows each tree is grown on. Default 1. */
   bagging: number

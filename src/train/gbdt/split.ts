@@ -211,7 +211,7 @@ function scanNumber(
 
 /**
  * A border at random: uniform between the edges that part the leaf's rows, as extremely randomised trees draw it (Geurts, Ernst and Wehenkel, 2006).
- * Infinities are left out of the range. With one bin in use there is only what parts the missing values from the others.
+ * Infinities are left out of the range. The hash is not the one that draws features, else their borders would all be low. With one bin in use there is only what parts the missing values from the others.
  */
 function drawBorder({ leaf, features, slots }: Search, feature: number): number {
   const bins = features[feature]
@@ -223,7 +223,7 @@ function drawBorder({ leaf, features, slots }: Search, feature: number): number 
   let last = bins.nBins - 1
   while (last > first && !isUsed(last)) last--
   if (first >= last) return bins.nBins - 1
-  const share = mix32(Math.imul(feature + 1, 0xc2b2ae35) ^ leaf.salt) / 2 ** 32
+  const share = mix32(Math.imul(feature + 1, 0x27d4eb2f) ^ ~leaf.salt) / 2 ** 32
   const low = Math.max(-Number.MAX_VALUE / 4, bins.edges[first])
   const high = Math.min(Number.MAX_VALUE / 4, bins.edges[last - 1])
   const value = low + share * (high - low)

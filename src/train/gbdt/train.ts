@@ -2,7 +2,7 @@ import { MillraceError } from '../../core/errors.ts'
 import { mix32 } from '../../core/rng.ts'
 import type { TreeEnsemble } from '../../model/trees.ts'
 import { MODEL_LIMITS } from '../../model/validate.ts'
-import { bagOf, weighBag } from './bags.ts'
+import { addOutside, bagOf, type OutOfBag, openOutOfBag, rowsOutside, weighBag } from './bags.ts'
 import { binColumns, binWith } from './binning.ts'
 import { ensembleOf, type OutputTree } from './ensemble.ts'
 import { drawFeatures, type Ground, growTree, type Scale } from './grow.ts'
@@ -35,6 +35,8 @@ export interface TrainData extends GivenLabels {
 }
 
 export interface GbdtOptions extends MachineOptions {
+  /** Whether to keep what trees say of rows that they were not grown on. */
+  outOfBag?: boolean
   /** Called after each round: one tree for each output. */
   onProgress?: (progress: { tree: number; trees: number; validLoss?: number }) => void
   /** Looked at before each round. */
@@ -62,6 +64,8 @@ export interface GbdtResult {
    * `binned`; NaN for rows that `rowIndexes` leaves out.
    */
   trainScores: Float64Array
+  /** With `outOfBag`, of one output: by training row the sum of the values of trees that did not see it, and how many they are. */
+  outOfBag: OutOfBag | null
   /** What did the work, after any fall-back; the model is the same in any case. */
   ranOn: RanOn
 }
@@ -106,7 +110,10 @@ export function trainOnBins(
   const valid = options.valid && openValid(options.valid, objective, base)
   const machine = openMachine({ rows: train, valid, params: checked, objective }, options)
   try {
-    const boosted = boost(openTraining(train, valid, { machine, objective, base, params: checked }), options)
+    const boosted = boost(
+      openTraining(train, valid, { machine, objective, base, params: checked, outOfBag: options.outOfBag }),
+      options,
+    )
     const scores = rowMajor(boosted.trainScores, objective.nOutputs)
     return { ...boosted, trainScores: scatterScores(scores, rows, objective.nOutputs) }
   } finally {
@@ -147,18 +154,26 @@ interface Training {
   course: Course
   /** What rounds are compared by, when it is not the loss. */
   judge: Measure | null
+  outOfBag: OutOfBag | null
 }
 
 function openTraining(
   rows: Rows,
   valid: Rows | undefined,
-  given: { machine: Machine; params: GbdtParams; objective: Objective; base: Float64Array },
+  given: {
+    machine: Machine
+    params: GbdtParams
+    objective: Objective
+    base: Float64Array
+    outOfBag?: boolean
+  },
 ): Training {
   const { machine, params, objective, base } = given
   const ground = { machine, features: rows.data.features, plan: rows.data.plan, params }
+  const outOfBag = given.outOfBag ? openOutOfBag(rows.data.nRows) : null
   const judge = params.stopBy === 'objective' ? null : measureOf(params.stopBy, objective)
   const course = openCourse(params, valid !== undefined, rows.score)
-  return { rows, valid, params, objective, base, ground, trees: [], course, judge }
+  return { rows, valid, params, objective, base, ground, trees: [], course, judge, outOfBag }
 }
 
 function boost(training: Training, options: GbdtOptions): GbdtResult {
@@ -206,7 +221,11 @@ function addTree(training: Training, output: number, roundSalt: number): boolean
   const tree = growTree(ground, { rows: drawn, scale, features, salt })
   if (tree.leafNodes.length === 1) return false
   const finished = finishTree(training, tree, output)
-  if (drawn.nRows < rows.data.nRows) ground.machine.markOthers(tree)
+  if (drawn.nRows < rows.data.nRows) {
+    const outside = training.outOfBag && rowsOutside(ground.machine.leafOf)
+    ground.machine.markOthers(tree)
+    if (outside) addOutside(training.outOfBag!, outside, ground.machine.leafOf, finished.values)
+  }
   ground.machine.addTree(tree, finished.values)
   training.trees.push(finished)
   return true
@@ -281,6 +300,7 @@ function result(training: Training, stopped: GbdtResult['stopped']): GbdtResult 
     stopped,
     gains,
     trainScores,
+    outOfBag: training.outOfBag,
     ranOn,
   }
 }

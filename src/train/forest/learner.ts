@@ -1,0 +1,35 @@
+import type { TrainerDef } from '../../define/types.ts'
+import { keptRows, type Learner } from '../learner.ts'
+import { trainForest } from './train.ts'
+
+export const forestLearner: Learner<Extract<TrainerDef, { kind: 'forest' }>> = {
+  kind: 'forest',
+  tasks: ['binary', 'regression'],
+  learn(input, trainer) {
+    const { kind: _, ...params } = trainer
+    const rows = keptRows(input)
+    const { model, outOfBag } = trainForest(
+      { ...rows, categorical: input.features.map((feature) => feature.type === 'category') },
+      { ...params, seed: input.seed, isChance: input.task === 'binary' },
+      {
+        onProgress: (p) => input.progress(p.tree / p.trees, `tree ${p.tree} of ${p.trees}`),
+        signal: input.signal,
+      },
+    )
+    const error = outOfBagError(outOfBag, rows.target)
+    if (error !== null) input.note(`out-of-bag mean squared error ${error.toPrecision(5)}`)
+    return { model }
+  },
+}
+
+/** Mean squared error over the rows that some tree did not see; `null` when there are none. For chances this is the Brier score. */
+function outOfBagError(outOfBag: Float64Array, target: Float64Array): number | null {
+  let sum = 0
+  let n = 0
+  for (let row = 0; row < target.length; row++) {
+    if (Number.isNaN(outOfBag[row])) continue
+    sum += (outOfBag[row] - target[row]) ** 2
+    n++
+  }
+  return n > 0 ? sum / n : null
+}
