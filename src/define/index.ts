@@ -19,6 +19,7 @@ export {
 export type { BoostObjective, StopBy } from './boost-objectives.ts'
 export { Check, checks } from './checks.ts'
 export type { ColumnsOf, Datasets } from './columns.ts'
+export { type CommandOptions, command } from './command.ts'
 export * from './define.ts'
 export type { Duration } from './durations.ts'
 export { type Gate, gates } from './gates.ts'

@@ -79,6 +79,13 @@ export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, R
     dropout: { kind: 'number', min: 0, max: 1, exclusiveMax: true },
     patience: count(0),
   },
+  command: {
+    'run.*': { kind: 'text', nonEmpty: true },
+    'files.*': { kind: 'text', nonEmpty: true },
+    'env.*': { kind: 'text', nonEmpty: true },
+    timeMsMax: positive,
+    memoryMbMax: count(16),
+  },
 }
 
 type Checks = {

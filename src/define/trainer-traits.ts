@@ -20,6 +20,7 @@ const TRAITS: Record<TrainerDef['kind'], TrainerTraits> = {
   neighbours: { categories: 'codes', members: false, online: false },
   ftrl: { categories: 'hashes', members: false, online: true },
   mlp: { categories: 'codes', members: false, online: false },
+  command: { categories: 'codes', members: false, online: false },
 }
 
 /** Kinds of trainer whose models can go on learning while they are served. */

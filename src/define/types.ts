@@ -193,6 +193,24 @@ export type TrainerDef =
       dropout: number
       patience: number
     }
+  | CommandTrainer
+
+/** Any program that keeps the contract of docs/guides/any-trainer.md. */
+export interface CommandTrainer {
+  kind: 'command'
+  /** The program and its arguments. */
+  run: string[]
+  /** Its own files and folders, relative to the config's folder. */
+  files: string[]
+  /** What `files` held when the run was planned: path below its folder → digest. */
+  contents?: Record<string, `sha256:${string}`>
+  /** Names of environment variables that are passed on. */
+  env: string[]
+  /** What the program is told beside the task. */
+  params: Record<string, ParamValue>
+  timeMsMax: number
+  memoryMbMax: number
+}
 
 /** A value that a searched parameter can have. */
 export type ParamValue = string | number | boolean

@@ -15,6 +15,7 @@ import { fitSpec, type Prepared, prepareSpec } from '../train/specs.ts'
 import { planBacktestSplit } from '../train/split.ts'
 import { type BacktestPlan, type BacktestWindow, staleMonths } from './backtest-plan.ts'
 import { datasetDef, modelDef, type Runtime } from './runtime.ts'
+import { withTrainerFiles } from './trainer-files.ts'
 
 export interface BacktestRequest extends BacktestPlan {
   model: string
@@ -75,7 +76,7 @@ export async function backtest(
     request.windows.length > 0 && request.tests.length > 0,
     'a backtest has a window and a test at least',
   )
-  const model = { ...modelDef(rt, request.model), each: undefined }
+  const model = { ...(await withTrainerFiles(rt, modelDef(rt, request.model))), each: undefined }
   const { time } = datasetDef(rt, model.from)
   if (!time) throw new MillraceError('MR_TRAIN_NO_TIME', {})
   const version = (await rt.store.meta.ref(refs.dataset(model.from)))?.digest

@@ -12,6 +12,7 @@ import { asJson, type Prepared, prepareSpec, trialSpec } from '../train/specs.ts
 import { planSearchSplits, planSplit } from '../train/split.ts'
 import type { TrialResult } from '../train/trial.ts'
 import { datasetDef, modelDef, type Runtime } from './runtime.ts'
+import { withTrainerFiles } from './trainer-files.ts'
 import { dataFor, historyOf } from './training-data.ts'
 
 export interface SearchRequest {
@@ -78,7 +79,7 @@ export async function searchModel(
   rt: Runtime,
   request: SearchRequest,
 ): Promise<{ digest: Digest; report: SearchReport }> {
-  const model = modelDef(rt, request.model)
+  const model = await withTrainerFiles(rt, modelDef(rt, request.model))
   if (!model.search) throw new MillraceError('MR_TRAIN_NO_SEARCH', { model: model.name })
   const search = { ...model.search, ...overrides(request) }
   const { digest: data } = await dataFor(rt, model, request.version)
@@ -113,7 +114,7 @@ export async function chosenParams(
 /** What makes two searches the same: not how long they may take. */
 function definitionOf({ trainer, search }: ModelDef): Digest {
   const { space, metric } = search as SearchDef
-  return digestOf(asJson({ trainer, space, metric }))
+  return digestOf(asJson({ trainer: { ...trainer, contents: undefined }, space, metric }))
 }
 
 /** The trainer's own parameters, where they lie in the space. */

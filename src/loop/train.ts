@@ -13,6 +13,7 @@ import { fitSpec, type Prepared, prepareSpec } from '../train/specs.ts'
 import { planSplit } from '../train/split.ts'
 import { datasetDef, modelDef, type Runtime } from './runtime.ts'
 import { cardNoteOf, chosenParams, searchModel } from './search.ts'
+import { withTrainerFiles } from './trainer-files.ts'
 import { dataFor, historyOf } from './training-data.ts'
 
 export interface TrainRequest {
@@ -49,7 +50,8 @@ export interface Trained {
 export async function trainModel(rt: Runtime, request: TrainRequest): Promise<Trained> {
   const asked = modelDef(rt, request.model)
   const { digest: data, version } = await dataFor(rt, asked, request.version)
-  const { model, notes } = await withChosen(rt, asked, data, request)
+  const { model: chosen, notes } = await withChosen(rt, asked, data, request)
+  const model = await withTrainerFiles(rt, chosen)
   const tell = (stage: TrainProgress['stage']) => (p: RunProgress) =>
     request.onProgress?.({ stage, done: p.done, note: p.note })
   const run = async (stage: TrainProgress['stage'], spec: Parameters<typeof rt.jobs.run>[0][number]) => {

@@ -26,7 +26,7 @@ import type { Calibration } from '../model/trees.ts'
 import { fitIsotonic } from '../stats/isotonic.ts'
 import { fitTemperature } from '../stats/temperature.ts'
 import { cardOf, referenceOf } from './card.ts'
-import { type LearnRows, takeRows } from './learner.ts'
+import { type LearnRows, placeOf, takeRows } from './learner.ts'
 import { learnerOf } from './learners.ts'
 import { FIT_CODE, type FitParams } from './specs.ts'
 
@@ -112,6 +112,7 @@ function inputOf({ context, plan, matrix, notes }: Work) {
     signal: context.signal,
     progress: (done: number, note: string) => context.progress(done, note),
     note: (text: string) => notes.push(text),
+    place: placeOf(context),
   }
 }
 

@@ -2,8 +2,10 @@
  * A learner: what turns rows of a prepared matrix into a model. `fit.ts` asks the learner of the config's trainer and knows no kind of trainer.
  * A new one is a folder of this room, a line in `learners.ts`, and its parameters in `define`.
  */
-import type { ModelTask } from '../core/records.ts'
+import { resolve } from 'node:path'
+import type { Digest, ModelTask } from '../core/records.ts'
 import type { TrainerDef } from '../define/types.ts'
+import type { TaskContext } from '../engine/ports.ts'
 import type { Model } from '../model/score.ts'
 
 /** Rows to learn from or to choose by: one column a feature, NaN where missing; category features hold codes. */
@@ -35,6 +37,31 @@ export interface LearnInput {
   progress(done: number, note: string): void
   /** A sentence for the model's card. */
   note(text: string): void
+  /** Where learners that leave this process find and put files. Workers give it. */
+  place?: LearnPlace
+}
+
+export interface LearnPlace {
+  /** Names the run: the same for the same work, whoever does it. */
+  id: string
+  /** A folder for files that may go when the run has ended. */
+  scratch: string
+  /** A folder of this run alone that is there again when it is tried again; the learner removes it once it has its model. */
+  checkpoints: string
+  /** Where the bytes of a digest lie. Not to be written. */
+  path(digest: Digest): Promise<string>
+}
+
+/** The place of a run of a task. */
+export function placeOf({ store, specDigest }: Pick<TaskContext, 'store' | 'specDigest'>): LearnPlace {
+  const id = specDigest.slice('sha256:'.length, 'sha256:'.length + 24)
+  return {
+    id,
+    scratch: store.scratch,
+    // Beside the folders of processes, which go with their processes.
+    checkpoints: resolve(store.scratch, '../../checkpoints', id),
+    path: (digest) => store.objects.path(digest),
+  }
 }
 
 export interface Learned {

@@ -1,6 +1,7 @@
 /** All learners, by the kind of trainer. */
 import { assert } from '../core/errors.ts'
 import type { TrainerDef } from '../define/types.ts'
+import { commandLearner } from './command/learner.ts'
 import { forestLearner } from './forest/learner.ts'
 import { ftrlLearner } from './ftrl/learner.ts'
 import { gbdtLearner } from './gbdt/learner.ts'
@@ -16,6 +17,7 @@ const ALL = [
   ftrlLearner,
   neighbourLearner,
   mlpLearner,
+  commandLearner,
 ] as unknown as Learner[]
 
 const LEARNERS: ReadonlyMap<string, Learner> = new Map(ALL.map((learner) => [learner.kind, learner]))

@@ -88,7 +88,7 @@ export function trialSpec(prepared: Prepared, params: TrialParams, seed: number)
     kind: 'RunSpec',
     task: 'train.trial',
     code: TRIAL_CODE,
-    inputs: { plan, matrix },
+    inputs: { plan, matrix, ...trainerInputs(params.trainer) },
     params: asJson(params),
     seed,
   }
@@ -109,7 +109,7 @@ export function fitSpec(
     description: model.description,
     notes,
   }
-  const inputs: Record<string, Digest> = { version, ...pick(prepared) }
+  const inputs: Record<string, Digest> = { version, ...pick(prepared), ...trainerInputs(model.trainer) }
   if (member) Object.assign(inputs, { parent: member.parent, scores: member.scores })
   return {
     kind: 'RunSpec',
@@ -119,6 +119,14 @@ export function fitSpec(
     params: asJson(params),
     seed: model.seed,
   }
+}
+
+/** Files that a trainer is made of, by their paths. */
+function trainerInputs(trainer: TrainerDef): Record<string, Digest> {
+  if (!('contents' in trainer)) return {}
+  return Object.fromEntries(
+    Object.entries(trainer.contents ?? {}).map(([path, digest]) => [`file:${path}`, digest]),
+  )
 }
 
 function pick({ plan, features, matrix, rows }: Prepared): Record<string, Digest> {

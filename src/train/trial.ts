@@ -10,6 +10,7 @@ import type { Task, TaskContext } from '../engine/ports.ts'
 import { type MatrixFile, openMatrix, type PreparedPlan } from '../model/matrix.ts'
 import { LOSS_OF, METRICS_OF, type Metric, metricOf } from '../model/measure.ts'
 import { predictColumns } from '../model/predict.ts'
+import { placeOf } from './learner.ts'
 import { learnerOf } from './learners.ts'
 import { TRIAL_CODE, type TrialParams } from './specs.ts'
 
@@ -63,6 +64,7 @@ async function measureTrial(
       signal: context.signal,
       progress: (done, note) => context.progress(done, note),
       note: () => {},
+      place: placeOf(context),
     },
     trainer,
   )

@@ -2,6 +2,7 @@ import {
   canary,
   checks,
   col,
+  command,
   dataset,
   each,
   forest,
@@ -171,6 +172,7 @@ const TRAINERS: Record<TrainerDef['kind'], TrainerDef> = {
   ftrl: ftrl(),
   neighbours: neighbours(),
   mlp: mlp(),
+  command: command({ run: 'python train.py', files: ['train.py'], env: ['CUDA_VISIBLE_DEVICES'] }),
 }
 
 test('learning online needs a trainer that can learn on', () => {

@@ -110,4 +110,49 @@ export const train = {
     retryable: false,
     status: 400,
   },
+  MR_TRAIN_COMMAND_ABSENT: {
+    what: (d: { command: string; why: string }) => `the trainer "${d.command}" cannot be started: ${d.why}`,
+    fix: (_: { command: string; why: string }) =>
+      'install it, or name it by its absolute path; files of the project are named in `files`',
+    retryable: false,
+    status: 400,
+  },
+  MR_TRAIN_COMMAND_FAILED: {
+    what: (d: { command: string; why: string; log: string }) =>
+      `the trainer "${d.command}" ended with ${d.why}; the end of what it said:\n${d.log.trimEnd() || '(nothing)'}`,
+    fix: (_: { command: string; why: string; log: string }) => 'correct the trainer, and train again',
+    retryable: false,
+    status: 400,
+  },
+  MR_TRAIN_COMMAND_TIME: {
+    what: (d: { command: string; limitMs: number }) =>
+      `the trainer "${d.command}" took longer than ${Math.round(d.limitMs / 1000)} s and was ended`,
+    fix: (_: { command: string; limitMs: number }) =>
+      "give it more: command({ …, time: '4h' }); checkpoints that it wrote are there when it is run again",
+    retryable: false,
+    status: 400,
+  },
+  MR_TRAIN_COMMAND_MEMORY: {
+    what: (d: { command: string; limitMb: number; usedMb: number }) =>
+      `the trainer "${d.command}" took ${d.usedMb} MB of the ${d.limitMb} MB it may take, and was ended`,
+    fix: (_: { command: string; limitMb: number; usedMb: number }) =>
+      'give it more: command({ …, memoryMb: 16384 }), or train on less history',
+    retryable: false,
+    status: 400,
+  },
+  MR_TRAIN_COMMAND_RESULT: {
+    what: (d: { command: string; expected: string; got: string }) =>
+      `the trainer "${d.command}" must leave ${d.expected} in its output folder, got ${d.got}`,
+    fix: (d: { command: string; expected: string; got: string }) =>
+      `let it leave ${d.expected}; see docs/guides/any-trainer.md`,
+    retryable: false,
+    status: 400,
+  },
+  MR_TRAIN_FILES: {
+    what: (d: { path: string; why: string }) => `the trainer's file "${d.path}" ${d.why}`,
+    fix: (_: { path: string; why: string }) =>
+      'name files and folders below the folder of the config in `files`, without data or environments',
+    retryable: false,
+    status: 400,
+  },
 }
