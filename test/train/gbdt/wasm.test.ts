@@ -120,7 +120,7 @@ const WORLDS: [string, () => TrainData, object][] = [
 const hasThreads = existsSync(new URL('../../../dist/train/gbdt/crew-worker.js', import.meta.url))
 if (!hasThreads) console.log('SKIP trainings on two threads: dist is not built')
 
-/** One and two threads of WebAssembly, held to the plain loops in model, losses and scores. */
+/** One, two and three threads of WebAssembly, held to the plain loops in model, losses and scores. */
 function expectTwins(data: TrainData, params: object): void {
   const train = (options: { kernels?: 'js' | 'wasm'; threads?: number }) => {
     const { model, validLoss, trainScores, ranOn } = trainGbdt(data, params, options)

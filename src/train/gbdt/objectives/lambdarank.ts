@@ -1,7 +1,15 @@
 import { expClamped } from '../../../stats/exp.ts'
 import { logFast } from '../../../stats/log.ts'
 import { type Labels, type OpenObjective, type ParamsOf, weigh } from './objective.ts'
-import { discountsOf, gainsOf, idealGains, meanNdcgLoss, orderOf, requireQueries } from './queries.ts'
+import {
+  discountsOf,
+  gainsOf,
+  idealGains,
+  meanNdcgLoss,
+  requireQueries,
+  rowsOf,
+  sortByScore,
+} from './queries.ts'
 
 /**
  * LambdaMART: pairs of rows of a query push each other apart, by how much their exchange would change the query's NDCG. Targets are relevances, 0 for
@@ -17,6 +25,7 @@ export const lambdarank: OpenObjective<ParamsOf<'lambdarank'>> = (labels, params
   const gains = gainsOf(labels, params.labelGains)
   const discounts = discountsOf(queries)
   const ideal = idealGains(gains, queries, discounts, params.truncation)
+  const rows = rowsOf(queries)
   const check = (other: Labels) => {
     requireQueries(other)
     gainsOf(other, params.labelGains)
@@ -32,7 +41,8 @@ export const lambdarank: OpenObjective<ParamsOf<'lambdarank'>> = (labels, params
       hess.fill(0)
       for (let q = 0; q < ideal.length; q++) {
         if (!(ideal[q] > 0)) continue
-        const order = orderOf(score, queries[q], queries[q + 1])
+        const order = rows.subarray(queries[q], queries[q + 1])
+        sortByScore(order, score)
         pushApart({ order, score, target, gains, discounts, ideal: ideal[q], ...params }, grad, hess)
       }
       weigh(grad, hess, weights)
@@ -56,25 +66,27 @@ interface Query {
 
 /** Adds the pushes of one query's pairs. */
 function pushApart(query: Query, grad: Float64Array, hess: Float64Array): void {
-  const { order, score, target, gains, discounts, ideal, truncation } = query
-  const flat = score[order[0]] === score[order[order.length - 1]]
-  const byDistance = query.normalise && !flat
+  const { order, score, target, gains, discounts, ideal } = query
+  const n = order.length
+  const first = Math.min(query.truncation, n - 1)
+  const byDistance = query.normalise && score[order[0]] !== score[order[n - 1]]
   let pushes = 0
-  for (let i = 0; i < Math.min(truncation, order.length - 1); i++) {
-    for (let j = i + 1; j < order.length; j++) {
-      const [a, b] = [order[i], order[j]]
+  for (let i = 0; i < first; i++) {
+    const a = order[i]
+    for (let j = i + 1; j < n; j++) {
+      const b = order[j]
       if (target[a] === target[b]) continue
-      const [better, worse] = target[a] > target[b] ? [a, b] : [b, a]
-      const d = score[better] - score[worse]
-      let change = ((gains[better] - gains[worse]) * (discounts[i] - discounts[j])) / ideal
+      const side = target[a] > target[b] ? 1 : -1
+      const d = side * (score[a] - score[b])
+      let change = (side * (gains[a] - gains[b]) * (discounts[i] - discounts[j])) / ideal
       if (byDistance) change /= 0.01 + Math.abs(d)
       const p = 1 / (1 + expClamped(d))
       const push = change * p
       const bend = push * (1 - p)
-      grad[better] -= push
-      grad[worse] += push
-      hess[better] += bend
-      hess[worse] += bend
+      grad[a] -= side * push
+      grad[b] += side * push
+      hess[a] += bend
+      hess[b] += bend
       pushes += 2 * push
     }
   }
