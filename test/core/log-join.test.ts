@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest'
+import { encodeVectors, probabilityOf, type Said } from '../../src/core/class-vectors.ts'
+import { GroupRows } from '../../src/core/group-rows.ts'
 import type { OutcomeBlock, PredictionBlock } from '../../src/core/log-blocks.ts'
 import { LogJoin } from '../../src/core/log-join.ts'
 
@@ -89,4 +91,35 @@ test('shadows without an answer leave in time, and are no predictions whose outc
   join.addPredictions(predictions(0, ['a'], { routes: ['shadow'] }))
   join.addPredictions(predictions(1000, ['b']))
   expect(join.counts()).toMatchObject({ waiting: 1, expired: 0 })
+})
+
+test('of several classes an outcome is whether the class said was right, and its label stays', () => {
+  const join = new LogJoin('late', 1000)
+  const said = { classes: ['fog', 'rain'], labels: [1, 0], vectors: encodeVectors([0.25, 0.75, 0.5, 0.5]) }
+  join.addPredictions({ ...predictions(0, ['a', 'b']), ...said, outputs: [0.75, 0.5] })
+  join.addPredictions({
+    ...predictions(0, ['a'], { routes: ['shadow'] }),
+    classes: ['fog', 'hail', 'rain'],
+    labels: [2],
+    vectors: encodeVectors([0.125, 0.375, 0.5]),
+  })
+  const [a, b] = join.addOutcomes({ ...outcomes(1, ['a', 'b'], []), values: ['rain', 'hail'] })
+  expect([a.outcome, a.label, a.said?.label]).toEqual([1, 'rain', 'rain'])
+  expect(probabilityOf(a.said as Said, 'rain')).toBe(0.75)
+  expect(probabilityOf(a.shadows[0].said as Said, 'rain')).toBe(0.5)
+  expect([b.outcome, b.label, probabilityOf(b.said as Said, 'hail')]).toEqual([0, 'hail', 0])
+})
+
+test('a label where no classes were said is no outcome', () => {
+  const join = new LogJoin('late', 1000)
+  join.addPredictions(predictions(0, ['a']))
+  expect(join.addOutcomes({ ...outcomes(1, ['a'], []), values: ['rain'] })[0].outcome).toBeNaN()
+})
+
+test('rows know their group and its size, and a group is whole with its last row', () => {
+  const join = new LogJoin('late', 1000)
+  join.addPredictions({ ...predictions(0, ['a', 'b', 'c']), groups: ['q', 'q', 'r'] })
+  const rows = join.addOutcomes(outcomes(1, ['b', 'c', 'a'], [1, 0, 0]))
+  const groups = new GroupRows<(typeof rows)[number]>()
+  expect(rows.map((row) => groups.add(row)?.map(({ id }) => id))).toEqual([undefined, ['c'], ['b', 'a']])
 })

@@ -252,3 +252,57 @@ test('intervals of paired worsening cover no difference about as often as they s
     expect(covered, name).toBeGreaterThanOrEqual(52)
   }
 })
+
+/** Rows of three classes whose probabilities know the truth up to noise. */
+function classes(signal: number, n = N, seed = 5) {
+  const rng = seededRng(seed)
+  const targets = new Float64Array(n)
+  const outputs = new Float64Array(3 * n)
+  for (let i = 0; i < n; i++) {
+    targets[i] = rng.nextInt(3)
+    const weights = [0, 1, 2].map((k) => Math.exp(signal * (k === targets[i] ? 1 : 0) + rng.normal()))
+    const sum = weights.reduce((a, b) => a + b)
+    weights.forEach((w, k) => {
+      outputs[3 * i + k] = w / sum
+    })
+  }
+  return { task: 'multiclass' as const, targets, outputs, classShares: [1 / 3, 1 / 3, 1 / 3] }
+}
+
+test('gates of several classes compare rows by log loss, slice by accuracy, and say which metrics are not theirs', () => {
+  const input = inputOf(classes(2))
+  expect(verdict({ kind: 'beatsBaseline', metric: 'auto' }, input)).toBe('pass')
+  expect(verdict({ kind: 'beatsBaseline', metric: 'accuracy' }, input)).toBe('pass')
+  const shuffled = { ...input, targets: input.targets.map((_, i) => input.targets[(i * 7 + 1) % N]) }
+  expect(verdict({ kind: 'beatsBaseline', metric: 'auto' }, shuffled)).toBe('fail')
+  const gate: GateDef = { kind: 'noWorseThanLive', metric: 'auto', tolerance: 0.01 }
+  const worse = classes(1, N, 5)
+  expect(verdict(gate, { ...input, live: { version: 1, outputs: worse.outputs } })).toBe('pass')
+  expect(verdict(gate, { ...inputOf(worse), live: { version: 1, outputs: input.outputs } })).toBe('fail')
+  const slices = { k: { codes: Int32Array.from(input.targets, (c) => c), categories: ['a', 'b', 'c'] } }
+  const sliced = first(
+    { kind: 'slices', column: 'k', metric: 'auto', floor: 0.5, rowsMin: 200 },
+    { ...input, slices },
+  )
+  expect([sliced.verdict, sliced.limit]).toEqual(['pass', 'accuracy >= 0.5 in each slice'])
+  expect(verdict({ kind: 'calibration', max: 0.2 }, input)).toBe('pass')
+  expect(() => judgeGate({ kind: 'metric', metric: 'auc', min: 0.5 }, input)).toThrow(
+    'AUC is a measure of binary models, this one is multiclass',
+  )
+  expect(() => judgeGate({ kind: 'metric', metric: 'ndcg', min: 0.5 }, input)).toThrow('ranking')
+})
+
+test('a slice of a ranking keeps its groups', () => {
+  const groups = Int32Array.of(0, 3, 6)
+  const input = inputOf({
+    task: 'ranking',
+    outputs: Float64Array.of(3, 2, 1, 1, 2, 3, 5, 4, 3),
+    targets: Float64Array.of(1, 0, 0, 1, 0, 0, 1, 0, 0),
+    groups,
+    slices: { k: { codes: Int32Array.of(0, 0, 0, 1, 1, 1, 0, 0, 0), categories: ['a', 'b'] } },
+  })
+  const found = judgeGate({ kind: 'slices', column: 'k', metric: 'mrr', floor: 0.9, rowsMin: 2 }, input)
+  expect(found.find((f) => f.slice === 'b')?.value).toBeCloseTo(1 / 3, 12)
+  expect(found[0]).toMatchObject({ verdict: 'fail', value: expect.closeTo(1 / 3, 12) })
+  expect(first({ kind: 'calibration', max: 0.1 }, input).message).toBe('a ranking has no calibration error')
+})

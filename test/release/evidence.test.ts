@@ -201,3 +201,61 @@ test('the interval that is shown follows a difference that drifts', () => {
   expect(mean).toBeGreaterThan(interval[0])
   expect(mean).toBeLessThan(interval[1])
 })
+
+const CLASSES = ['a', 'b', 'c']
+const said = (probabilities: number[]) => ({
+  classes: CLASSES,
+  label: CLASSES[probabilities.indexOf(Math.max(...probabilities))],
+  probabilities: Float32Array.from(probabilities),
+})
+
+/** A request of one of three classes that each version knows with a softmax of its own. */
+function classed(rng: ReturnType<typeof seededRng>, skills: [live: number, candidate: number]): JoinedRow {
+  const code = rng.nextInt(3)
+  const [live, candidate] = skills.map((skill) => {
+    const weights = CLASSES.map((_, k) => Math.exp(skill * (k === code ? 1 : 0) + rng.normal()))
+    const sum = weights.reduce((a, b) => a + b)
+    return said(weights.map((w) => w / sum))
+  })
+  return row(0.5, 0.5, 1, {
+    said: live,
+    shadows: [{ version: 2, output: 0.5, said: candidate }],
+    label: CLASSES[code],
+  })
+}
+
+test('of several classes the log loss of the class that it was decides', () => {
+  const rng = seededRng(3)
+  const worse = begin('multiclass')
+  const same = begin('multiclass')
+  for (let i = 0; i < 6000; i++) {
+    worse.add([classed(rng, [2, 1])])
+    same.add([classed(rng, [2, 2.2])])
+  }
+  expect(worse.evidence().decision).toBe('worse')
+  expect(worse.evidence().mean).toBeGreaterThan(0.1)
+  expect(same.evidence().decision).toBe('no-worse')
+})
+
+test('a class that the candidate does not know costs it a bounded loss; a row without a label is refused', () => {
+  const found = begin('multiclass')
+  const known = classed(seededRng(4), [2, 2])
+  found.add([{ ...known, label: 'd', said: { ...said([0.2, 0.3, 0.5]), classes: ['a', 'd', 'c'] } }])
+  expect(found.evidence().mean).toBe(2)
+  found.add([{ ...known, label: undefined }])
+  expect(found.snapshot().refused).toBe(1)
+})
+
+test('an order counts once a group, when the outcome of its last row is known', () => {
+  const found = begin('ranking')
+  const rows = [3, 0, 1].map((outcome, i) =>
+    row([0.1, 0.9, 0.5][i], [0.9, 0.1, 0.5][i], outcome, { id: `r${i}`, group: 'q', groupRows: 3 }),
+  )
+  found.add(rows.slice(0, 2))
+  expect(found.evidence().n).toBe(0)
+  found.add(rows.slice(2))
+  const { n, mean } = found.evidence()
+  expect(n).toBe(1)
+  const dcg = (order: number[]) => order.reduce((sum, r, i) => sum + (2 ** r - 1) / Math.log2(i + 2), 0)
+  expect(mean).toBeCloseTo(dcg([0, 1, 3]) / dcg([3, 1, 0]) - 1, 12)
+})

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { encodeVectors } from '../../src/core/class-vectors.ts'
 import {
   decodeBlocks,
   type OutcomeBlock,
@@ -334,6 +335,35 @@ describe('log blocks', () => {
         expect(records.every((record) => Buffer.byteLength(record) <= bytesMax)).toBe(true)
         const rows = decodeBlocks(records).flatMap((part) => observationsOf(part as PredictionBlock))
         expect(rows).toEqual(observationsOf(block))
+      }),
+    )
+  })
+
+  test('classes, their probabilities and groups survive being cut, and blocks without them read as before', () => {
+    const classed = predictions.chain((block) =>
+      fc
+        .array(fc.float({ min: 0, max: 1, noNaN: true }), {
+          minLength: 3 * block.ids.length,
+          maxLength: 3 * block.ids.length,
+        })
+        .map(
+          (values): PredictionBlock => ({
+            ...block,
+            classes: ['a', 'b', 'ç'],
+            labels: block.ids.map((_, i) => i % 3),
+            vectors: encodeVectors(values.map((v) => (Object.is(v, -0) ? 0 : v))),
+            groups: block.ids.map((_, i) => `g${i >> 1}`),
+          }),
+        ),
+    )
+    fc.assert(
+      fc.property(classed, fc.integer({ min: 900, max: 5000 }), (block, bytesMax) => {
+        const parts = decodeBlocks(encode(block, slicePredictions, bytesMax)) as PredictionBlock[]
+        const rows = parts.flatMap(observationsOf)
+        expect(rows).toEqual(observationsOf(block))
+        expect(rows[0].label).toBe('a')
+        expect(Object.keys(rows[0].probabilities ?? {})).toEqual(['a', 'b', 'ç'])
+        expect(parts.flatMap((part) => part.groups)).toEqual(block.groups)
       }),
     )
   })
