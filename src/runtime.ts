@@ -10,6 +10,15 @@ export { raw, type Sql, sql } from './expr/sql.ts'
 export { type BacktestReport, type BacktestRequest, backtest } from './loop/backtest.ts'
 export { type BacktestPlan, planAges, planRolling } from './loop/backtest-plan.ts'
 export { appendRows, type ImportRequest, type ImportResult, importData } from './loop/data.ts'
+export {
+  type ChangeExplanation,
+  type ExplainRequest,
+  explainChange,
+  explainModel,
+  explainOneRow,
+  type ModelExplanation,
+  type RowExplanation,
+} from './loop/explain.ts'
 export { Follower, type Happening } from './loop/follow.ts'
 export { type Checkpoint, OnlineLearner } from './loop/online.ts'
 export { planRetrain } from './loop/policy.ts'

@@ -43,6 +43,13 @@ export const loop = {
     retryable: false,
     status: 404,
   },
+  MR_LOOP_EXPLAIN: {
+    what: (d: { model: string; why: string; fix: string }) =>
+      `model "${d.model}" cannot be explained: ${d.why}`,
+    fix: (d: { model: string; why: string; fix: string }) => d.fix,
+    retryable: false,
+    status: 409,
+  },
   MR_LOOP_MOVED: {
     what: (d: { model: string }) => `the release of model "${d.model}" was moved by somebody else meanwhile`,
     fix: (d: { model: string }) =>

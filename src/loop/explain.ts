@@ -1,0 +1,461 @@
+/** A trained model explained: over the rows that it was tested on, for one row, and what would have to change for another answer. */
+import { MillraceError } from '../core/errors.ts'
+import { refs } from '../core/names.ts'
+import type { Digest, ModelBundle, ModelVersion, RunSpec } from '../core/records.ts'
+import type { ModelDef } from '../define/types.ts'
+import { featureRowFn } from '../expr/features.ts'
+import {
+  type Counterfactual,
+  counterfactuals,
+  type FeatureRule,
+  intervalValues,
+} from '../model/counterfactual.ts'
+import { shuffledImportance, splitGains } from '../model/effects/importance.ts'
+import { levelEffects, localEffects, orderLevels } from '../model/effects/local-effects.ts'
+import { gridOf, partialDependence, type ScoreMany } from '../model/effects/partial-dependence.ts'
+import { meanAbsContributions } from '../model/explain.ts'
+import { explainRows, type RowsExplanation } from '../model/explain-rows.ts'
+import { indexLeaves, LEAF_ENTRIES_MAX } from '../model/leaf-neighbours.ts'
+import { type LoadedModel, loadModel } from '../model/load.ts'
+import { type MatrixSlice, openMatrix } from '../model/matrix.ts'
+import { LOSS_OF, metricOf } from '../model/measure.ts'
+import { predictColumns, rawColumns } from '../model/predict.ts'
+import { liveRoute } from '../release/machine.ts'
+import { currentRelease } from '../release/record.ts'
+import type { RawRow } from '../serve/predictor.ts'
+import { signatureCoercer } from '../serve/row-coercer.ts'
+import { modelDef, type Runtime } from './runtime.ts'
+
+/** Rows that stand for what is not known; rows that averages are over; rows whose leaves are compared. */
+export const EXPLAIN_LIMITS = {
+  backgroundRows: 200,
+  rowsDefault: 1000,
+  rowsMax: 20_000,
+  neighbourRowsMax: 50_000,
+} as const
+
+export interface ExplainRequest {
+  /** `late`, or `late/ATL` for a member of a family. */
+  model: string
+  /** Output to explain, by its class; the first without it. */
+  class?: string
+}
+
+/** Value of a feature as people write it: a category by its name. */
+export type Shown = number | string | null
+
+export interface Curve {
+  feature: string
+  type: 'number' | 'category'
+  at: Shown[]
+  /** Accumulated local effect on the raw score, mean 0 over rows. */
+  local: number[]
+  /** Mean raw score with the feature at that value (partial dependence). */
+  dependence: number[]
+  /** Rows at the value, or in the interval that ends there. */
+  rows: number[]
+}
+
+export interface ModelExplanation {
+  kind: 'ModelExplanation'
+  model: string
+  modelVersion: Digest
+  class: string | null
+  rows: number
+  /** Loss that shuffling raises. */
+  loss: string
+  features: {
+    feature: string
+    /** Mean absolute contribution to the raw score. */
+    contribution: number
+    /** Rise of the loss when the feature is shuffled, with its 95 % interval. */
+    shuffled: { value: number; interval: [number, number] }
+    /** Share of the squared error that splits on it take away; null where the model has no trees. */
+    splits: number | null
+  }[]
+  curves: Curve[]
+}
+
+export interface RowExplanation {
+  kind: 'RowExplanation'
+  model: string
+  modelVersion: Digest
+  class: string | null
+  output: number
+  raw: number
+  features: Record<string, Shown>
+  /** What was learned from: the covers of training (`tree-path`) or the model's closed form, and against training rows. */
+  explanations: (Pick<RowsExplanation, 'method' | 'exact' | 'background' | 'residual'> & {
+    base: number
+    contributions: { feature: string; contribution: number }[]
+  })[]
+  /** Training rows that the trees treat alike, with what happened there. */
+  alike: { similarity: number; target: number; features: Record<string, Shown> }[]
+}
+
+export interface ChangeExplanation {
+  kind: 'ChangeExplanation'
+  model: string
+  modelVersion: Digest
+  output: number
+  wanted: { above?: number; below?: number }
+  /** Empty when no change of at most four features was found that gives it. */
+  answers: {
+    output: number
+    plausibility: number
+    distance: number
+    changes: { feature: string; from: Shown; to: Shown }[]
+  }[]
+}
+
+interface Opened {
+  def: ModelDef
+  digest: Digest
+  loaded: LoadedModel
+  output: number
+  className: string | null
+  names: string[]
+  train: MatrixSlice
+  test: MatrixSlice
+}
+
+// ---------------------------------------------------------------- the whole model
+
+/**
+ * What a model leans on and how its score depends on its leading features, over test rows spread evenly. Errors: MR_LOOP_UNKNOWN,
+ * MR_LOOP_NO_RELEASE, MR_LOOP_EXPLAIN.
+ */
+export async function explainModel(
+  rt: Pick<Runtime, 'store' | 'project'>,
+  request: ExplainRequest & {
+    rows?: number
+    feature?: string
+    curves?: number
+    onProgress?: (done: number, note: string) => void
+  },
+): Promise<ModelExplanation> {
+  const opened = await open(rt, request)
+  const { digest, loaded, className, names, test } = opened
+  const { model } = loaded.graph
+  const rows = sampled(test, request.rows ?? EXPLAIN_LIMITS.rowsDefault)
+  const tell = request.onProgress ?? (() => {})
+  tell(0, 'contributions')
+  const contributions = meanAbsContributions(model, rows.columns, rows.nRows)
+  tell(0.3, 'shuffling features')
+  const metric = metricOf(LOSS_OF[loaded.version.task], loaded.version.task)
+  const sign = metric.higherIsBetter ? -1 : 1
+  const outputsOf: ScoreMany = (matrix, n) => predictColumns(loaded.graph, matrix, n)
+  const shuffled = shuffledImportance(
+    outputsOf,
+    (outputs) => sign * metric.of(outputs, rows.target, rows.groups).value,
+    rows.columns,
+    rows.nRows,
+    { nFeatures: model.nFeatures },
+  )
+  const gains = model.kind === 'TreeEnsemble' ? splitGains(model) : null
+  const total = gains?.reduce((sum, gain) => sum + gain, 0) ?? 0
+  const features = names.map((feature, j) => ({
+    feature,
+    contribution: contributions[j],
+    shuffled: shuffled[j],
+    splits: gains && total > 0 ? gains[j] / total : null,
+  }))
+  const ranked = [...features].sort((a, b) => b.contribution - a.contribution)
+  const asked = request.feature
+    ? [featureNamed(names, request.feature)]
+    : ranked.slice(0, request.curves ?? 3).map(({ feature }) => names.indexOf(feature))
+  const curves = asked.map((j, k) => {
+    tell(0.6 + (0.4 * k) / asked.length, `effect of ${names[j]}`)
+    return curveOf(opened, rows, j)
+  })
+  return {
+    kind: 'ModelExplanation',
+    model: request.model,
+    modelVersion: digest,
+    class: className,
+    rows: rows.nRows,
+    loss: metric.name,
+    features: ranked,
+    curves,
+  }
+}
+
+function curveOf({ loaded, output, names }: Opened, rows: MatrixSlice, j: number): Curve {
+  const { model } = loaded.graph
+  const shape = { feature: j, nFeatures: names.length }
+  const score = rawScore(loaded, output)
+  const column = rows.columns[j]
+  const isCategory = loaded.features.features[j].type === 'category'
+  const categorical = loaded.features.features.map(({ type }) => type === 'category')
+  const distinct = new Set(column.filter((x) => !Number.isNaN(x)))
+  const found =
+    isCategory || distinct.size <= 20
+      ? levelEffects(score, rows.columns, rows.nRows, {
+          ...shape,
+          levels: isCategory ? orderLevels(rows.columns, rows.nRows, { ...shape, categorical }) : undefined,
+        })
+      : localEffects(score, rows.columns, rows.nRows, shape)
+  const grid = found.at.length > 0 ? found.at : gridOf(column)
+  const few = sampled(
+    rows,
+    Math.min(rows.nRows, Math.max(50, Math.floor(200_000 / (grid.length * model.nOutputs)))),
+  )
+  const { mean } = partialDependence(score, few.columns, few.nRows, { ...shape, grid })
+  return {
+    feature: names[j],
+    type: isCategory ? 'category' : 'number',
+    at: Array.from(grid, (value) => shownValue(loaded, j, value)),
+    local: Array.from(found.effect),
+    dependence: Array.from(mean),
+    rows: Array.from(found.rows),
+  }
+}
+
+// ---------------------------------------------------------------- one row
+
+/** One row of raw columns explained. Errors: those of `explainModel`, MR_SERVE_FIELD. */
+export async function explainOneRow(
+  rt: Pick<Runtime, 'store' | 'project'>,
+  request: ExplainRequest & { row: RawRow },
+): Promise<RowExplanation> {
+  const opened = await open(rt, request)
+  const { digest, loaded, output, className, names, train } = opened
+  const { model } = loaded.graph
+  const x = featuresOf(loaded, request.row)
+  const behind = sampled(train, EXPLAIN_LIMITS.backgroundRows)
+  const ways = [explainRows(model, x, 1)]
+  if (behind.nRows > 0) {
+    const against = explainRows(model, x, 1, { rows: behind.columns, n: behind.nRows })
+    if (against.method !== ways[0].method) ways.push(against)
+  }
+  return {
+    kind: 'RowExplanation',
+    model: request.model,
+    modelVersion: digest,
+    class: className,
+    output: predictColumns(loaded.graph, x, 1)[output],
+    raw: ways[0].raw[output],
+    features: shownRow(loaded, names, x),
+    explanations: ways.map(({ method, exact, background, residual, bases, contributions }) => ({
+      method,
+      exact,
+      ...(background === undefined ? {} : { background }),
+      residual,
+      base: bases[output],
+      contributions: names
+        .map((feature, j) => ({ feature, contribution: contributions[output * names.length + j] }))
+        .sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution)),
+    })),
+    alike: alikeRows(opened, x),
+  }
+}
+
+const ALIKE = 5
+
+function alikeRows({ loaded, names, train }: Opened, x: Float64Array): RowExplanation['alike'] {
+  const { model } = loaded.graph
+  if (model.kind !== 'TreeEnsemble' || model.roots.length === 0) return []
+  const most = Math.min(EXPLAIN_LIMITS.neighbourRowsMax, Math.floor(LEAF_ENTRIES_MAX / model.roots.length))
+  const rows = sampled(train, most)
+  const found = indexLeaves(model, rows.columns, rows.nRows).nearest(x, ALIKE)
+  return found.map(({ row, similarity }) => ({
+    similarity,
+    target: rows.target[row],
+    features: shownRow(
+      loaded,
+      names,
+      Float64Array.from(rows.columns, (column) => column[row]),
+    ),
+  }))
+}
+
+// ---------------------------------------------------------------- what would have to change
+
+/**
+ * The smallest changes of a row's features that bring the output above or below a value, among values that training rows have. Changes are of
+ * features, so those that follow from one column (hour and weekday of one time) are not held together: name them in `fixed` where that matters.
+ * Errors: those of `explainModel`, MR_SERVE_FIELD.
+ */
+export async function explainChange(
+  rt: Pick<Runtime, 'store' | 'project'>,
+  request: ExplainRequest & {
+    row: RawRow
+    wanted: { above?: number; below?: number }
+    /** Features that stay, and those that may only rise or fall. */
+    fixed?: readonly string[]
+    up?: readonly string[]
+    down?: readonly string[]
+  },
+): Promise<ChangeExplanation> {
+  const { digest, loaded, output, names, train } = await open(rt, request)
+  const { model } = loaded.graph
+  const x = featuresOf(loaded, request.row)
+  const rows = sampled(train, EXPLAIN_LIMITS.rowsDefault)
+  const { above = Number.NEGATIVE_INFINITY, below = Number.POSITIVE_INFINITY } = request.wanted
+  const outputs: ScoreMany = (matrix, n) => {
+    const all = predictColumns(loaded.graph, matrix, n)
+    return Float64Array.from({ length: n }, (_, i) => all[i * model.nOutputs + output])
+  }
+  const rules = rulesOf(loaded, names, request)
+  const found = counterfactuals(outputs, x, {
+    nFeatures: names.length,
+    rows: rows.columns,
+    n: rows.nRows,
+    rules,
+    gap: (score) => (score >= above && score <= below ? 0 : Math.max(above - score, score - below, 1e-12)),
+    values: model.kind === 'TreeEnsemble' ? intervalValues(model, x, rows.columns, rows.nRows) : undefined,
+  })
+  const shown = (answer: Counterfactual) => ({
+    output: answer.score,
+    plausibility: answer.plausibility,
+    distance: answer.distance,
+    changes: answer.changed.map((j) => ({
+      feature: names[j],
+      from: shownValue(loaded, j, x[j]),
+      to: shownValue(loaded, j, answer.x[j]),
+    })),
+  })
+  return {
+    kind: 'ChangeExplanation',
+    model: request.model,
+    modelVersion: digest,
+    output: outputs(x, 1)[0],
+    wanted: request.wanted,
+    answers: found.map(shown),
+  }
+}
+
+function rulesOf(
+  loaded: LoadedModel,
+  names: string[],
+  {
+    fixed = [],
+    up = [],
+    down = [],
+  }: { fixed?: readonly string[]; up?: readonly string[]; down?: readonly string[] },
+): FeatureRule[] {
+  const rules: FeatureRule[] = loaded.features.features.map(({ type }) => ({ category: type === 'category' }))
+  for (const [list, change] of [
+    [fixed, 'fixed'],
+    [up, 'up'],
+    [down, 'down'],
+  ] as const) {
+    for (const name of list) rules[featureNamed(names, name)].change = change
+  }
+  return rules
+}
+
+// ---------------------------------------------------------------- opening
+
+async function open(rt: Pick<Runtime, 'store' | 'project'>, request: ExplainRequest): Promise<Opened> {
+  const { store } = rt
+  const slash = request.model.indexOf('/')
+  const def = modelDef(rt, slash < 0 ? request.model : request.model.slice(0, slash))
+  const member = slash < 0 ? undefined : request.model.slice(slash + 1)
+  const current = await currentRelease(store, def.name)
+  const bundleDigest =
+    (current && liveRoute(current.release)?.bundle) ?? (await store.meta.ref(refs.latest(def.name)))?.digest
+  if (!bundleDigest) throw new MillraceError('MR_LOOP_NO_RELEASE', { model: def.name })
+  const bundle = await store.getRecord<ModelBundle>(bundleDigest, 'ModelBundle')
+  const digest = member === undefined ? bundle.parent : bundle.members[member]
+  if (!digest)
+    throw new MillraceError('MR_LOOP_UNKNOWN', {
+      what: 'member',
+      name: member ?? '',
+      known: Object.keys(bundle.members),
+    })
+  const version = await store.getRecord<ModelVersion>(digest, 'ModelVersion')
+  if (version.format === 'onnx')
+    throw new MillraceError('MR_LOOP_EXPLAIN', {
+      model: request.model,
+      why: 'an ONNX graph runs outside of this command',
+      fix: 'ask the running server for the explanation of a prediction',
+    })
+  const loaded = await loadModel(store, digest)
+  const { train, test } = await slicesOf(store, version, request.model, member)
+  const classes = version.classes ?? []
+  const output = request.class === undefined ? 0 : classes.indexOf(request.class)
+  if (output < 0)
+    throw new MillraceError('MR_LOOP_UNKNOWN', {
+      what: 'class',
+      name: request.class ?? '',
+      known: [...classes],
+    })
+  const names = loaded.features.features.map(({ name }) => name)
+  return { def, digest, loaded, output, className: classes[output] ?? null, names, train, test }
+}
+
+async function slicesOf(
+  store: Runtime['store'],
+  version: ModelVersion,
+  model: string,
+  member: string | undefined,
+) {
+  const spec = (await store.objects.has(version.run))
+    ? await store.getRecord<RunSpec>(version.run, 'RunSpec')
+    : undefined
+  const digest = spec?.inputs.matrix
+  if (!digest || !(await store.objects.has(digest)))
+    throw new MillraceError('MR_LOOP_EXPLAIN', {
+      model,
+      why: 'the rows that it was trained on are not in the store',
+      fix: `train it here: millrace train ${model}`,
+    })
+  const matrix = openMatrix(await store.objects.path(digest))
+  try {
+    return { train: matrix.slice('train', member), test: matrix.slice('test', member) }
+  } finally {
+    matrix.close()
+  }
+}
+
+/** At most `most` rows, spread evenly; whole groups from the first on where rows are ranked in groups. */
+function sampled(slice: MatrixSlice, most: number): MatrixSlice {
+  if (slice.nRows <= most) return slice
+  if (slice.groups) {
+    const whole = slice.groups.findLastIndex((start) => start <= most)
+    const nRows = whole > 0 ? slice.groups[whole] : (slice.groups[1] ?? slice.nRows)
+    return {
+      nRows,
+      columns: slice.columns.map((column) => column.subarray(0, nRows)),
+      target: slice.target.subarray(0, nRows),
+      groups: slice.groups.filter((start) => start < nRows),
+    }
+  }
+  const at = Int32Array.from({ length: most }, (_, k) => Math.floor((k * slice.nRows) / most))
+  const pick = (column: Float64Array) => Float64Array.from(at, (i) => column[i])
+  return { nRows: most, columns: slice.columns.map(pick), target: pick(slice.target) }
+}
+
+function featuresOf({ version, features }: LoadedModel, row: RawRow): Float64Array {
+  const coerced = signatureCoercer(version.signature.inputs)(row, 0)
+  const x = new Float64Array(features.features.length)
+  featureRowFn(features)(coerced as Parameters<ReturnType<typeof featureRowFn>>[0], x, 0)
+  return x
+}
+
+function rawScore({ graph }: LoadedModel, output: number): ScoreMany {
+  const { nOutputs } = graph.model
+  return (matrix, n) => {
+    const all = rawColumns(graph, matrix, n)
+    return nOutputs === 1 ? all : Float64Array.from({ length: n }, (_, i) => all[i * nOutputs + output])
+  }
+}
+
+function featureNamed(names: readonly string[], name: string): number {
+  const j = names.indexOf(name)
+  if (j < 0) throw new MillraceError('MR_LOOP_UNKNOWN', { what: 'feature', name, known: [...names] })
+  return j
+}
+
+/** A category by its name; codes that training did not see as `other`. */
+function shownValue({ features }: LoadedModel, j: number, value: number): Shown {
+  if (Number.isNaN(value)) return null
+  const { type, state } = features.features[j]
+  if (type !== 'category') return value
+  return state?.values[value] ?? 'other'
+}
+
+function shownRow(loaded: LoadedModel, names: readonly string[], x: Float64Array): Record<string, Shown> {
+  return Object.fromEntries(names.map((name, j) => [name, shownValue(loaded, j, x[j])]))
+}
