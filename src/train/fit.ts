@@ -26,6 +26,7 @@ import type { Calibration } from '../model/trees.ts'
 import { fitIsotonic } from '../stats/isotonic.ts'
 import { fitTemperature } from '../stats/temperature.ts'
 import { cardOf, referenceOf } from './card.ts'
+import { checkpointsOf, dropCheckpoint } from './checkpoints.ts'
 import { type LearnRows, placeOf, takeRows } from './learner.ts'
 import { learnerOf } from './learners.ts'
 import { FIT_CODE, type FitParams } from './specs.ts'
@@ -60,6 +61,7 @@ export const fitTask: Task = {
         return { outputs: { model: await writeModel(work, graph, parent) } }
       }
       const { graph, scores } = await fitParent(work)
+      await dropCheckpoint(context)
       const outputs: Record<string, Digest> = { model: await writeModel(work, graph, undefined) }
       if (plan.members.length > 0 && scores) outputs.scores = await context.store.objects.put(bytesOf(scores))
       return { outputs }
@@ -86,7 +88,10 @@ async function fitParent(work: Work): Promise<{ graph: Graph; scores?: Float32Ar
   const calibrator = learner.uncalibrated ? undefined : CALIBRATORS[work.plan.task]
   const calibrate = calibrator !== undefined && train.nRows >= calibrator.rowsMin
   const kept = calibrate ? rowsWhere(train.nRows, (i) => i % 10 !== 9) : undefined
-  const { model, scores } = await learner.learn({ ...inputOf(work), train, validate, kept }, trainer)
+  const { model, scores } = await learner.learn(
+    { ...inputOf(work), train, validate, kept, checkpoints: checkpointsOf(work.context, train.nRows) },
+    trainer,
+  )
   if (!calibrate) return { graph: { model, calibration: null }, scores }
   const held = rowsWhere(train.nRows, (i) => i % 10 === 9)
   const heldOut = takeRows(train, held)

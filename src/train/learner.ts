@@ -19,6 +19,13 @@ export interface LearnRows {
   groups?: Int32Array
 }
 
+/** Bytes of a training that is under way: the last that were saved for the same work, or nothing. */
+export interface Checkpoints {
+  load(): Promise<Uint8Array | undefined>
+  /** Durable when it resolves. */
+  save(bytes: Uint8Array): Promise<void>
+}
+
 export interface LearnInput {
   task: ModelTask
   /** Classes of the target; 1 unless the task is `multiclass`. */
@@ -35,6 +42,8 @@ export interface LearnInput {
   signal: AbortSignal
   /** Share done, 0 to 1, and what is being done. */
   progress(done: number, note: string): void
+  /** Where a long training may keep what it has done, so that it goes on from there when it was killed. Absent for small ones. */
+  checkpoints?: Checkpoints
   /** A sentence for the model's card. */
   note(text: string): void
   /** Where learners that leave this process find and put files. Workers give it. */

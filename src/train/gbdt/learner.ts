@@ -2,7 +2,8 @@ import { objectiveFor } from '../../define/boost-objectives.ts'
 import type { TrainerDef } from '../../define/types.ts'
 import type { Learner, LearnInput } from '../learner.ts'
 import { binColumns, binWith } from './binning.ts'
-import { trainOnBins } from './train.ts'
+import { threadsFor } from './open-machine.ts'
+import { type Boosting, type GbdtResult, openBoosting, trainOnBins } from './train.ts'
 import { treeParamsOf } from './tree-settings.ts'
 
 type Gbdt = Extract<TrainerDef, { kind: 'gbdt' }>
@@ -10,11 +11,11 @@ type Gbdt = Extract<TrainerDef, { kind: 'gbdt' }>
 export const gbdtLearner: Learner<Gbdt> = {
   kind: 'gbdt',
   tasks: ['binary', 'regression', 'multiclass', 'ranking'],
-  learn(input, trainer) {
+  async learn(input, trainer) {
     const { train, validate, kept, signal } = input
     const binned = binColumns(train.columns, categoricalOf(input), trainer.bins)
     const valid = { ...validate, binned: binWith(validate.columns, validate.nRows, binned.features) }
-    const result = trainOnBins(
+    const boosting = openBoosting(
       {
         binned: { ...binned, nRows: train.nRows },
         rowIndexes: kept,
@@ -32,8 +33,11 @@ export const gbdtLearner: Learner<Gbdt> = {
         valid,
         onProgress: (p) => input.progress(p.tree / p.trees, `tree ${p.tree} of ${p.trees}`),
         signal,
+        threads: threadsFor(train.nRows),
+        checkpoint: await input.checkpoints?.load(),
       },
     )
+    const result = await boostWithCheckpoints(boosting, input, trainer.trees)
     if (result.stopped === 'early')
       input.note(
         `training ended early with ${result.rounds} rounds of trees: the validation loss no longer fell`,
@@ -56,6 +60,25 @@ export const gbdtLearner: Learner<Gbdt> = {
     )
     return model
   },
+}
+
+/** Checkpoints of one training at most. */
+const CHECKPOINTS = 10
+
+async function boostWithCheckpoints(
+  boosting: Boosting,
+  { checkpoints }: LearnInput,
+  trees: number,
+): Promise<GbdtResult> {
+  const every = Math.ceil(trees / CHECKPOINTS)
+  try {
+    while (boosting.step()) {
+      if (checkpoints && boosting.round % every === 0) await checkpoints.save(boosting.save())
+    }
+    return boosting.finish()
+  } finally {
+    boosting.close()
+  }
 }
 
 function categoricalOf({ features }: Pick<LearnInput, 'features'>): boolean[] {

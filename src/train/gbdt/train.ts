@@ -4,6 +4,7 @@ import type { TreeEnsemble } from '../../model/trees.ts'
 import { MODEL_LIMITS } from '../../model/validate.ts'
 import { addOutside, bagOf, type OutOfBag, openOutOfBag, rowsOutside, weighBag } from './bags.ts'
 import { binColumns, binWith } from './binning.ts'
+import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.ts'
 import { ensembleOf, type OutputTree } from './ensemble.ts'
 import { drawFeatures, type Ground, growTree, type Scale } from './grow.ts'
 import { type GrownTree, settleLeaves } from './grown-tree.ts'
@@ -24,6 +25,7 @@ import {
   rowMajor,
   scatterScores,
 } from './rows.ts'
+import { NO_LEAF } from './sizes.ts'
 import { addToCourse, type Course, isStale, keptOf, openCourse } from './stopping.ts'
 
 /** Rows to train on: one column a feature, NaN where missing; category features hold codes. */
@@ -35,6 +37,8 @@ export interface TrainData extends GivenLabels {
 }
 
 export interface GbdtOptions extends MachineOptions {
+  /** Bytes that `Boosting.save` gave, for the same data and parameters. */
+  checkpoint?: Uint8Array
   /** Whether to keep what trees say of rows that they were not grown on. */
   outOfBag?: boolean
   /** Called after each round: one tree for each output. */
@@ -100,6 +104,34 @@ export function trainOnBins(
   params: GivenParams = {},
   options: GbdtOptions & { valid?: BinnedRows } = {},
 ): GbdtResult {
+  const boosting = openBoosting(rows, params, options)
+  try {
+    while (boosting.step());
+    return boosting.finish()
+  } finally {
+    boosting.close()
+  }
+}
+
+/** A training that is done round by round, so that its caller can do other things between two of them, e.g. keep a checkpoint. */
+export interface Boosting {
+  /** Rounds done. */
+  readonly round: number
+  /** Does one more round; false when there is nothing left to do. Errors: MR_CANCELLED. */
+  step(): boolean
+  /** The rounds done so far, as bytes that `options.checkpoint` takes: a training that goes on from them gives the bytes of one that was never broken off. */
+  save(): Uint8Array
+  finish(): GbdtResult
+  /** Frees memory and threads. To be called in any case. */
+  close(): void
+}
+
+/** Opens a training. Errors: those of `trainGbdt`; MR_MODEL_PARAM for a checkpoint of other data or parameters. */
+export function openBoosting(
+  rows: BinnedRows,
+  params: GivenParams = {},
+  options: GbdtOptions & { valid?: BinnedRows } = {},
+): Boosting {
   const checked = gbdtParams(params)
   const labels = { ...openLabels(rows), nClasses: checked.classes }
   const objective = options.objective?.(labels, {}) ?? openObjective(labels, checked.objective)
@@ -110,14 +142,30 @@ export function trainOnBins(
   const valid = options.valid && openValid(options.valid, objective, base)
   const machine = openMachine({ rows: train, valid, params: checked, objective }, options)
   try {
-    const boosted = boost(
-      openTraining(train, valid, { machine, objective, base, params: checked, outOfBag: options.outOfBag }),
-      options,
-    )
-    const scores = rowMajor(boosted.trainScores, objective.nOutputs)
-    return { ...boosted, trainScores: scatterScores(scores, rows, objective.nOutputs) }
-  } finally {
+    const training = openTraining(train, valid, {
+      machine,
+      objective,
+      base,
+      params: checked,
+      outOfBag: options.outOfBag,
+    })
+    if (options.checkpoint) resume(training, readCheckpoint(options.checkpoint, train, checked))
+    return {
+      get round() {
+        return training.round
+      },
+      step: () => step(training, options),
+      save: () => writeCheckpoint(training, train, checked),
+      finish: () => {
+        const boosted = result(training)
+        const scores = rowMajor(boosted.trainScores, objective.nOutputs)
+        return { ...boosted, trainScores: scatterScores(scores, rows, objective.nOutputs) }
+      },
+      close: () => machine.close(),
+    }
+  } catch (error) {
     machine.close()
+    throw error
   }
 }
 
@@ -155,6 +203,10 @@ interface Training {
   /** What rounds are compared by, when it is not the loss. */
   judge: Measure | null
   outOfBag: OutOfBag | null
+  /** Rounds done. */
+  round: number
+  /** Why there is nothing left to do before all rounds are done. */
+  stopped: 'early' | 'no-split' | null
 }
 
 function openTraining(
@@ -170,24 +222,52 @@ function openTraining(
 ): Training {
   const { machine, params, objective, base } = given
   const ground = { machine, features: rows.data.features, plan: rows.data.plan, params }
+  const stopped = rows.data.nFeatures > 0 ? null : ('no-split' as const)
   const outOfBag = given.outOfBag ? openOutOfBag(rows.data.nRows) : null
   const judge = params.stopBy === 'objective' ? null : measureOf(params.stopBy, objective)
   const course = openCourse(params, valid !== undefined, rows.score)
-  return { rows, valid, params, objective, base, ground, trees: [], course, judge, outOfBag }
+  return {
+    rows,
+    valid,
+    params,
+    objective,
+    base,
+    ground,
+    trees: [],
+    course,
+    judge,
+    outOfBag,
+    round: 0,
+    stopped,
+  }
 }
 
-function boost(training: Training, options: GbdtOptions): GbdtResult {
-  const { params, course } = training
-  let stopped: GbdtResult['stopped'] = training.rows.data.nFeatures > 0 ? 'trees' : 'no-split'
-  for (let round = 0; stopped === 'trees' && round < params.trees; round++) {
-    if (options.signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: 'training' })
-    const added = addRound(training, round)
-    if (added) noteRound(training)
-    if (!added && !drawsAnew(params)) stopped = 'no-split'
-    else if (isStale(course)) stopped = 'early'
-    options.onProgress?.({ tree: round + 1, trees: params.trees, validLoss: course.validLoss.at(-1) })
+function step(training: Training, options: GbdtOptions): boolean {
+  const { params, course, round } = training
+  if (training.stopped || round >= params.trees) return false
+  if (options.signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: 'training' })
+  const added = addRound(training, round)
+  training.round++
+  if (added) noteRound(training)
+  if (!added && !drawsAnew(params)) training.stopped = 'no-split'
+  else if (isStale(course)) training.stopped = 'early'
+  options.onProgress?.({ tree: round + 1, trees: params.trees, validLoss: course.validLoss.at(-1) })
+  return training.stopped === null
+}
+
+/** Adds the trees of a checkpoint to all scores, in the order in which they were grown, and takes note of the rounds as they were. */
+function resume(training: Training, { round, trees, nTrees }: Checkpoint): void {
+  const { machine } = training.ground
+  for (const tree of trees) {
+    machine.leafOf.fill(NO_LEAF)
+    machine.openOutput(tree.output)
+    machine.markOthers(tree.tree)
+    machine.addTree(tree.tree, tree.values)
+    training.trees.push(tree)
+    if (nTrees.includes(training.trees.length)) noteRound(training)
   }
-  return result(training, stopped)
+  training.round = round
+  if (isStale(training.course)) training.stopped = 'early'
 }
 
 /** Whether another tree may find what this one did not. */
@@ -280,7 +360,8 @@ function noteRound(training: Training): void {
   addToCourse(course, { loss, judged, nTrees: trees.length, score })
 }
 
-function result(training: Training, stopped: GbdtResult['stopped']): GbdtResult {
+function result(training: Training): GbdtResult {
+  const stopped = training.stopped ?? 'trees'
   const { course, rows, base, objective, ground } = training
   const { nTrees, rounds } = keptOf(course)
   const kept = training.trees.slice(0, nTrees)
