@@ -28,6 +28,7 @@ export { maximize, minimize, type Objective, over, under } from './objectives.ts
 export { choice, range, type SearchedTrainer, type SearchOptions, search } from './search.ts'
 export {
   canary,
+  factors,
   forest,
   ftrl,
   type GbdtOptions,

@@ -45,6 +45,16 @@ export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, R
     path: count(0, 1_000),
     l1Share: { kind: 'number', min: 0, exclusiveMin: true, max: 1 },
   },
+  factors: {
+    factors: count(1, 256),
+    learningRate: positive,
+    l2: notNegative,
+    l2Vectors: notNegative,
+    bits: count(8, 24),
+    numbers: { kind: 'oneOf', values: ['bins', 'values'] },
+    passes: count(1, 100_000),
+    patience: count(0, 100_000),
+  },
   neighbours: {
     k: count(1, 1_024),
     weights: { kind: 'oneOf', values: ['uniform', 'distance'] },

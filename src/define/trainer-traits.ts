@@ -17,6 +17,7 @@ const TRAITS: Record<TrainerDef['kind'], TrainerTraits> = {
   gbdt: { categories: 'codes', members: true, online: false },
   forest: { categories: 'codes', members: false, online: false },
   linear: { categories: 'rates', members: false, online: false },
+  factors: { categories: 'hashes', members: false, online: false },
   neighbours: { categories: 'codes', members: false, online: false },
   ftrl: { categories: 'hashes', members: false, online: true },
   mlp: { categories: 'codes', members: false, online: false },

@@ -77,6 +77,29 @@ export function linear(options: Partial<Omit<Linear, 'kind'>> = {}): Linear {
   }
 }
 
+type Factors = Extract<TrainerDef, { kind: 'factors' }>
+
+/**
+ * A factorisation machine: a weight for each value, and of each two values the product of their vectors, for clicks and ratings, where most pairs are met once or never.
+ * `factors` (8): length of the vectors; `learningRate` (0.1); `l2` (0.01) on weights and `l2Vectors` (0.1) on vectors: penalties, each
+ * time a row has the value (fewer rows want more); `bits` (16): 2^bits weights and vectors; `numbers` ('bins'):
+ * numbers as bins of equal counts, or as 'values'; `passes` (50) over the rows at most; `patience` (3): passes without a lower loss on the validation rows, 0 never ends early.
+ */
+export function factors(options: Partial<Omit<Factors, 'kind'>> = {}): Factors {
+  return {
+    kind: 'factors',
+    factors: 8,
+    learningRate: 0.1,
+    l2: 0.01,
+    l2Vectors: 0.1,
+    bits: 16,
+    numbers: 'bins',
+    passes: 50,
+    patience: 3,
+    ...options,
+  }
+}
+
 type Neighbours = Extract<TrainerDef, { kind: 'neighbours' }>
 
 /**

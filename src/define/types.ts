@@ -163,6 +163,17 @@ export type TrainerDef =
       l1Share: number
     }
   | {
+      kind: 'factors'
+      factors: number
+      learningRate: number
+      l2: number
+      l2Vectors: number
+      bits: number
+      numbers: 'bins' | 'values'
+      passes: number
+      patience: number
+    }
+  | {
       kind: 'neighbours'
       k: number
       weights: 'uniform' | 'distance'

@@ -2,6 +2,7 @@
 import { assert } from '../core/errors.ts'
 import type { TrainerDef } from '../define/types.ts'
 import { commandLearner } from './command/learner.ts'
+import { factorLearner } from './factors/learner.ts'
 import { forestLearner } from './forest/learner.ts'
 import { ftrlLearner } from './ftrl/learner.ts'
 import { gbdtLearner } from './gbdt/learner.ts'
@@ -15,6 +16,7 @@ const ALL = [
   forestLearner,
   linearLearner,
   ftrlLearner,
+  factorLearner,
   neighbourLearner,
   mlpLearner,
   commandLearner,

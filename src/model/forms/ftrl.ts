@@ -3,14 +3,8 @@ import type { Json } from '../../core/canonical.ts'
 import { allFinite, between, check, checkLength, shapeError } from '../checks.ts'
 import type { Explainer, FormHead, Kernel, ModelForm, NamedArrays, SectionReader } from '../form.ts'
 import { type FtrlModel, ftrlWeights } from '../ftrl.ts'
-import { type HashedField, type HashedSpace, isAllOnes, rowHasher, slotsOf } from '../hashing.ts'
-
-export const HASHED_LIMITS = {
-  bitsMin: 8,
-  bitsMax: 24,
-  pairsMax: 4_096,
-  edgesMax: 1_024,
-} as const
+import { isAllOnes, rowHasher, slotsOf } from '../hashing.ts'
+import { positive, readSpace, spaceArrays, spaceExtra, validateSpace } from './hashed-space.ts'
 
 export const ftrlForm: ModelForm<FtrlModel> = {
   kind: 'FtrlModel',
@@ -26,25 +20,14 @@ export const ftrlForm: ModelForm<FtrlModel> = {
 
 // ---------------------------------------------------------------- bytes
 
-const FIELD_KINDS = ['category', 'number', 'bins'] as const
-
 function extraOf({ space, rates, offset, scale, rows }: FtrlModel): Record<string, Json> {
-  const { bits, signed } = space
   const { alpha, beta, l1, l2 } = rates
-  return { bits, signed, alpha, beta, l1, l2, offset, scale, rows }
+  return { ...spaceExtra(space), alpha, beta, l1, l2, offset, scale, rows }
 }
 
 function arraysOf({ space, slots, z, roots }: FtrlModel): NamedArrays {
-  const { fields, pairs } = space
-  const edges = fields.flatMap((field) => (field.kind === 'bins' ? Array.from(field.edges) : []))
   return [
-    ['fieldKind', fields.map((field) => FIELD_KINDS.indexOf(field.kind))],
-    ['salt', fields.map((field) => field.salt)],
-    ['mean', fields.map((field) => (field.kind === 'number' ? field.mean : 0))],
-    ['deviation', fields.map((field) => (field.kind === 'number' ? field.scale : 0))],
-    ['edgeCount', fields.map((field) => (field.kind === 'bins' ? field.edges.length : 0))],
-    ['edges', edges],
-    ['pairs', pairs],
+    ...spaceArrays(space),
     ['slotStep', slots.map((slot, k) => (k === 0 ? slot : slot - slots[k - 1]))],
     ['z', z],
     ['root', roots],
@@ -53,8 +36,7 @@ function arraysOf({ space, slots, z, roots }: FtrlModel): NamedArrays {
 
 function readFtrl({ nFeatures, link, extra }: FormHead, arrays: SectionReader): FtrlModel {
   const number = (name: string) => (typeof extra[name] === 'number' ? (extra[name] as number) : Number.NaN)
-  const fields = readFields(nFeatures, arrays)
-  const pairs = Int32Array.from(arrays.take('pairs'))
+  const space = readSpace(nFeatures, extra, arrays)
   const slots = Uint32Array.from(arrays.take('slotStep'))
   for (let k = 1; k < slots.length; k++) slots[k] += slots[k - 1]
   return {
@@ -62,7 +44,7 @@ function readFtrl({ nFeatures, link, extra }: FormHead, arrays: SectionReader): 
     nFeatures,
     nOutputs: 1,
     link: link as FtrlModel['link'],
-    space: { bits: number('bits'), signed: extra.signed === true, fields, pairs },
+    space,
     rates: { alpha: number('alpha'), beta: number('beta'), l1: number('l1'), l2: number('l2') },
     offset: number('offset'),
     scale: number('scale'),
@@ -73,35 +55,12 @@ function readFtrl({ nFeatures, link, extra }: FormHead, arrays: SectionReader): 
   }
 }
 
-function readFields(nFeatures: number, arrays: SectionReader): HashedField[] {
-  const take = (name: string) => arrays.take(name, nFeatures)
-  const [kinds, salts, means] = [take('fieldKind'), take('salt'), take('mean')]
-  const [scales, counts] = [take('deviation'), take('edgeCount')]
-  const edges = arrays.take('edges')
-  let at = 0
-  const fields = Array.from(kinds, (code, j): HashedField => {
-    const salt = salts[j]
-    const kind = FIELD_KINDS[code]
-    if (kind === 'category') return { kind, salt }
-    if (kind === 'number') return { kind, salt, mean: means[j], scale: scales[j] }
-    check(kind === 'bins', 'fieldKind', j, `one of 0 to ${FIELD_KINDS.length - 1}`, code)
-    between('edgeCount', j, counts[j], 1, HASHED_LIMITS.edgesMax)
-    const own = Float64Array.from(edges.subarray(at, at + counts[j]))
-    checkLength(`edges of field ${j}`, own.length, counts[j])
-    at += counts[j]
-    return { kind, salt, edges: own }
-  })
-  arrays.expect('edges', at, edges.length)
-  return fields
-}
-
 // ---------------------------------------------------------------- rules
 
 function validateFtrl(model: FtrlModel): void {
   const { space, rates, nFeatures, nOutputs, link, slots, z, roots, rows } = model
   check(nOutputs === 1, 'nOutputs', 0, '1', nOutputs)
   check(link === 'identity' || link === 'sigmoid', 'link', 0, 'identity or sigmoid', link)
-  between('bits', 0, space.bits, HASHED_LIMITS.bitsMin, HASHED_LIMITS.bitsMax)
   between('rows', 0, rows, 0, Number.MAX_SAFE_INTEGER)
   for (const name of ['alpha', 'beta'] as const) positive(name, 0, rates[name])
   for (const name of ['l1', 'l2'] as const)
@@ -116,35 +75,6 @@ function validateFtrl(model: FtrlModel): void {
     between('slots', k, slots[k], k === 0 ? 0 : slots[k - 1] + 1, 2 ** space.bits)
     positive('roots', k, roots[k])
   }
-}
-
-function validateSpace({ fields, pairs }: HashedSpace, nFeatures: number): void {
-  checkLength('fields', fields.length, nFeatures)
-  fields.forEach((field, j) => {
-    between('salt', j, field.salt, 0, 2 ** 32 - 1)
-    if (field.kind === 'number') {
-      allFinite('mean', [field.mean])
-      positive('deviation', j, field.scale)
-    }
-    if (field.kind === 'bins')
-      for (let e = 0; e < field.edges.length; e++)
-        check(
-          Number.isFinite(field.edges[e]) && (e === 0 || field.edges[e] > field.edges[e - 1]),
-          `edges of field ${j}`,
-          e,
-          'finite and ascending',
-          field.edges[e],
-        )
-  })
-  between('pairs', 0, pairs.length, 0, 2 * HASHED_LIMITS.pairsMax)
-  check(pairs.length % 2 === 0, 'pairs', pairs.length, 'an even number of fields', pairs.length)
-  pairs.forEach((field, p) => {
-    between('pairs', p, field, 0, nFeatures - 1)
-  })
-}
-
-function positive(part: string, index: number, got: number): void {
-  check(got > 0 && Number.isFinite(got), part, index, 'finite and above 0', got)
 }
 
 // ---------------------------------------------------------------- scoring and explaining

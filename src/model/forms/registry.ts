@@ -1,10 +1,13 @@
 /** All forms of model, by kind. */
+
+import type { FactorModel } from '../factors.ts'
 import type { ModelBase, ModelForm } from '../form.ts'
 import type { FtrlModel } from '../ftrl.ts'
 import type { NeighbourModel } from '../neighbours.ts'
 import type { DenseNetwork } from '../network/network.ts'
 import type { LinearModel, TreeEnsemble } from '../trees.ts'
 import { type EncodedLinearModel, encodedLinearForm } from './encoded-linear.ts'
+import { factorForm } from './factors.ts'
 import { ftrlForm } from './ftrl.ts'
 import { linearForm } from './linear.ts'
 import { neighbourForm } from './neighbours.ts'
@@ -18,6 +21,7 @@ export type Model =
   | FtrlModel
   | DenseNetwork
   | EncodedLinearModel
+  | FactorModel
   | NeighbourModel
 
 const ALL = [
@@ -25,6 +29,7 @@ const ALL = [
   linearForm,
   encodedLinearForm,
   ftrlForm,
+  factorForm,
   neighbourForm,
   networkForm,
 ] as unknown as ModelForm<ModelBase>[]

@@ -1,6 +1,6 @@
 /** The hashed space of a model: how each feature becomes a slot and a value, decided once on the rows it first learns from. */
 import { MillraceError } from '../../core/errors.ts'
-import { HASHED_LIMITS } from '../../model/forms/ftrl.ts'
+import { HASHED_LIMITS } from '../../model/forms/hashed-space.ts'
 import { type HashedField, type HashedSpace, murmur3 } from '../../model/hashing.ts'
 import { quantileEdges } from '../../stats/histogram.ts'
 import type { LearnRows } from '../learner.ts'

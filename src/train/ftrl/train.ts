@@ -1,6 +1,6 @@
 /** FTRL-proximal over rows of features: the hashed space is decided on the first rows, then rows are learned from one by one. */
 import { MillraceError } from '../../core/errors.ts'
-import { HASHED_LIMITS } from '../../model/forms/ftrl.ts'
+import { HASHED_LIMITS } from '../../model/forms/hashed-space.ts'
 import type { FtrlModel, FtrlRates } from '../../model/ftrl.ts'
 import { isAllOnes, rowHasher } from '../../model/hashing.ts'
 import { checkRowsToLearn } from '../checks.ts'
