@@ -468,6 +468,29 @@ describe('init on files that are not simple', () => {
   })
 })
 
+describe('a text that names classes', () => {
+  test('penguins go from a file to an answer that names the species, and to what is told of each', async () => {
+    const file = fileURLToPath(
+      new URL('../../node_modules/vega-datasets/data/penguins.json', import.meta.url),
+    )
+    const dir = folder('penguins')
+    const init = await millrace(dir, ['init', file])
+    expect(init.code).toBe(0)
+    expect(init.out).toContain('one of 3 classes: Adelie, Gentoo and Chinstrap')
+    expect(readFileSync(join(dir, 'millrace.config.ts'), 'utf8')).toContain("target: col('Species'),")
+    const plan = await millrace(dir, ['plan'])
+    expect(plan.out).toContain('multiclass, as the target is text')
+    const once = await millrace(dir, ['up', '--once', '--json'])
+    expect(lines(once.out).at(-1)).toEqual({ event: 'done', refused: [] })
+    await millrace(dir, ['types'])
+    const types = readFileSync(join(dir, 'millrace-env.d.ts'), 'utf8')
+    expect(types).toContain('label: "Adelie" | "Chinstrap" | "Gentoo"')
+    const status = await millrace(dir, ['status', 'Species'])
+    expect(status.out).toMatch(/task +one of several classes \(3\)/)
+    expect(status.out).toMatch(/Chinstrap +\d+ +\d/)
+  })
+})
+
 describe('real data', () => {
   const sets: [name: string, file: string, args: string[], target: string][] = [
     [
