@@ -239,6 +239,39 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/completion.ts')).completion,
   },
   {
+    name: 'model show',
+    args: '<file>',
+    summary: 'what a model file is: LightGBM text, XGBoost JSON or UBJSON, ONNX',
+    examples: ['millrace model show model.txt', 'millrace model show network.onnx --json'],
+    load: async () => (await import('./commands/model.ts')).modelShow,
+  },
+  {
+    name: 'model import',
+    args: '<file>',
+    summary: 'make a file the newest version of a model of the config, measured and judged as any other',
+    options: [
+      ['--as <model>', 'model of the config whose version it becomes'],
+      ['--features <names>', "names of the file's columns in order, with commas, when it names none"],
+      REASON,
+    ],
+    examples: [
+      'millrace model import model.txt --as late',
+      'millrace model import forest.onnx --as late --features hour,distance',
+    ],
+    load: async () => (await import('./commands/model.ts')).modelImport,
+  },
+  {
+    name: 'model export',
+    args: '<version>',
+    summary: 'write a version as a file that others read: late, late@live, late@v3, late/ATL',
+    options: [
+      ['--format <format>', 'onnx or lightgbm (default: onnx)'],
+      ['-o, --out <file>', 'where to write (default: <model>-v<version> here)'],
+    ],
+    examples: ['millrace model export late', 'millrace model export late@v3 --format lightgbm -o late.txt'],
+    load: async () => (await import('./commands/model.ts')).modelExport,
+  },
+  {
     name: 'data import',
     args: '[dataset]',
     summary: 'import what is new; the same delivery is never imported twice',

@@ -1,6 +1,7 @@
 /** The steps that `run`, `up`, `train` and `data import` share: each shows where it stands and leaves one line. */
 import { refs } from '../core/names.ts'
 import type { Finding, ModelBundle, ModelVersion } from '../core/records.ts'
+import type { TrainerDef } from '../define/types.ts'
 import { type ImportRequest, type ImportResult, importData } from '../loop/data.ts'
 import { type ReleaseResult, releaseLatest } from '../loop/release.ts'
 import { modelDef, type Runtime } from '../loop/runtime.ts'
@@ -76,9 +77,16 @@ const notable = (findings: readonly Finding[]) =>
 export async function trainStep(
   cli: Cli,
   rt: Runtime,
-  request: { model: string; version?: Trained['digest']; reason: string; search?: boolean },
+  request: {
+    model: string
+    version?: Trained['digest']
+    reason: string
+    search?: boolean
+    trainer?: TrainerDef
+  },
 ): Promise<Trained> {
-  if (await searchesFirst(rt, request)) await searchStep(cli, rt, { ...request })
+  if (request.trainer === undefined && (await searchesFirst(rt, request)))
+    await searchStep(cli, rt, { ...request })
   const title = `Train ${request.model}`
   const isFamily = modelDef(rt, request.model).each !== undefined
   cli.meter.begin(title)

@@ -34,6 +34,7 @@ export {
   type GbdtOptions,
   gbdt,
   immediate,
+  imported,
   linear,
   mlp,
   neighbours,

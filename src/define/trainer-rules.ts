@@ -37,6 +37,7 @@ export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, R
     ...TREE_RULES,
     stopBy: { kind: 'oneOf', values: STOP_BY },
   },
+  imported: { file: { kind: 'text', nonEmpty: true } },
   linear: {
     l1: notNegative,
     l2: notNegative,

@@ -20,6 +20,7 @@ const TRAITS: Record<TrainerDef['kind'], TrainerTraits> = {
   factors: { categories: 'hashes', members: false, online: false },
   neighbours: { categories: 'codes', members: false, online: false },
   ftrl: { categories: 'hashes', members: false, online: true },
+  imported: { categories: 'codes', members: false, online: false },
   mlp: { categories: 'codes', members: false, online: false },
   command: { categories: 'codes', members: false, online: false },
 }
@@ -33,6 +34,11 @@ export function trainerTraits(trainer: TrainerDef): TrainerTraits {
   const traits = TRAITS[trainer.kind]
   if (!('categories' in trainer)) return traits
   return { ...traits, categories: trainer.categories === 'oneHot' ? 'codes' : 'rates' }
+}
+
+/** The file that a trainer reads its model from, beside the config; undefined for trainers that learn. */
+export function trainerFile(trainer: TrainerDef): string | undefined {
+  return 'file' in trainer ? trainer.file : undefined
 }
 
 /** Whether members of a family have models of their own, by the kind of trainer. */

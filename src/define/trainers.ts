@@ -135,6 +135,16 @@ export function ftrl(options: Partial<Omit<Ftrl, 'kind'>> = {}): Ftrl {
   }
 }
 
+type Imported = Extract<TrainerDef, { kind: 'imported' }>
+
+/**
+ * A model that was trained elsewhere, read from a file: LightGBM text, XGBoost JSON or UBJSON, or an ONNX tree ensemble or linear model.
+ * Its features are found by their names among the model's features; `features`: names of its columns in order, for a file that names none.
+ */
+export function imported(file: string, options: { features?: string[] } = {}): Imported {
+  return { kind: 'imported', file, ...options }
+}
+
 type Mlp = Extract<TrainerDef, { kind: 'mlp' }>
 
 /**

@@ -193,6 +193,15 @@ export type TrainerDef =
       passes: number
     }
   | {
+      kind: 'imported'
+      /** Path of the model file, relative to the config. */
+      file: string
+      /** Names of the file's columns in their order, for files that name none. */
+      features?: string[]
+      /** Digest of the file's bytes; filled in when it is read. */
+      digest?: string
+    }
+  | {
       kind: 'mlp'
       hidden: number[]
       activation: 'relu' | 'gelu'

@@ -14,6 +14,7 @@ import { type PeriodScore, type PeriodScores, scoreSpec } from '../train/score-p
 import { fitSpec, type Prepared, prepareSpec } from '../train/specs.ts'
 import { planBacktestSplit } from '../train/split.ts'
 import { type BacktestPlan, type BacktestWindow, staleMonths } from './backtest-plan.ts'
+import { withModelFile } from './model-file.ts'
 import { datasetDef, modelDef, type Runtime } from './runtime.ts'
 import { withTrainerFiles } from './trainer-files.ts'
 
@@ -76,7 +77,8 @@ export async function backtest(
     request.windows.length > 0 && request.tests.length > 0,
     'a backtest has a window and a test at least',
   )
-  const model = { ...(await withTrainerFiles(rt, modelDef(rt, request.model))), each: undefined }
+  const asked = { ...modelDef(rt, request.model), each: undefined }
+  const model = await withModelFile(rt, await withTrainerFiles(rt, asked))
   const { time } = datasetDef(rt, model.from)
   if (!time) throw new MillraceError('MR_TRAIN_NO_TIME', {})
   const version = (await rt.store.meta.ref(refs.dataset(model.from)))?.digest

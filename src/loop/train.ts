@@ -3,7 +3,7 @@ import { digestOf } from '../core/digest.ts'
 import { refs, subjects } from '../core/names.ts'
 import type { Digest, Finding, ModelBundle } from '../core/records.ts'
 import { opens } from '../core/verdicts.ts'
-import type { ModelDef } from '../define/types.ts'
+import type { ModelDef, TrainerDef } from '../define/types.ts'
 import type { RunProgress } from '../engine/ports.ts'
 import { type GateReport, gateSpec } from '../gate/task.ts'
 import type { PreparedPlan } from '../model/matrix.ts'
@@ -11,6 +11,7 @@ import { liveRoute } from '../release/machine.ts'
 import { currentRelease } from '../release/record.ts'
 import { fitSpec, type Prepared, prepareSpec } from '../train/specs.ts'
 import { planSplit } from '../train/split.ts'
+import { withModelFile } from './model-file.ts'
 import { datasetDef, modelDef, type Runtime } from './runtime.ts'
 import { cardNoteOf, chosenParams, searchModel } from './search.ts'
 import { withTrainerFiles } from './trainer-files.ts'
@@ -20,6 +21,8 @@ export interface TrainRequest {
   model: string
   /** Default: the dataset's newest version. */
   version?: Digest
+  /** Trainer instead of the config's, for this version. */
+  trainer?: TrainerDef
   reason: string
   actor: string
   /** Searches parameters anew, where the model has a search. Default: what was chosen last stays. */
@@ -50,8 +53,10 @@ export interface Trained {
 export async function trainModel(rt: Runtime, request: TrainRequest): Promise<Trained> {
   const asked = modelDef(rt, request.model)
   const { digest: data, version } = await dataFor(rt, asked, request.version)
-  const { model: chosen, notes } = await withChosen(rt, asked, data, request)
-  const model = await withTrainerFiles(rt, chosen)
+  const { model: chosen, notes } = request.trainer
+    ? { model: { ...asked, trainer: request.trainer }, notes: undefined }
+    : await withChosen(rt, asked, data, request)
+  const model = await withModelFile(rt, await withTrainerFiles(rt, chosen))
   const tell = (stage: TrainProgress['stage']) => (p: RunProgress) =>
     request.onProgress?.({ stage, done: p.done, note: p.note })
   const run = async (stage: TrainProgress['stage'], spec: Parameters<typeof rt.jobs.run>[0][number]) => {

@@ -89,7 +89,13 @@ async function fitParent(work: Work): Promise<{ graph: Graph; scores?: Float32Ar
   const calibrate = calibrator !== undefined && train.nRows >= calibrator.rowsMin
   const kept = calibrate ? rowsWhere(train.nRows, (i) => i % 10 !== 9) : undefined
   const { model, scores } = await learner.learn(
-    { ...inputOf(work), train, validate, kept, checkpoints: checkpointsOf(work.context, train.nRows) },
+    {
+      ...(await inputOf(work)),
+      train,
+      validate,
+      kept,
+      checkpoints: checkpointsOf(work.context, train.nRows),
+    },
     trainer,
   )
   if (!calibrate) return { graph: { model, calibration: null }, scores }
@@ -108,11 +114,19 @@ function scoreRows(scores: Float32Array, rows: Int32Array, raw: Float64Array): v
 }
 
 /** What every learner is told. */
-function inputOf({ context, plan, matrix, notes }: Work) {
+async function inputOf({ context, plan, matrix, notes }: Work) {
+  const { features, file } = context.spec.inputs
+  const fitted = await context.store.getRecord<FittedFeatures>(features, 'FittedFeatures')
+  const values = new Map(fitted.features.map(({ name, state }) => [name, state]))
   return {
     task: plan.task,
     nClasses: plan.classes?.length ?? 1,
-    features: matrix.header.features,
+    features: matrix.header.features.map((feature) => {
+      const state = values.get(feature.name)
+      return state?.kind === 'category' ? { ...feature, values: state.values } : feature
+    }),
+    classes: plan.classes,
+    ...(file ? { file: await context.store.objects.get(file) } : {}),
     seed: context.spec.seed,
     signal: context.signal,
     progress: (done: number, note: string) => context.progress(done, note),
@@ -128,7 +142,10 @@ async function fitMember(work: Work, parent: Graph, scoresPath: string): Promise
   assert(learner.learnMember, `trainer "${trainer.kind}" has members of their own`)
   const train = work.matrix.slice('train', member)
   const init = readScores(scoresPath, rangeOf(work.matrix.header, 'train', member), parent.model.nOutputs)
-  const model = await learner.learnMember({ ...inputOf(work), train, init, parent: parent.model }, trainer)
+  const model = await learner.learnMember(
+    { ...(await inputOf(work)), train, init, parent: parent.model },
+    trainer,
+  )
   return { model, calibration: parent.calibration }
 }
 

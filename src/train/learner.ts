@@ -30,7 +30,12 @@ export interface LearnInput {
   task: ModelTask
   /** Classes of the target; 1 unless the task is `multiclass`. */
   nClasses: number
-  features: readonly { name: string; type: 'number' | 'category' }[]
+  /** `values` are those of a category, by code. */
+  features: readonly { name: string; type: 'number' | 'category'; values?: readonly string[] }[]
+  /** Labels in the order of the outputs, for `multiclass`. */
+  classes?: readonly string[]
+  /** Bytes of the file that the trainer names, where it names one. */
+  file?: Uint8Array
   train: LearnRows
   /**
    * Rows of `train` to learn from, ascending; the others are held out for calibration. All rows when absent. Columns are not copied, so that a learner

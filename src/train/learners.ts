@@ -6,6 +6,7 @@ import { factorLearner } from './factors/learner.ts'
 import { forestLearner } from './forest/learner.ts'
 import { ftrlLearner } from './ftrl/learner.ts'
 import { gbdtLearner } from './gbdt/learner.ts'
+import { importedLearner } from './imported/learner.ts'
 import type { Learner } from './learner.ts'
 import { linearLearner } from './linear/learner.ts'
 import { mlpLearner } from './mlp/learner.ts'
@@ -20,6 +21,7 @@ const ALL = [
   neighbourLearner,
   mlpLearner,
   commandLearner,
+  importedLearner,
 ] as unknown as Learner[]
 
 const LEARNERS: ReadonlyMap<string, Learner> = new Map(ALL.map((learner) => [learner.kind, learner]))

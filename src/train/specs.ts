@@ -111,6 +111,7 @@ export function fitSpec(
   }
   const inputs: Record<string, Digest> = { version, ...pick(prepared), ...trainerInputs(model.trainer) }
   if (member) Object.assign(inputs, { parent: member.parent, scores: member.scores })
+  if ('digest' in model.trainer && model.trainer.digest) inputs.file = model.trainer.digest as Digest
   return {
     kind: 'RunSpec',
     task: 'train.fit',

@@ -10,6 +10,7 @@ import {
   ftrl,
   gates,
   gbdt,
+  imported,
   linear,
   mlp,
   model,
@@ -175,6 +176,7 @@ const TRAINERS: Record<TrainerDef['kind'], TrainerDef> = {
   neighbours: neighbours(),
   mlp: mlp(),
   command: command({ run: 'python train.py', files: ['train.py'], env: ['CUDA_VISIBLE_DEVICES'] }),
+  imported: imported('model.txt'),
 }
 
 test('learning online needs a trainer that can learn on', () => {

@@ -79,6 +79,29 @@ export const train = {
     retryable: false,
     status: 400,
   },
+  MR_TRAIN_IMPORTED_TASK: {
+    what: (d: { file: string; task: string; asked: string }) =>
+      `the model in ${d.file} is for ${d.task}, but the task is ${d.asked}`,
+    fix: (d: { file: string; task: string; asked: string }) =>
+      `set task: '${d.task}' and a target that fits it, or import a model for ${d.asked}`,
+    retryable: false,
+    status: 400,
+  },
+  MR_TRAIN_IMPORTED_NAMES: {
+    what: (d: { need: number; got: number }) =>
+      `the model file has ${d.need} columns, but ${d.got} names were given`,
+    fix: (d: { need: number; got: number }) =>
+      `give ${d.need} names in the order of the columns: imported(file, { features: [...] })`,
+    retryable: false,
+    status: 400,
+  },
+  MR_TRAIN_IMPORTED_FILE: {
+    what: (d: { file: string; reason: string }) => `the model file ${d.file} cannot be read: ${d.reason}`,
+    fix: (_: { file: string; reason: string }) =>
+      'give the path of the file relative to millrace.config.ts, and put the file there',
+    retryable: false,
+    status: 400,
+  },
   MR_TRAIN_NO_FEATURES: {
     what: (d: { model: string; tried: number }) =>
       `model "${d.model}" has no usable feature (${d.tried} columns looked at)`,

@@ -1,0 +1,180 @@
+/** `millrace model show`, `model import`, `model export`: models come in from files of others, and leave in theirs. */
+import { writeFile } from 'node:fs/promises'
+import { relative, resolve } from 'node:path'
+import { imported } from '../../define/trainers.ts'
+import { readModelBytes } from '../../loop/model-file.ts'
+import { namedVersion } from '../../loop/model-versions.ts'
+import { modelDef } from '../../loop/runtime.ts'
+import { exportLightGbmText } from '../../model/export/lightgbm-text.ts'
+import { exportOnnx } from '../../model/export/onnx.ts'
+import { type ModelFileSummary, summariseModelFile } from '../../model/import/summary.ts'
+import { type LoadedModel, loadModel } from '../../model/load.ts'
+import type { Answer, Cli } from '../cli.ts'
+import { EXIT } from '../exit.ts'
+import { count } from '../format.ts'
+import type { Options } from '../handler.ts'
+import { oneOf, textOption } from '../options.ts'
+import { trainStep } from '../steps.ts'
+import { pad } from '../table.ts'
+
+export async function modelShow(cli: Cli, [file]: readonly unknown[]): Promise<Answer> {
+  const summary = summariseModelFile(await readModelBytes(resolve(file as string), file as string))
+  return { value: summary, lines: ['', ...linesOf(cli, summary), ''] }
+}
+
+function linesOf({ paint }: Cli, { own, onnx, refused, bytes, format }: ModelFileSummary): string[] {
+  const line = (name: string, text: string) => `  ${paint.dim(pad(name, 12))}  ${text}`
+  const shape = (dims: (number | string | null)[]) => `[${dims.map((dim) => dim ?? '?').join(', ')}]`
+  const ports = (list: { name: string; type: string; dims: (number | string | null)[] }[]) =>
+    list
+      .slice(0, 12)
+      .map(({ name, type, dims }) => `${name} ${type}${shape(dims)}`)
+      .join(', ')
+  return [
+    line('file', `${own?.source ?? format}, ${count(bytes)} bytes`),
+    ...(own
+      ? [
+          line('for', [own.task, own.objective].filter(Boolean).join(', ')),
+          line(
+            'size',
+            own.trees === undefined ? own.kind : `${count(own.trees)} trees, ${count(own.nodes ?? 0)} nodes`,
+          ),
+          line(
+            'inputs',
+            own.features.slice(0, 12).map(featureText).join(', ') +
+              (own.features.length > 12 ? `, … ${own.features.length} in all` : ''),
+          ),
+          line('outputs', own.classes?.join(', ') ?? `${own.nOutputs} by ${own.link}`),
+          line('in memory', `${count(own.scorerBytes)} bytes`),
+          ...own.notes.map((note) => line('note', note)),
+        ]
+      : []),
+    ...(onnx
+      ? [
+          line(
+            'ONNX',
+            `IR ${onnx.irVersion}, ${Object.entries(onnx.opsets)
+              .map(([domain, version]) => `${domain} ${version}`)
+              .join(', ')}, by ${onnx.producer || 'unknown'}`,
+          ),
+          line('takes', ports(onnx.inputs)),
+          line('gives', ports(onnx.outputs)),
+          line(
+            'operators',
+            onnx.operators
+              .slice(0, 12)
+              .map(([name, n]) => `${name} ${n}`)
+              .join(', '),
+          ),
+          line(
+            'constants',
+            `${count(onnx.constantBytes)} bytes${onnx.external.length > 0 ? `, ${onnx.external.length} tensors in other files` : ''}`,
+          ),
+          ...onnx.problems.flatMap(({ problem, fix }) => [
+            line('problem', paint.bad(problem)),
+            line('fix', fix),
+          ]),
+        ]
+      : []),
+    ...(refused ? [line('scored by', refused)] : []),
+  ]
+}
+
+function featureText({
+  name,
+  type,
+  categories,
+}: {
+  name: string
+  type: string
+  categories?: unknown[]
+}): string {
+  return type === 'number' ? name : `${name} (${categories ? `${categories.length} categories` : 'codes'})`
+}
+
+export async function modelImport(cli: Cli, [file]: readonly unknown[], options: Options): Promise<Answer> {
+  const rt = await cli.open()
+  const { name } = modelDef(rt, textOption(options, 'as') ?? '')
+  const path = relative(rt.folder, resolve(file as string))
+  const features = textOption(options, 'features')
+    ?.split(',')
+    .map((text) => text.trim())
+  const { passed, bundle, report, known } = await trainStep(cli, rt, {
+    model: name,
+    trainer: imported(path, features ? { features } : {}),
+    reason: textOption(options, 'reason') ?? `imported from ${path}`,
+  })
+  const next = passed ? `millrace release ${name}` : `millrace gate ${name}`
+  return {
+    value: {
+      event: 'done',
+      model: name,
+      version: bundle.version,
+      known,
+      passed,
+      findings: report.findings,
+      next,
+    },
+    lines: ['', `  Next: ${cli.paint.accent(next)}`],
+    exit: passed ? EXIT.done : EXIT.refused,
+  }
+}
+
+const FORMATS = ['onnx', 'lightgbm'] as const
+type Format = (typeof FORMATS)[number]
+
+const WRITERS: Record<Format, (loaded: LoadedModel) => Uint8Array> = {
+  onnx: ({ graph, version }) =>
+    exportOnnx(graph.model, {
+      calibration: graph.calibration,
+      classes: version.classes,
+      featureNames: version.featureInfo.map(({ name }) => name),
+    }),
+  lightgbm: ({ graph, version }) =>
+    new TextEncoder().encode(
+      exportLightGbmText(graph.model, {
+        featureNames: version.featureInfo.map(({ name }) => name),
+        task: version.task,
+      }),
+    ),
+}
+
+export async function modelExport(cli: Cli, [name]: readonly unknown[], options: Options): Promise<Answer> {
+  const format = oneOf('--format', textOption(options, 'format'), FORMATS) ?? 'onnx'
+  const rt = await cli.open()
+  const { digest, version, model, member } = await namedVersion(rt, name as string)
+  const loaded = await loadModel(rt.store, digest)
+  const bytes = WRITERS[format](loaded)
+  const file =
+    textOption(options, 'out') ??
+    `${[model, member].filter(Boolean).join('-')}-v${version}.${format === 'onnx' ? 'onnx' : 'txt'}`
+  await writeFile(resolve(file), bytes)
+  const notes = exportNotes(loaded, format)
+  const categories = loaded.features.features.flatMap(({ name: feature, state }) =>
+    state?.kind === 'category' ? [{ feature, values: state.values }] : [],
+  )
+  return {
+    value: { file, format, bytes: bytes.length, model, member, version, categories, notes },
+    lines: [
+      '',
+      `  ${cli.paint.bold(file)}: ${model} v${version} as ${format}, ${count(bytes.length)} bytes`,
+      ...notes.map((note) => `  ${note}`),
+      '',
+    ],
+  }
+}
+
+function exportNotes({ graph, features }: LoadedModel, format: Format): string[] {
+  const isCalibrated = graph.calibration !== null && graph.calibration.kind !== 'none'
+  const coded = features.features.filter(({ state }) => state?.kind === 'category').map(({ name }) => name)
+  return [
+    ...(format === 'lightgbm' && isCalibrated
+      ? ['LightGBM has no place for the calibration: outputs are those before it.']
+      : []),
+    ...(coded.length > 0
+      ? [
+          `Inputs are features as codes: the values of ${coded.join(', ')} by code are in the answer of --json.`,
+        ]
+      : []),
+  ]
+}
