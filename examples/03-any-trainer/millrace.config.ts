@@ -60,5 +60,6 @@ export default project('any-trainer', {
     rainy('by-lightgbm', trainedBy('with_lightgbm.py', { trees: 100, leaves: 15 })),
     rainy('by-xgboost', trainedBy('with_xgboost.py', { trees: 60, depth: 4 })),
     rainy('by-sklearn', trainedBy('with_sklearn.py', { trees: 60 })),
+    rainy('by-network', trainedBy('with_network.py')),
   ],
 })

@@ -41,7 +41,7 @@ describe.runIf(python)('trainers of others', () => {
     expect(millrace('data', 'import', 'weather').status).toBe(0)
   })
 
-  test.each(['by-lightgbm', 'by-xgboost', 'by-sklearn'])(
+  test.each(['by-lightgbm', 'by-xgboost', 'by-sklearn', 'by-network'])(
     '%s scores as its own library does, and is released',
     async (name) => {
       const trained = millrace('train', name)

@@ -26,6 +26,8 @@ export interface ImportedModel {
   features: ImportedFeature[]
   /** Labels in the order of the outputs, for several classes, where the file has them. */
   classes?: string[]
+  /** The model with its explanations starting from the means of some columns, where the file itself does not say from where. */
+  withBase?(columns: readonly Float64Array[]): Model
   /** What a reader should know: rules that were folded in, what was left out. */
   notes: string[]
 }

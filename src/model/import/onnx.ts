@@ -5,6 +5,7 @@ import { validateModel } from '../validate.ts'
 import { IMPORT_LIMITS, type ImportedFeature, type ImportedModel, taskOf } from './imported.ts'
 import { ColumnReader, type Columns, steppedValue } from './onnx-columns.ts'
 import { type OnnxFile, type OnnxNode, readOnnxFile, onnxRefusal as refuse } from './onnx-file.ts'
+import { hasNetwork, networkOfFile } from './onnx-network.ts'
 import { type Written, writeOnnxNode } from './onnx-splits.ts'
 import { labelsOf, numbersAttribute, type OnnxTrees, textAttribute, treesOfNode } from './onnx-trees.ts'
 import { TreeWriter } from './tree-writer.ts'
@@ -14,7 +15,7 @@ const TREES = ['TreeEnsembleRegressor', 'TreeEnsembleClassifier', 'TreeEnsemble'
 const LINEAR = ['LinearRegressor', 'LinearClassifier']
 
 /**
- * Reads an ONNX file whose model is one tree ensemble or one linear model, with the simple operators that converters put around it: casts,
+ * Reads an ONNX file whose model is one tree ensemble, one linear model or one [feed-forward network](onnx-network.ts), with the simple operators that converters put around it: casts,
  * imputers, scalers, concatenated inputs before; labels, maps, links and identities after. Steps before trees become part of the thresholds.
  *
  * Rules held: tests in float32 (or doubles, for double inputs); NaN fails every test unless the node tracks it; leaves are summed in that type from
@@ -37,6 +38,7 @@ export function modelOfFile(file: OnnxFile): ImportedModel {
   const models = file.graph.nodes.filter(
     ({ operator }) => TREES.includes(operator) || LINEAR.includes(operator),
   )
+  if (models.length === 0 && hasNetwork(file)) return networkOfFile(file)
   if (models.length !== 1)
     throw refuse(
       'graph',

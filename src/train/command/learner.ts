@@ -53,7 +53,7 @@ export const commandLearner: Learner<Command> = {
       for (const note of imported.notes) input.note(note)
       await noteMetrics(join(folder, 'output', 'metrics.json'), input)
       await rm(place.checkpoints, { recursive: true, force: true })
-      return { model: imported.model }
+      return { model: imported.withBase?.(keptRows(input).columns) ?? imported.model }
     } finally {
       await rm(folder, { recursive: true, force: true })
     }
