@@ -265,7 +265,7 @@ function periodLesson(rows: BacktestRow[], metric: string): string[] {
   const single = rows
     .filter((r) => r.ageMonths !== null)
     .sort((a, b) => (a.ageMonths as number) - (b.ageMonths as number))
-  if (single.length >= 2) sentences.push(...freshnessOf(rows, single, gain, told))
+  if (single.length >= 2) sentences.push(...freshnessOf(rows, single, gain, told, metric))
   return sentences
 }
 
@@ -274,6 +274,7 @@ function freshnessOf(
   single: BacktestRow[],
   gain: (a: BacktestRow, b: BacktestRow) => number,
   told: (row: BacktestRow) => string,
+  metric: string,
 ): string[] {
   const [freshest, oldest] = [single[0], single[single.length - 1]]
   const verb = gain(freshest, oldest) > 0 ? 'do better' : 'do not do better'
@@ -289,9 +290,22 @@ function freshnessOf(
   if (meanPredicted === 0 && meanActual === 0) return sentences
   const calibrated = Math.abs(meanPredicted - meanActual) <= 0.1 * Math.max(Math.abs(meanActual), 1e-9)
   sentences.push(
-    `The freshest window predicts ${meanPredicted.toFixed(3)} on average where ${meanActual.toFixed(3)} happened: ${calibrated ? 'well calibrated' : 'miscalibrated, because its own level was not the level of what came next'}.`,
+    (metric === 'accuracy' ? surenessLesson : levelLesson)(meanPredicted, meanActual, calibrated),
   )
   return sentences
+}
+
+function levelLesson(predicted: number, actual: number, calibrated: boolean): string {
+  const verdict = calibrated
+    ? 'well calibrated'
+    : 'miscalibrated, because its own level was not the level of what came next'
+  return `The freshest window predicts ${predicted.toFixed(3)} on average where ${actual.toFixed(3)} happened: ${verdict}.`
+}
+
+/** Of several classes: how sure of the likeliest one, and how often it was that. */
+function surenessLesson(sure: number, right: number, calibrated: boolean): string {
+  const verdict = calibrated ? 'well calibrated' : sure > right ? 'too sure' : 'not sure enough'
+  return `The freshest window is sure of ${sure.toFixed(3)} on average and right in ${right.toFixed(3)}: ${verdict}.`
 }
 
 async function recordBacktest(rt: Runtime, report: BacktestReport, actor: string): Promise<Digest> {

@@ -9,10 +9,11 @@ import { quoted } from '../expr/sql.ts'
 import { loadModel } from '../model/load.ts'
 import { openMatrix } from '../model/matrix.ts'
 import { LEAD_OF, LOSS_OF, metricOf, recordable, SKILL_OF, valuesWithout } from '../model/measure.ts'
+import { likeliest } from '../model/measures/classes.ts'
 import { predictColumns } from '../model/predict.ts'
 import { asJson, type Prepared } from './specs.ts'
 
-export const SCORE_CODE = 'score-1'
+export const SCORE_CODE = 'score-2'
 
 /** Folds of days that the jackknife leaves out one by one. */
 const DAY_FOLDS = 20
@@ -124,16 +125,28 @@ function scorePeriod(rows: Rows, period: TimeWindow): PeriodScore {
   const isDefined = Number.isFinite(skill) && without.every(Number.isFinite)
   const measured = (name: string) =>
     recordable(metricOf(name, task).of(outputs, targets, groups)) ?? { value: 0, n: 0 }
-  const isNumber = outputs.length === targets.length
+  const [promised, happened] = PROMISES[task](outputs, targets)
   return {
     period,
     n: targets.length,
     lead: measured(LEAD_OF[task]),
     loss: measured(LOSS_OF[task]),
     ...(isDefined ? { skill, skillWithout: without } : {}),
-    meanPredicted: isNumber ? mean(outputs) : 0,
-    meanActual: isNumber ? mean(targets) : 0,
+    meanPredicted: mean(promised),
+    meanActual: mean(happened),
   }
+}
+
+type Pairs = [said: Float64Array, happened: Float64Array]
+
+const itself = (outputs: Float64Array, targets: Float64Array): Pairs => [outputs, targets]
+
+/** What the answers of a task promise, and what came of it: of classes, how sure of the likeliest one and whether it was right; a score promises nothing. */
+const PROMISES: Record<ModelTask, (outputs: Float64Array, targets: Float64Array) => Pairs> = {
+  binary: itself,
+  regression: itself,
+  multiclass: likeliest,
+  ranking: () => [new Float64Array(1), new Float64Array(1)],
 }
 
 /** Rows of one day share a fold, as they move together; where a period has rows of few days, as a snapshot has, rows are dealt out one by one. */

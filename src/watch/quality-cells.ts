@@ -165,6 +165,10 @@ class RegressionCells implements QualityCells {
   }
 }
 
+/** Labels that are counted one by one. */
+const LABELS_MAX = 2_000
+const OTHERS = ''
+
 /**
  * Several classes: whether the class said was right is a yes or no whose probability is the answer's, so calibration is that of a binary model;
  * log loss and the F1 of each class come on top.
@@ -188,13 +192,14 @@ class ClassCells implements QualityCells {
     if (label === said.label) this.#of(label).right++
   }
 
+  /** Labels beyond the bound, which only feedback can make up, count together. */
   #of(label: string): { actual: number; said: number; right: number } {
-    let found = this.#classes.get(label)
-    if (!found) {
-      found = { actual: 0, said: 0, right: 0 }
-      this.#classes.set(label, found)
-    }
-    return found
+    const found = this.#classes.get(label)
+    if (found) return found
+    if (this.#classes.size >= LABELS_MAX && label !== OTHERS) return this.#of(OTHERS)
+    const counts = { actual: 0, said: 0, right: 0 }
+    this.#classes.set(label, counts)
+    return counts
   }
 
   n() {
