@@ -51,6 +51,7 @@ export const RULES = {
     'each.column': given,
     'each.rowsMin': count(1),
     'each.membersMax': count(1, 1_000_000),
+    calibrate: { kind: 'oneOf', values: ['auto', 'isotonic', 'platt', 'beta', 'none'] },
     'trainer.kind': { kind: 'oneOf', values: Object.keys(TRAINER_RULES) },
     'split.by': { kind: 'oneOf', values: ['time', 'random'] },
     'split.validateMs': positive,
@@ -238,8 +239,7 @@ function checkModel(
 ): void {
   const place = `models.${model.name}`
   faults.rules(place, RULES.model, model)
-  faults.rules(`${place}.trainer`, TRAINER_RULES[model.trainer.kind] ?? {}, model.trainer)
-  faults.try(() => checkTrainer(model.trainer, model.task, `${place}.trainer`))
+  checkTrainerParts(faults, `${place}.trainer`, model.trainer, model.task)
   if (model.watch.retrain.includes('online')) {
     faults.unknown(
       `${place}.watch.retrain: online`,
@@ -281,6 +281,21 @@ const TARGETS: Record<ModelDef['task'], readonly ExprType[]> = {
   regression: ['bool', 'number'],
   multiclass: ['bool', 'number', 'string'],
   ranking: ['bool', 'number'],
+}
+
+/** A trainer and those it is made of. */
+function checkTrainerParts(
+  faults: Faults,
+  place: string,
+  trainer: ModelDef['trainer'],
+  task: ModelDef['task'],
+): void {
+  faults.rules(place, TRAINER_RULES[trainer.kind] ?? {}, trainer)
+  faults.try(() => checkTrainer(trainer, task, place))
+  if (!('of' in trainer)) return
+  trainer.of.forEach((part, i) => {
+    checkTrainerParts(faults, `${place}.of.${i}`, part, task)
+  })
 }
 
 function checkTarget(place: string, { target, task }: ModelDef, schema: Schema | undefined): void {

@@ -76,6 +76,8 @@ export interface ModelOptions<N extends string> {
   each?: ColumnsOf<N> | Each<ColumnsOf<N>>
   /** Default: `gbdt()`. With `search` its parameters are chosen by trying. */
   trainer?: TrainerDef | SearchedTrainer
+  /** How probabilities are calibrated. Default: `auto`, whatever is best on the validation rows. */
+  calibrate?: ModelDef['calibrate']
   /** Default: the newest 7 days test and the 7 before validate when the dataset has a time, else 20 % each at random. */
   split?:
     | { by: 'time'; validate?: Duration; test?: Duration }
@@ -123,6 +125,7 @@ export function model<N extends string>(name: string, options: ModelOptions<N>):
     features: Object.entries(features).map(([feature, expr]) => featureOf(feature, expr)),
     ...(options.each !== undefined && { each: eachOf(options.each) }),
     ...trainerOf(options.trainer ?? gbdt()),
+    ...(options.calibrate !== undefined && { calibrate: options.calibrate }),
     split: splitOf(name, options.split ?? { by: from.time === undefined ? 'random' : 'time' }),
     objectives: Object.entries(objectives).map(([objective, def]) => ({ name: objective, ...def })),
     gates: options.gates === undefined ? defaultGates() : [...options.gates],

@@ -27,7 +27,9 @@ export type { Metric } from './metrics.ts'
 export { maximize, minimize, type Objective, over, under } from './objectives.ts'
 export { choice, range, type SearchedTrainer, type SearchOptions, search } from './search.ts'
 export {
+  average,
   canary,
+  ebm,
   factors,
   forest,
   ftrl,
@@ -38,5 +40,6 @@ export {
   linear,
   mlp,
   neighbours,
+  stack,
 } from './trainers.ts'
 export type * from './types.ts'

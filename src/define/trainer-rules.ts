@@ -1,6 +1,7 @@
 /** What each parameter of a trainer must keep, by the trainer's kind. A new trainer is a line here, a type in `types.ts` and a function in `trainers.ts`. */
 import { boostObjective, objectiveFor, STOP_BY } from './boost-objectives.ts'
-import { count, notNegative, positive, type Rule } from './rules.ts'
+import { checkValue, count, notNegative, positive, type Rule } from './rules.ts'
+import { traitsOf } from './trainer-traits.ts'
 import type { ModelDef, TrainerDef } from './types.ts'
 
 const whole: Rule = { kind: 'number', min: 0, max: 1, exclusiveMin: true }
@@ -97,6 +98,18 @@ export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, R
     timeMsMax: positive,
     memoryMbMax: count(16),
   },
+  ebm: {
+    interactions: count(0, 1000),
+    bags: count(1, 100),
+    rounds: count(1, 100_000),
+    learningRate: { kind: 'number', min: 0, exclusiveMin: true, max: 1 },
+    leaves: count(2, 16),
+    minRowsInLeaf: count(1),
+    bins: count(2, 255),
+    'monotone.*': { kind: 'oneOf', values: [1, -1] },
+  },
+  average: { seeds: count(2, 100) },
+  stack: { folds: count(2, 50), order: { kind: 'oneOf', values: ['blocks', 'random'] } },
 }
 
 type Checks = {
@@ -114,6 +127,18 @@ const TRAINER_CHECKS: Checks = {
     if (task === 'auto') boostObjective(objective, `${place}.objective`)
     else objectiveFor(task, objective, `${place}.objective`)
   },
+  average: ({ of }, _, place) => checkParts(of, 1, place),
+  stack: ({ of }, _, place) => checkParts(of, 2, place),
+}
+
+/** Parts share one preparation of the features: all take categories as codes. */
+function checkParts(of: readonly TrainerDef[], partsMin: number, place: string): void {
+  checkValue(`${place}.of: trainers`, count(partsMin, 20), of.length)
+  const kinds = Object.keys(TRAINER_RULES) as TrainerDef['kind'][]
+  const values = kinds.filter((kind) => kind === 'linear' || traitsOf(kind).categories === 'codes')
+  of.forEach((part, i) => {
+    checkValue(`${place}.of.${i}.kind`, { kind: 'oneOf', values }, part.kind)
+  })
 }
 
 /** Errors: MR_DEFINE_OBJECTIVE, MR_DEFINE_UNKNOWN, MR_DEFINE_VALUE at the place. */

@@ -23,6 +23,9 @@ const TRAITS: Record<TrainerDef['kind'], TrainerTraits> = {
   imported: { categories: 'codes', members: false, online: false },
   mlp: { categories: 'codes', members: false, online: false },
   command: { categories: 'codes', members: false, online: false },
+  ebm: { categories: 'codes', members: false, online: false },
+  average: { categories: 'codes', members: false, online: false },
+  stack: { categories: 'codes', members: false, online: false },
 }
 
 /** Kinds of trainer whose models can go on learning while they are served. */
@@ -44,4 +47,9 @@ export function trainerFile(trainer: TrainerDef): string | undefined {
 /** Whether members of a family have models of their own, by the kind of trainer. */
 export function hasMembers(kind: TrainerDef['kind']): boolean {
   return TRAITS[kind].members
+}
+
+/** What a kind of trainer wants where no settings say otherwise. */
+export function traitsOf(kind: TrainerDef['kind']): TrainerTraits {
+  return TRAITS[kind]
 }

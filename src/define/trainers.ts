@@ -169,6 +169,57 @@ export function mlp(options: Partial<Omit<Mlp, 'kind'>> = {}): Mlp {
   }
 }
 
+type Ebm = Extract<TrainerDef, { kind: 'ebm' }>
+
+/**
+ * An explainable boosting machine: one table a feature and one for each of the strongest pairs, added up; nearly as sharp as trees, and every table can be read.
+ * `interactions` (10): pairs of features with a table; `bags` (8): trainings that are averaged; `rounds` (1000) at most; `learningRate` (0.05); `leaves` (3)
+ * of a step; `minRowsInLeaf` (5); `bins` (255) a feature; `monotone` (none): features that may only rise (1) or fall (-1) the answer.
+ */
+export function ebm(options: Partial<Omit<Ebm, 'kind'>> = {}): Ebm {
+  return {
+    kind: 'ebm',
+    interactions: 10,
+    bags: 8,
+    rounds: 1000,
+    learningRate: 0.05,
+    leaves: 3,
+    minRowsInLeaf: 5,
+    bins: 255,
+    monotone: {},
+    ...options,
+  }
+}
+
+/** Trainers whose models can be parts of another: they take categories as codes and answer on the scale of their task. */
+function parts(of: TrainerDef | readonly TrainerDef[]): TrainerDef[] {
+  return [of].flat().map((part) => (part.kind === 'linear' ? { ...part, categories: 'oneHot' } : part))
+}
+
+/**
+ * The mean of several trainings of one trainer that differ in their seed: what hangs on chance averages out.
+ * `of`: the trainer; `seeds` (5): how many trainings.
+ */
+export function average(options: {
+  of: TrainerDef
+  seeds?: number
+}): Extract<TrainerDef, { kind: 'average' }> {
+  return { kind: 'average', of: parts(options.of), seeds: options.seeds ?? 5 }
+}
+
+/**
+ * Several trainers, added up with weights of at least 0 that are learned on rows which none of them saw.
+ * `of`: the trainers, at least two; `folds` (5); `order` ('blocks'): each block of rows is predicted from the blocks before it, so that nothing is learned from what
+ * came later; 'random' spreads rows over folds, for rows without an order.
+ */
+export function stack(options: {
+  of: readonly TrainerDef[]
+  folds?: number
+  order?: 'blocks' | 'random'
+}): Extract<TrainerDef, { kind: 'stack' }> {
+  return { kind: 'stack', of: parts(options.of), folds: options.folds ?? 5, order: options.order ?? 'blocks' }
+}
+
 /**
  * Release by growing shares of traffic.
  * `steps` (1 %, 10 %, 50 %): shares before all of it, ascending; `rowsMin` (500): answers with outcomes each step needs; `tolerance` (0.002): loss

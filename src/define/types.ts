@@ -80,6 +80,11 @@ export interface ModelDef {
   trainer: TrainerDef
   /** How parameters of the trainer are chosen; its own stand as they are without. */
   search?: SearchDef
+  /**
+   * How the probabilities of a classifier are calibrated, on training rows kept aside; absent or `auto`: by whichever map has the lowest loss on the validation rows, or by
+   * none.
+   */
+  calibrate?: 'auto' | 'isotonic' | 'platt' | 'beta' | 'none'
   split: SplitDef
   objectives: ObjectiveDef[]
   gates: GateDef[]
@@ -213,6 +218,20 @@ export type TrainerDef =
       dropout: number
       patience: number
     }
+  | {
+      kind: 'ebm'
+      interactions: number
+      bags: number
+      rounds: number
+      learningRate: number
+      leaves: number
+      minRowsInLeaf: number
+      bins: number
+      /** 1 rising, -1 falling, by feature. */
+      monotone: Record<string, 1 | -1>
+    }
+  | { kind: 'average'; of: TrainerDef[]; seeds: number }
+  | { kind: 'stack'; of: TrainerDef[]; folds: number; order: 'blocks' | 'random' }
   | CommandTrainer
 
 /** Any program that keeps the contract of docs/guides/any-trainer.md. */

@@ -1,5 +1,6 @@
 import { canonicalJson, type Json } from '../core/canonical.ts'
 import { isMillraceError, MillraceError } from '../core/errors.ts'
+import { CALIBRATION_KINDS, calibrationArrays, readCalibration } from './calibrations.ts'
 import { MODEL_LIMITS } from './checks.ts'
 import type { NamedArrays, SectionReader } from './form.ts'
 import { formOf, MODEL_KINDS, type Model } from './forms/registry.ts'
@@ -77,20 +78,6 @@ export function decodeModel(bytes: Uint8Array): DecodedModel {
   arrays.finish()
   validateModel(model, calibration)
   return { model, calibration }
-}
-
-function calibrationArrays(calibration: Calibration): NamedArrays {
-  if (calibration.kind === 'temperature') return [['temperature', [calibration.temperature]]]
-  return [
-    ['calibrationX', calibration.x],
-    ['calibrationY', calibration.y],
-  ]
-}
-
-function readCalibration(kind: Calibration['kind'], arrays: SectionReader): Calibration {
-  if (kind === 'temperature') return { kind, temperature: arrays.take('temperature', 1)[0] }
-  const x = Array.from(arrays.take('calibrationX'))
-  return { kind, x, y: Array.from(arrays.take('calibrationY')) }
 }
 
 // ---------------------------------------------------------------- bytes
@@ -195,10 +182,7 @@ function checkHeader(header: Header): void {
         header.nOutputs <= MODEL_LIMITS.outputsMax),
     `nOutputs from 2 to ${MODEL_LIMITS.outputsMax}`,
   )
-  check(
-    header.calibration === null || ['isotonic', 'none', 'temperature'].includes(header.calibration),
-    'a known calibration',
-  )
+  check(header.calibration === null || CALIBRATION_KINDS.includes(header.calibration), 'a known calibration')
   for (const section of header.sections) {
     check(Object.hasOwn(WIDTHS, section?.type), 'known number types')
     check(Number.isInteger(section.length) && section.length >= 0, 'section lengths')

@@ -1,4 +1,5 @@
 /** From raw scores to outputs, and from outputs to calibrated ones. */
+import { calibrate } from './calibrations.ts'
 import type { Calibration, Link } from './trees.ts'
 
 /** What a link does to a single raw score; `softmax` of one output is certain of it. */
@@ -46,22 +47,4 @@ function softmax(values: Float64Array, at: number, nOutputs: number): void {
     sum += values[at + k]
   }
   for (let k = 0; k < nOutputs; k++) values[at + k] /= sum
-}
-
-/** Output of a calibration that maps outputs: linear between its points, flat beyond its ends, NaN for NaN. Cost: O(log points). */
-export function calibrate(calibration: Calibration, output: number): number {
-  return calibration.kind === 'isotonic' ? interpolate(calibration.x, calibration.y, output) : output
-}
-
-function interpolate(x: readonly number[], y: readonly number[], at: number): number {
-  if (!(at > x[0])) return Number.isNaN(at) ? at : y[0]
-  let low = 0
-  let high = x.length - 1
-  if (at >= x[high]) return y[high]
-  while (high - low > 1) {
-    const middle = (low + high) >> 1
-    if (x[middle] <= at) low = middle
-    else high = middle
-  }
-  return y[low] + ((y[high] - y[low]) * (at - x[low])) / (x[high] - x[low])
 }

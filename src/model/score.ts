@@ -1,14 +1,16 @@
 import { assert } from '../core/errors.ts'
+import { calibrate } from './calibrations.ts'
 import { shapeError } from './checks.ts'
 import type { FeatureRows } from './feature-rows.ts'
 import type { Kernel } from './form.ts'
 import { formOf, type Model } from './forms/registry.ts'
-import { calibrate, finishRows, LINKS } from './links.ts'
+import { finishRows, LINKS } from './links.ts'
 import type { Calibration } from './trees.ts'
 
+export { calibrate } from './calibrations.ts'
 export type { FeatureRows } from './feature-rows.ts'
 export type { Model } from './forms/registry.ts'
-export { calibrate, LINKS } from './links.ts'
+export { LINKS } from './links.ts'
 
 interface Shape {
   readonly nFeatures: number

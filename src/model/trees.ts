@@ -1,3 +1,5 @@
+import type { BetaCalibration, PlattCalibration } from '../stats/sigmoid-calibration.ts'
+
 /**
  * From raw scores to outputs: as they are, `1 / (1 + e^-x)`, `e^x`, each output by itself; `softmax` over all outputs of a row.
  */
@@ -73,8 +75,11 @@ export interface LinearModel {
 
 /**
  * From a model's output to a calibrated probability. `isotonic`: piece-wise linear, monotone, flat beyond its ends; of one output. `temperature`: the raw scores
- * of a softmax are divided by it; of several outputs.
+ * of a softmax are divided by it; of several outputs. `platt` and `beta`: maps with two and three parameters (`stats/sigmoid-calibration.ts`), of one output.
  */
 export type Calibration =
-  | { kind: 'isotonic' | 'none'; x: number[]; y: number[] }
+  | { kind: 'isotonic'; x: number[]; y: number[] }
+  | { kind: 'none'; x: number[]; y: number[] }
   | { kind: 'temperature'; temperature: number }
+  | PlattCalibration
+  | BetaCalibration

@@ -24,6 +24,8 @@ import { LOSS_OF, metricOf } from '../model/measure.ts'
 import { type Graph, memberGraph, predictColumns, rawColumns } from '../model/predict.ts'
 import type { Calibration } from '../model/trees.ts'
 import { fitIsotonic } from '../stats/isotonic.ts'
+import { logFast } from '../stats/log.ts'
+import { fitBeta, fitPlatt } from '../stats/sigmoid-calibration.ts'
 import { fitTemperature } from '../stats/temperature.ts'
 import { cardOf, referenceOf } from './card.ts'
 import { checkpointsOf, dropCheckpoint } from './checkpoints.ts'
@@ -85,7 +87,8 @@ async function fitParent(work: Work): Promise<{ graph: Graph; scores?: Float32Ar
   const validate = work.matrix.slice('validate')
   const { trainer } = work.params
   const learner = learnerOf(trainer.kind)
-  const calibrator = learner.uncalibrated ? undefined : CALIBRATORS[work.plan.task]
+  const isAsked = work.params.calibrate !== 'none' && !learner.uncalibrated
+  const calibrator = isAsked ? CALIBRATORS[work.plan.task] : undefined
   const calibrate = calibrator !== undefined && train.nRows >= calibrator.rowsMin
   const kept = calibrate ? rowsWhere(train.nRows, (i) => i % 10 !== 9) : undefined
   const { model, scores } = await learner.learn(
@@ -169,23 +172,32 @@ function bytesOf(scores: Float32Array): Uint8Array {
 interface Calibrator {
   /** Training rows below which what is learned would be noise. */
   rowsMin: number
-  learn(model: Graph['model'], rows: LearnRows): Calibration
+  /** Maps to choose from, by what a config calls them. */
+  kinds: Readonly<Record<string, (model: Graph['model'], rows: LearnRows) => Calibration>>
 }
 
 /** How probabilities of a task are calibrated on rows that the model did not learn from; nothing where answers are no probabilities. */
 const CALIBRATORS: Record<ModelTask, Calibrator | undefined> = {
   binary: {
     rowsMin: 5_000,
-    learn: (model, { columns, nRows, target }) =>
-      fitIsotonic(predictColumns({ model, calibration: null }, columns, nRows), target),
+    kinds: {
+      isotonic: (model, { columns, nRows, target }) =>
+        fitIsotonic(predictColumns({ model, calibration: null }, columns, nRows), target),
+      beta: (model, { columns, nRows, target }) =>
+        fitBeta(predictColumns({ model, calibration: null }, columns, nRows), target),
+      platt: (model, { columns, nRows, target }) =>
+        fitPlatt(logOdds(predictColumns({ model, calibration: null }, columns, nRows)), target),
+    },
   },
   regression: undefined,
   multiclass: {
     rowsMin: 1_000,
-    learn: (model, { columns, nRows, target }) => ({
-      kind: 'temperature',
-      temperature: fitTemperature(rawColumns({ model, calibration: null }, columns, nRows), target),
-    }),
+    kinds: {
+      temperature: (model, { columns, nRows, target }) => ({
+        kind: 'temperature',
+        temperature: fitTemperature(rawColumns({ model, calibration: null }, columns, nRows), target),
+      }),
+    },
   },
   ranking: undefined,
 }
@@ -198,17 +210,34 @@ function calibrateOn(
   validate: MatrixSlice,
 ): Graph['calibration'] {
   const { task } = work.plan
-  const calibration = calibrator.learn(model, heldOut)
-  const lossOf = (graph: Graph) =>
-    metricOf(LOSS_OF[task], task).of(predictColumns(graph, validate.columns, validate.nRows), validate.target)
-      .value
-  const before = lossOf({ model, calibration: null })
-  const after = lossOf({ model, calibration })
-  if (after < before) return calibration
+  const lossOf = (calibration: Graph['calibration']) =>
+    metricOf(LOSS_OF[task], task).of(
+      predictColumns({ model, calibration }, validate.columns, validate.nRows),
+      validate.target,
+    ).value
+  const asked = work.params.calibrate ?? 'auto'
+  const found = Object.entries(calibrator.kinds).flatMap(([kind, learn]) => {
+    if (asked !== 'auto' && asked !== kind) return []
+    const calibration = learn(model, heldOut)
+    return [{ calibration, loss: lossOf(calibration) }]
+  })
+  if (found.length === 0) return null
+  const best = found.reduce((a, b) => (b.loss < a.loss ? b : a))
+  if (asked !== 'auto') return best.calibration
+  const plain = lossOf(null)
+  if (best.loss < plain) return best.calibration
   work.notes.push(
-    `calibration was learned and not kept: log loss on the validation rows ${after.toFixed(5)} with it, ${before.toFixed(5)} without`,
+    `calibration was learned and not kept: log loss on the validation rows ${best.loss.toFixed(5)} with it, ${plain.toFixed(5)} without`,
   )
   return null
+}
+
+/** Log-odds of probabilities, those of 0 and 1 held to 1e-12 from them. */
+function logOdds(chances: Float64Array): Float64Array {
+  return chances.map((p) => {
+    const held = Math.max(1e-12, Math.min(1 - 1e-12, p))
+    return logFast(held) - logFast(1 - held)
+  })
 }
 
 async function writeModel(

@@ -1,7 +1,10 @@
 /** All learners, by the kind of trainer. */
 import { assert } from '../core/errors.ts'
 import type { TrainerDef } from '../define/types.ts'
+import { averageLearner } from './combine/average.ts'
+import { stackLearner } from './combine/stack.ts'
 import { commandLearner } from './command/learner.ts'
+import { ebmLearner } from './ebm/learner.ts'
 import { factorLearner } from './factors/learner.ts'
 import { forestLearner } from './forest/learner.ts'
 import { ftrlLearner } from './ftrl/learner.ts'
@@ -20,6 +23,9 @@ const ALL = [
   factorLearner,
   neighbourLearner,
   mlpLearner,
+  ebmLearner,
+  averageLearner((kind) => learnerOf(kind)),
+  stackLearner((kind) => learnerOf(kind)),
   commandLearner,
   importedLearner,
 ] as unknown as Learner[]

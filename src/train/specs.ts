@@ -7,7 +7,7 @@ import type { ExprNode } from '../expr/ast.ts'
 import type { SplitPlan } from './split.ts'
 
 export const PREPARE_CODE = 'prepare-4'
-export const FIT_CODE = 'fit-6'
+export const FIT_CODE = 'fit-7'
 
 export interface PrepareParams {
   model: string
@@ -58,6 +58,8 @@ export interface FitParams {
   /** Member key, '' for the parent or a single model. */
   member: string
   trainer: TrainerDef
+  /** How probabilities are calibrated; absent: whatever is best on the validation rows. */
+  calibrate?: ModelDef['calibrate']
   description: string
   /** Sentences for the model's card, e.g. how its parameters were chosen. */
   notes?: string[]
@@ -106,6 +108,7 @@ export function fitSpec(
     model: model.name,
     member: member?.key ?? '',
     trainer: model.trainer,
+    calibrate: model.calibrate,
     description: model.description,
     notes,
   }

@@ -1,10 +1,12 @@
 import {
+  average,
   canary,
   checks,
   col,
   command,
   dataset,
   each,
+  ebm,
   factors,
   forest,
   ftrl,
@@ -17,6 +19,7 @@ import {
   neighbours,
   over,
   project,
+  stack,
   time,
 } from 'millrace'
 import * as m from 'millrace/metrics'
@@ -62,6 +65,7 @@ const sound = (): ProjectDef =>
           features: { hour: col('date').hour(), origin: col('origin').category() },
           each: each('origin', { rowsMin: 100 }),
           trainer: gbdt({ trees: 10 }),
+          calibrate: 'auto',
           objectives: { quality: over(0.6, m.auc) },
           gates: [
             gates.metric(m.auc, { min: 0.6 }),
@@ -177,6 +181,9 @@ const TRAINERS: Record<TrainerDef['kind'], TrainerDef> = {
   mlp: mlp(),
   command: command({ run: 'python train.py', files: ['train.py'], env: ['CUDA_VISIBLE_DEVICES'] }),
   imported: imported('model.txt'),
+  ebm: ebm({ monotone: { distance: 1 } }),
+  average: average({ of: mlp() }),
+  stack: stack({ of: [gbdt(), linear()] }),
 }
 
 test('learning online needs a trainer that can learn on', () => {

@@ -141,4 +141,12 @@ export const model = {
     retryable: false,
     status: 422,
   },
+  MR_MODEL_TABLE: {
+    what: (d: { features: string; known: string[] }) =>
+      `the model has no table of feature ${d.features}; it has tables of ${d.known.slice(0, 20).join(', ')}`,
+    fix: (_: { features: string; known: string[] }) =>
+      'name the features of one of its tables, by index and in their order',
+    retryable: false,
+    status: 400,
+  },
 }

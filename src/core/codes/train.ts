@@ -178,4 +178,12 @@ export const train = {
     retryable: false,
     status: 400,
   },
+  MR_TRAIN_PARTS: {
+    what: (d: { trainer: string; part: string; expected: string; got: string }) =>
+      `${d.trainer} cannot have ${d.part} as a part: it must be ${d.expected}, got ${d.got}`,
+    fix: (d: { trainer: string; part: string; expected: string; got: string }) =>
+      `leave ${d.part} out of ${d.trainer}, or put a trainer that is ${d.expected} in its place`,
+    retryable: false,
+    status: 400,
+  },
 }

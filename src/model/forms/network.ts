@@ -11,6 +11,7 @@ import {
   type InputEncoding,
   inputCount,
 } from '../network/network.ts'
+import { pieces } from './pieces.ts'
 
 /** Each guards memory against a hostile file. */
 export const NETWORK_LIMITS = { inputsMax: 65_536, unitsMax: 16_384, layersMax: 32, embeddingMax: 1024 }
@@ -100,20 +101,6 @@ function networkArrays(model: DenseNetwork): [string, ArrayLike<number>][] {
     ['outputScale', model.outputScale],
     ['outputShift', model.outputShift],
   ]
-}
-
-/** Takes arrays piece by piece, in the order in which they were joined. */
-function pieces(arrays: SectionReader, name: string): { next(n: number): Float64Array; finish(): void } {
-  const all = arrays.take(name)
-  let at = 0
-  return {
-    next: (n) => {
-      between(`${name} lengths`, at, n, 0, all.length - at)
-      at += n
-      return all.subarray(at - n, at)
-    },
-    finish: () => arrays.expect(name, at, all.length),
-  }
 }
 
 function readNetwork({ nFeatures, nOutputs, link, extra }: FormHead, arrays: SectionReader): DenseNetwork {

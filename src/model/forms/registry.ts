@@ -1,17 +1,21 @@
 /** All forms of model, by kind. */
 
+import type { CompositeModel } from '../composite.ts'
 import type { FactorModel } from '../factors.ts'
 import type { ModelBase, ModelForm } from '../form.ts'
 import type { FtrlModel } from '../ftrl.ts'
 import type { NeighbourModel } from '../neighbours.ts'
 import type { DenseNetwork } from '../network/network.ts'
+import type { AdditiveTables } from '../tables/tables.ts'
 import type { LinearModel, TreeEnsemble } from '../trees.ts'
+import { compositeForm } from './composite.ts'
 import { type EncodedLinearModel, encodedLinearForm } from './encoded-linear.ts'
 import { factorForm } from './factors.ts'
 import { ftrlForm } from './ftrl.ts'
 import { linearForm } from './linear.ts'
 import { neighbourForm } from './neighbours.ts'
 import { networkForm } from './network.ts'
+import { tableForm } from './tables.ts'
 import { treeForm } from './trees.ts'
 
 /** A model that this package scores by itself. */
@@ -20,6 +24,8 @@ export type Model =
   | LinearModel
   | FtrlModel
   | DenseNetwork
+  | AdditiveTables
+  | CompositeModel
   | EncodedLinearModel
   | FactorModel
   | NeighbourModel
@@ -32,6 +38,8 @@ const ALL = [
   factorForm,
   neighbourForm,
   networkForm,
+  tableForm,
+  compositeForm((kind) => FORMS.get(kind)),
 ] as unknown as ModelForm<ModelBase>[]
 
 const FORMS: ReadonlyMap<string, ModelForm<ModelBase>> = new Map(ALL.map((form) => [form.kind, form]))
