@@ -1032,6 +1032,8 @@ export function contributions(seed: string): T.Explanation {
     contributions: parts,
     raw: base + parts.reduce((s, p) => s + p.contribution, 0),
     residual: 0,
+    method: 'tree-path',
+    exact: true,
     scale: 'log odds',
   }
 }

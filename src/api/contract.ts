@@ -329,6 +329,10 @@ export interface Why {
     contributions: { feature: string; value: number | null; contribution: number }[]
     raw: number
     residual: number
+    /** What made the contributions, such as `tree-path`; `none` where the model has none. */
+    method: string
+    /** Whether the contributions are what their definition says, or an estimate. */
+    exact: boolean
     scale: string
     /** The class that is explained. */
     class?: string

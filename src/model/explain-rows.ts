@@ -3,20 +3,20 @@ import { sha256Hex } from '../core/sha256.ts'
 import { shapeError } from './checks.ts'
 import { contributionsOf, explainerOf } from './explain.ts'
 import { type FeatureRows, readRow } from './feature-rows.ts'
-import type { RowsBehind } from './form.ts'
+import type { ExplanationWay, RowsBehind } from './form.ts'
 import { formOf, type Model } from './forms/registry.ts'
 import { compileScorer } from './score.ts'
 
 export type Background = RowsBehind
 
-/** What made contributions, and how far they can be trusted. */
-export interface ExplanationMethod {
-  /** `tree-path`: unknown features follow the covers of the training rows. `interventional`: they are those of the background rows. `closed-form`. */
-  method: 'tree-path' | 'interventional' | 'closed-form' | 'permutation' | 'integrated-gradients'
-  exact: boolean
+/** What made contributions, and against what. */
+export interface ExplanationMethod extends ExplanationWay {
   /** Digest of the background's values; absent where none was used. */
   background?: string
 }
+
+/** The way of explainers that do not say. */
+export const CLOSED_FORM: ExplanationWay = { method: 'closed-form', exact: true }
 
 /** Of `n` rows: `raw[i, k] = bases[k] + sum over j of contributions[i, k, j]`, up to `residual`. */
 export interface RowsExplanation extends ExplanationMethod {
@@ -32,8 +32,8 @@ export interface RowsExplanation extends ExplanationMethod {
 }
 
 /**
- * Exact contributions of rows to their raw scores, with what proves them: the residual of their sum. With a background, those of trees are
- * interventional and do not lean on the covers of training. Errors: MR_MODEL_SHAPE.
+ * Contributions of rows to their raw scores, with what proves them: the residual of their sum; exact where the form of the model is. With a background,
+ * those of trees are interventional and do not lean on the covers of training; other forms keep to their own way. Errors: MR_MODEL_SHAPE.
  */
 export function explainRows(
   model: Model,
@@ -50,8 +50,9 @@ export function explainRows(
   const contributions = contributionsOf(model, rows, n, against)
   const bases = against ? meanScores(model, against) : explainerOf(model).bases
   return {
-    method: form.contributions ? (against ? 'interventional' : 'tree-path') : 'closed-form',
-    exact: true,
+    ...(against
+      ? { method: 'interventional' as const, exact: true }
+      : (explainerOf(model).how ?? CLOSED_FORM)),
     ...(against ? { background: backgroundDigest(against, nFeatures) } : {}),
     nFeatures,
     nOutputs,

@@ -38,8 +38,20 @@ export interface Explanation {
   residual: number
 }
 
+/** What made contributions, and whether they are what their definition says or an estimate of it. */
+export interface ExplanationWay {
+  /**
+   * What stands for a feature that is not known. `tree-path`: both sides of its splits, by cover. `interventional`: its values in background rows.
+   * `closed-form`: its mean, in a formula. `permutation`: a base row or background rows, over sampled orders. `integrated-gradients`: a way from a base row.
+   */
+  method: 'tree-path' | 'interventional' | 'closed-form' | 'permutation' | 'integrated-gradients'
+  exact: boolean
+}
+
 /** Explains rows of one model. Owns scratch memory: not to be shared between threads. */
 export interface Explainer {
+  /** Default: a closed form, exact. */
+  readonly how?: ExplanationWay
   /** Expected raw score of each output over the training rows. */
   readonly bases: Float64Array
   /** `output` (0) is the one explained. Errors: MR_MODEL_SHAPE. */

@@ -4,6 +4,8 @@ import type { Limits } from '../core/limits.ts'
 import type { Digest, ModelVersion, SignatureField } from '../core/records.ts'
 import { type FittedFeatures, featureRowFn, readFitted } from '../expr/features.ts'
 import { type Explainer, explainerOf } from '../model/explain.ts'
+import { CLOSED_FORM } from '../model/explain-rows.ts'
+import type { ExplanationWay } from '../model/form.ts'
 import { type DecodedModel, decodeModel } from '../model/format.ts'
 import { formOf } from '../model/forms/registry.ts'
 import { finishRows, SCALES } from '../model/links.ts'
@@ -174,6 +176,12 @@ function scoreTogether(
   return raw
 }
 
+/** The way of the first that is not exact, else that of the first. */
+function waysTogether(explainers: readonly Explainer[]): ExplanationWay {
+  const ways = explainers.map(({ how }) => how ?? CLOSED_FORM)
+  return ways.find(({ exact }) => !exact) ?? ways[0]
+}
+
 /** Shapley values of a sum are the sum of Shapley values, so parent and member are explained one by one and added. */
 function explainTogether(
   explainers: readonly Explainer[],
@@ -184,6 +192,7 @@ function explainTogether(
   codes: readonly number[],
 ): Omit<Explanation, 'output'>[] {
   const width = featureNames.length
+  const how = waysTogether(explainers)
   return Array.from({ length: nRows }, (_, i) => {
     const x = matrix.slice(i * width, (i + 1) * width)
     const parts = explainers.map((explainer) => explainer.explain(x, codes[i]))
@@ -195,7 +204,7 @@ function explainTogether(
       contribution: parts.reduce((sum, part) => sum + part.contributions[j], 0),
     }))
     const explained = contributions.reduce((sum, { contribution }) => sum + contribution, base)
-    return { base, contributions, raw, residual: raw - explained, scale }
+    return { base, contributions, raw, residual: raw - explained, ...how, scale }
   })
 }
 

@@ -1,6 +1,7 @@
 /** What serving needs of a model that is ready: rows of raw columns in, calibrated outputs and exact explanations out. */
 import type { Json } from '../core/canonical.ts'
 import type { Digest, ModelTask, ModelVersion, SignatureField } from '../core/records.ts'
+import type { ExplanationWay } from '../model/form.ts'
 import type { Held } from './model-cache.ts'
 
 /** A row as a client sends it: a JSON object by column. */
@@ -20,6 +21,9 @@ export interface Explanation {
   raw: number
   output: number
   residual: number
+  /** What made the contributions, and whether they are exact. */
+  method: ExplanationWay['method']
+  exact: boolean
   /** Unit of base, contributions and raw: `log-odds`, `log`, or `output`. */
   scale: string
   /** The class that is explained, where the model tells several apart; `output` is its probability. */

@@ -60,6 +60,8 @@ beforeAll(async () => {
               raw: x,
               output: x,
               residual: 0,
+              method: 'closed-form' as const,
+              exact: true,
               scale: 'output',
             })),
         })

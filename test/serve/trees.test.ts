@@ -42,6 +42,7 @@ test('an explanation adds up to the raw score, and its output is the one that wa
     explanation.base,
   )
   expect(sum + explanation.residual).toBe(explanation.raw)
+  expect(explanation).toMatchObject({ method: 'tree-path', exact: true })
   expect(Math.abs(explanation.residual)).toBeLessThan(1e-12)
   expect(explanation.raw).toBeCloseTo(0.25, 14)
   expect(explanation.output).toBe(answered)

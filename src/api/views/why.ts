@@ -3,7 +3,8 @@ import { MillraceError } from '../../core/errors.ts'
 import type { ModelVersion, Observation } from '../../core/records.ts'
 import { featureRowFn } from '../../expr/features.ts'
 import { findOutcome, findPrediction } from '../../loop/find-prediction.ts'
-import { explainRow } from '../../model/explain.ts'
+import { explainerOf } from '../../model/explain.ts'
+import { CLOSED_FORM } from '../../model/explain-rows.ts'
 import { SCALES } from '../../model/links.ts'
 import { loadModel } from '../../model/load.ts'
 import type { Store } from '../../store/ports.ts'
@@ -65,7 +66,8 @@ async function explain(store: Store, answer: Observation, version: ModelVersion)
   const { graph } = await loadModel(store, answer.modelVersion)
   const { classes } = version
   const code = classes && answer.label !== undefined ? Math.max(0, classes.indexOf(answer.label)) : 0
-  const { base, contributions, raw, residual } = explainRow(graph.model, x, code)
+  const explainer = explainerOf(graph.model)
+  const { base, contributions, raw, residual } = explainer.explain(x, code)
   const parts = names.map((feature, j) => ({ feature, value: numberOf(j), contribution: contributions[j] }))
   parts.sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution))
   return {
@@ -75,6 +77,7 @@ async function explain(store: Store, answer: Observation, version: ModelVersion)
       contributions: parts,
       raw,
       residual,
+      ...(explainer.how ?? CLOSED_FORM),
       scale: SCALES[graph.model.link],
       ...(classes && { class: classes[code] }),
     },
@@ -83,5 +86,8 @@ async function explain(store: Store, answer: Observation, version: ModelVersion)
 
 /** An ONNX graph has no exact contributions; all of its answer stands in the base. */
 function unexplained(output: number): Why['explanation'] {
-  return { base: output, contributions: [], raw: output, residual: 0, scale: 'output (ONNX, not explained)' }
+  return {
+    ...{ base: output, contributions: [], raw: output, residual: 0 },
+    ...{ method: 'none', exact: false, scale: 'output (ONNX, not explained)' },
+  }
 }

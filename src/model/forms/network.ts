@@ -180,6 +180,7 @@ function networkExplainer(model: DenseNetwork): Explainer {
   const kernel = networkKernel(model)
   const raws = new Float64Array(model.nOutputs)
   return {
+    how: { method: 'integrated-gradients', exact: false },
     bases,
     explain: (x, output = 0) => {
       if (x.length < model.nFeatures) throw shapeError('row', model.nFeatures, x.length)

@@ -25,6 +25,7 @@ export function sampledExplainer(
     return raws[output]
   }
   return {
+    how: { method: 'permutation', exact: false },
     bases,
     explain: (x, output = 0) => {
       if (x.length < nFeatures) throw shapeError('row', nFeatures, x.length)

@@ -44,7 +44,7 @@ export function treeExplainer(model: TreeEnsemble): Explainer {
     const explained = contributions.reduce((sum, c) => sum + c, base)
     return { base, contributions, raw: raws[output], residual: raws[output] - explained }
   }
-  return { bases: tables.bases, explain }
+  return { how: { method: 'tree-path', exact: true }, bases: tables.bases, explain }
 }
 
 function buildTables(model: TreeEnsemble): TreeTables {

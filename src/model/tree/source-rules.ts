@@ -114,6 +114,7 @@ export function ruledExplainer(
   const row = new Float64Array(model.nFeatures)
   const raws = new Float64Array(model.nOutputs)
   return {
+    how: explainer.how,
     bases: explainer.bases,
     explain: (x, output = 0) => {
       row.set(x.subarray(0, row.length))
