@@ -1,6 +1,6 @@
 """Trains one gradient boosting library on the data of bench/data.
 
-Arguments: library (lightgbm | xgboost | sklearn), folder, trees, leaves, learningRate, bins, minRows.
+Arguments: library (lightgbm | xgboost | sklearn), folder, trees, leaves, learningRate, bins, minRows; categorical (lightgbm): by feature whether it holds codes.
 Emits cpu and wall seconds of binning and training together, and the AUC on the test rows.
 """
 
@@ -22,7 +22,8 @@ def lightgbm(a, x, y):
         "verbose": -1,
         "seed": 1,
     }
-    return lambda: lgb.train(params, lgb.Dataset(x, y), a["trees"]).predict
+    codes = [j for j, is_category in enumerate(a.get("categorical", [])) if is_category]
+    return lambda: lgb.train(params, lgb.Dataset(x, y, categorical_feature=codes), a["trees"]).predict
 
 
 def xgboost(a, x, y):
