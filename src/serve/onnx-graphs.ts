@@ -1,6 +1,8 @@
 /** ONNX graphs as scorers of feature matrices, over the pool of workers. */
 import { MillraceError } from '../core/errors.ts'
 import type { Onnx, OnnxSignature, OnnxTensor } from '../engine/infer/onnx.ts'
+import { describeOnnx } from '../model/import/onnx-describe.ts'
+import { readOnnxFile } from '../model/import/onnx-file.ts'
 import type { GraphRunner } from './load-predictor.ts'
 
 /** Bytes on this side of a graph; its session is in the workers, which bound it themselves. */
@@ -17,6 +19,7 @@ export function onnxGraphs(pool: Pick<Onnx, 'load' | 'run' | 'unload'>): GraphRu
   return {
     open: async ({ bytes, digest, nFeatures, nOutputs = 1 }) => {
       const id = `${digest}#${opened++}`
+      checkFile(digest, bytes)
       const signature = await pool.load(bytes, { id })
       const close = () => void pool.unload(id).catch(() => undefined)
       try {
@@ -30,6 +33,14 @@ export function onnxGraphs(pool: Pick<Onnx, 'load' | 'run' | 'unload'>): GraphRu
       return { bytes: bytes.length + HANDLE_BYTES, run, close }
     },
   }
+}
+
+/** Nothing that a file says makes the runtime open another; what it cannot run is named before it tries. */
+function checkFile(digest: string, bytes: Uint8Array): void {
+  const { external, problems } = describeOnnx(readOnnxFile(bytes))
+  if (external.length > 0)
+    throw graphError(digest, 'constants in the file itself', `${external.length} tensors in other files`)
+  if (problems.length > 0) throw graphError(digest, problems[0].fix, problems[0].problem)
 }
 
 type Make = (values: ArrayLike<number>) => OnnxTensor['data']

@@ -136,12 +136,12 @@ describe('an imported model', () => {
     [
       'names that the config does not have',
       imported('model.txt', { features: ['a', 'b', 'c'] }),
-      'MR_MODEL_IMPORT',
+      'MR_MODEL_ALIGN',
     ],
     [
       'numbers where the config has categories',
       imported('model.txt', { features: ['color', 'city', 'city'] }),
-      'MR_MODEL_IMPORT',
+      'MR_MODEL_ALIGN',
     ],
   ])('is refused for %s', async (_, trainer, code) => {
     await expect(

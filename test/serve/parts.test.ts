@@ -11,6 +11,8 @@ import {
   slicePredictions,
 } from '../../src/core/log-blocks.ts'
 import type { Digest } from '../../src/core/records.ts'
+import { OnnxGraphWriter } from '../../src/model/export/onnx-writer.ts'
+import { WireWriter } from '../../src/model/import/protobuf.ts'
 import { Batcher } from '../../src/serve/batcher.ts'
 import { IdMaker } from '../../src/serve/ids.ts'
 import { bucketOf, LatencyHistogram, lowOf } from '../../src/serve/latency-histogram.ts'
@@ -270,9 +272,9 @@ describe('ONNX graphs', () => {
     run: async () => outputs,
     unload: async () => undefined,
   })
-  const open = (signature: object, outputs: object) =>
+  const open = (signature: object, outputs: object, bytes = new OnnxGraphWriter().file({})) =>
     onnxGraphs(pool(signature, outputs) as never).open({
-      bytes: new Uint8Array(3),
+      bytes,
       digest: digest(1),
       nFeatures: 2,
     })
@@ -299,6 +301,23 @@ describe('ONNX graphs', () => {
     const three = await open({ inputs: [value('x')], outputs: [] }, { p: tensor([1, 2, 3], [1, 3]) })
     await expect(three.run(new Float64Array(2), 1)).rejects.toMatchObject({ code: 'MR_SERVE_GRAPH' })
   })
+})
+
+test('ONNX graphs with data in other files, or operators that no runtime knows, are refused before one loads them', async () => {
+  const pool = {
+    load: async () => expect.unreachable(),
+    run: async () => ({}),
+    unload: async () => undefined,
+  }
+  const open = (bytes: Uint8Array) =>
+    onnxGraphs(pool as never).open({ bytes, digest: digest(1), nFeatures: 2 })
+  const location = new WireWriter().text(1, 'location').text(2, '/etc/passwd')
+  const tensor = new WireWriter().int(1, 4).int(2, 1).text(8, 'w').message(13, location).int(14, 1)
+  const outside = new WireWriter().int(1, 8).message(7, new WireWriter().message(5, tensor)).done()
+  await expect(open(outside)).rejects.toMatchObject({ code: 'MR_SERVE_GRAPH' })
+  const custom = new OnnxGraphWriter()
+  custom.node('Magic', ['x'], {}, { domain: 'com.example' })
+  await expect(open(custom.file({}))).rejects.toThrow(/com\.example\.Magic/)
 })
 
 describe('log blocks', () => {

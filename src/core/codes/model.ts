@@ -32,6 +32,14 @@ export const model = {
     retryable: false,
     status: 422,
   },
+  MR_MODEL_ALIGN: {
+    what: (d: { part: string; expected: string; got: string }) =>
+      `the model file does not fit the config: ${d.part} must be ${d.expected}, got ${d.got}`,
+    fix: (_: { part: string; expected: string; got: string }) =>
+      'name features and classes in the config as the file does: `millrace model show <file>` lists them; or give names with --features',
+    retryable: false,
+    status: 422,
+  },
   MR_MODEL_EXPORT: {
     what: (d: { format: string; what: string; known: string }) =>
       `${d.format} cannot hold a model of kind ${d.what}; it holds ${d.known}`,

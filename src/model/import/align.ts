@@ -1,6 +1,7 @@
+import { excerpt, MillraceError } from '../../core/errors.ts'
 import { inSet } from '../tree-walk.ts'
 import type { LinearModel, TreeEnsemble } from '../trees.ts'
-import { IMPORT_LIMITS, type ImportedFeature, type ImportedModel, refuseAs } from './imported.ts'
+import { IMPORT_LIMITS, type ImportedFeature, type ImportedModel } from './imported.ts'
 import { bitsOf } from './tree-writer.ts'
 
 /** A column that a model is to be asked with: its name, and for categories the value of each code. */
@@ -10,12 +11,14 @@ export interface AskedFeature {
   values?: readonly string[]
 }
 
-const refuse = refuseAs('the imported model')
+function refuse(part: string, expected: string, got: string): MillraceError {
+  return new MillraceError('MR_MODEL_ALIGN', { part, expected, got: excerpt(got) })
+}
 
 /**
  * The model over other columns: its features found by name (or by place, where the file names none and there are as many), its categories by value, its
  * outputs in the order of `classes`. A value that the file does not know goes as its unlisted codes do.
- * Errors: MR_MODEL_IMPORT for a feature that is not there, numbers where the model has categories, and other classes. Cost: O(nodes + words of sets).
+ * Errors: MR_MODEL_ALIGN for a feature that is not there, numbers where the model has categories, and other classes. Cost: O(nodes + words of sets).
  */
 export function alignModel(
   imported: ImportedModel,

@@ -18,8 +18,8 @@ export function formatOfFile(bytes: Uint8Array): ModelFileFormat {
   if (/^tree\r?\n/.test(start)) return 'lightgbm'
   if (/^\s*\{/.test(start)) return 'xgboost'
   if (bytes[0] === 0x08) return 'onnx'
-  throw refuseAs('the model file')(
-    'byte 0',
+  throw refuseAs('LightGBM, XGBoost or skl2onnx')(
+    'the first bytes',
     'LightGBM text (save_model), XGBoost JSON or UBJSON (save_model), or ONNX',
     bytes.length === 0 ? 'an empty file' : start.slice(0, 16),
   )

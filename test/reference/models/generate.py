@@ -462,6 +462,37 @@ def exported():
         emit(f"exported-{name}", "txt", text, rows, model.predict(rows, raw_score=True), model.predict(rows))
 
 
+def shared(folder):
+    """Models of published data: LightGBM's own example by its configuration (fewer trees), and mushrooms by XGBoost's."""
+    import lightgbm as lgb
+    import xgboost as xgb
+
+    with gzip.open(f"{folder}/lightgbm-binary/binary.train.gz") as f:
+        train = np.loadtxt(f)
+    test = np.loadtxt(f"{folder}/lightgbm-binary/binary.test")[:80, 1:]
+    given = {"objective": "binary", "num_leaves": 63, "learning_rate": 0.1, "feature_fraction": 0.8, "bagging_freq": 5, "bagging_fraction": 0.8, "min_data_in_leaf": 50, "min_sum_hessian_in_leaf": 5.0, "verbose": -1, "num_threads": 1, "seed": 1}
+    model = lgb.train(given, lgb.Dataset(train[:, 1:], label=train[:, 0]), 25)
+    emit("lightgbm-example", "txt", model.model_to_string(), test, model.predict(test, raw_score=True), model.predict(test))
+
+    def mushrooms(lines):
+        rows, labels = np.full((len(lines), 127), np.nan), np.zeros(len(lines))
+        for i, line in enumerate(lines):
+            label, *pairs = line.split()
+            labels[i] = float(label)
+            for pair in pairs:
+                at, value = pair.split(":")
+                rows[i, int(at)] = float(value)
+        return rows, labels
+
+    with gzip.open(f"{folder}/xgboost-agaricus/agaricus.txt.train.gz", "rt") as f:
+        rows, labels = mushrooms(f.read().splitlines())
+    with open(f"{folder}/xgboost-agaricus/agaricus.txt.test") as f:
+        ask, _ = mushrooms(f.read().splitlines()[:80])
+    model = xgb.train({"objective": "binary:logistic", "max_depth": 3, "eta": 1.0, "gamma": 1.0, "min_child_weight": 1}, xgb.DMatrix(rows, label=labels), 6)
+    data = xgb.DMatrix(ask)
+    emit("xgboost-mushrooms", "json", bytes(model.save_raw("json")), ask, model.predict(data, output_margin=True), model.predict(data))
+
+
 if __name__ == "__main__":
     if "old" in sys.argv:
         try:
@@ -472,6 +503,8 @@ if __name__ == "__main__":
             old = None
         which = sys.argv[sys.argv.index("old") + 1]
         (lightgbm if which.startswith("lightgbm") else xgboost)(which)
+    elif "shared" in sys.argv:
+        shared(sys.argv[-1])
     elif "exported" in sys.argv:
         exported()
     else:
