@@ -1,3 +1,4 @@
+import { MillraceError } from '../../core/errors.ts'
 import type { TrainerDef } from '../../define/types.ts'
 import { keptRows, type Learner } from '../learner.ts'
 import { trainForest } from './train.ts'
@@ -8,6 +9,9 @@ export const forestLearner: Learner<Extract<TrainerDef, { kind: 'forest' }>> = {
   learn(input, trainer) {
     const { kind: _, ...params } = trainer
     const rows = keptRows(input)
+    const [first] = rows.target
+    if (input.task === 'binary' && rows.nRows > 0 && rows.target.every((y) => y === first))
+      throw new MillraceError('MR_MODEL_ONE_CLASS', { value: first, rows: rows.nRows })
     const { model, outOfBag } = trainForest(
       { ...rows, categorical: input.features.map((feature) => feature.type === 'category') },
       { ...params, seed: input.seed, isChance: input.task === 'binary' },
