@@ -22,4 +22,9 @@ export const SERVE_LIMITS = {
   drainMsMax: 5_000,
   /** Graphs kept for explanations, besides the models that score. */
   explainersMax: 16,
+  /** Rows kept by a graph that is explained by sampling, to stand for what is not known; below the least there is no explanation. */
+  recentRowsMax: 64,
+  recentRowsMin: 10,
+  /** What a sampled explanation of one row may take; beyond it, less is told apart. */
+  explainMsMax: 500,
 } as const

@@ -17,6 +17,7 @@ import { Batcher } from './batcher.ts'
 import { SERVE_LIMITS } from './limits.ts'
 import type { Explanation, Predictor, RawRow } from './predictor.ts'
 import { signatureCoercer } from './row-coercer.ts'
+import { explainSampled, RecentRows } from './sampled-explanations.ts'
 
 /** What runs ONNX graphs off this thread. */
 export interface GraphRunner {
@@ -244,6 +245,7 @@ async function onnxPredictor(
     batchRowsMax: limits.batchRowsMax,
     queueRowsMax: limits.batchQueueRowsMax,
   })
+  const recent = new RecentRows(nFeatures)
   return assemblePredictor({
     digest,
     version: identity(version),
@@ -253,7 +255,30 @@ async function onnxPredictor(
     featureNames: part.featureNames,
     coerce: part.coerce,
     features: part.fill,
-    score: (matrix, nRows) => batcher.score(matrix, nRows),
+    score: async (matrix, nRows) => {
+      const outputs = await batcher.score(matrix, nRows)
+      recent.keep(matrix, outputs, nOutputs)
+      return outputs
+    },
+    explain: async (matrix, nRows, codes) => {
+      const background = recent.background()
+      if (!background)
+        throw new MillraceError('MR_SERVE_EXPLAIN', { model: version.model, format: version.format })
+      const explained: Omit<Explanation, 'output'>[] = []
+      for (let i = 0; i < nRows; i++) {
+        explained.push(
+          await explainSampled(matrix.slice(i * nFeatures, (i + 1) * nFeatures), {
+            score: (rows, n) => batcher.score(rows, n),
+            width: nOutputs,
+            output: codes[i],
+            featureNames: part.featureNames,
+            background,
+            budgetMs: SERVE_LIMITS.explainMsMax / nRows,
+          }),
+        )
+      }
+      return explained
+    },
     dispose: session.close,
   })
 }

@@ -12,6 +12,8 @@ export interface Contribution {
   /** The feature's value; null when missing. A category is its code. */
   value: number | null
   contribution: number
+  /** Of a sampled contribution. */
+  standardError?: number
 }
 
 /** On the raw scale: base + sum of contributions + residual = raw, and output = calibrated link(raw). */
@@ -24,6 +26,10 @@ export interface Explanation {
   /** What made the contributions, and whether they are exact. */
   method: ExplanationWay['method']
   exact: boolean
+  /** Digest of the rows that stood for what is not known, where rows did. */
+  background?: string
+  /** What the budget of time did not allow, in a sentence. */
+  fallback?: string
   /** Unit of base, contributions and raw: `log-odds`, `log`, or `output`. */
   scale: string
   /** The class that is explained, where the model tells several apart; `output` is its probability. */

@@ -44,11 +44,23 @@ test('an ONNX model answers through the workers, each concurrent request with it
   })
 })
 
-test('an ONNX model cannot be explained exactly, and says so', async () => {
-  expect((await f.post('/predict/late/explain', ROW)).body).toMatchObject({
-    status: 422,
-    code: 'MR_SERVE_EXPLAIN',
-  })
+test('an ONNX model is explained by samples against rows that were asked about, with errors, and says so', async () => {
+  const { body } = await f.post('/predict/late/explain', ROW)
+  const { explanation } = body
+  expect(explanation).toMatchObject({ method: 'permutation', exact: false, scale: 'output' })
+  expect(explanation.background).toMatch(/^sha256:[0-9a-f]{64}$/)
+  const sum = explanation.contributions.reduce(
+    (total: number, { contribution }: { contribution: number }) => total + contribution,
+    explanation.base,
+  )
+  expect(sum + explanation.residual).toBeCloseTo(explanation.raw, 12)
+  expect(Math.abs(explanation.residual)).toBeLessThan(1e-9)
+  expect(explanation.raw).toBeCloseTo(want(15, 1200, 0.4), 6)
+  // the rows before it differ in distance alone, so all of the answer is its distance
+  const [hour, distance, rate] = explanation.contributions
+  expect([hour.contribution, rate.contribution]).toEqual([0, 0])
+  expect(distance.contribution).toBeCloseTo(explanation.raw - explanation.base, 9)
+  expect(distance.standardError).toBeGreaterThanOrEqual(0)
 })
 
 test('an answer that is no number is refused, not given', async () => {
@@ -58,6 +70,15 @@ test('an answer that is no number is refused, not given', async () => {
     code: 'MR_SERVE_OUTPUT',
     detail: expect.stringContaining('row 1'),
   })
+})
+
+test('an ONNX model that nobody has asked yet has nothing to sample against, and says so', async () => {
+  const g = await serving(putLogistic, { load: undefined, onnx: onnxGraphs(pool) })
+  expect((await g.post('/predict/late/explain', ROW)).body).toMatchObject({
+    status: 422,
+    code: 'MR_SERVE_EXPLAIN',
+  })
+  await g.close()
 })
 
 test('without workers an ONNX model is refused with what to install', async () => {

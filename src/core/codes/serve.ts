@@ -100,8 +100,8 @@ export const serve = {
   },
   MR_SERVE_EXPLAIN: {
     what: (d: { model: string; format: string }) =>
-      `model "${d.model}" is ${d.format} and cannot be explained exactly`,
-    fix: (_: { model: string; format: string }) => 'explain a trees or linear model, or leave ?explain out',
+      `model "${d.model}" is ${d.format} and cannot be explained: it has no exact contributions, and too few rows were asked about to sample against`,
+    fix: (_: { model: string; format: string }) => 'ask for ten predictions first, or leave ?explain out',
     retryable: false,
     status: 422,
   },
