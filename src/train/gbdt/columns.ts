@@ -97,8 +97,11 @@ export function binOfCode(code: number, { divisor, codes }: Place): number {
 }
 
 /** By code of a feature's column what a table says by bin. */
-export function byCode(place: Place, nCodes: number, table: Uint8Array): Uint8Array {
-  return Uint8Array.from({ length: nCodes }, (_, code) => table[binOfCode(code, place)])
+export function byCode({ divisor, codes }: Place, nCodes: number, table: Uint8Array): Uint8Array {
+  if (nCodes === codes) return table
+  const out = new Uint8Array(nCodes)
+  for (let code = 0; code < nCodes; code++) out[code] = table[Math.floor(code / divisor) % codes]
+  return out
 }
 
 /** A histogram over features from one over columns. */

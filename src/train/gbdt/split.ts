@@ -240,6 +240,8 @@ interface CategorySum {
   grad: number
   hess: number
   rows: number
+  /** What categories are ordered by. */
+  ratio: number
 }
 
 /**
@@ -251,12 +253,15 @@ function searchCategory(search: Search, feature: number): void {
   const sums = categorySums(search, feature)
   const { smooth, oneHotMax } = search.rules.params.categorical
   if (sums.length <= oneHotMax) {
-    for (const one of sums) tryCategories(search, feature, [one], one, 0)
+    for (const one of sums) {
+      const total = categoryTotal(search, feature, one, 0)
+      if (total > search.bestTotal) recordCategories(search, feature, total, one.packed, [one], 1)
+    }
     return
   }
   const placed = sums.filter((sum) => sum.rows >= smooth)
-  const ratio = (sum: CategorySum) => sum.grad / (sum.hess + smooth)
-  placed.sort((a, b) => ratio(a) - ratio(b) || a.bin - b.bin)
+  for (const sum of placed) sum.ratio = sum.grad / (sum.hess + smooth)
+  placed.sort((a, b) => a.ratio - b.ratio || a.bin - b.bin)
   scanCategories(search, feature, placed)
   scanCategories(search, feature, placed.reverse())
 }
@@ -272,7 +277,7 @@ function categorySums(search: Search, feature: number): CategorySum[] {
     const gradSteps = Math.floor(packed / unit)
     const hess = (packed - gradSteps * unit) * hessStep
     const rows = counts ? counts[base + bin] : hess * search.rowsPerHess
-    if (packed !== 0 || rows > 0) sums.push({ bin, packed, grad: gradSteps * gradStep, hess, rows })
+    if (packed !== 0 || rows > 0) sums.push({ bin, packed, grad: gradSteps * gradStep, hess, rows, ratio: 0 })
   }
   return sums
 }
@@ -281,42 +286,58 @@ function categorySums(search: Search, feature: number): CategorySum[] {
 function scanCategories(search: Search, feature: number, ordered: CategorySum[]): void {
   const { setMax, groupRows, l2 } = search.rules.params.categorical
   const end = Math.min(setMax, Math.ceil(ordered.length / 2))
+  const groupMin = Math.min(groupRows, search.leaf.nRows / 4)
   const left = { packed: 0, grad: 0, hess: 0, rows: 0 }
   let groupBegan = 0
+  let best = search.bestTotal
+  let bestEnd = 0
+  let bestPacked = 0
   for (let i = 0; i < end; i++) {
     left.packed += ordered[i].packed
     left.grad += ordered[i].grad
     left.hess += ordered[i].hess
     left.rows += ordered[i].rows
-    if (left.rows - groupBegan < Math.min(groupRows, search.leaf.nRows / 4)) continue
+    if (left.rows - groupBegan < groupMin) continue
     groupBegan = left.rows
-    tryCategories(search, feature, ordered.slice(0, i + 1), left, l2)
+    const total = categoryTotal(search, feature, left, l2)
+    if (!(total > best)) continue
+    best = total
+    bestEnd = i + 1
+    bestPacked = left.packed
   }
+  if (bestEnd > 0) recordCategories(search, feature, best, bestPacked, ordered, bestEnd)
 }
 
-function tryCategories(
+/** Gain of both sides; `-Infinity` when one is too small. */
+function categoryTotal(
   search: Search,
   feature: number,
-  left: CategorySum[],
-  { packed, grad, hess, rows }: Omit<CategorySum, 'bin'>,
+  { grad, hess, rows }: Pick<CategorySum, 'grad' | 'hess' | 'rows'>,
   extraL2: number,
-): void {
-  const { leaf, rules, slots } = search
+): number {
+  const { leaf, rules } = search
   const { minRowsInLeaf, minHessian, l2 } = rules.params
   const minRows = leaf.counts ? minRowsInLeaf : minRowsInLeaf - 0.5
-  if (Math.min(rows, leaf.nRows - rows) < minRows || Math.min(hess, search.hess - hess) < minHessian) return
-  const total = totalGain(search, feature, grad, hess, rows, l2 + extraL2)
-  if (!(total > search.bestTotal)) return
+  const isSmall =
+    Math.min(rows, leaf.nRows - rows) < minRows || Math.min(hess, search.hess - hess) < minHessian
+  return isSmall ? Number.NEGATIVE_INFINITY : totalGain(search, feature, grad, hess, rows, l2 + extraL2)
+}
+
+/** Takes the first `end` of some categories to the left. */
+function recordCategories(
+  search: Search,
+  feature: number,
+  total: number,
+  leftPacked: number,
+  ordered: readonly CategorySum[],
+  end: number,
+): void {
+  const { leaf, slots } = search
   const { nBins } = search.features[feature]
   const leftBins = new Uint8Array(nBins + 1)
-  for (const sum of left) leftBins[sum.bin] = 1
+  for (let i = 0; i < end; i++) leftBins[ordered[i].bin] = 1
   const slot = slots[feature] + nBins
   const seenMissing = leaf.hist()[slot] !== 0 || (leaf.counts?.[slot] ?? 0) > 0
-  record(search, total, {
-    feature,
-    bin: -1,
-    leftBins,
-    missingLeft: seenMissing ? leftBins[nBins] === 1 : null,
-    leftPacked: packed,
-  })
+  const missingLeft = seenMissing ? leftBins[nBins] === 1 : null
+  record(search, total, { feature, bin: -1, leftBins, missingLeft, leftPacked })
 }
