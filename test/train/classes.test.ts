@@ -1,6 +1,6 @@
 /** Targets of several classes and of groups: what preparing makes of them, and what is refused. */
 import { expect, test } from 'vitest'
-import { linear } from '../../src/define/index.ts'
+import { ftrl, linear } from '../../src/define/index.ts'
 import type { ModelDef } from '../../src/define/types.ts'
 import { loadModel } from '../../src/model/load.ts'
 import { openMatrix } from '../../src/model/matrix.ts'
@@ -185,6 +185,16 @@ test('no split divides a query, queries lie together, and the model orders bette
     ['gate.beats-baseline', 'pass'],
     ['gate.calibration', 'pass'],
     ['gate.no-skew', 'pass'],
+  ])
+})
+
+test('a trainer that cannot make such a model is refused before anything is learned', async () => {
+  const place = await openPlace()
+  const version = await place.version([CLASSES(600)], SCHEMA)
+  const refused = await failureOf(place.train(modelDef({ trainer: ftrl() }), version))
+  expect([refused.code, refused.message]).toEqual([
+    'MR_TRAIN_TASK',
+    expect.stringContaining('trainer "ftrl" makes binary or regression models, and model "m" is multiclass'),
   ])
 })
 
