@@ -40,6 +40,7 @@ export class OnlineRows {
   readonly #answers = new Map<string, Waiting<Float64Array>>()
   readonly #early = new Map<string, Waiting<number>>()
   #newestAt = Number.NEGATIVE_INFINITY
+  /** Answers and outcomes that were passed over since reading began. */
   unusable = 0
 
   constructor(options: OnlineRowsOptions) {

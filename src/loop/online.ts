@@ -185,7 +185,7 @@ export class OnlineLearner {
   // ---------------------------------------------------------------- checkpoints
 
   async #checkpoint(following: Following, signal: AbortSignal | undefined): Promise<Checkpoint | undefined> {
-    const { head, complete } = following
+    const { complete } = following
     const { store, jobs } = this.#rt
     const mark = markOf(following)
     const spec = onlineSpec(
@@ -201,7 +201,7 @@ export class OnlineLearner {
       await this.#refuse(report)
       return undefined
     }
-    const recorded = await this.#record(head, record.outputs.model, report, complete.length)
+    const recorded = await this.#record(following, record.outputs.model, report)
     if (!recorded) {
       this.#following = undefined
       return undefined
@@ -229,13 +229,14 @@ export class OnlineLearner {
 
   /** Bundle, gate report and release in one commit; undefined when somebody moved the release or trained meanwhile. */
   async #record(
-    head: Head,
+    following: Following,
     parent: Digest,
     report: OnlineReport,
-    rows: number,
   ): Promise<{ head: Head; checkpoint: Checkpoint } | undefined> {
     const { store } = this.#rt
     const { name } = this.model
+    const { head, rows: waiting } = following
+    const rows = following.complete.length
     const latest = await store.meta.ref(refs.latest(name))
     const newest = latest && (await store.getRecord<ModelBundle>(latest.digest, 'ModelBundle'))
     const version = (newest?.version ?? 0) + 1
@@ -273,7 +274,7 @@ export class OnlineLearner {
           at: now,
           step: release.step,
           routes: release.routes.map(({ version: v, role, weight }) => ({ version: v, role, weight })),
-          online: { rows, bundle: digest, version, ...report.loss },
+          online: { rows, bundle: digest, version, passedOver: waiting.unusable, ...report.loss },
         },
       },
     })

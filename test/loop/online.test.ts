@@ -188,6 +188,8 @@ describe('each row is learned once, in the order of the log', () => {
     place.clock.set(BEGIN + HOUR + 1)
     await place.answer([...some, { ...some[0], id: 'odd' }])
     expect((await learnerOf(place).step()).map(({ rows }) => rows)).toEqual([100])
+    const [event] = await place.store.meta.events({ types: ['release.live'], newest: true, limit: 1 })
+    expect(event.data).toMatchObject({ online: { rows: 100, passedOver: 1 } })
   })
 })
 
