@@ -110,6 +110,7 @@ export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, R
   },
   average: { seeds: count(2, 100) },
   stack: { folds: count(2, 50), order: { kind: 'oneOf', values: ['blocks', 'random'] } },
+  head: { network: { kind: 'text', nonEmpty: true }, l2: notNegative },
 }
 
 type Checks = {

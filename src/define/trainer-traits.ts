@@ -26,6 +26,7 @@ const TRAITS: Record<TrainerDef['kind'], TrainerTraits> = {
   ebm: { categories: 'codes', members: false, online: false },
   average: { categories: 'codes', members: false, online: false },
   stack: { categories: 'codes', members: false, online: false },
+  head: { categories: 'rates', members: false, online: false },
 }
 
 /** Kinds of trainer whose models can go on learning while they are served. */

@@ -233,6 +233,7 @@ export type TrainerDef =
   | { kind: 'average'; of: TrainerDef[]; seeds: number }
   | { kind: 'stack'; of: TrainerDef[]; folds: number; order: 'blocks' | 'random' }
   | CommandTrainer
+  | HeadTrainer
 
 /** Any program that keeps the contract of docs/guides/any-trainer.md. */
 export interface CommandTrainer {
@@ -249,6 +250,19 @@ export interface CommandTrainer {
   params: Record<string, ParamValue>
   timeMsMax: number
   memoryMbMax: number
+}
+
+/** A new last layer on an ONNX network. */
+export interface HeadTrainer {
+  kind: 'head'
+  network: string
+  /** The network's file. */
+  files: string[]
+  /** Its digest, when the run was planned. */
+  contents?: Record<string, `sha256:${string}`>
+  /** Hidden layer that is learned from, from 1. */
+  layer: number | 'last'
+  l2: number
 }
 
 /** A value that a searched parameter can have. */

@@ -9,6 +9,7 @@ import { factorLearner } from './factors/learner.ts'
 import { forestLearner } from './forest/learner.ts'
 import { ftrlLearner } from './ftrl/learner.ts'
 import { gbdtLearner } from './gbdt/learner.ts'
+import { headLearner } from './head/learner.ts'
 import { importedLearner } from './imported/learner.ts'
 import type { Learner } from './learner.ts'
 import { linearLearner } from './linear/learner.ts'
@@ -27,6 +28,7 @@ const ALL = [
   averageLearner((kind) => learnerOf(kind)),
   stackLearner((kind) => learnerOf(kind)),
   commandLearner,
+  headLearner,
   importedLearner,
 ] as unknown as Learner[]
 

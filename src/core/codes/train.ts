@@ -186,4 +186,12 @@ export const train = {
     retryable: false,
     status: 400,
   },
+  MR_TRAIN_HEAD: {
+    what: (d: { network: string; expected: string; got: string }) =>
+      `a head needs ${d.expected}; ${d.network} is or has ${d.got}`,
+    fix: (_: { network: string; expected: string; got: string }) =>
+      'give the model the features that the network takes, in its order, and a network of dense layers',
+    retryable: false,
+    status: 400,
+  },
 }

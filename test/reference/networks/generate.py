@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 from skl2onnx import to_onnx
+from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -85,6 +86,22 @@ def main():
         answers["outputs"][name] = np.asarray(out, dtype=float).reshape(len(rows), -1).tolist()
     with open(os.path.join(HERE, "answers.json"), "w") as file:
         json.dump(answers, file)
+    with open(os.path.join(HERE, "heads.json"), "w") as file:
+        json.dump(heads(), file)
+
+
+def heads():
+    """Logistic regressions on what hidden layers of torch-sigmoid make of the rows: their probabilities for the rows they were fitted on."""
+    model = MODELS["torch-sigmoid"]
+    found = {"rows": x.astype(float).tolist(), "binary": y2.tolist(), "classes": y3.tolist(), "probabilities": {}}
+    for layer, tensor in [(1, "b"), (2, "d")]:
+        wide = helper.make_model(model.graph, opset_imports=model.opset_import, ir_version=9)
+        wide.graph.output.append(helper.make_tensor_value_info(tensor, TensorProto.FLOAT, None))
+        embedded = ort.InferenceSession(wide.SerializeToString()).run([tensor], {"input": x})[0].astype(float)
+        for name, y in [("binary", y2), ("classes", y3)]:
+            fit = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, tol=1e-10, max_iter=10000)).fit(embedded, y)
+            found["probabilities"][f"{name}-{layer}"] = fit.predict_proba(embedded).tolist()
+    return found
 
 
 main()

@@ -1,0 +1,19 @@
+/** `head`: a new last layer on a network that somebody else trained. */
+import type { HeadTrainer } from './types.ts'
+
+export interface HeadOptions {
+  /** ONNX file of a feed-forward network, relative to the config's folder. It takes the features of the model in their order. */
+  network: string
+  /** Hidden layer whose outputs are learned from, counted from 1. Default: the last. */
+  layer?: number | 'last'
+  /** Squared penalty on the standardised weights of the head. Default: 1. */
+  l2?: number
+}
+
+/**
+ * Fine-tuning of a head: the layers of an ONNX network stay as they are, and a linear, logistic or multinomial regression on what they make of each row becomes the
+ * last one. The whole is one network that is scored and explained in process.
+ */
+export function head({ network, layer = 'last', l2 = 1 }: HeadOptions): HeadTrainer {
+  return { kind: 'head', network, files: [network], layer, l2 }
+}

@@ -1,0 +1,129 @@
+/**
+ * A new head on a network that somebody else trained: its layers up to one stay as they are, and what they make of a row (its embedding) is what a linear or logistic
+ * regression learns from. The regression becomes the network's last layer, so that the whole is one network: scored, gated, served and explained as every other.
+ */
+import { readFile } from 'node:fs/promises'
+import { assert, MillraceError } from '../../core/errors.ts'
+import type { TrainerDef } from '../../define/types.ts'
+import type { ImportedModel } from '../../model/import/imported.ts'
+import { readOnnxModel } from '../../model/import/onnx.ts'
+import { gelu } from '../../model/network/gelu.ts'
+import type { Activation, DenseNetwork } from '../../model/network/network.ts'
+import { compileScorer } from '../../model/score.ts'
+import type { LinearModel } from '../../model/trees.ts'
+import { keptRows, type Learner, type LearnInput } from '../learner.ts'
+import { trainLinear } from '../linear/train.ts'
+
+type Head = Extract<TrainerDef, { kind: 'head' }>
+
+const ACTIVATE: Record<Activation, (x: number) => number> = { relu: (x) => Math.max(x, 0), gelu }
+const LOSSES = { binary: 'logloss', regression: 'l2', multiclass: 'softmax' } as const
+
+export const headLearner: Learner<Head> = {
+  kind: 'head',
+  tasks: ['binary', 'regression', 'multiclass'],
+  async learn(input, trainer) {
+    const imported = await networkOf(input, trainer)
+    const rows = keptRows(input)
+    const whole = (imported.withBase?.(rows.columns) ?? imported.model) as DenseNetwork
+    const body = bodyOf(whole, trainer)
+    const fit = trainLinear(
+      { ...rows, columns: embeddings(body, rows.columns, rows.nRows) },
+      { loss: LOSSES[input.task as keyof typeof LOSSES], nClasses: input.nClasses, l1: 0, l2: trainer.l2 },
+    )
+    if (!fit.converged)
+      input.note(
+        `weights of the head still moved after ${fit.iterations} steps: a larger penalty would settle them`,
+      )
+    input.note(
+      `the layers ${body.widths.join('-')} of ${trainer.network} (${imported.source}) were taken as they are; the last layer was learned from ${rows.nRows} rows`,
+    )
+    for (const note of imported.notes) input.note(note)
+    return { model: withHead(body, fit.model as LinearModel) }
+  },
+}
+
+/** The network of the file, which takes the features of this model in their order. */
+async function networkOf(
+  { place, features }: LearnInput,
+  { network, contents }: Head,
+): Promise<ImportedModel> {
+  assert(place && contents, 'a head is learned by a worker, which has the network')
+  const imported = readOnnxModel(await readFile(await place.path(Object.values(contents)[0])))
+  const { model } = imported
+  if (model.kind !== 'DenseNetwork' || model.widths.length < 2)
+    throw refused(network, 'a feed-forward network of two layers or more', imported.source)
+  if (model.nFeatures !== features.length)
+    throw refused(
+      network,
+      `a network of ${features.length} inputs, one a feature`,
+      `one of ${model.nFeatures}`,
+    )
+  const odd = features.find(({ type }) => type !== 'number')
+  if (odd) throw refused(network, 'features that are numbers', `"${odd.name}", a category`)
+  return imported
+}
+
+function refused(network: string, expected: string, got: string): MillraceError {
+  return new MillraceError('MR_TRAIN_HEAD', { network, expected, got })
+}
+
+/** The network up to a hidden layer, as one whose outputs are that layer before its activation. */
+function bodyOf(whole: DenseNetwork, { layer, network }: Head): DenseNetwork {
+  const hidden = whole.widths.length - 1
+  const taken = layer === 'last' ? hidden : layer
+  if (!Number.isInteger(taken) || taken < 1 || taken > hidden)
+    throw refused(network, `a layer from 1 to ${hidden}, which are its hidden ones`, `layer ${layer}`)
+  const widths = whole.widths.slice(0, taken)
+  const nInputs = whole.base.length
+  const sizes = widths.map((units, l) => units * (widths[l - 1] ?? nInputs))
+  const sum = (list: number[]) => list.reduce((total, x) => total + x, 0)
+  const nOutputs = widths[widths.length - 1]
+  return {
+    ...whole,
+    nOutputs,
+    link: 'identity',
+    widths,
+    weights: whole.weights.slice(0, sum(sizes)),
+    biases: whole.biases.slice(0, sum(widths)),
+    outputScale: new Float64Array(nOutputs).fill(1),
+    outputShift: new Float64Array(nOutputs),
+  }
+}
+
+/** One column a unit of the body's last layer, after its activation. */
+function embeddings(body: DenseNetwork, columns: Float64Array[], nRows: number): Float64Array[] {
+  const raw = new Float64Array(nRows * body.nOutputs)
+  compileScorer(body).rawBatch(columns, nRows, raw)
+  const activate = ACTIVATE[body.activation]
+  return Array.from({ length: body.nOutputs }, (_, unit) =>
+    Float64Array.from({ length: nRows }, (__, i) => activate(raw[i * body.nOutputs + unit])),
+  )
+}
+
+function withHead(
+  body: DenseNetwork,
+  { nOutputs, nFeatures, weights, intercepts, link }: LinearModel,
+): DenseNetwork {
+  const turned = Float32Array.from(
+    { length: weights.length },
+    (_, at) => weights[(at % nOutputs) * nFeatures + Math.floor(at / nOutputs)],
+  )
+  return {
+    ...body,
+    nOutputs,
+    link,
+    widths: [...body.widths, nOutputs],
+    weights: joined(body.weights, turned),
+    biases: joined(body.biases, intercepts),
+    outputScale: new Float64Array(nOutputs).fill(1),
+    outputShift: new Float64Array(nOutputs),
+  }
+}
+
+function joined(first: ArrayLike<number>, second: ArrayLike<number>): Float32Array {
+  const out = new Float32Array(first.length + second.length)
+  out.set(first)
+  out.set(second, first.length)
+  return out
+}
