@@ -248,7 +248,9 @@ function answerLines({ output, plausibility, changes }: ChangeExplanation['answe
 }
 
 function text(value: Shown): string {
-  return value === null ? 'missing' : typeof value === 'number' ? figure(value) : value
+  if (value === null) return 'missing'
+  if (typeof value === 'string') return value
+  return Number.isInteger(value) ? String(value) : figure(value)
 }
 
 function signed(x: number): string {
