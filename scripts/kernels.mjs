@@ -54,18 +54,14 @@ const FLAGS = [
 ]
 const THREAD_FLAGS = ['--sharedMemory', '--enable', 'threads']
 
-/** Path of the AssemblyScript compiler: that of the kernels workspace, or below the folder in `ASSEMBLYSCRIPT_ROOT`; `null` without one. */
+/** Path of the AssemblyScript compiler, a development dependency of the kernels workspace; `null` where it is not installed. */
 export function findCompiler() {
-  for (const from of [join(root, 'kernels/'), process.env.ASSEMBLYSCRIPT_ROOT]) {
-    if (!from) continue
-    try {
-      return join(
-        dirname(createRequire(join(from, 'package.json')).resolve('assemblyscript/package.json')),
-        'bin/asc.js',
-      )
-    } catch {}
+  try {
+    const { resolve } = createRequire(join(root, 'kernels/package.json'))
+    return join(dirname(resolve('assemblyscript/package.json')), 'bin/asc.js')
+  } catch {
+    return null
   }
-  return null
 }
 
 /** The text of a generated module. */
@@ -93,7 +89,7 @@ export const ${name} =
 function main() {
   const compiler = findCompiler()
   if (compiler === null) {
-    console.error('AssemblyScript is not installed: run `npm install` in the project folder')
+    console.error('AssemblyScript is not installed: run `npm ci` in the project folder')
     process.exit(1)
   }
   for (const kernel of KERNELS) {
