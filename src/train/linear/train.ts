@@ -1,8 +1,8 @@
 import { MillraceError } from '../../core/errors.ts'
 import type { EncodedLinearModel } from '../../model/forms/encoded-linear.ts'
 import type { LinearModel } from '../../model/trees.ts'
-import { expFast } from '../../stats/exp.ts'
 import { checkRowsToLearn } from '../checks.ts'
+import { openChances } from './chances.ts'
 import { betasOf, type Design, designOf, meanOf, modelOf } from './design.ts'
 import { LINEAR_LOSSES, type LinearLoss } from './losses.ts'
 import { curveOf, gradientOf, type Penalty, rawsOf, slopeAlong, stepOf } from './newton.ts'
@@ -56,7 +56,7 @@ export interface LinearResult {
  * linear in others are kept apart by a ridge of 1e-10 of the curvature.
  * Errors: MR_MODEL_NO_ROWS, MR_MODEL_SHAPE, MR_MODEL_PARAM, MR_MODEL_TARGET, MR_MODEL_ONE_CLASS, MR_MODEL_WEIGHT, MR_MODEL_WIDTH, MR_MODEL_COLUMN.
  * Pure and reproducible: plain arithmetic alone, so each machine gives the same bits.
- * Cost: O(nRows * nFeatures^2 + width^3) a step, about six steps. Source: Nelder and Wedderburn 1972; Hastie et al. 2009, section 4.4; Friedman, Hastie and Tibshirani 2010.
+ * Cost: O(nRows * nFeatures^2 + width^3) a step, about six steps; of several classes that much a class and round, and some thirty rounds. Source: Nelder and Wedderburn 1972; Hastie et al. 2009, section 4.4; Friedman, Hastie and Tibshirani 2010.
  */
 export function trainLinear(data: LinearData, given: Partial<LinearParams> = {}): LinearResult {
   const params = { ...LINEAR_DEFAULTS, ...given }
@@ -192,16 +192,17 @@ function fitClasses(design: Design, data: LinearData, params: LinearParams): Fit
     startOf(design, nClasses, params) ??
     Array.from({ length: nClasses }, () => new Float64Array(design.width))
   const raws = betas.map((beta) => rawsOf(design, beta))
-  const chance = chanceOf(raws)
+  const chances = openChances(raws)
   const weightOf = (i: number) => (weights ? weights[i] : 1)
   for (let round = 1; round <= iterations; round++) {
     let moved = 0
+    chances.begin()
     for (let k = 0; k < nClasses; k++) {
       const beta = betas[k]
       const slopeOf = (i: number, raw: number) =>
-        weightOf(i) * (chance(i, k, raw) - (target[i] === k ? 1 : 0))
+        weightOf(i) * (chances.of(i, k, raw) - (target[i] === k ? 1 : 0))
       const curve = curveOf(design, (i) => {
-        const p = chance(i, k, raws[k][i])
+        const p = chances.of(i, k, raws[k][i])
         return { slope: slopeOf(i, raws[k][i]), curvature: weightOf(i) * p * (1 - p) }
       })
       const gradient = curve.gradient.slice()
@@ -212,20 +213,11 @@ function fitClasses(design: Design, data: LinearData, params: LinearParams): Fit
         walk({ design, beta, raws: raws[k], step, gradient, gradientAt, penalty: params }),
       )
       raws[k].set(rawsOf(design, beta))
+      chances.pass(k)
     }
     if (moved <= tolerance) return { betas: centred(betas), iterations: round, converged: true }
   }
   return { betas: centred(betas), iterations, converged: false }
-}
-
-/** Chance of class `k` in a row whose raw score of it is `raw`, and of the others what they are now. */
-function chanceOf(raws: Float64Array[]) {
-  return (i: number, k: number, raw: number): number => {
-    let sum = 1
-    for (let other = 0; other < raws.length; other++)
-      if (other !== k) sum += expFast(Math.max(-60, Math.min(60, raws[other][i] - raw)))
-    return 1 / sum
-  }
 }
 
 /** Intercepts are free, and only their differences count: their mean is 0. */
