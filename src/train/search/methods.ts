@@ -35,8 +35,6 @@ export interface Search {
   trials: number
   folds: number
   seed: number
-  /** Parameters modelled together in TPE. */
-  multivariate?: boolean
   /** A point that is tried first, e.g. the parameters as they were written. */
   start?: Params
   /** Loss of each ask, lower is better; null where it failed. */
@@ -70,10 +68,7 @@ const METHODS: Record<SearchDef['method'], (search: Search) => Promise<Trial[]>>
         search.space,
         rankTrials(over).map((t) => t.params),
         rng,
-        {
-          ...TPE_DEFAULTS,
-          multivariate: search.multivariate ?? TPE_DEFAULTS.multivariate,
-        },
+        TPE_DEFAULTS,
       ),
     ),
   halving: inBrackets,

@@ -10,11 +10,9 @@ export interface TpeOptions {
   startup: number
   /** Points drawn from the good trials' density, of which the most promising is taken. */
   candidates: number
-  /** Whether parameters are modelled together, so that what goes well together is seen; else each alone. */
-  multivariate: boolean
 }
 
-export const TPE_DEFAULTS: TpeOptions = { startup: 10, candidates: 24, multivariate: true }
+export const TPE_DEFAULTS: TpeOptions = { startup: 10, candidates: 24 }
 
 /** Good trials at most, however many there are. */
 const GOOD_MAX = 25
@@ -33,7 +31,7 @@ interface Mixture {
 /**
  * The next point to try, from what was tried: `ranked` holds the tried points, best first.
  *
- * The best tenth (25 at most) gives one density, the rest another; of `candidates` draws from the first, the one with the greatest ratio of the two is taken, which
+ * Parameters are modelled together, so that what goes well together is seen: the best tenth (25 at most) gives one density, the rest another; of `candidates` draws from the first, the one with the greatest ratio of the two is taken, which
  * maximises expected improvement. Fewer than `startup` points: drawn evenly.
  * Densities: mixtures of truncated normals (of smoothed counts for choices) around each point and one even prior; widths by the distance to the neighbours.
  * Cost: O(candidates · tried · dimensions). Source: Bergstra et al. 2011, section 4; joint kernels and widths as Watanabe 2023, section 3, sets them out.
@@ -42,15 +40,10 @@ export function proposeTpe(space: Space, ranked: readonly Params[], rng: Rng, op
   const names = Object.keys(space)
   if (ranked.length < options.startup || names.length === 0) return drawParams(space, rng)
   const nGood = Math.min(Math.ceil(GOOD_SHARE * ranked.length), GOOD_MAX)
-  const groups = options.multivariate ? [names] : names.map((name) => [name])
-  const places = groups.map((group) => {
-    const good = mixtureOf(space, group, ranked.slice(0, nGood))
-    const rest = mixtureOf(space, group, ranked.slice(nGood))
-    return mostPromising(good, rest, rng, options.candidates)
-  })
-  const placeIn = Object.fromEntries(
-    groups.flatMap((group, g) => group.map((name, d) => [name, places[g][d]])),
-  )
+  const good = mixtureOf(space, names, ranked.slice(0, nGood))
+  const rest = mixtureOf(space, names, ranked.slice(nGood))
+  const places = mostPromising(good, rest, rng, options.candidates)
+  const placeIn = Object.fromEntries(names.map((name, d) => [name, places[d]]))
   return paramsAt(space, (_, name) => placeIn[name])
 }
 
