@@ -1,16 +1,10 @@
 /** The form of multilayer perceptrons. */
 import { allFinite, between, check, checkLength, shapeError } from '../checks.ts'
 import type { Explainer, FormHead, Kernel, ModelForm, SectionReader } from '../form.ts'
+import { ACTIVATIONS, type Activation } from '../network/activations.ts'
 import { networkExplanations } from '../network/explain.ts'
 import { openMachine } from '../network/machine.ts'
-import {
-  ACTIVATIONS,
-  type Activation,
-  type DenseNetwork,
-  encodeRow,
-  type InputEncoding,
-  inputCount,
-} from '../network/network.ts'
+import { type DenseNetwork, encodeRow, type InputEncoding, inputCount } from '../network/network.ts'
 import { pieces } from './pieces.ts'
 
 /** Each guards memory against a hostile file. */

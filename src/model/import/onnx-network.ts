@@ -1,13 +1,26 @@
 /**
- * Feed-forward networks in ONNX: constant steps on the columns, then dense layers with one activation, then a link; as PyTorch exports `nn.Sequential` of `Linear` and
- * `ReLU` or `GELU`, and skl2onnx multilayer perceptrons.
+ * Feed-forward networks in ONNX: constant steps on the columns, then dense layers with one activation, then a link; as PyTorch exports `nn.Sequential` of `Linear`,
+ * `BatchNorm1d`, `Dropout` and `ReLU`, `GELU`, `SiLU`, `Tanh` or `Sigmoid`, and skl2onnx multilayer perceptrons. Scales and shifts between layers become part of the weights.
  */
+import type { Activation } from '../network/activations.ts'
 import type { DenseNetwork } from '../network/network.ts'
 import { standardised } from '../network/network.ts'
 import type { Link } from '../trees.ts'
 import { validateModel } from '../validate.ts'
 import { type ImportedModel, taskOf } from './imported.ts'
+import { constantOf, curveFrom, tensorOf } from './onnx-curves.ts'
 import { numbersOf, type OnnxFile, type OnnxNode, onnxRefusal as refuse } from './onnx-file.ts'
+import {
+  type Affine,
+  difference,
+  foldIn,
+  type Layer,
+  mapLayer,
+  paired,
+  product,
+  turned,
+  wide,
+} from './onnx-layers.ts'
 
 /**
  * Inputs are held to 8 deviations by the form of networks, and these are not to be held: they are made small by a power of two, and the first weights large by it,
@@ -16,14 +29,6 @@ import { numbersOf, type OnnxFile, type OnnxNode, onnxRefusal as refuse } from '
 const SMALL = 2 ** -40
 const STEPS_MAX = 256
 
-interface Layer {
-  nIn: number
-  nOut: number
-  /** `[nIn * nOut]` by input. */
-  weights: Float64Array
-  biases: Float64Array
-}
-
 /** What has been read on the way from the input to the output. */
 interface Walk {
   file: OnnxFile
@@ -31,7 +36,9 @@ interface Walk {
   shift: Float64Array
   scale: Float64Array
   layers: Layer[]
-  activations: string[]
+  activations: Activation[]
+  /** What is done to outputs of the last activation before the next layer: `x * scale + offset`. */
+  after?: Affine
   link: Link
 }
 
@@ -99,7 +106,10 @@ function follow(walk: Walk, input: string): void {
       checkOutlet(walk, tensor)
       return
     }
-    if (next.length > 1) throw refuse(`tensor ${tensor}`, 'one way through the network', `${next.length}`)
+    if (next.length > 1) {
+      tensor = followCurve(walk, tensor, next.length)
+      continue
+    }
     const [node] = next
     const read = OPERATORS[node.operator]
     if (!read || (node.domain !== '' && node.domain !== 'ai.onnx.ml'))
@@ -112,6 +122,14 @@ function follow(walk: Walk, input: string): void {
     tensor = node.outputs[0]
   }
   throw refuse('graph', `at most ${STEPS_MAX} steps`, 'more, or a cycle')
+}
+
+/** An activation that is written out in plain operators. */
+function followCurve(walk: Walk, tensor: string, ways: number): string {
+  const curve = curveFrom(walk.file, tensor)
+  if (!curve) throw refuse(`tensor ${tensor}`, 'one way through the network', `${ways}`)
+  walk.activations.push(curve.activation)
+  return curve.output
 }
 
 /** What converters put after the probabilities: labels, and both classes from the one. */
@@ -150,38 +168,55 @@ const OPERATORS: Record<string, (walk: Walk, node: OnnxNode, tensor: string) => 
   Cast: () => undefined,
   Flatten: () => undefined,
   Dropout: () => undefined,
-  /** As skl2onnx ends a regression: one output a row. */
-  Reshape: ({ layers }, { operator }) => {
+  Reshape: ({ file, layers }, { operator, inputs }) => {
+    const shape = constantOf(file, inputs[1] ?? '')
+    const width = layers.at(-1)?.nOut ?? shape?.[1]
+    const isRows = shape?.length === 2 && (shape[1] === width || shape[1] === -1)
+    if (!isRows && width !== 1) throw refuse(`operator ${operator}`, 'rows of as many columns', 'others')
+  },
+  Squeeze: ({ layers }, { operator }) => {
     if (layers.at(-1)?.nOut !== 1) throw refuse(`operator ${operator}`, 'one output before it', 'others')
   },
   Scaler: (walk, node) => {
-    shiftBy(walk, node, Float64Array.from(node.attributes.get('offset')?.floats ?? [0]))
-    scaleBy(walk, node, Float64Array.from(node.attributes.get('scale')?.floats ?? [1]))
+    const scale = Float64Array.from(node.attributes.get('scale')?.floats ?? [1])
+    const by = Float64Array.from(node.attributes.get('offset')?.floats ?? [0])
+    map(walk, node, { scale: Float64Array.of(1), offset: by.map((x) => -x) })
+    map(walk, node, { scale, offset: Float64Array.of(0) })
   },
   Sub: (walk, node, tensor) => {
-    if (node.inputs[0] !== tensor)
-      throw refuse('operator Sub', 'a constant taken from the columns', 'the columns taken from it')
-    shiftBy(walk, node, neededConstant(walk, node, tensor))
+    const by = neededConstant(walk, node, tensor)
+    const isTaken = node.inputs[0] === tensor
+    map(walk, node, { scale: Float64Array.of(isTaken ? 1 : -1), offset: isTaken ? by.map((x) => -x) : by })
   },
-  Add: (walk, node, tensor) => {
-    const add = neededConstant(walk, node, tensor)
-    if (walk.layers.length === 0)
-      shiftBy(
-        walk,
-        node,
-        add.map((x) => -x),
-      )
-    else addBias(walk, node, add)
-  },
-  Mul: (walk, node, tensor) => scaleBy(walk, node, neededConstant(walk, node, tensor)),
+  Add: (walk, node, tensor) =>
+    map(walk, node, { scale: Float64Array.of(1), offset: neededConstant(walk, node, tensor) }),
+  Mul: (walk, node, tensor) =>
+    map(walk, node, { scale: neededConstant(walk, node, tensor), offset: Float64Array.of(0) }),
   Div: (walk, node, tensor) => {
     if (node.inputs[0] !== tensor)
       throw refuse('operator Div', 'columns divided by a constant', 'a constant divided by them')
-    scaleBy(
-      walk,
-      node,
-      neededConstant(walk, node, tensor).map((x) => 1 / x),
+    const scale = neededConstant(walk, node, tensor).map((x) => 1 / x)
+    map(walk, node, { scale, offset: Float64Array.of(0) })
+  },
+  /** As it stands in a network that is evaluated: its means and variances are constants. */
+  BatchNormalization: (walk, node) => {
+    const [gain, bias, mean, variance] = node.inputs.slice(1).map((name) => constantOf(walk.file, name))
+    if (!gain || !bias || !mean || !variance || node.attributes.get('training_mode')?.int === 1)
+      throw refuse(
+        'operator BatchNormalization',
+        'constants of the file',
+        'a network in training: call model.eval() before the export',
+      )
+    const epsilon = node.attributes.get('epsilon')?.float ?? 1e-5
+    const place = 'operator BatchNormalization'
+    const scale = paired(place, gain, variance, (g, v) => g / Math.sqrt(v + epsilon))
+    const offset = paired(
+      place,
+      bias,
+      paired(place, mean, scale, (m, by) => m * by),
+      (b, m) => b - m,
     )
+    map(walk, node, { scale, offset })
   },
   MatMul: (walk, node, tensor) => {
     if (node.inputs[0] !== tensor) throw refuse('operator MatMul', 'rows times weights', 'weights times rows')
@@ -196,17 +231,14 @@ const OPERATORS: Record<string, (walk: Walk, node: OnnxNode, tensor: string) => 
       throw refuse('operator Gemm', 'alpha and beta of 1, rows as they are', 'another')
     addLayer(walk, node, node.inputs[1], number('transB', 0) === 1, node.inputs[2])
   },
-  Relu: (walk) => walk.activations.push('relu'),
-  Gelu: (walk, node) => {
-    if ((node.attributes.get('approximate')?.text ?? 'none') !== 'tanh')
-      throw refuse(
-        'operator Gelu',
-        "the approximation by tanh (nn.GELU(approximate='tanh'))",
-        'the exact form',
-      )
-    walk.activations.push('gelu')
+  Relu: ({ activations }) => activations.push('relu'),
+  Tanh: ({ activations }) => activations.push('tanh'),
+  Gelu: ({ activations }, { attributes }) =>
+    activations.push(attributes.get('approximate')?.text === 'tanh' ? 'gelu' : 'gelu-exact'),
+  Sigmoid: (walk, { outputs }) => {
+    if (leadsToLayer(walk.file, outputs[0])) walk.activations.push('sigmoid')
+    else end(walk, 'sigmoid')
   },
-  Sigmoid: (walk) => end(walk, 'sigmoid'),
   Softmax: (walk) => end(walk, 'softmax'),
 }
 
@@ -214,12 +246,15 @@ function end(walk: Walk, link: Link): void {
   walk.link = link
 }
 
-function constantOf({ graph }: OnnxFile, name: string): Float64Array | undefined {
-  const constant =
-    graph.constants.get(name) ??
-    graph.nodes.find((n) => n.operator === 'Constant' && n.outputs[0] === name)?.attributes.get('value')
-      ?.tensor
-  return constant && numbersOf(constant)
+function leadsToLayer({ graph }: OnnxFile, tensor: string): boolean {
+  const seen = new Set([tensor])
+  for (const name of seen)
+    for (const { inputs, outputs, operator } of graph.nodes) {
+      if (!inputs.includes(name)) continue
+      if (operator === 'Gemm' || operator === 'MatMul') return true
+      for (const output of outputs) seen.add(output)
+    }
+  return false
 }
 
 function neededConstant({ file }: Walk, node: OnnxNode, tensor: string): Float64Array {
@@ -229,21 +264,7 @@ function neededConstant({ file }: Walk, node: OnnxNode, tensor: string): Float64
   throw refuse(`operator ${node.operator}`, 'a constant of the file', `"${other}"`)
 }
 
-/** Values of two columns of numbers, one of which may stand for all. */
-function paired(
-  place: string,
-  a: Float64Array,
-  b: Float64Array,
-  of: (a: number, b: number) => number,
-): Float64Array {
-  const length = Math.max(a.length, b.length)
-  if ((a.length !== 1 && a.length !== length) || (b.length !== 1 && b.length !== length))
-    throw refuse(place, `${length} numbers or one`, `${Math.min(a.length, b.length)}`)
-  return Float64Array.from({ length }, (_, j) => of(a[a.length === 1 ? 0 : j], b[b.length === 1 ? 0 : j]))
-}
-
 function shiftBy(walk: Walk, node: OnnxNode, by: Float64Array): void {
-  onColumns(walk, node)
   const place = `operator ${node.operator}`
   walk.shift = paired(
     place,
@@ -254,15 +275,35 @@ function shiftBy(walk: Walk, node: OnnxNode, by: Float64Array): void {
 }
 
 function scaleBy(walk: Walk, node: OnnxNode, by: Float64Array): void {
-  onColumns(walk, node)
   walk.scale = paired(`operator ${node.operator}`, walk.scale, by, (scale, x) => scale * x)
   if (!walk.scale.every((x) => x !== 0 && Number.isFinite(x)))
     throw refuse(`operator ${node.operator}`, 'factors that are not 0', 'others')
 }
 
-function onColumns({ layers }: Walk, { operator }: OnnxNode): void {
-  if (layers.length > 0)
-    throw refuse(`operator ${operator}`, 'steps on columns before the first layer', 'one after it')
+/** Scales and shifts what is there: the columns, the last layer, or what comes after its activation. */
+function map(walk: Walk, node: OnnxNode, by: Affine): void {
+  const place = `operator ${node.operator}`
+  const layer = walk.layers.at(-1)
+  if (!layer) {
+    scaleBy(walk, node, by.scale)
+    shiftBy(
+      walk,
+      node,
+      by.offset.map((x) => -x),
+    )
+  } else if (walk.activations.length < walk.layers.length) mapLayer(layer, wide(place, by, layer.nOut))
+  else {
+    const before = walk.after ?? { scale: Float64Array.of(1), offset: Float64Array.of(0) }
+    walk.after = {
+      scale: paired(place, before.scale, by.scale, (a, b) => a * b),
+      offset: paired(
+        place,
+        paired(place, before.offset, by.scale, (a, b) => a * b),
+        by.offset,
+        (a, b) => a + b,
+      ),
+    }
+  }
 }
 
 function addLayer(
@@ -273,37 +314,29 @@ function addLayer(
   bias: string | undefined,
 ): void {
   const { file, layers, activations } = walk
-  const constant = file.graph.constants.get(name)
+  const constant = tensorOf(file, name)
   const place = `operator ${node.operator}`
   if (constant?.dims.length !== 2) throw refuse(place, 'a constant matrix of weights', `"${name}"`)
-  if (activations.length !== layers.length)
-    throw refuse(
-      place,
-      'an activation between two layers',
-      activations.length < layers.length ? 'none' : 'several',
-    )
   const [rows, columns] = constant.dims
   const [nIn, nOut] = isTurned ? [columns, rows] : [rows, columns]
   const before = layers.at(-1)?.nOut ?? nIn
   if (nIn !== before) throw refuse(place, `${before} rows of weights`, `${nIn}`)
   const numbers = numbersOf(constant)
-  const weights = isTurned ? turned(numbers, rows, columns) : numbers
-  layers.push({ nIn, nOut, weights, biases: new Float64Array(nOut) })
-  if (bias) addBias(walk, node, constantOf(file, bias) ?? new Float64Array(0))
-}
-
-function turned(numbers: Float64Array, rows: number, columns: number): Float64Array {
-  return Float64Array.from(numbers, (_, i) => numbers[(i % rows) * columns + Math.floor(i / rows)])
-}
-
-function addBias(walk: Walk, node: OnnxNode, by: Float64Array): void {
-  const { layers, activations } = walk
-  const layer = layers[layers.length - 1]
-  if (activations.length === layers.length)
-    throw refuse(`operator ${node.operator}`, 'biases before the activation', 'after it')
-  layer.biases = paired(`operator ${node.operator}`, layer.biases, by, (a, b) => a + b)
-  if (layer.biases.length !== layer.nOut)
-    throw refuse(`operator ${node.operator}`, `${layer.nOut} biases`, `${layer.biases.length}`)
+  const layer = {
+    nIn,
+    nOut,
+    weights: isTurned ? turned(numbers, rows, columns) : numbers,
+    biases: new Float64Array(nOut),
+  }
+  if (bias)
+    mapLayer(
+      layer,
+      wide(place, { scale: Float64Array.of(1), offset: constantOf(file, bias) ?? new Float64Array(0) }, nOut),
+    )
+  if (walk.after) foldIn(layer, wide(place, walk.after, nIn))
+  walk.after = undefined
+  if (activations.length < layers.length) layers.push(product(layers.pop() as Layer, layer))
+  else layers.push(layer)
 }
 
 // ---------------------------------------------------------------- the model
@@ -342,22 +375,12 @@ function modelOf(walk: Walk): DenseNetwork {
       flag: false,
     })),
     base: new Float32Array(nFeatures),
-    activation: activation as DenseNetwork['activation'],
+    activation,
     widths: layers.map(({ nOut }) => nOut),
     weights: joined(layers.map(({ weights }) => weights)),
     biases: joined(layers.map(({ biases }) => biases)),
     outputScale: new Float64Array(nOutputs).fill(1),
     outputShift: new Float64Array(nOutputs),
-  }
-}
-
-/** The second output less the first: a softmax of two is a sigmoid of it. */
-function difference({ nIn, weights, biases }: Layer): Layer {
-  return {
-    nIn,
-    nOut: 1,
-    weights: Float64Array.from({ length: nIn }, (_, i) => weights[2 * i + 1] - weights[2 * i]),
-    biases: Float64Array.of(biases[1] - biases[0]),
   }
 }
 

@@ -1,4 +1,4 @@
-import { gelu, geluSlope } from './gelu.ts'
+import { CURVES } from './activations.ts'
 import { type DenseNetwork, encodeRow, inputCount, inputsOf } from './network.ts'
 
 /** Pieces of a path at most; beyond, the rest of the path is taken as one, and the residual says what that costs. */
@@ -26,26 +26,25 @@ export interface NetworkExplanations {
  * a feature added up. In doubles.
  *
  * `relu`: the path is a chain of linear pieces, each found where the next unit changes sides, so that the integral is exact but for rounding.
- * `gelu`: the midpoint rule over 64 points. Contributions add up to `f(x) - f(base)`; as rule of sharing they are the Aumann-Shapley values of this one
+ * Others: the midpoint rule over 64 points. Contributions add up to `f(x) - f(base)`; as rule of sharing they are the Aumann-Shapley values of this one
  * path, an approximation of Shapley values over training rows.
- * Cost: about two passes a unit (`relu`) or three a point (`gelu`). Source: Sundararajan, Taly and Yan 2017.
+ * Cost: about two passes a unit (`relu`) or three a point (others). Source: Sundararajan, Taly and Yan 2017.
  */
 export function networkExplanations(model: DenseNetwork): NetworkExplanations {
   const layers = layersOf(model)
   const nInputs = inputCount(model.encodings)
   const from = Float64Array.from(model.base)
   const { outputScale, outputShift } = model
-  const slope = model.activation === 'relu' ? undefined : geluSlope
-  const value = model.activation === 'relu' ? (z: number) => Math.max(z, 0) : gelu
+  const { value, slope, isPiecewise } = CURVES[model.activation]
   const bases = lastSums(layers, from, value).map((sum, k) => outputShift[k] + outputScale[k] * sum)
   const encoded = new Float32Array(nInputs)
   const explain = (x: Float64Array, output: number) => {
     encoded.fill(0)
     encodeRow(model.encodings, x, 0, encoded, 0)
     const way = Float64Array.from(encoded, (to, i) => to - from[i])
-    const gradient = slope
-      ? smoothGradient(layers, from, way, output, value, slope)
-      : piecewiseGradient(layers, from, way, output)
+    const gradient = isPiecewise
+      ? piecewiseGradient(layers, from, way, output)
+      : smoothGradient(layers, from, way, output, value, slope)
     return byFeature(
       model,
       gradient.map((g, i) => g * way[i] * outputScale[output]),

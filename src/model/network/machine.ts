@@ -1,8 +1,8 @@
 /** A network laid out in the memory of its kernels: forward passes for scoring, and backward passes and steps for training. */
 import { mix32 } from '../../core/rng.ts'
 import { EXP_FRACTIONS } from '../../stats/exp.ts'
+import { type Activation, CURVES } from './activations.ts'
 import { openWorkshop, type Workshop } from './kernels.ts'
-import type { Activation } from './network.ts'
 
 export interface NetworkShape {
   nInputs: number
@@ -80,12 +80,14 @@ export function openMachine(shape: NetworkShape, options: MachineOptions): Netwo
   const activate = (layer: Layer, n: number) => {
     const size = n * layer.padOut
     if (shape.activation === 'relu') kernels.relu(layer.sums, layer.outputs, size)
-    else kernels.gelu(layer.sums, layer.outputs, size, map.fractions)
+    else if (shape.activation === 'gelu') kernels.gelu(layer.sums, layer.outputs, size, map.fractions)
+    else applyCurve(floats, layer.sums >> 2, layer.outputs >> 2, size, CURVES[shape.activation].value)
   }
   const slopesThrough = (layer: Layer, slopes: number, n: number) => {
     const size = n * layer.padOut
     if (shape.activation === 'relu') kernels.reluSlopes(slopes, layer.sums, size)
-    else kernels.geluSlopes(slopes, layer.sums, size, map.fractions)
+    else if (shape.activation === 'gelu') kernels.geluSlopes(slopes, layer.sums, size, map.fractions)
+    else applySlope(floats, slopes >> 2, layer.sums >> 2, size, CURVES[shape.activation].slope)
   }
   let meanPower = 1
   let squarePower = 1
@@ -245,6 +247,26 @@ function eachParameter(
       for (let j = 0; j < nOut; j++) visit((weights >> 2) + i * padOut + j, false, iWeight++)
     for (let j = 0; j < nOut; j++) visit((bias >> 2) + j, true, iBias++)
   }
+}
+
+function applyCurve(
+  f: Float32Array,
+  from: number,
+  to: number,
+  n: number,
+  value: (x: number) => number,
+): void {
+  for (let i = 0; i < n; i++) f[to + i] = value(f[from + i])
+}
+
+function applySlope(
+  f: Float32Array,
+  slopes: number,
+  sums: number,
+  n: number,
+  slope: (x: number) => number,
+): void {
+  for (let i = 0; i < n; i++) f[slopes + i] *= Math.fround(slope(f[sums + i]))
 }
 
 /** Inverted dropout: sets a share to 0 by a hash of place and salt, and scales the rest, so that scoring needs no change. */

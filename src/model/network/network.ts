@@ -1,4 +1,5 @@
 import type { ModelBase } from '../form.ts'
+import type { Activation } from './activations.ts'
 
 /** Standardised inputs are held to this many deviations, so that a stray or infinite value cannot flood the layers. */
 const INPUT_MAX = 8
@@ -31,9 +32,6 @@ export interface DenseNetwork extends ModelBase {
   outputScale: Float64Array
   outputShift: Float64Array
 }
-
-export const ACTIVATIONS = ['relu', 'gelu'] as const
-export type Activation = (typeof ACTIVATIONS)[number]
 
 /** Inputs of one feature. */
 export function inputsOf(encoding: InputEncoding): number {

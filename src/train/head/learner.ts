@@ -7,8 +7,8 @@ import { assert, MillraceError } from '../../core/errors.ts'
 import type { TrainerDef } from '../../define/types.ts'
 import type { ImportedModel } from '../../model/import/imported.ts'
 import { readOnnxModel } from '../../model/import/onnx.ts'
-import { gelu } from '../../model/network/gelu.ts'
-import type { Activation, DenseNetwork } from '../../model/network/network.ts'
+import { CURVES } from '../../model/network/activations.ts'
+import type { DenseNetwork } from '../../model/network/network.ts'
 import { compileScorer } from '../../model/score.ts'
 import type { LinearModel } from '../../model/trees.ts'
 import { keptRows, type Learner, type LearnInput } from '../learner.ts'
@@ -16,7 +16,6 @@ import { trainLinear } from '../linear/train.ts'
 
 type Head = Extract<TrainerDef, { kind: 'head' }>
 
-const ACTIVATE: Record<Activation, (x: number) => number> = { relu: (x) => Math.max(x, 0), gelu }
 const LOSSES = { binary: 'logloss', regression: 'l2', multiclass: 'softmax' } as const
 
 export const headLearner: Learner<Head> = {
@@ -95,7 +94,7 @@ function bodyOf(whole: DenseNetwork, { layer, network }: Head): DenseNetwork {
 function embeddings(body: DenseNetwork, columns: Float64Array[], nRows: number): Float64Array[] {
   const raw = new Float64Array(nRows * body.nOutputs)
   compileScorer(body).rawBatch(columns, nRows, raw)
-  const activate = ACTIVATE[body.activation]
+  const activate = CURVES[body.activation].value
   return Array.from({ length: body.nOutputs }, (_, unit) =>
     Float64Array.from({ length: nRows }, (__, i) => activate(raw[i * body.nOutputs + unit])),
   )

@@ -1,4 +1,4 @@
-import { ACTIVATIONS, type Activation } from '../../model/network/network.ts'
+import { TRAINED_ACTIVATIONS } from '../../model/network/activations.ts'
 import { checkParams, type ParamRule, refuseParam } from '../params.ts'
 
 export const OPTIMIZERS = ['adam', 'sgd'] as const
@@ -10,7 +10,7 @@ export interface MlpParams {
   nClasses: number
   /** Units of the hidden layers. Default [64, 64]; empty: a linear model. */
   hidden: readonly number[]
-  activation: Activation
+  activation: (typeof TRAINED_ACTIVATIONS)[number]
   /** Passes over the rows at most. Default 40. */
   epochs: number
   /** Rows a step. Default 256. */
@@ -54,7 +54,7 @@ export const MLP_DEFAULTS: MlpParams = {
 const RULES: Record<string, ParamRule> = {
   loss: { kind: 'oneOf', values: ['logloss', 'l2', 'softmax'] },
   nClasses: { kind: 'number', integer: true, min: 1, max: 10_000 },
-  activation: { kind: 'oneOf', values: ACTIVATIONS },
+  activation: { kind: 'oneOf', values: TRAINED_ACTIVATIONS },
   epochs: { kind: 'number', integer: true, min: 1, max: 100_000 },
   batchRows: { kind: 'number', integer: true, min: 1, max: 65_536 },
   optimizer: { kind: 'oneOf', values: OPTIMIZERS },

@@ -1,7 +1,9 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { OnnxGraphWriter } from '../../../src/model/export/onnx-writer.ts'
 import { decodeModel, encodeModel } from '../../../src/model/format.ts'
 import { readOnnxModel } from '../../../src/model/import/onnx.ts'
+import { ACTIVATIONS, CURVES, normalShare } from '../../../src/model/network/activations.ts'
 import { compileScorer } from '../../../src/model/score.ts'
 
 const at = (file: string) => new URL(`../../reference/networks/${file}`, import.meta.url)
@@ -23,6 +25,7 @@ const TASKS: Record<string, [task: string, widths: number[], activation: string]
   'torch-two': ['binary', [8, 5, 1], 'gelu'],
   'torch-classes': ['multiclass', [8, 5, 4], 'relu'],
   'torch-value': ['regression', [8, 5, 1], 'gelu'],
+  'torch-exact-gelu': ['regression', [8, 5, 1], 'gelu-exact'],
 }
 
 test.each(Object.keys(TASKS))('%s gives what ONNX Runtime gives, to float32', (name) => {
@@ -39,8 +42,82 @@ test.each(Object.keys(TASKS))('%s gives what ONNX Runtime gives, to float32', (n
   expect(decodeModel(encodeModel(model)).model).toEqual(model)
 })
 
-test('the exact GELU is another function than that of our networks, and is refused', () => {
-  expect(() => readOnnxModel(bytesOf('torch-exact-gelu'))).toThrow("nn.GELU(approximate='tanh')")
+const TORCH: Record<string, [task: string, widths: number[], activation: string]> = {
+  gelu: ['binary', [8, 1], 'gelu-exact'],
+  norms: ['multiclass', [8, 5, 3], 'relu'],
+  silu: ['regression', [8, 1], 'silu'],
+  tanh: ['binary', [6, 6, 1], 'tanh'],
+  sigmoids: ['binary', [6, 1], 'sigmoid'],
+  bottleneck: ['regression', [7, 1], 'relu'],
+  'gelu-tanh': ['regression', [8, 1], 'gelu'],
+  'by-hand': ['binary', [6, 1], 'relu'],
+}
+
+test.each(readdirSync(at('torch')).filter((file) => file.endsWith('.onnx')))(
+  '%s gives what PyTorch says, to float32',
+  (file) => {
+    const [, name, version] = /^(.*)-(\d+\.\d+)-\w+\.onnx$/.exec(file)!
+    const said: Recorded = JSON.parse(readFileSync(at(`torch/answers-${version}.json`), 'utf8'))
+    const { model, task } = readOnnxModel(new Uint8Array(readFileSync(at(`torch/${file}`))))
+    const [expectedTask, widths, activation] = TORCH[name]
+    expect({ task, model }).toMatchObject({ task: expectedTask, model: { widths, activation } })
+    const out = new Float64Array(said.rows.length * model.nOutputs)
+    compileScorer(model).scoreBatch(Float64Array.from(said.rows.flat()), said.rows.length, out)
+    const expected = said.outputs[name].flatMap((row) => (model.nOutputs === 1 ? row.slice(-1) : row))
+    const worst = Math.max(
+      ...expected.map((value, i) => Math.abs(out[i] - value) / Math.max(1, Math.abs(value))),
+    )
+    expect(worst).toBeLessThan(2e-6)
+    expect(decodeModel(encodeModel(model)).model).toEqual(model)
+  },
+)
+
+test('a network that is still in training, of several activations or with more after its end is refused', () => {
+  const graph = (nodes: (graph: OnnxGraphWriter, rows: string) => string) => {
+    const writer = new OnnxGraphWriter()
+    writer.port('input', 'x', 2)
+    writer.node('Identity', [nodes(writer, 'x')], {}, { output: 'y' })
+    writer.port('output', 'y', 2)
+    return () => readOnnxModel(writer.file({}))
+  }
+  const dense = (g: OnnxGraphWriter, rows: string, nOut = 2) =>
+    g.node('Gemm', [rows, g.constant(new Float32Array(2 * nOut).fill(0.5), [2, nOut])])
+  const ones = (g: OnnxGraphWriter) => g.constant([1, 1], [2])
+  expect(
+    graph((g, x) =>
+      g.node('BatchNormalization', [dense(g, x), ones(g), ones(g), ones(g), ones(g)], { training_mode: 1 }),
+    ),
+  ).toThrow('call model.eval() before the export')
+  expect(graph((g, x) => dense(g, g.node('Tanh', [dense(g, g.node('Relu', [dense(g, x)]))]), 1))).toThrow(
+    'relu and tanh',
+  )
+  expect(graph((g, x) => g.node('Relu', [dense(g, x, 1)]))).toThrow('layers with activations between them')
+  expect(
+    graph((g, x) => {
+      const sum = dense(g, x)
+      return dense(g, g.node('Mul', [sum, g.node('Exp', [sum])]), 1)
+    }),
+  ).toThrow('one way through the network')
+})
+
+test.each(ACTIVATIONS)('the slope of %s is the limit of its differences', (name) => {
+  const { value, slope } = CURVES[name]
+  for (let x = -9.03; x < 9; x += 0.37)
+    expect(Math.abs((value(x + 1e-5) - value(x - 1e-5)) / 2e-5 - slope(x)), `at ${x}`).toBeLessThan(1e-8)
+})
+
+test('the share of a normal below a value, as Abramowitz and Stegun table it (26.1)', () => {
+  for (const [x, share] of [
+    [0, 0.5],
+    [0.5, 0.691462461274013],
+    [1, 0.841344746068543],
+    [2, 0.977249868051821],
+    [3, 0.99865010196837],
+    [5, 0.999999713348428],
+  ]) {
+    expect(Math.abs(normalShare(x) - share)).toBeLessThan(1e-14)
+    expect(Math.abs(normalShare(-x) - (1 - share))).toBeLessThan(1e-14)
+  }
 })
 
 test('a missing value counts as the centre of its column, as a note says', () => {
