@@ -153,74 +153,72 @@ function Table({ backtest }: { backtest: Backtest }) {
   const [lead, loss] = [metricTitle(metrics.lead), metricTitle(metrics.loss)]
   const note = (row: Row) => `${windowDays(row.fromAt, row.toAt)}, ${count(row.rowsTrained)} rows`
   return (
-    <>
-      <Section
-        title="The table"
-        note={
-          several
-            ? `Each window is tested on ${count(tests.length)} periods at most: those that begin when it is over.`
-            : `All tested on ${windowDays(tests[0]!.fromAt, tests[0]!.toAt)}.`
-        }
-      >
-        <Scroll label="Backtest">
-          <table className="table table-rows">
-            <thead>
-              <tr>
-                <th scope="col">Trained on</th>
-                <th scope="col">Window</th>
-                {several && <th scope="col">Tested on</th>}
-                <th scope="col" className="num">
-                  Age
-                </th>
-                <th scope="col" className="num">
-                  Rows
-                </th>
-                <th scope="col" className="num">
-                  {lead}
-                </th>
-                <th scope="col" className="num">
-                  {loss}
-                </th>
-                <th scope="col" className="num">
-                  Predicted
-                </th>
-                <th scope="col" className="num">
-                  Actual
-                </th>
+    <Section
+      title="The table"
+      note={
+        several
+          ? `Each window is tested on ${count(tests.length)} periods at most: those that begin when it is over.`
+          : `All tested on ${windowDays(tests[0]!.fromAt, tests[0]!.toAt)}.`
+      }
+    >
+      <Scroll label="Backtest">
+        <table className="table table-rows">
+          <thead>
+            <tr>
+              <th scope="col">Trained on</th>
+              <th scope="col">Window</th>
+              {several && <th scope="col">Tested on</th>}
+              <th scope="col" className="num">
+                Age
+              </th>
+              <th scope="col" className="num">
+                Rows
+              </th>
+              <th scope="col" className="num">
+                {lead}
+              </th>
+              <th scope="col" className="num">
+                {loss}
+              </th>
+              <th scope="col" className="num">
+                Predicted
+              </th>
+              <th scope="col" className="num">
+                Actual
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {backtest.rows.map((row) => (
+              <tr key={`${row.label} ${row.testAt}`}>
+                <td className="name">{row.label}</td>
+                <td className="nowrap" title={`${exact(row.fromAt)} to ${exact(row.toAt)}`}>
+                  {windowDays(row.fromAt, row.toAt)}
+                </td>
+                {several && <td className="nowrap">{windowDays(tested(row).fromAt, tested(row).toAt)}</td>}
+                <td className="num">{ageOf(row, several)}</td>
+                <td className="num">{count(row.rowsTrained)}</td>
+                <td className="num">
+                  <MeasuredValue
+                    name={`${lead}, ${row.label}`}
+                    of={row.lead}
+                    from={[['trained on', note(row)]]}
+                  />
+                </td>
+                <td className="num">
+                  <MeasuredValue
+                    name={`${loss}, ${row.label}`}
+                    of={row.loss}
+                    from={[['trained on', note(row)]]}
+                  />
+                </td>
+                <td className="num">{metric(row.meanPredicted)}</td>
+                <td className="num">{metric(row.meanActual)}</td>
               </tr>
-            </thead>
-            <tbody>
-              {backtest.rows.map((row) => (
-                <tr key={`${row.label} ${row.testAt}`}>
-                  <td className="name">{row.label}</td>
-                  <td className="nowrap" title={`${exact(row.fromAt)} to ${exact(row.toAt)}`}>
-                    {windowDays(row.fromAt, row.toAt)}
-                  </td>
-                  {several && <td className="nowrap">{windowDays(tested(row).fromAt, tested(row).toAt)}</td>}
-                  <td className="num">{ageOf(row, several)}</td>
-                  <td className="num">{count(row.rowsTrained)}</td>
-                  <td className="num">
-                    <MeasuredValue
-                      name={`${lead}, ${row.label}`}
-                      of={row.lead}
-                      from={[['trained on', note(row)]]}
-                    />
-                  </td>
-                  <td className="num">
-                    <MeasuredValue
-                      name={`${loss}, ${row.label}`}
-                      of={row.loss}
-                      from={[['trained on', note(row)]]}
-                    />
-                  </td>
-                  <td className="num">{metric(row.meanPredicted)}</td>
-                  <td className="num">{metric(row.meanActual)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </Scroll>
-      </Section>
-    </>
+            ))}
+          </tbody>
+        </table>
+      </Scroll>
+    </Section>
   )
 }
