@@ -1,7 +1,7 @@
 /**
  * Joins predictions with their outcomes by id as both logs are read, whichever comes first, each pair once.
  *
- * A shadow that is logged only after its request was joined is not seen; it leaves with what is too old.
+ * A shadow that is logged only after its request was joined is not part of its row; whoever compares versions waits for it (`release/evidence.ts`).
  *
  * What waits is bounded: predictions older than `waitMsMax` against the newest block are given up (their outcome never came) and counted;
  * so are outcomes whose prediction is unknown. State is rebuilt by reading the log again from a checkpoint.
@@ -79,17 +79,13 @@ export class LogJoin {
     if (block.model !== this.model) return []
     this.#advance(block.at)
     const joined: JoinedRow[] = []
-    const said = saidOf(block)
+    const answerOf = answersOf(block)
     const groupRows = block.groups && countsOf(block.groups)
     for (let i = 0; i < block.ids.length; i++) {
       const id = block.ids[i]
       const pending = this.#pendingOf(id, block.at, block.members[i])
       const route = block.routes[i]
-      const answer: Answer = {
-        version: block.versions[i],
-        output: block.outputs[i],
-        ...(said && { said: said(i) }),
-      }
+      const answer = answerOf(i)
       if (route === 'shadow') pending.shadows.push(answer)
       else Object.assign(pending, answer, { member: block.members[i], at: block.at, route })
       if (block.groups && groupRows && route !== 'shadow') {
@@ -177,6 +173,16 @@ export class LogJoin {
       this.#unmatched++
     }
   }
+}
+
+/** What a block says of its rows, by row. */
+export function answersOf(block: PredictionBlock): (row: number) => Answer {
+  const said = saidOf(block)
+  return (row) => ({
+    version: block.versions[row],
+    output: block.outputs[row],
+    ...(said && { said: said(row) }),
+  })
 }
 
 /** What happened as a row tells it. A label where no classes were said is no outcome that the model can take. */

@@ -43,6 +43,9 @@ interface Held {
   card: ModelCard
 }
 
+/** What may say something of a release: rows whose outcome is known, and what a shadow said of rows. */
+type Compared = { kind: 'rows'; rows: JoinedRow[] } | { kind: 'shadows'; block: PredictionBlock }
+
 interface UnderWay {
   current: CurrentRelease
   /** When its shadow began. */
@@ -59,9 +62,9 @@ export class ModelWatcher {
   #underWay: UnderWay | undefined
   readonly #windows = new Map<number, OpenWindow>()
   #held: Held | undefined
-  /** When the release was last looked at, and rows compared in a shadow since, of which that look could not know. */
+  /** When the release was last looked at, and what was answered since, of whose comparison that look could not know. */
   #lookedAt = Number.NEGATIVE_INFINITY
-  #unclaimed: JoinedRow[] = []
+  #unclaimed: Compared[] = []
   /** Where outcomes stand that came before their prediction. */
   #early: { at: number; position: LogPlace['outcomes'] }[] = []
 
@@ -134,7 +137,7 @@ export class ModelWatcher {
     const { reference, card } = await this.#holdAgainst(live)
     const evidence = ReleaseEvidence.begin(current.release, this.model.release, reference.task, card)
     this.#underWay = { current, beganAt, evidence }
-    this.#compare(this.#unclaimed)
+    for (const read of this.#unclaimed) this.#compare(read)
   }
 
   /** When the shadow of a release under way began. */
@@ -155,11 +158,14 @@ export class ModelWatcher {
       if (digest) yield await this.#rt.store.getRecord<Release>(digest, 'Release')
   }
 
-  #compare(rows: JoinedRow[]): void {
-    if (this.#underWay) {
-      const { evidence, beganAt } = this.#underWay
-      evidence.add(rows.filter((row) => row.at >= beganAt))
-    } else this.#unclaimed.push(...rows.filter((r) => r.shadows.length > 0 && r.at >= this.#lookedAt))
+  #compare(read: Compared): void {
+    if (!this.#underWay) {
+      this.#unclaimed.push(read)
+      return
+    }
+    const { evidence, beganAt } = this.#underWay
+    if (read.kind === 'shadows') evidence.addShadows(read.block)
+    else evidence.add(read.rows.filter((row) => row.at >= beganAt))
   }
 
   /** Moves the release as far as the evidence allows. */
@@ -180,6 +186,8 @@ export class ModelWatcher {
     const open = await this.#windowOf(block, place)
     open?.accumulator.addPredictions(block)
     this.#joined(this.#join.addPredictions(block))
+    if (this.#isComparable(block.at) && block.routes.includes('shadow'))
+      this.#compare({ kind: 'shadows', block })
   }
 
   outcomes(block: OutcomeBlock, place: LogPlace): void {
@@ -199,7 +207,12 @@ export class ModelWatcher {
   #joined(rows: JoinedRow[]): void {
     for (const row of rows)
       this.#windows.get(windowAt(this.model.watch.window, row.at).fromAt)?.accumulator.addJoined(row)
-    this.#compare(rows)
+    const compared = rows.filter((row) => this.#isComparable(row.at))
+    if (compared.length > 0) this.#compare({ kind: 'rows', rows: compared })
+  }
+
+  #isComparable(at: number): boolean {
+    return this.#underWay !== undefined || at >= this.#lookedAt
   }
 
   // ---------------------------------------------------------------- windows

@@ -10,7 +10,8 @@
 import { probabilityOf, type Said } from '../core/class-vectors.ts'
 import { assert } from '../core/errors.ts'
 import { GroupRows } from '../core/group-rows.ts'
-import type { Answer, JoinedRow } from '../core/log-join.ts'
+import type { PredictionBlock } from '../core/log-blocks.ts'
+import { type Answer, answersOf, type JoinedRow } from '../core/log-join.ts'
 import type { ModelCard, ModelTask, Release } from '../core/records.ts'
 import type { ReleaseDef } from '../define/types.ts'
 import { rowClassLoss } from '../model/measures/classes.ts'
@@ -76,9 +77,17 @@ export interface EvidenceState {
   refused: number
 }
 
-/** Paired differences of loss of one release under way. Fed in any order of blocks; each joined row once. */
+/** Rows whose other answer has not been read that are kept; of more, the oldest say nothing. */
+export const HALVES_MAX = 100_000
+
+/**
+ * Paired differences of loss of one release under way. Fed in any order of blocks; each joined row once. A shadow may be logged after the outcome of its
+ * request: the row waits for it, so that what is counted does not depend on which was read first.
+ */
 export class ReleaseEvidence {
-  #state: EvidenceState
+  readonly #state: EvidenceState
+  /** Joined rows by id of which one of the two versions has not been heard. */
+  readonly #halves = new Map<string, JoinedRow>()
   readonly #groups = new GroupRows<JoinedRow>()
 
   private constructor(state: EvidenceState) {
@@ -109,11 +118,6 @@ export class ReleaseEvidence {
     })
   }
 
-  /** Goes on from a snapshot. */
-  static restore(state: EvidenceState): ReleaseEvidence {
-    return new ReleaseEvidence(structuredClone(state))
-  }
-
   snapshot(): EvidenceState {
     return structuredClone(this.#state)
   }
@@ -126,9 +130,18 @@ export class ReleaseEvidence {
     )
   }
 
-  /** Takes rows whose outcome is known. Rows that only one of the versions scored say nothing and are passed over. */
+  /** Takes rows whose outcome is known. Rows that only one of the versions has scored wait for the other. */
   add(rows: Iterable<JoinedRow>): void {
     for (const row of rows) this.#addRow(row)
+  }
+
+  /** Takes what shadows said of rows that were joined before. */
+  addShadows(block: PredictionBlock): void {
+    const answer = answersOf(block)
+    for (const [i, id] of block.ids.entries()) {
+      const half = block.routes[i] === 'shadow' ? this.#halves.get(id) : undefined
+      if (half) this.#addRow({ ...half, shadows: [...half.shadows, answer(i)] })
+    }
   }
 
   /** Counts requests that the candidate failed to answer. */
@@ -159,12 +172,25 @@ export class ReleaseEvidence {
     const state = this.#state
     const live = answerOf(row, state.live)
     const candidate = answerOf(row, state.candidate)
-    if (live === undefined || candidate === undefined) return
+    if (live === undefined || candidate === undefined) {
+      if (live || candidate) this.#keepHalf(row)
+      return
+    }
+    this.#halves.delete(row.id)
     const { isOutcome, isOutput, loss } = COMPARISONS[state.task]
     if (!isOutcome(row) || !isOutput(live)) state.refused++
     else if (!isOutput(candidate)) state.errors++
     else if (row.group !== undefined) this.#addToGroup(row)
     else this.#addDifference(loss(candidate, row, state.scale) - loss(live, row, state.scale), row.at)
+  }
+
+  #keepHalf(row: JoinedRow): void {
+    this.#halves.set(row.id, row)
+    if (this.#halves.size <= HALVES_MAX) return
+    for (const oldest of this.#halves.keys()) {
+      this.#halves.delete(oldest)
+      break
+    }
   }
 
   /** A group whose outcomes are all known counts once, by the NDCG that each version's order of it has. */

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
-import { canonicalJson } from '../../src/core/canonical.ts'
+import type { PredictionBlock } from '../../src/core/log-blocks.ts'
 import type { JoinedRow } from '../../src/core/log-join.ts'
 import type { ModelTask, Release } from '../../src/core/records.ts'
 import { seededRng } from '../../src/core/rng.ts'
 import { canary } from '../../src/define/index.ts'
-import { ReleaseEvidence } from '../../src/release/evidence.ts'
+import { HALVES_MAX, ReleaseEvidence } from '../../src/release/evidence.ts'
 import { beginRelease } from '../../src/release/machine.ts'
 import { binomialCdf } from '../../src/stats/distributions.ts'
 import { digestNo } from '../store/fixture.ts'
@@ -155,19 +155,43 @@ test('a card without an error of its own compares in the unit of the target', ()
   expect(found.evidence().mean).toBeCloseTo(1, 12)
 })
 
-test('a snapshot is plain JSON, and going on from it gives what going on without would have', () => {
+test('evidence is of its two versions', () => {
+  expect(begin().isOf(SHADOW)).toBe(true)
+  expect(begin().isOf(FIRST)).toBe(false)
+})
+
+const shadowBlock = (rows: JoinedRow[]): PredictionBlock => ({
+  kind: 'predictions',
+  model: 'm',
+  at: 2500,
+  ids: rows.map(({ id }) => id),
+  members: rows.map(() => ''),
+  versions: rows.map(() => 2),
+  modelVersions: [],
+  modelVersion: rows.map(() => 0),
+  routes: rows.map(() => 'shadow'),
+  inputs: {},
+  outputs: rows.map(({ shadows }) => shadows[0].output),
+})
+
+test('a shadow that is logged after its row was joined counts as one before, once', () => {
   const rng = seededRng(3)
-  const rows = Array.from({ length: 400 }, () => drawn(rng))
-  const whole = begin()
-  whole.add(rows)
-  const half = begin()
-  half.add(rows.slice(0, 200))
-  const text = canonicalJson(half.snapshot())
-  const rest = ReleaseEvidence.restore(JSON.parse(text))
-  rest.add(rows.slice(200))
-  expect(rest.snapshot()).toEqual(whole.snapshot())
-  expect(rest.isOf(SHADOW)).toBe(true)
-  expect(rest.isOf(FIRST)).toBe(false)
+  const rows = Array.from({ length: 400 }, (_, i) => ({ ...drawn(rng), id: `r${i}` }))
+  const [before, after] = [begin(), begin()]
+  before.add(rows)
+  after.add(rows.map((r) => ({ ...r, shadows: [] })))
+  expect(after.evidence().n).toBe(0)
+  after.addShadows(shadowBlock(rows))
+  after.addShadows(shadowBlock(rows))
+  expect(after.snapshot()).toEqual(before.snapshot())
+})
+
+test('rows that wait for a shadow are bounded: the oldest go first', () => {
+  const rows = Array.from({ length: HALVES_MAX + 1 }, (_, i) => row(0.3, 0.4, 1, { id: `r${i}` }))
+  const found = begin()
+  for (const r of rows) found.add([{ ...r, shadows: [] }])
+  found.addShadows(shadowBlock(rows.slice(0, 2)))
+  expect(found.evidence().n).toBe(1)
 })
 
 test('a release that compares nothing has no evidence', () => {
