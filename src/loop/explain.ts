@@ -66,7 +66,7 @@ export interface ModelExplanation {
   loss: string
   features: {
     feature: string
-    /** Mean absolute contribution to the raw score. */
+    /** Mean absolute contribution to the raw score; of several classes, over all of them. */
     contribution: number
     /** Rise of the loss when the feature is shuffled, with its 95 % interval. */
     shuffled: { value: number; interval: [number, number] }
@@ -89,14 +89,15 @@ export interface RowExplanation {
     base: number
     contributions: { feature: string; contribution: number }[]
   })[]
-  /** Training rows that the trees treat alike, with what happened there. */
-  alike: { similarity: number; target: number; features: Record<string, Shown> }[]
+  /** Training rows that the trees treat alike, with what happened there: a number, or the label of a class. */
+  alike: { similarity: number; target: number | string; features: Record<string, Shown> }[]
 }
 
 export interface ChangeExplanation {
   kind: 'ChangeExplanation'
   model: string
   modelVersion: Digest
+  class: string | null
   output: number
   wanted: { above?: number; below?: number }
   /** Empty when no change of at most four features was found that gives it. */
@@ -260,7 +261,7 @@ function alikeRows({ loaded, names, train }: Opened, x: Float64Array): RowExplan
   const found = indexLeaves(model, rows.columns, rows.nRows).nearest(x, ALIKE)
   return found.map(({ row, similarity }) => ({
     similarity,
-    target: rows.target[row],
+    target: loaded.version.classes?.[rows.target[row]] ?? rows.target[row],
     features: shownRow(
       loaded,
       names,
@@ -287,7 +288,7 @@ export async function explainChange(
     down?: readonly string[]
   },
 ): Promise<ChangeExplanation> {
-  const { digest, loaded, output, names, train } = await open(rt, request)
+  const { digest, loaded, output, className, names, train } = await open(rt, request)
   const { model } = loaded.graph
   const x = featuresOf(loaded, request.row)
   const rows = sampled(train, EXPLAIN_LIMITS.rowsDefault)
@@ -319,6 +320,7 @@ export async function explainChange(
     kind: 'ChangeExplanation',
     model: request.model,
     modelVersion: digest,
+    class: className,
     output: outputs(x, 1)[0],
     wanted: request.wanted,
     answers: found.map(shown),

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { bytes, duration, remaining, share } from '../../src/cli/format.ts'
+import { bytes, duration, figure, remaining, share } from '../../src/cli/format.ts'
 import { etaMs, Meter } from '../../src/cli/meter.ts'
 import { countOption, windowOf } from '../../src/cli/options.ts'
 import { bare, PLAIN, paintFor, widthOf } from '../../src/cli/paint.ts'
@@ -22,6 +22,14 @@ describe('numbers and times', () => {
     [1_400_000, '1.4 MB'],
     [999_999, '1 MB'],
   ])('%d bytes are %s', (n, text) => expect(bytes(n)).toBe(text))
+
+  test.each([
+    [0, '0.000'],
+    [-1.0247, '−1.025'],
+    [-0.0001, '0.000'],
+    [-12.3456, '−12.35'],
+    [123456, '123500'],
+  ])('%d is written %s', (value, text) => expect(figure(value)).toBe(text))
 
   test('what is left is said in whole seconds', () => {
     expect(remaining(400)).toBe('about 1 s left')

@@ -114,6 +114,10 @@ describe.skipIf(!existsSync(FILE))('a model of real weather explained', () => {
     expect(found.class).toBe('snow')
     expect(found.output).toBeGreaterThanOrEqual(0)
     expect(found.output).toBeLessThanOrEqual(1)
+    for (const { target } of found.alike) expect(['drizzle', 'fog', 'rain', 'snow', 'sun']).toContain(target)
+    const wanted = { above: 0.5 }
+    const change = await explainChange(place.rt, { model: 'kind', row: DAY, class: 'snow', wanted })
+    expect([change.class, change.output]).toEqual(['snow', found.output])
     await expect(explainOneRow(place.rt, { model: 'kind', row: DAY, class: 'hail' })).rejects.toThrow(
       'MR_LOOP_UNKNOWN',
     )

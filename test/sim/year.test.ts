@@ -78,7 +78,7 @@ interface Row {
   key: string
 }
 
-/** One day: rows in blocks, and what of it reaches the log only tomorrow. */
+/** One day: rows in blocks, and what of it reaches the log only tomorrow. The first is in order, since watching begins with a window seen from its beginning. */
 interface Traffic {
   appends: { stream: string; block: PredictionBlock | OutcomeBlock }[]
 }
@@ -100,8 +100,9 @@ class World {
     const appends: Traffic['appends'] = this.#heldBack.map((block) => ({ stream: PREDICTIONS_STREAM, block }))
     this.#heldBack = []
     const isOut = day >= 100 && day < 112
-    for (let b = 0; b < (isOut ? 0 : ROWS_A_DAY / 6); b++) {
-      const at = BEGIN + day * DAY + Math.floor(rng.next() * (DAY - 1))
+    const nBlocks = ROWS_A_DAY / 6
+    for (let b = 0; b < (isOut ? 0 : nBlocks); b++) {
+      const at = BEGIN + day * DAY + Math.floor(((b + rng.next()) / nBlocks) * (DAY - 1))
       const rows = Array.from(
         { length: 6 },
         (_, i): Row => ({
@@ -112,7 +113,7 @@ class World {
         }),
       )
       const [answers, shadows] = blocksOf(rows, release, rng)
-      if (rng.next() < 0.02) this.#heldBack.push(answers)
+      if (day > 0 && rng.next() < 0.02) this.#heldBack.push(answers)
       else appends.push({ stream: PREDICTIONS_STREAM, block: answers })
       if (shadows) appends.push({ stream: PREDICTIONS_STREAM, block: shadows })
       for (const row of rows) this.#decide(row, day, rng)
@@ -123,7 +124,7 @@ class World {
         block: { kind: 'outcomes', model: MODEL, at: outcome.at, ids: [outcome.id], values: [outcome.value] },
       })
     this.#due.delete(day)
-    shuffleNearby(appends, rng)
+    if (day > 0) shuffleNearby(appends, rng)
     return { appends }
   }
 
@@ -193,7 +194,7 @@ async function toldBy({ store }: Small): Promise<Told> {
     state: r.state,
     step: r.step,
     at: r.at,
-    reason: r.reason,
+    reason: withoutInterval(r.reason),
     routes: r.routes,
   }))
   return rounded({
@@ -201,6 +202,11 @@ async function toldBy({ store }: Small): Promise<Told> {
     alerts: alerts.map(({ id, state, affected }) => ({ id, state, affected })),
     releases,
   })
+}
+
+/** The interval around a mean narrows row by row, so it knows the order in which rows were read; the mean and their number do not. */
+function withoutInterval(reason: string): string {
+  return reason.replace(/ \[[^\]]*\]/, '')
 }
 
 /** Rows that were read in another order are summed in another order: ten digits are the same. */

@@ -30,9 +30,11 @@ export function plural(n: number, one: string, many = `${one}s`): string {
   return `${count(n)} ${n === 1 ? one : many}`
 }
 
-/** Three decimals below ten, else four significant digits. */
+/** Three decimals below ten, else four significant digits, with a true minus. */
 export function figure(value: number): string {
-  return Math.abs(value) < 10 ? value.toFixed(3) : `${+value.toPrecision(4)}`
+  const size = Math.abs(value)
+  const digits = size < 10 ? size.toFixed(3) : `${+size.toPrecision(4)}`
+  return value < 0 && Number(digits) !== 0 ? `−${digits}` : digits
 }
 
 /** `10 %`. */

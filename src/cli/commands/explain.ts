@@ -15,7 +15,7 @@ import { findPrediction } from '../../loop/find-prediction.ts'
 import type { Runtime } from '../../loop/runtime.ts'
 import type { RawRow } from '../../serve/predictor.ts'
 import type { Answer, Cli } from '../cli.ts'
-import { count, figure, orDash, percent } from '../format.ts'
+import { count, figure, metricWords, orDash, percent } from '../format.ts'
 import type { Options } from '../handler.ts'
 import { countOption, textOption } from '../options.ts'
 import { pad, table } from '../table.ts'
@@ -126,43 +126,54 @@ function modelLines({ paint, width }: Cli, found: ModelExplanation): string[] {
       `${figure(shuffled.value)} ± ${figure(shuffled.interval[1] - shuffled.value)}`,
       orDash(splits, percent),
     ])
-  const loss = `${found.loss} when shuffled`
+  const loss = `${metricWords(found.loss)} when shuffled`
   return [
     '',
-    `  ${paint.bold(found.model)}${found.class === null ? '' : `, ${found.class}`}, over ${count(found.rows)} test rows`,
+    `  ${paint.bold(found.model)}, over ${count(found.rows)} test rows${found.class === null ? '' : ' and all classes'}`,
     '',
     ...table(['feature', 'moves the score by', '', loss, 'of its splits'], rows, {
       right: ['moves the score by', loss, 'of its splits'],
       width,
       paint,
     }),
-    ...found.curves.flatMap((curve) => ['', ...curveLines(curve, paint)]),
+    ...curvesLines(found, paint),
     '',
   ]
 }
 
 const LEVELS_SHOWN = 16
 
+/** All curves have one scale, so that a long bar is a strong effect. */
+function curvesLines({ curves, class: of }: ModelExplanation, paint: Cli['paint']): string[] {
+  const most = Math.max(...curves.flatMap(({ local }) => local.map(Math.abs)), Number.MIN_VALUE)
+  const score = of === null ? 'the score' : `the score of ${of}`
+  return curves.flatMap((curve) => [
+    '',
+    `  ${paint.bold(curve.feature)}: its effect on ${score}, among rows that there are`,
+    ...curveLines(curve, most),
+  ])
+}
+
 /** A curve on its side: a line for each value, a bar from the middle. */
-function curveLines(curve: Curve, paint: Cli['paint']): string[] {
-  const { feature, at, local } = curve
+function curveLines({ at, local }: Curve, most: number): string[] {
   const step = Math.max(1, Math.ceil(at.length / LEVELS_SHOWN))
   const shown = Array.from(at.keys()).filter((k) => k % step === 0 || k === at.length - 1)
-  const most = Math.max(...local.map(Math.abs), Number.MIN_VALUE)
   const half = BAR / 2
   const names = shown.map((k) => text(at[k]))
   const wide = Math.max(...names.map((name) => name.length), 1)
-  return [
-    `  ${paint.bold(feature)}: its effect on the score, among rows that there are`,
-    ...shown.map((k, i) => {
-      const length = Math.round((half * Math.abs(local[k])) / most)
-      const bar =
-        local[k] < 0
-          ? `${' '.repeat(half - length)}${'█'.repeat(length)}│${' '.repeat(half)}`
-          : `${' '.repeat(half)}│${'█'.repeat(length)}${' '.repeat(half - length)}`
-      return `  ${pad(names[i], wide, true)} ${bar} ${signed(local[k])}`
-    }),
-  ]
+  return shown.map((k, i) => {
+    const length = Math.round((half * Math.abs(local[k])) / most)
+    const bar =
+      local[k] < 0
+        ? `${' '.repeat(half - length)}${'█'.repeat(length)}│${' '.repeat(half)}`
+        : `${' '.repeat(half)}│${'█'.repeat(length)}${' '.repeat(half - length)}`
+    return `  ${pad(names[i], wide, true)} ${bar} ${signed(local[k])}`
+  })
+}
+
+function answered(paint: Cli['paint'], found: Pick<RowExplanation, 'model' | 'output' | 'class'>): string {
+  const of = found.class === null ? '' : ` for ${found.class}`
+  return `  ${paint.bold(`${found.model} answers ${figure(found.output)}`)}${of}`
 }
 
 function rowLines({ paint, width }: Cli, found: RowExplanation): string[] {
@@ -182,7 +193,7 @@ function rowLines({ paint, width }: Cli, found: RowExplanation): string[] {
     found.explanations.map((e) => signed(of(e)))
   return [
     '',
-    `  ${paint.bold(`${found.model} answers ${figure(found.output)}`)}${found.class === null ? '' : ` for ${found.class}`}`,
+    answered(paint, found),
     '',
     ...table(
       ['feature', 'value', ...ways],
@@ -208,7 +219,7 @@ function alikeLines({ alike }: RowExplanation): string[] {
     '  Training rows that its trees treat most alike, and what happened there:',
     ...alike.map(
       ({ similarity, target, features }) =>
-        `  · ${figure(target)}, alike in ${percent(similarity)} of trees: ${Object.entries(features)
+        `  · ${text(target)}, alike in ${percent(similarity)} of trees: ${Object.entries(features)
           .slice(0, 6)
           .map(([name, value]) => `${name} ${text(value)}`)
           .join(', ')}`,
@@ -227,7 +238,7 @@ function changeLines({ paint }: Cli, found: ChangeExplanation): string[] {
     (above === undefined || found.output >= above) && (below === undefined || found.output <= below)
   return [
     '',
-    `  ${paint.bold(`${found.model} answers ${figure(found.output)}`)}, wanted is ${asked}`,
+    `${answered(paint, found)}, wanted is ${asked}`,
     '',
     ...(found.answers.length > 0
       ? found.answers.flatMap(answerLines)
