@@ -189,7 +189,7 @@ const FAMILY: typeof SINGLE = {
 }
 
 /** Share of a whole training from the share of a stage. */
-export function shareOf({ stage, done }: TrainProgress, isFamily: boolean): number {
+function shareOf({ stage, done }: TrainProgress, isFamily: boolean): number {
   const [from, span] = (isFamily ? FAMILY : SINGLE)[stage]
   return from + span * done
 }

@@ -195,7 +195,7 @@ function finding(
 export const grouped = (n: number): string => n.toLocaleString('en-US')
 
 /** Two significant digits at the small end: `0.0002 %`. */
-export function percent(share: number): string {
+function percent(share: number): string {
   const value = share * 100
   return `${value >= 0.1 ? value.toFixed(1) : Number(value.toPrecision(1)).toFixed(Math.min(12, Math.ceil(-Math.log10(value))))} %`
 }

@@ -203,7 +203,7 @@ function headOf(path: string, bytes: number): Buffer {
 }
 
 /** By byte-order mark, else UTF-8 when the first megabyte is valid, else Latin-1, which accepts any byte. */
-export function encodingOf(head: Buffer): string {
+function encodingOf(head: Buffer): string {
   if ((head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff)) return 'utf-16'
   try {
     new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: true })

@@ -8,7 +8,7 @@ export function checkLiteral(rule: LiteralRule, value: Literal): string | undefi
 }
 
 /** A rule in words: `a whole number from 0 to 15`. */
-export function describeRule(rule: LiteralRule): string {
+function describeRule(rule: LiteralRule): string {
   switch (rule.kind) {
     case 'number':
       return describeNumber(rule)

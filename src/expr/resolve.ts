@@ -41,7 +41,7 @@ const TYPE_OF_COLUMN = {
 } as const satisfies Record<Column['type'], ExprType>
 
 /** As what a column of the data enters an expression. */
-export const exprTypeOf = (type: Column['type']): ExprType => TYPE_OF_COLUMN[type]
+const exprTypeOf = (type: Column['type']): ExprType => TYPE_OF_COLUMN[type]
 
 /**
  * The type an expression yields on data with this schema.

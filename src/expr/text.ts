@@ -20,7 +20,7 @@ function codePointRank(unit: number): number {
 }
 
 /** Whether any unit is half of a surrogate pair; without one, units are code points. */
-export function hasAstral(s: string): boolean {
+function hasAstral(s: string): boolean {
   for (let i = 0; i < s.length; i++) {
     const unit = s.charCodeAt(i)
     if (unit >= 0xd800 && unit < 0xe000) return true

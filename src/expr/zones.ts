@@ -21,15 +21,6 @@ export function zoneOf(name: string): Zone {
   return zone
 }
 
-export function isZone(name: string): boolean {
-  try {
-    formatterOf(name)
-    return true
-  } catch {
-    return false
-  }
-}
-
 function formatterOf(name: string): Intl.DateTimeFormat {
   try {
     return new Intl.DateTimeFormat('en-US', {

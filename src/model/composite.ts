@@ -18,10 +18,7 @@ export interface CompositeModel extends ModelBase {
 }
 
 /** The members of a model as parts of a composite, `weight` of it in all: composites are taken apart, so that none lies within another. */
-export function partsOf(
-  model: ModelBase,
-  weight: number,
-): { intercepts: Float64Array; members: CompositeMember[] } {
+function partsOf(model: ModelBase, weight: number): { intercepts: Float64Array; members: CompositeMember[] } {
   if (model.kind !== 'CompositeModel')
     return { intercepts: new Float64Array(model.nOutputs), members: [{ model, weight }] }
   const { intercepts, members } = model as CompositeModel

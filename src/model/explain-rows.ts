@@ -86,7 +86,7 @@ export function backgroundDigest({ rows, n }: Background, nFeatures: number): st
 }
 
 /** The largest absolute difference between a score and its explanation. */
-export function residualOf({
+function residualOf({
   bases,
   contributions,
   raw,

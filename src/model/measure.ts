@@ -154,7 +154,7 @@ export function classMix(outputs: Float64Array, classes: readonly string[]): His
 }
 
 /** The largest output of each row. */
-export function topOutputs(outputs: Float64Array, width: number): Float64Array {
+function topOutputs(outputs: Float64Array, width: number): Float64Array {
   return Float64Array.from(
     { length: outputs.length / width },
     (_, i) => outputs[i * width + likeliestOf(outputs, i * width, width)],

@@ -9,7 +9,7 @@ export type Graph = DecodedModel
 const scorers = new WeakMap<Graph, Scorer>()
 
 /** The scorer of a graph, compiled at first use. Owns scratch memory: not to be shared between threads. */
-export function scorerOf(graph: Graph): Scorer {
+function scorerOf(graph: Graph): Scorer {
   let scorer = scorers.get(graph)
   if (!scorer) {
     scorer = compileScorer(graph.model, graph.calibration)

@@ -128,7 +128,7 @@ export function nextStep(release: Release, def: ReleaseDef, evidence: Evidence, 
 }
 
 /** One verdict on the evidence: fail when the candidate is surely worse beyond the tolerance, pass when surely not, else inconclusive. */
-export function judge(release: Release, def: ReleaseDef, evidence: Evidence, at: number): Finding {
+function judge(release: Release, def: ReleaseDef, evidence: Evidence, at: number): Finding {
   const base = {
     kind: 'Finding' as const,
     check: 'release.not-worse',

@@ -37,7 +37,7 @@ interface AnswerKind {
 /** Share above which a binary model's label is true. */
 export const LABEL_THRESHOLD = 0.5
 
-export const widthOf = ({ classes }: Pick<Outputs, 'classes'>): number => classes?.length ?? 1
+const widthOf = ({ classes }: Pick<Outputs, 'classes'>): number => classes?.length ?? 1
 
 /** The class said of a row, as an index into the classes. */
 export function codeSaid({ outputs, classes }: Pick<Outputs, 'outputs' | 'classes'>, row: number): number {
@@ -144,7 +144,7 @@ export const answerKind = (task: ModelTask): AnswerKind => KINDS[task]
 const ranks = new WeakMap<Float64Array, readonly number[]>()
 
 /** Place of each row within its group, 1 first; of equal scores the row that was sent first. Kept with the outputs. */
-export function ranksOf({ outputs, groups }: Outputs): readonly number[] {
+function ranksOf({ outputs, groups }: Outputs): readonly number[] {
   const known = ranks.get(outputs)
   if (known) return known
   const found = new Array<number>(outputs.length)

@@ -100,7 +100,7 @@ export function summaryOf(report: WindowReport, digest: Digest): WindowSummary {
 }
 
 /** One word for a window: `fail` when anything failed, `inconclusive` when its quality could not be judged. */
-export function verdictOf(report: WindowReport): Verdict {
+function verdictOf(report: WindowReport): Verdict {
   const verdicts = report.findings.map((finding) => finding.verdict)
   return (['error', 'fail', 'inconclusive'] as const).find((v) => verdicts.includes(v)) ?? 'pass'
 }

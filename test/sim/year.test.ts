@@ -308,7 +308,7 @@ test('every window with traffic is closed once, in order, with exact counts', as
   const events = await small.store.meta.events({ types: ['watch.window'], limit: 1000 })
   const begins = events.map((e) => (e.data as { window: { fromAt: number } }).window.fromAt)
   expect(begins).toEqual([...new Set(begins)].sort((a, b) => a - b))
-}, 60_000)
+}, 120_000)
 
 test('the good candidate goes live by its steps, the bad one goes back, and only the shift alarms', async () => {
   const { told } = undisturbed
@@ -351,7 +351,7 @@ test.concurrent('followers that stop and start at random moments tell the same y
   })
   expect(starts).toBeGreaterThan(30)
   expect(await toldBy(small)).toEqual(undisturbed.told)
-}, 60_000)
+}, 120_000)
 
 test.concurrent('two followers at once record each window and each step of a release once', async () => {
   const small = await openYear('week')
@@ -366,7 +366,7 @@ test.concurrent('two followers at once record each window and each step of a rel
     (await from.store.meta.events({ types: [type], limit: 1000 })).length
   for (const type of ['watch.window', 'alert.raised', 'alert.resolved', 'release.canary', 'release.live'])
     expect([type, await count(small, type)]).toEqual([type, await count(undisturbed.small, type)])
-}, 60_000)
+}, 120_000)
 
 test.concurrent('a follower that reads the whole year at once judges every window as one that was there', async () => {
   const small = await openYear('week')
@@ -377,7 +377,7 @@ test.concurrent('a follower that reads the whole year at once judges every windo
   small.clock.set(BEGIN + DAYS * DAY)
   await (await Follower.open(small.rt)).poll()
   expect((await toldBy(small)).reports).toEqual(undisturbed.told.reports)
-}, 60_000)
+}, 120_000)
 
 /** The same releases, as if they had happened here. */
 async function copyReleases(from: Small, to: Small): Promise<void> {
@@ -410,7 +410,7 @@ for (const window of ['day', 'month'] as const) {
     const told = await toldBy(whole)
     expect(countsOf(told)).toEqual(await expectedWindows(whole))
     expect(await toldBy(broken)).toEqual(told)
-  }, 60_000)
+  }, 120_000)
 }
 
 test.concurrent('a fault while following counts nothing twice', async () => {
@@ -445,7 +445,7 @@ test.concurrent('a fault while following counts nothing twice', async () => {
   )
   expect(faults).toBeGreaterThan(5)
   expect(countsOf(await toldBy(small))).toEqual(await expectedWindows(small))
-}, 60_000)
+}, 120_000)
 
 test('what waits for its other half is bounded by the time it may wait', async () => {
   const waitMs = 14 * DAY + 3 * OUTCOME_DELAY

@@ -85,7 +85,7 @@ export function membersQuery(model: string, ask: MemberAsk) {
 }
 
 /** A page of the journal: events older than `before`, newest first. */
-export function eventsPath(ask: { before?: number; subjectPrefix: string; limit: number }): string {
+function eventsPath(ask: { before?: number; subjectPrefix: string; limit: number }): string {
   const params = new URLSearchParams({ limit: String(ask.limit) })
   if (ask.before !== undefined) params.set('before', String(ask.before))
   if (ask.subjectPrefix !== '') params.set('subjectPrefix', ask.subjectPrefix)

@@ -8,7 +8,7 @@ interface Step {
   state: 'past' | 'skipped' | 'now' | 'ahead' | 'left'
 }
 
-export function releaseSteps(release: Release): Step[] {
+function releaseSteps(release: Release): Step[] {
   const names = ['shadow', ...release.steps.map((s) => `canary ${weight(s)}`), 'live']
   const at = placeOf(release, names.length)
   const first = release.state === 'live' && release.previous === undefined

@@ -9,7 +9,7 @@ import { VerdictSign } from './signs.tsx'
 
 const WORST: Verdict[] = ['fail', 'error', 'inconclusive', 'pass']
 
-export const worstFirst = (findings: readonly Finding[]): Finding[] =>
+const worstFirst = (findings: readonly Finding[]): Finding[] =>
   [...findings].sort((a, b) => WORST.indexOf(a.verdict) - WORST.indexOf(b.verdict))
 
 /** `3 pass, 1 inconclusive`. */

@@ -412,7 +412,7 @@ function LatestEvents({ events }: { events: JournalEvent[] }) {
   )
 }
 
-export function EventLine({ event }: { event: JournalEvent }) {
+function EventLine({ event }: { event: JournalEvent }) {
   const href = subjectHref(event.subject)
   return (
     <li className="event">

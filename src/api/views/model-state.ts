@@ -68,7 +68,7 @@ export async function modelState(rt: Project, name: string): Promise<ModelState>
   }
 }
 
-export async function namedBundle(store: Store, digest: Digest): Promise<NamedBundle> {
+async function namedBundle(store: Store, digest: Digest): Promise<NamedBundle> {
   return { digest, bundle: await store.getRecord<ModelBundle>(digest, 'ModelBundle') }
 }
 

@@ -60,7 +60,7 @@ function liveWords(
 }
 
 /** The newest window that has a value, against its band. */
-export function qualityWords({
+function qualityWords({
   quality,
   expected,
   task,

@@ -10,7 +10,7 @@ const DAY = new Intl.DateTimeFormat('en-GB', {
 })
 
 /** `12 May 2001`, in UTC as the data are. */
-export function dayOf(at: number): string {
+function dayOf(at: number): string {
   return DAY.format(at)
 }
 

@@ -38,7 +38,7 @@ const MICROS_INFINITE = 2n ** 63n - 1n
  * LIMIT takes them; -0, fractions, NaN and infinities travel as doubles; dates as TIMESTAMP (UTC, without zone).
  * Errors: MR_QUERY_PARAM.
  */
-export function toDuckdb(value: SqlValue, index: number): { value: DuckDBValue; type?: DuckDBType } {
+function toDuckdb(value: SqlValue, index: number): { value: DuckDBValue; type?: DuckDBType } {
   if (value === null || typeof value === 'boolean' || typeof value === 'string') return { value }
   if (typeof value === 'number') return numberParam(value)
   if (typeof value === 'bigint')

@@ -60,7 +60,7 @@ export const encodedLinearForm: ModelForm<EncodedLinearModel> = {
   scorerBytes: ({ weights, means }) => 4_096 + (weights.length + means.length) * 8,
 }
 
-export function widthOf(levels: ArrayLike<number>): number {
+function widthOf(levels: ArrayLike<number>): number {
   let width = 0
   for (let j = 0; j < levels.length; j++) width += Math.max(1, levels[j])
   return width

@@ -66,7 +66,7 @@ function validateNeighbours(model: NeighbourModel): void {
     })
 }
 
-export function neighbourKernel(model: NeighbourModel, kind: SearchKind = 'auto'): Kernel {
+function neighbourKernel(model: NeighbourModel, kind: SearchKind = 'auto'): Kernel {
   const { nFeatures, nOutputs, targets, k } = model
   const search = neighbourSearch(model, kind)
   const shares = new Float64Array(k)

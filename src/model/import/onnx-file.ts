@@ -103,7 +103,6 @@ export const ELEMENT_TYPES = [
   'float8e8m0',
 ]
 export const FLOAT32 = 1
-export const INT64 = 7
 export const FLOAT64 = 11
 
 export const onnxRefusal: Refuse = refuseAs('ONNX')

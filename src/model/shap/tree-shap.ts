@@ -150,7 +150,7 @@ function addOthers(
 }
 
 /** Some trees of an ensemble as one of their own. */
-export function subset(model: TreeEnsemble, trees: readonly number[]): TreeEnsemble {
+function subset(model: TreeEnsemble, trees: readonly number[]): TreeEnsemble {
   const nodes = trees.flatMap((t) => {
     const root = model.roots[t]
     return Array.from({ length: (model.roots[t + 1] ?? model.feature.length) - root }, (_, k) => root + k)

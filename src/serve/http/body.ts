@@ -105,7 +105,7 @@ function checkRows(where: string, rows: Json[]): RawRow[] {
 }
 
 /** Ids of rows: unique texts, one a row. */
-export function checkIds(ids: Json, nRows: number): string[] {
+function checkIds(ids: Json, nRows: number): string[] {
   if (!Array.isArray(ids) || ids.length !== nRows)
     throw bodyError('"ids"', `an array of ${nRows} ids, one a row`, ids)
   const seen = new Set<string>()

@@ -18,7 +18,7 @@ export function isHealthPath(path: string): boolean {
   return HEALTH.has(path)
 }
 
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
 

@@ -42,7 +42,7 @@ function statusOf(thrown: unknown): number | undefined {
   return (thrown as { statusCode?: number }).statusCode
 }
 
-export function problemOf(error: MillraceError, instance: string): Problem {
+function problemOf(error: MillraceError, instance: string): Problem {
   const { code, fix, retryable, status } = error
   const detail = error.message.slice(code.length + 2)
   return {

@@ -17,7 +17,7 @@ export interface Layout {
   scratch: string
 }
 
-export function layoutOf(dir: string): Layout {
+function layoutOf(dir: string): Layout {
   return {
     dir,
     objects: join(dir, 'objects'),

@@ -29,7 +29,7 @@ export function bagOf({ bagging, replacement }: Pick<GbdtParams, 'bagging' | 're
 }
 
 /** Times that a row is drawn, by the hash that also decides whether it is drawn at all (`drawRows`). */
-export function drawsOf(row: number, chances: Float64Array, salt: number): number {
+function drawsOf(row: number, chances: Float64Array, salt: number): number {
   const hash = mix32(Math.imul(row + 1, 0x85ebca6b) ^ ~salt)
   let n = 0
   while (n < chances.length && hash < chances[n] * 2 ** 32) n++

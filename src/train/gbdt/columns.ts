@@ -92,7 +92,7 @@ function shareBytes(features: readonly BinCount[], places: Place[]): number[] {
   return columns
 }
 
-export function binOfCode(code: number, { divisor, codes }: Place): number {
+function binOfCode(code: number, { divisor, codes }: Place): number {
   return Math.floor(code / divisor) % codes
 }
 
