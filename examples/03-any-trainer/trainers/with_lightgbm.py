@@ -24,4 +24,6 @@ model = lgb.train(
     callbacks=[tell, lgb.early_stopping(10, verbose=False)],
 )
 model.save_model(c.output("model.txt"))
-c.metrics(validationAuc=roc_auc_score(y_validate, model.predict(x_validate)))
+scores = model.predict(x_validate)
+c.scores(scores)
+c.metrics(validationAuc=roc_auc_score(y_validate, scores))

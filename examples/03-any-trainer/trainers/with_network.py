@@ -1,4 +1,4 @@
-"""A small network of scikit-learn: leaves model.onnx. One of PyTorch is left the same way: nn.Sequential of Linear and ReLU with a Sigmoid at the end, by torch.onnx.export."""
+"""A small network of scikit-learn: leaves model.onnx."""
 
 import contract as c
 import numpy as np
@@ -16,4 +16,6 @@ model = make_pipeline(StandardScaler(), network).fit(x, y.astype(int))
 onnx = to_onnx(model, x[:1].astype(np.float32), options={"zipmap": False}, target_opset={"": 15, "ai.onnx.ml": 3})
 with open(c.output("model.onnx"), "wb") as file:
     file.write(onnx.SerializeToString())
-c.metrics(validationAuc=roc_auc_score(y_validate, model.predict_proba(x_validate)[:, 1]))
+scores = model.predict_proba(x_validate)[:, 1]
+c.scores(scores)
+c.metrics(validationAuc=roc_auc_score(y_validate, scores))

@@ -15,4 +15,6 @@ model = GradientBoostingClassifier(random_state=c.PARAMS["seed"], n_estimators=c
 onnx = to_onnx(model, x[:1].astype(np.float32), options={"zipmap": False}, target_opset={"": 15, "ai.onnx.ml": 3})
 with open(c.output("model.onnx"), "wb") as file:
     file.write(onnx.SerializeToString())
-c.metrics(validationAuc=roc_auc_score(y_validate, model.predict_proba(x_validate)[:, 1]))
+scores = model.predict_proba(x_validate)[:, 1]
+c.scores(scores)
+c.metrics(validationAuc=roc_auc_score(y_validate, scores))

@@ -14,4 +14,6 @@ model = xgb.train(
     options.get("trees", 60),
 )
 model.save_model(c.output("model.ubj"))
-c.metrics(validationAuc=roc_auc_score(y_validate, model.predict(xgb.DMatrix(x_validate, feature_names=c.NAMES))))
+scores = model.predict(xgb.DMatrix(x_validate, feature_names=c.NAMES))
+c.scores(scores)
+c.metrics(validationAuc=roc_auc_score(y_validate, scores))
