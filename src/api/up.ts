@@ -1,10 +1,13 @@
 /** Everything in one process: serving, the API and the console, the follower of the logs and the policy that trains again. */
+import { availableParallelism } from 'node:os'
 import { toError } from '../core/errors.ts'
+import { type Onnx, openOnnx } from '../engine/infer/onnx.ts'
 import { Follower, type Happening } from '../loop/follow.ts'
 import { type Checkpoint, type OnlineLearner, onlineLearners } from '../loop/online.ts'
 import type { ProgressFeed } from '../loop/progress.ts'
 import { type Retrained, retrainIfDue } from '../loop/retrain.ts'
 import type { Runtime } from '../loop/runtime.ts'
+import { onnxGraphs } from '../serve/load-predictor.ts'
 import { createServer, type Server } from '../serve/server.ts'
 import { openAlerts, readWatch } from '../watch/record.ts'
 import type { WatchState } from '../watch/records.ts'
@@ -50,8 +53,10 @@ const POLL_MS = 500
 export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running> {
   const { host = rt.project.serve.host, port = rt.project.serve.port, token } = options
   const files = consoleFiles()
+  const graphs = servedGraphs()
   const server = createServer({
     store: rt.store,
+    onnx: onnxGraphs(graphs.infer),
     clock: rt.clock,
     host,
     port,
@@ -67,7 +72,13 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
     workers: () => rt.jobs.workers(),
     startedAt: Date.now(),
     address: '',
-    engines: { query: 'DuckDB', meta: 'SQLite', objects: 'files', log: 'files', infer: 'trees, linear' },
+    engines: {
+      query: 'DuckDB',
+      meta: 'SQLite',
+      objects: 'files',
+      log: 'files',
+      infer: 'trees, linear, networks; ONNX Runtime for other graphs',
+    },
   }
   apiRoutes(server.fastify, { rt, live, actions: actionsOf(rt, server), progress: options.progress })
   server.onNotFound((request, reply) => files.handle(request, reply))
@@ -96,7 +107,23 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
     async close() {
       await Promise.all([timer?.stop(), learning.stop()])
       await server.close()
+      await graphs.close()
     },
+  }
+}
+
+/** Threads that score ONNX graphs, which begin with the first of them. */
+function servedGraphs(): { infer(): Promise<Onnx>; close(): Promise<void> } {
+  let pool: Promise<Onnx> | undefined
+  return {
+    infer: () => {
+      pool ??= openOnnx({ workers: Math.max(1, Math.min(4, availableParallelism() - 1)) })
+      pool.catch(() => {
+        pool = undefined
+      })
+      return pool
+    },
+    close: async () => await (await pool?.catch(() => undefined))?.close(),
   }
 }
 

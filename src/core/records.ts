@@ -155,6 +155,8 @@ export interface ModelVersion {
   /** Object with the scorer: a form of `model/forms` in the bytes of `model/format.ts`, or ONNX bytes. */
   graph: Digest
   format: ModelFormat
+  /** How an ONNX graph is asked and read. Absent where its inputs are the features in their order, and its last output of floats is what is answered. */
+  reading?: GraphReading
   /** Graph whose raw score this one adds to: a member of a family is its parent plus its own trees. */
   base?: Digest
   /** Object with the fitted feature pipeline (`expr/features.ts`): expressions and their learned state. */
@@ -167,6 +169,20 @@ export interface ModelVersion {
   run: Digest
   card: ModelCard
   createdAt: number
+}
+
+/** How an ONNX graph is asked with features, and how its answer is read. */
+export interface GraphReading {
+  /** Inputs, each with the places of the features that are its columns. */
+  inputs: { name: string; features: number[] }[]
+  /** Output that is read: `[rows]` or `[rows, width]`. */
+  output: string
+  /** Column of each of the model's outputs. */
+  columns: number[]
+  /** Column that is taken off the only one of `columns`: two scores of two classes. */
+  less?: number
+  /** What makes the model's outputs of those columns. */
+  link: 'identity' | 'sigmoid' | 'softmax'
 }
 
 /** A checkpoint of a model that learns while it is served. */

@@ -184,6 +184,7 @@ export async function repair(
       spec,
       specDigest: digestOf(spec),
       query: noQuery,
+      infer: noQuery,
       progress: () => {},
       signal,
     })
@@ -193,7 +194,7 @@ export async function repair(
   return { repaired: before.bad.map((b) => b.digest).filter((digest) => !left.has(digest)), left: after.bad }
 }
 
-const noQuery = (): never => assert(false, 'an import asks its own engine') as never
+const noQuery = (): never => assert(false, 'an import asks its own engine, and scores nothing') as never
 
 /** Specs of the imports that first wrote these parts, oldest first, so that a rewritten part finds the one it was made from. */
 async function originsOf(store: Store, head: NamedVersion, wanted: ReadonlySet<Digest>): Promise<RunSpec[]> {

@@ -38,7 +38,12 @@ export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, R
     ...TREE_RULES,
     stopBy: { kind: 'oneOf', values: STOP_BY },
   },
-  imported: { file: { kind: 'text', nonEmpty: true } },
+  imported: {
+    file: { kind: 'text', nonEmpty: true },
+    output: { kind: 'text', nonEmpty: true },
+    gives: { kind: 'oneOf', values: ['probabilities', 'scores'] },
+    runtime: { kind: 'oneOf', values: ['onnx'] },
+  },
   linear: {
     l1: notNegative,
     l2: notNegative,

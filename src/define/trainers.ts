@@ -138,10 +138,13 @@ export function ftrl(options: Partial<Omit<Ftrl, 'kind'>> = {}): Ftrl {
 type Imported = Extract<TrainerDef, { kind: 'imported' }>
 
 /**
- * A model that was trained elsewhere, read from a file: LightGBM text, XGBoost JSON or UBJSON, or an ONNX tree ensemble or linear model.
- * Its features are found by their names among the model's features; `features`: names of its columns in order, for a file that names none.
+ * A model that was trained elsewhere, read from a file: LightGBM text, XGBoost JSON or UBJSON, or ONNX. Trees, linear models and plain feed-forward networks are scored by
+ * Millrace itself; other ONNX graphs by ONNX Runtime (package onnxruntime-node), as all are with `runtime: 'onnx'`.
+ * Its features are found by their names among the model's features; `features`: names of its columns in order, for a file that names none. `classes`: labels of its
+ * outputs in order, for a file that names none. Of networks: `output`, the name of the one that is the answer (the one of probabilities, else the last of
+ * floats); `gives`, `'probabilities'` or `'scores'` that a sigmoid or softmax makes them of (told from the file and from rows).
  */
-export function imported(file: string, options: { features?: string[] } = {}): Imported {
+export function imported(file: string, options: Omit<Imported, 'kind' | 'file' | 'digest'> = {}): Imported {
   return { kind: 'imported', file, ...options }
 }
 

@@ -203,6 +203,14 @@ export type TrainerDef =
       file: string
       /** Names of the file's columns in their order, for files that name none. */
       features?: string[]
+      /** Labels of its outputs in their order, for files that name none. */
+      classes?: string[]
+      /** Output of a network that is the answer, where it has several. */
+      output?: string
+      /** What the answer of a network is, where its rows do not tell. */
+      gives?: 'probabilities' | 'scores'
+      /** Leaves an ONNX file to ONNX Runtime, also where Millrace could score it itself. */
+      runtime?: 'onnx'
       /** Digest of the file's bytes; filled in when it is read. */
       digest?: string
     }

@@ -1,9 +1,11 @@
 /** Ports of the engines: questions over relations, work on workers, and scoring. Adapters load lazily in `open.ts`. */
 import type { Json } from '../core/canonical.ts'
 import type { Digest, RunRecord, RunSpec } from '../core/records.ts'
+import type { Infer } from '../core/tensors.ts'
 import type { Sql } from '../expr/sql.ts'
 import type { Store } from '../store/ports.ts'
 
+export type { Infer } from '../core/tensors.ts'
 export type { Sql, SqlValue } from '../expr/sql.ts'
 
 /** A column of a result, as compact as its type allows. NaN stands for a missing number; code -1 for a missing category. */
@@ -46,6 +48,8 @@ export interface TaskContext {
   specDigest: Digest
   /** A Query of this worker's own; memory and threads are bounded. */
   query(): Promise<Query>
+  /** ONNX models on threads of this worker's own, opened at first use. Errors: MR_ONNX_ABSENT. */
+  infer(): Promise<Infer>
   progress(done: number, note: string): void
   signal: AbortSignal
 }

@@ -4,13 +4,13 @@ import { assert } from '../core/errors.ts'
 import type { Digest } from '../core/records.ts'
 import type { ResultColumn, Sql, TaskContext } from '../engine/ports.ts'
 import { quoted } from '../expr/sql.ts'
-import { type LoadedModel, loadModel } from '../model/load.ts'
 import { type MatrixFile, openMatrix, type PreparedPlan } from '../model/matrix.ts'
+import { type ReadyModel, readyModel } from '../model/ready.ts'
 
 export interface Candidate {
   plan: PreparedPlan
   matrix: MatrixFile
-  parent: LoadedModel
+  parent: ReadyModel
   members: Record<string, Digest>
   /** Raw columns of the test rows, in the order of the matrix; null where the dataset no longer has a column. */
   rawRows(columns: string[]): Promise<Record<string, unknown>[]>
@@ -22,7 +22,7 @@ export interface Candidate {
 export async function openCandidate(context: TaskContext): Promise<Candidate> {
   const { inputs } = context.spec
   const plan = await context.store.getRecord<PreparedPlan>(inputs.plan, 'PreparedPlan')
-  const parent = await loadModel(context.store, inputs.parent)
+  const parent = await readyModel(context, inputs.parent)
   const rowsPath = await context.store.objects.path(inputs.rows)
   const matrix = openMatrix(await context.store.objects.path(inputs.matrix))
   const query = await context.query()
@@ -52,7 +52,10 @@ export async function openCandidate(context: TaskContext): Promise<Candidate> {
       const result = await query.columns(from(list), { categories: there, signal: context.signal })
       return Object.fromEntries(there.map((c) => [c, asCategories(result.columns[c])]))
     },
-    close: () => matrix.close(),
+    close: () => {
+      matrix.close()
+      parent.close()
+    },
   }
 }
 

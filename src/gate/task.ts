@@ -9,9 +9,8 @@ import type { Digest, Finding, Histogram, Measured, ModelBundle, RunSpec } from 
 import type { GateDef, ModelDef } from '../define/types.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
 import { featureRowFn } from '../expr/features.ts'
-import { type LoadedModel, loadModel } from '../model/load.ts'
 import { classMix, LOSS_OF, type Metric, measureAll, metricOf, scoreHistogram } from '../model/measure.ts'
-import { predictColumns } from '../model/predict.ts'
+import { type ReadyModel, readyModel } from '../model/ready.ts'
 import { pairedDelta } from '../stats/paired.ts'
 import { type Candidate, openCandidate } from './candidate.ts'
 import { type GateInput, judgeGate } from './gates.ts'
@@ -92,7 +91,7 @@ export const gateTask: Task = {
         held,
         promise: {
           metrics: measureAll(input.task, input.outputs, input.targets, input.groups),
-          scores: scoreHistogram(input.task, input.outputs, candidate.parent.graph.model.nOutputs),
+          scores: scoreHistogram(input.task, input.outputs, candidate.parent.nOutputs),
           ...(candidate.plan.classes && { classMix: classMix(input.outputs, candidate.plan.classes) }),
         },
       }
@@ -128,23 +127,23 @@ function safely(gate: GateDef, input: GateInput): Finding[] {
 async function chooseMembers(
   context: TaskContext,
   candidate: Candidate,
-): Promise<{ used: Map<string, LoadedModel>; held: Record<string, string> }> {
-  const used = new Map<string, LoadedModel>()
+): Promise<{ used: Map<string, ReadyModel>; held: Record<string, string> }> {
+  const used = new Map<string, ReadyModel>()
   const held: Record<string, string> = {}
   const { task } = candidate.plan
   const lossesOf = metricOf(LOSS_OF[task], task).losses as NonNullable<Metric['losses']>
   let done = 0
   for (const [key, digest] of Object.entries(candidate.members)) {
     const slice = candidate.matrix.slice('validate', key)
-    const member = await loadModel(context.store, digest, candidate.parent)
+    const member = await readyModel(context, digest, candidate.parent)
     context.progress(0.1 + (0.4 * ++done) / Object.keys(candidate.members).length, `member ${key}`)
     if (slice.nRows < MEMBER_ROWS_MIN) {
       held[key] = `${slice.nRows} validation rows, ${MEMBER_ROWS_MIN} needed to prefer it to its parent`
       continue
     }
-    const losses = (model: LoadedModel) =>
-      lossesOf(predictColumns(model.graph, slice.columns, slice.nRows), slice.target, slice.groups)
-    const [parents, own] = [losses(candidate.parent), losses(member)]
+    const losses = async (model: ReadyModel) =>
+      lossesOf(await model.outputs(slice.columns, slice.nRows), slice.target, slice.groups)
+    const [parents, own] = [await losses(candidate.parent), await losses(member)]
     if (own.length < 2) {
       held[key] = 'no groups with relevant rows to prefer it by'
       continue
@@ -161,17 +160,17 @@ async function chooseMembers(
 async function gateInput(
   context: TaskContext,
   candidate: Candidate,
-  used: Map<string, LoadedModel>,
+  used: Map<string, ReadyModel>,
   params: GateParams,
 ): Promise<GateInput> {
   const test = candidate.matrix.slice('test')
-  const outputs = predictColumns(candidate.parent.graph, test.columns, test.nRows)
+  const outputs = await candidate.parent.outputs(test.columns, test.nRows)
   const { rowStart } = candidate.matrix.header.splits.test
   for (const [key, member] of used) {
     const range = candidate.matrix.header.members[key].test
     const slice = candidate.matrix.slice('test', key)
-    const at = (range.rowStart - rowStart) * member.graph.model.nOutputs
-    outputs.set(predictColumns(member.graph, slice.columns, slice.nRows), at)
+    const at = (range.rowStart - rowStart) * member.nOutputs
+    outputs.set(await member.outputs(slice.columns, slice.nRows), at)
   }
   const live = context.spec.inputs.live
   const bytes =
@@ -187,7 +186,7 @@ async function gateInput(
     live: live ? await scoreLive(context, live, candidate) : undefined,
     slices: await candidate.categories(sliceColumns(params.gates)),
     bytes,
-    latencyMs: measureLatency(used.values().next().value ?? candidate.parent, test.columns, test.nRows),
+    latencyMs: await measureLatency(used.values().next().value ?? candidate.parent, test.columns, test.nRows),
     featureAuc: candidate.parent.version.card.featureAuc,
     at: params.at,
   }
@@ -204,13 +203,13 @@ async function scoreLive(
   candidate: Candidate,
 ): Promise<GateInput['live']> {
   const bundle = await context.store.getRecord<ModelBundle>(digest, 'ModelBundle')
-  const parent = await loadModel(context.store, bundle.parent)
+  const parent = await readyModel(context, bundle.parent)
   const columns = new Set(parent.features.columns.map((c) => c.name))
   if (bundle.each) columns.add(bundle.each)
   const rows = await candidate.rawRows([...columns])
   const { classes } = candidate.plan
   const known = parent.version.classes
-  const [width, own] = [classes?.length ?? 1, parent.graph.model.nOutputs]
+  const [width, own] = [classes?.length ?? 1, parent.nOutputs]
   /** Where each of the candidate's outputs stands among the live model's, -1 for a class that it does not know. */
   const from = classes && known ? classes.map((label) => known.indexOf(label)) : [0]
   const outputs = new Float64Array(rows.length * width)
@@ -223,9 +222,8 @@ async function scoreLive(
     else groups.set(member, [i])
   })
   for (const [key, indexes] of groups) {
-    const model = key === '' ? parent : await loadModel(context.store, bundle.members[key], parent)
-    const scored = predictColumns(
-      model.graph,
+    const model = key === '' ? parent : await readyModel(context, bundle.members[key], parent)
+    const scored = await model.outputs(
       featureColumns(
         model,
         indexes.map((i) => rows[i]),
@@ -236,10 +234,11 @@ async function scoreLive(
       for (let c = 0; c < width; c++) outputs[i * width + c] = from[c] < 0 ? 0 : scored[k * own + from[c]]
     })
   }
+  parent.close()
   return { version: bundle.version, outputs }
 }
 
-function featureColumns(model: LoadedModel, rows: Record<string, unknown>[]): Float64Array[] {
+function featureColumns(model: ReadyModel, rows: Record<string, unknown>[]): Float64Array[] {
   const fill = featureRowFn(model.features)
   const width = model.features.features.length
   const columns = Array.from({ length: width }, () => new Float64Array(rows.length))
@@ -294,13 +293,18 @@ function sliceColumns(gates: GateDef[]): string[] {
 }
 
 /** Percentiles of scoring one row with everything warm, in milliseconds. */
-function measureLatency(model: LoadedModel, columns: Float64Array[], nRows: number): GateInput['latencyMs'] {
+async function measureLatency(
+  model: ReadyModel,
+  columns: Float64Array[],
+  nRows: number,
+): Promise<GateInput['latencyMs']> {
   const n = Math.min(LATENCY_ROWS, nRows)
   const times = new Float64Array(n)
   for (let i = 0; i < n; i++) {
     const row = columns.map((column) => column.subarray(i, i + 1))
     const start = performance.now()
-    predictColumns(model.graph, row, 1)
+    const outputs = model.outputs(row, 1)
+    if (outputs instanceof Promise) await outputs
     times[i] = performance.now() - start
   }
   times.sort()

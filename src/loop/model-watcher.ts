@@ -7,10 +7,18 @@ import {
 } from '../core/log-blocks.ts'
 import { type JoinedRow, LogJoin } from '../core/log-join.ts'
 import { refs } from '../core/names.ts'
-import type { Digest, ModelBundle, ModelCard, Release, Route, TimeWindow } from '../core/records.ts'
+import type {
+  Digest,
+  ModelBundle,
+  ModelCard,
+  ModelVersion,
+  Release,
+  Route,
+  TimeWindow,
+} from '../core/records.ts'
 import type { ModelDef } from '../define/types.ts'
+import { type FittedFeatures, readFitted } from '../expr/features.ts'
 import type { GateReport } from '../gate/task.ts'
-import { loadModel } from '../model/load.ts'
 import { ReleaseEvidence } from '../release/evidence.ts'
 import { candidateRoute, liveRoute, nextStep } from '../release/machine.ts'
 import { type CurrentRelease, currentRelease, recordRelease } from '../release/record.ts'
@@ -262,7 +270,8 @@ export class ModelWatcher {
     if (this.#held?.bundle === bundle) return this.#held
     const { store } = this.#rt
     const record = await store.getRecord<ModelBundle>(bundle, 'ModelBundle')
-    const { version: parent, features } = await loadModel(store, record.parent)
+    const parent = await store.getRecord<ModelVersion>(record.parent, 'ModelVersion')
+    const features = readFitted(await store.getRecord<FittedFeatures>(parent.features, 'FittedFeatures'))
     const gates = await store.meta.ref(refs.gates(this.model.name, version))
     const promise = gates && (await store.getRecord<GateReport>(gates.digest, 'GateReport')).promise
     this.#held = {

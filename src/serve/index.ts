@@ -1,7 +1,6 @@
 /** The serving station: what the loop, the API and the CLI take from it. */
 
-export { type GraphRunner, predictorLoader } from './load-predictor.ts'
-export { onnxGraphs } from './onnx-graphs.ts'
+export { type GraphRunner, onnxGraphs, predictorLoader } from './load-predictor.ts'
 export type { LogPolicy } from './prediction-log.ts'
 export type { Contribution, Explanation, Predictor, RawRow } from './predictor.ts'
 export { type LiveRelease, parseAddress, Router } from './router.ts'

@@ -2,12 +2,14 @@
 import { MillraceError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Digest, ModelVersion, SignatureField } from '../core/records.ts'
+import type { Infer } from '../core/tensors.ts'
 import { type FittedFeatures, featureRowFn, readFitted } from '../expr/features.ts'
 import { type Explainer, explainerOf } from '../model/explain.ts'
 import { CLOSED_FORM } from '../model/explain-rows.ts'
 import type { ExplanationWay } from '../model/form.ts'
 import { type DecodedModel, decodeModel } from '../model/format.ts'
 import { formOf } from '../model/forms/registry.ts'
+import { type GraphFile, type OpenGraph, openGraph } from '../model/graph/open.ts'
 import { finishRows, SCALES } from '../model/links.ts'
 import { compileScorer, type Model, type Scorer } from '../model/score.ts'
 import type { Calibration, Link } from '../model/trees.ts'
@@ -21,12 +23,13 @@ import { explainSampled, RecentRows } from './sampled-explanations.ts'
 
 /** What runs ONNX graphs off this thread. */
 export interface GraphRunner {
-  /** Opens a graph. `run` takes a row-major matrix and gives `nOutputs` (1) outputs a row, row by row. */
-  open(graph: { bytes: Uint8Array; digest: Digest; nFeatures: number; nOutputs?: number }): Promise<{
-    bytes: number
-    run: (matrix: Float64Array, nRows: number) => Promise<Float64Array>
-    close: () => void
-  }>
+  open(graph: GraphFile): Promise<OpenGraph>
+}
+
+/** A runner over a runtime that is there, or is opened when the first graph needs it. */
+export function onnxGraphs(infer: Infer | (() => Promise<Infer>)): GraphRunner {
+  const opened = () => (typeof infer === 'function' ? infer() : Promise.resolve(infer))
+  return { open: async (graph) => await openGraph(await opened(), graph) }
 }
 
 export interface LoaderOptions {
@@ -238,7 +241,8 @@ async function onnxPredictor(
   const nFeatures = part.featureNames.length
   const bytes = await store.objects.get(version.graph)
   const nOutputs = version.classes?.length ?? 1
-  const session = await onnx.open({ bytes, digest: version.graph, nFeatures, nOutputs })
+  const { graph, reading } = version
+  const session = await onnx.open({ bytes, digest: graph, nFeatures, nOutputs, reading })
   const batcher = new Batcher(session.run, {
     model: version.model,
     width: nFeatures,

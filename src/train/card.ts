@@ -1,19 +1,15 @@
 /** The card of a model: how good it is on rows it never saw, against the constant prediction on the same rows. */
 import type { ClassCard, Histogram, Measured, ModelCard, ModelTask } from '../core/records.ts'
 import type { FittedFeatures } from '../expr/features.ts'
-import { meanAbsContributions } from '../model/explain.ts'
 import type { MatrixSlice } from '../model/matrix.ts'
 import { measureAll, REFERENCE_BINS, scoreHistogram } from '../model/measure.ts'
 import { type Confusion, classTotals, confusionOf, likeliest } from '../model/measures/classes.ts'
-import { type Graph, predictColumns } from '../model/predict.ts'
 import { countScores, reliability } from '../stats/counts.ts'
 import { buildNumericHistogram, categoryHistogram, quantileEdges } from '../stats/histogram.ts'
 import { wilson } from '../stats/intervals.ts'
 import { auc } from '../stats/metrics.ts'
 import { upperBound } from '../stats/order.ts'
 
-/** Rows that the global importance is averaged over. */
-const IMPORTANCE_ROWS = 200
 /** Values or bins of a feature whose target shares are compared. */
 const RATE_BINS = 64
 /** Rows of which all pairs are compared. */
@@ -23,7 +19,10 @@ const NO_EDGES = [0, 1]
 const REFERENCE_CATEGORIES = 50
 
 export interface CardInput {
-  graph: Graph
+  /** Calibrated outputs of the test rows, `[n * nOutputs]`. */
+  outputs: Float64Array
+  /** Mean absolute contribution of each feature over some test rows; empty where it was not measured. */
+  importance: ModelCard['importance']
   task: ModelTask
   /** Labels in the order of the outputs, where there are classes. */
   classes?: readonly string[]
@@ -32,19 +31,18 @@ export interface CardInput {
   features: { name: string; type: 'number' | 'category' }[]
   bytes: number
   notes: string[]
-  /** Whether the global importance is computed; members leave it to their parent. */
+  /** Whether features are tried alone; members leave it to their parent. */
   explain: boolean
 }
 
 export function cardOf(input: CardInput): ModelCard {
-  const { graph, task, classes, train, test, features, bytes, notes, explain } = input
-  const outputs = predictColumns(graph, test.columns, test.nRows)
+  const { outputs, importance, task, classes, train, test, bytes, notes, explain } = input
   const shares = classes && classShares(train.target, classes.length)
   const constant = shares ? repeated(shares, test.nRows) : repeated([mean(train.target)], test.nRows)
   return {
     metrics: measureAll(task, outputs, test.target, test.groups),
     baseline: measureAll(task, constant, test.target, test.groups),
-    importance: explain ? importanceOf(graph, test, features) : [],
+    importance,
     featureAuc: explain ? featureAucOf(input) : {},
     scores: scoreHistogram(task, outputs, classes?.length),
     calibration: reliabilityOf(task, outputs, test.target),
@@ -129,25 +127,6 @@ function mean(values: Float64Array): number {
   let sum = 0
   for (const value of values) sum += value
   return values.length === 0 ? 0 : sum / values.length
-}
-
-/** Mean absolute contribution to the raw score over rows spread evenly through the test split. */
-function importanceOf(
-  graph: Graph,
-  test: MatrixSlice,
-  features: CardInput['features'],
-): ModelCard['importance'] {
-  const n = Math.min(IMPORTANCE_ROWS, test.nRows)
-  if (n === 0) return []
-  const spread = Int32Array.from({ length: n }, (_, k) => Math.floor((k * test.nRows) / n))
-  const means = meanAbsContributions(
-    graph.model,
-    test.columns.map((column) => Float64Array.from(spread, (i) => column[i])),
-    n,
-  )
-  return features
-    .map(({ name }, j) => ({ feature: name, meanAbs: means[j] }))
-    .sort((a, b) => b.meanAbs - a.meanAbs)
 }
 
 /**

@@ -7,11 +7,17 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { assert } from '../core/errors.ts'
-import type { DatasetVersion, Digest, FeatureInfo, ModelTask, ModelVersion } from '../core/records.ts'
+import type {
+  DatasetVersion,
+  Digest,
+  FeatureInfo,
+  ModelCard,
+  ModelTask,
+  ModelVersion,
+} from '../core/records.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
 import type { FittedFeatures } from '../expr/features.ts'
-import { decodeModel, encodeModel } from '../model/format.ts'
-import { formOf } from '../model/forms/registry.ts'
+import { decodeModel } from '../model/format.ts'
 import {
   type MatrixFile,
   type MatrixSlice,
@@ -31,6 +37,7 @@ import { cardOf, referenceOf } from './card.ts'
 import { checkpointsOf, dropCheckpoint } from './checkpoints.ts'
 import { type LearnRows, placeOf, takeRows } from './learner.ts'
 import { learnerOf } from './learners.ts'
+import { type Made, madeGraph, madeModel } from './made.ts'
 import { FIT_CODE, type FitParams } from './specs.ts'
 
 interface Work {
@@ -60,11 +67,17 @@ export const fitTask: Task = {
       const parent = inputs.parent ? await readParent(context, inputs.parent) : undefined
       if (parent) {
         const graph = await fitMember(work, parent.graph, await context.store.objects.path(inputs.scores))
-        return { outputs: { model: await writeModel(work, graph, parent) } }
+        const made = madeModel(memberGraph(parent.graph.model, graph), graph)
+        return { outputs: { model: await writeModel(work, made, parent.graphDigest) } }
       }
-      const { graph, scores } = await fitParent(work)
+      const { made, scores, close } = await fitParent(work)
       await dropCheckpoint(context)
-      const outputs: Record<string, Digest> = { model: await writeModel(work, graph, undefined) }
+      const outputs: Record<string, Digest> = {}
+      try {
+        outputs.model = await writeModel(work, made, undefined)
+      } finally {
+        close?.()
+      }
       if (plan.members.length > 0 && scores) outputs.scores = await context.store.objects.put(bytesOf(scores))
       return { outputs }
     } finally {
@@ -82,7 +95,7 @@ async function readParent(
 }
 
 /** The parent, or a model without a family; and its raw score of every training row, which members start from. */
-async function fitParent(work: Work): Promise<{ graph: Graph; scores?: Float32Array }> {
+async function fitParent(work: Work): Promise<{ made: Made; scores?: Float32Array; close?: () => void }> {
   const train = work.matrix.slice('train')
   const validate = work.matrix.slice('validate')
   const { trainer } = work.params
@@ -91,7 +104,8 @@ async function fitParent(work: Work): Promise<{ graph: Graph; scores?: Float32Ar
   const calibrator = isAsked ? CALIBRATORS[work.plan.task] : undefined
   const calibrate = calibrator !== undefined && train.nRows >= calibrator.rowsMin
   const kept = calibrate ? rowsWhere(train.nRows, (i) => i % 10 !== 9) : undefined
-  const { model, scores } = await learner.learn(
+  const learn = learner.learnAny ?? learner.learn
+  const learned = await learn(
     {
       ...(await inputOf(work)),
       train,
@@ -101,12 +115,15 @@ async function fitParent(work: Work): Promise<{ graph: Graph; scores?: Float32Ar
     },
     trainer,
   )
-  if (!calibrate) return { graph: { model, calibration: null }, scores }
+  if ('graph' in learned) return { made: madeGraph(learned), close: learned.close }
+  const { model, scores } = learned
+  if (!calibrate) return { made: madeModel({ model, calibration: null }), scores }
   const held = rowsWhere(train.nRows, (i) => i % 10 === 9)
   const heldOut = takeRows(train, held)
   if (scores)
     scoreRows(scores, held, rawColumns({ model, calibration: null }, heldOut.columns, heldOut.nRows))
-  return { graph: { model, calibration: calibrateOn(work, calibrator, model, heldOut, validate) }, scores }
+  const calibration = calibrateOn(work, calibrator, model, heldOut, validate)
+  return { made: madeModel({ model, calibration }), scores }
 }
 
 /** Puts raw scores `[rows.length * nOutputs]` at their rows. */
@@ -240,20 +257,16 @@ function logOdds(chances: Float64Array): Float64Array {
   })
 }
 
-async function writeModel(
-  work: Work,
-  graph: Graph,
-  parent: { graph: Graph; graphDigest: Digest } | undefined,
-): Promise<Digest> {
+/** `base`: of a member, the graph that its scores are added to. */
+async function writeModel(work: Work, made: Made, base: Digest | undefined): Promise<Digest> {
   const { context, params, plan, matrix } = work
-  const bytes = encodeModel(graph.model, graph.calibration)
+  const { bytes, format, reading } = made
   const graphDigest = await context.store.objects.put(bytes)
   const features = await context.store.getRecord<FittedFeatures>(
     context.spec.inputs.features,
     'FittedFeatures',
   )
   const version = await context.store.getRecord<DatasetVersion>(context.spec.inputs.version, 'DatasetVersion')
-  const whole = parent ? memberGraph(parent.graph.model, graph) : graph
   const train = matrix.slice('train', params.member)
   const test = matrix.slice('test', params.member)
   const later = [matrix.slice('validate', params.member), test]
@@ -271,8 +284,9 @@ async function writeModel(
     classes: plan.classes,
     group: plan.group,
     graph: graphDigest,
-    format: formOf(graph.model).format,
-    base: parent?.graphDigest,
+    format,
+    reading,
+    base,
     features: context.spec.inputs.features,
     featureInfo,
     signature: plan.signature,
@@ -284,7 +298,8 @@ async function writeModel(
     },
     run: context.specDigest,
     card: cardOf({
-      graph: whole,
+      outputs: await made.outputs(test.columns, test.nRows),
+      importance: base === undefined ? await importanceOf(work, made, test) : [],
       task: plan.task,
       classes: plan.classes,
       train,
@@ -292,11 +307,26 @@ async function writeModel(
       features: matrix.header.features,
       bytes: bytes.length,
       notes: work.notes,
-      explain: !parent,
+      explain: base === undefined,
     }),
     createdAt: version.createdAt,
   }
   return context.store.putRecord(model)
+}
+
+/** Mean absolute contribution of each feature over test rows, the largest first. */
+async function importanceOf(
+  { matrix, notes }: Work,
+  made: Made,
+  test: MatrixSlice,
+): Promise<ModelCard['importance']> {
+  if (test.nRows === 0) return []
+  const { means, note } = await made.importance(test)
+  if (note) notes.push(note)
+  if (!means) return []
+  return matrix.header.features
+    .map(({ name }, j) => ({ feature: name, meanAbs: means[j] }))
+    .sort((a, b) => b.meanAbs - a.meanAbs)
 }
 
 function rowsWhere(nRows: number, keep: (i: number) => boolean): Int32Array {

@@ -3,9 +3,12 @@
  * A new one is a folder of this room, a line in `learners.ts`, and its parameters in `define`.
  */
 import { resolve } from 'node:path'
-import type { Digest, ModelTask } from '../core/records.ts'
+import { MillraceError } from '../core/errors.ts'
+import type { Digest, GraphReading, ModelTask } from '../core/records.ts'
+import type { Infer } from '../core/tensors.ts'
 import type { TrainerDef } from '../define/types.ts'
 import type { TaskContext } from '../engine/ports.ts'
+import type { FeatureRows } from '../model/feature-rows.ts'
 import type { Model } from '../model/score.ts'
 
 /** Rows to learn from or to choose by: one column a feature, NaN where missing; category features hold codes. */
@@ -64,10 +67,16 @@ export interface LearnPlace {
   checkpoints: string
   /** Where the bytes of a digest lie. Not to be written. */
   path(digest: Digest): Promise<string>
+  /** What runs ONNX. Errors: MR_ONNX_ABSENT. */
+  infer(): Promise<Infer>
 }
 
 /** The place of a run of a task. */
-export function placeOf({ store, specDigest }: Pick<TaskContext, 'store' | 'specDigest'>): LearnPlace {
+export function placeOf({
+  store,
+  specDigest,
+  infer,
+}: Pick<TaskContext, 'store' | 'specDigest' | 'infer'>): LearnPlace {
   const id = specDigest.slice('sha256:'.length, 'sha256:'.length + 24)
   return {
     id,
@@ -75,6 +84,7 @@ export function placeOf({ store, specDigest }: Pick<TaskContext, 'store' | 'spec
     // Beside the folders of processes, which go with their processes.
     checkpoints: resolve(store.scratch, '../../checkpoints', id),
     path: (digest) => store.objects.path(digest),
+    infer,
   }
 }
 
@@ -82,6 +92,24 @@ export interface Learned {
   model: Model
   /** Raw scores of the rows learned from, by row of `train`, `[nRows * nOutputs]`; what members of a family start from. Absent when the learner has no members. */
   scores?: Float32Array
+}
+
+/** A network of others, which ONNX Runtime scores: nothing of this package has its form. To be closed. */
+export interface LearnedGraph {
+  graph: Uint8Array
+  reading: GraphReading
+  nOutputs: number
+  /** Outputs `[n * nOutputs]`. */
+  outputs(rows: FeatureRows, n: number): Promise<Float64Array>
+  close(): void
+}
+
+/** What was learned, where a model of this package is needed. Errors: MR_TRAIN_GRAPH for a network that ONNX Runtime scores. */
+export async function ownModel(learning: Promise<Learned | LearnedGraph>, trainer: string): Promise<Learned> {
+  const learned = await learning
+  if ('model' in learned) return learned
+  learned.close()
+  throw new MillraceError('MR_TRAIN_GRAPH', { trainer })
 }
 
 /** What a member of a family learns from: its own rows, and the parent's raw scores of them, `[nRows * nOutputs]`. */
@@ -94,6 +122,8 @@ export interface Learner<D extends TrainerDef = TrainerDef> {
   kind: D['kind']
   tasks: readonly ModelTask[]
   learn(input: LearnInput, trainer: D): Learned | Promise<Learned>
+  /** As `learn`, where what is learned may be a network for ONNX Runtime; `learn` refuses those. */
+  learnAny?(input: LearnInput, trainer: D): Promise<Learned | LearnedGraph>
   /** Whether probabilities are used as they come, since a map learned once would not follow a model that goes on learning. */
   uncalibrated?: true
   /** The model after more rows, each learned from once and in order, and the raw scores it gave them before. Absent when a model cannot learn on. */

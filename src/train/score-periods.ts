@@ -6,11 +6,10 @@ import { assert } from '../core/errors.ts'
 import type { Digest, Measured, ModelTask, RunSpec, TimeWindow } from '../core/records.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
 import { quoted } from '../expr/sql.ts'
-import { loadModel } from '../model/load.ts'
 import { openMatrix } from '../model/matrix.ts'
 import { LEAD_OF, LOSS_OF, metricOf, recordable, SKILL_OF, valuesWithout } from '../model/measure.ts'
 import { likeliest } from '../model/measures/classes.ts'
-import { predictColumns } from '../model/predict.ts'
+import { readyModel } from '../model/ready.ts'
 import { asJson, type Prepared } from './specs.ts'
 
 export const SCORE_CODE = 'score-2'
@@ -67,13 +66,14 @@ export const scoreTask: Task = {
   async run(context) {
     const { inputs } = context.spec
     const { time, periods } = context.spec.params as unknown as ScoreParams
-    const { graph, version } = await loadModel(context.store, inputs.model as Digest)
+    const model = await readyModel(context, inputs.model as Digest)
+    const { version } = model
     const matrix = openMatrix(await context.store.objects.path(inputs.matrix as Digest))
     try {
       const test = matrix.slice('test')
       const at = await timesOf(context, inputs.rows as Digest, time)
       assert(at.length === test.nRows, 'a time for each test row')
-      const outputs = predictColumns(graph, test.columns, test.nRows)
+      const outputs = await model.outputs(test.columns, test.nRows)
       const rows = { task: version.task, outputs, targets: test.target, groups: test.groups, at }
       const scores: PeriodScores = {
         kind: 'PeriodScores',
@@ -86,6 +86,7 @@ export const scoreTask: Task = {
       return { outputs: { scores: await context.store.putRecord(scores) } }
     } finally {
       matrix.close()
+      model.close()
     }
   },
 }

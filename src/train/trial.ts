@@ -52,7 +52,9 @@ async function measureTrial(
   const [train, validate, test] = [matrix.slice('train'), matrix.slice('validate'), matrix.slice('test')]
   // Rows of one query stay together, so a ranking learns from all of them.
   const kept = train.groups ? undefined : spreadRows(train.nRows, share)
-  const { model } = await learnerOf(trainer.kind).learn(
+  const learner = learnerOf(trainer.kind)
+  const learn = learner.learnAny ?? learner.learn
+  const learned = await learn(
     {
       task: plan.task,
       nClasses: plan.classes?.length ?? 1,
@@ -69,7 +71,10 @@ async function measureTrial(
     trainer,
   )
   const measure = measureOf(metric, plan.task)
-  const outputs = predictColumns({ model, calibration: null }, test.columns, test.nRows)
+  const outputs =
+    'model' in learned
+      ? predictColumns({ model: learned.model, calibration: null }, test.columns, test.nRows)
+      : await learned.outputs(test.columns, test.nRows).finally(learned.close)
   const { value } = measure.of(outputs, test.target, test.groups)
   if (!Number.isFinite(value))
     throw new MillraceError('MR_TRAIN_TRIAL_VALUE', { metric: measure.name, rows: test.nRows })

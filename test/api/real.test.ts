@@ -56,6 +56,7 @@ function jobsHere(store: Runtime['store'], query: Runtime['query']): Jobs {
       spec,
       specDigest: id,
       query,
+      infer: () => Promise.reject(new Error('nothing runs ONNX here')),
       progress: () => undefined,
       signal: new AbortController().signal,
     }

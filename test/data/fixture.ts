@@ -92,7 +92,15 @@ function jobsOf(store: Store, task: Task): ImportPorts['jobs'] {
           const progress = (done: number, note: string) =>
             options.onProgress?.({ spec: specDigest, task: spec.task, done, note })
           const query = () => Promise.reject(new Error('not asked for'))
-          const { outputs } = await task.run({ store, spec, specDigest, signal, progress, query })
+          const { outputs } = await task.run({
+            store,
+            spec,
+            specDigest,
+            signal,
+            progress,
+            query,
+            infer: query,
+          })
           const record: RunRecord = {
             kind: 'RunRecord',
             spec: specDigest,

@@ -182,7 +182,7 @@ const TRAINERS: Record<TrainerDef['kind'], TrainerDef> = {
   mlp: mlp(),
   command: command({ run: 'python train.py', files: ['train.py'], env: ['CUDA_VISIBLE_DEVICES'] }),
   head: head({ network: 'encoder.onnx' }),
-  imported: imported('model.txt'),
+  imported: imported('model.onnx', { output: 'chance', gives: 'scores', runtime: 'onnx' }),
   ebm: ebm({ monotone: { distance: 1 } }),
   average: average({ of: mlp() }),
   stack: stack({ of: [gbdt(), linear()] }),

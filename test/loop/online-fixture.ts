@@ -189,6 +189,7 @@ function jobsHere(store: Small['store']): { ran: RunSpec[]; jobs: Runtime['jobs'
       spec,
       specDigest: digest,
       query: () => Promise.reject(new Error('nothing is queried here')),
+      infer: () => Promise.reject(new Error('nothing runs ONNX here')),
       progress: () => undefined,
       signal: new AbortController().signal,
     })

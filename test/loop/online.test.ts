@@ -210,6 +210,7 @@ async function runAgain(store: Store, spec: RunSpec) {
     spec,
     specDigest: digestOf(spec),
     query: () => Promise.reject(new Error('no query')),
+    infer: () => Promise.reject(new Error('no ONNX')),
     progress: () => undefined,
     signal: new AbortController().signal,
   }

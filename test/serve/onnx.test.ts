@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { canonicalJson } from '../../src/core/canonical.ts'
 import { type Onnx, openOnnx } from '../../src/engine/infer/onnx.ts'
-import { onnxGraphs } from '../../src/serve/onnx-graphs.ts'
+import { onnxGraphs } from '../../src/serve/load-predictor.ts'
 import type { Store } from '../../src/store/ports.ts'
 import { logistic } from '../engine/infer/onnx-bytes.ts'
 import { type Fixture, putBundle, release, route, serving, versionRecord } from './fixture.ts'

@@ -1,10 +1,12 @@
 /** `millrace model show`, `model import`, `model export`: models come in from files of others, and leave in theirs. */
 import { writeFile } from 'node:fs/promises'
 import { relative, resolve } from 'node:path'
+import { MillraceError } from '../../core/errors.ts'
+import type { Digest, ModelVersion } from '../../core/records.ts'
 import { imported } from '../../define/trainers.ts'
 import { readModelBytes } from '../../loop/model-file.ts'
 import { namedVersion } from '../../loop/model-versions.ts'
-import { modelDef } from '../../loop/runtime.ts'
+import { modelDef, type Runtime } from '../../loop/runtime.ts'
 import { exportLightGbmText } from '../../model/export/lightgbm-text.ts'
 import { exportOnnx } from '../../model/export/onnx.ts'
 import { type ModelFileSummary, summariseModelFile } from '../../model/import/summary.ts'
@@ -143,16 +145,11 @@ export async function modelExport(cli: Cli, [name]: readonly unknown[], options:
   const format = oneOf('--format', textOption(options, 'format'), FORMATS) ?? 'onnx'
   const rt = await cli.open()
   const { digest, version, model, member } = await namedVersion(rt, name as string)
-  const loaded = await loadModel(rt.store, digest)
-  const bytes = WRITERS[format](loaded)
+  const { bytes, notes, categories } = await exported(rt, digest, format)
   const file =
     textOption(options, 'out') ??
     `${[model, member].filter(Boolean).join('-')}-v${version}.${format === 'onnx' ? 'onnx' : 'txt'}`
   await writeFile(resolve(file), bytes)
-  const notes = exportNotes(loaded, format)
-  const categories = loaded.features.features.flatMap(({ name: feature, state }) =>
-    state?.kind === 'category' ? [{ feature, values: state.values }] : [],
-  )
   return {
     value: { file, format, bytes: bytes.length, model, member, version, categories, notes },
     lines: [
@@ -162,6 +159,42 @@ export async function modelExport(cli: Cli, [name]: readonly unknown[], options:
       '',
     ],
   }
+}
+
+interface Exported {
+  bytes: Uint8Array
+  notes: string[]
+  /** Values of category features by code. */
+  categories: { feature: string; values: string[] }[]
+}
+
+/** A network that ONNX Runtime scores leaves as the bytes that came. */
+async function exported({ store }: Runtime, digest: Digest, format: Format): Promise<Exported> {
+  const record = await store.getRecord<ModelVersion>(digest, 'ModelVersion')
+  if (record.format === 'onnx') {
+    if (format !== 'onnx')
+      throw new MillraceError('MR_MODEL_EXPORT', {
+        format,
+        what: 'ONNX network',
+        known: 'trees; the network leaves as it came, with --format onnx',
+      })
+    return { bytes: await store.objects.get(record.graph), notes: [readingNote(record)], categories: [] }
+  }
+  const loaded = await loadModel(store, digest)
+  const categories = loaded.features.features.flatMap(({ name: feature, state }) =>
+    state?.kind === 'category' ? [{ feature, values: state.values }] : [],
+  )
+  return { bytes: WRITERS[format](loaded), notes: exportNotes(loaded, format), categories }
+}
+
+function readingNote({ reading, featureInfo }: ModelVersion): string {
+  const inputs = reading?.inputs ?? []
+  const some = (features: number[]) =>
+    `${features
+      .slice(0, 8)
+      .map((j) => featureInfo[j].name)
+      .join(', ')}${features.length > 8 ? ', …' : ''}`
+  return `The network as it was imported: ${inputs.map(({ name, features }) => `${name} is ${some(features)}`).join('; ')}.`
 }
 
 function exportNotes({ graph, features }: LoadedModel, format: Format): string[] {

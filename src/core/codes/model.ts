@@ -32,6 +32,14 @@ export const model = {
     retryable: false,
     status: 422,
   },
+  MR_MODEL_MISSING: {
+    what: (d: { input: string; type: string }) =>
+      `input "${d.input}" of the network is ${d.type} and cannot hold a missing value`,
+    fix: (_: { input: string; type: string }) =>
+      'give every row a value, or let the feature put a number in its place in the config',
+    retryable: false,
+    status: 422,
+  },
   MR_MODEL_ALIGN: {
     what: (d: { part: string; expected: string; got: string }) =>
       `the model file does not fit the config: ${d.part} must be ${d.expected}, got ${d.got}`,

@@ -95,6 +95,22 @@ export const train = {
     retryable: false,
     status: 400,
   },
+  MR_TRAIN_GRAPH: {
+    what: (d: { trainer: string }) =>
+      `trainer "${d.trainer}" must give a model that Millrace scores itself here, got a network for ONNX Runtime`,
+    fix: (_: { trainer: string }) =>
+      'let it give trees, a linear model or a feed-forward network with ReLU or GELU, or use it alone',
+    retryable: false,
+    status: 400,
+  },
+  MR_TRAIN_NETWORK: {
+    what: (d: { file: string; expected: string; got: string }) =>
+      `the network in ${d.file} must have ${d.expected}, got ${d.got}`,
+    fix: (_: { file: string; expected: string; got: string }) =>
+      "look at it with `millrace model show`, then say what it takes and gives: imported(file, { features: [...], classes: [...], output: 'name', gives: 'probabilities' or 'scores' })",
+    retryable: false,
+    status: 400,
+  },
   MR_TRAIN_IMPORTED_FILE: {
     what: (d: { file: string; reason: string }) => `the model file ${d.file} cannot be read: ${d.reason}`,
     fix: (_: { file: string; reason: string }) =>

@@ -4,6 +4,7 @@ import { assert, MillraceError, plainError } from '../../core/errors.ts'
 import type { Digest, RunSpec } from '../../core/records.ts'
 import { openStore } from '../../store/open.ts'
 import type { Store } from '../../store/ports.ts'
+import type { Onnx } from '../infer/onnx.ts'
 import { openQuery } from '../open.ts'
 import type { Query, Task, TaskContext } from '../ports.ts'
 import { threadCpuMs } from './cpu.ts'
@@ -19,6 +20,7 @@ const setup = workerData as WorkerSetup
 let tasks: Promise<Map<string, Task>> | undefined
 let store: Promise<Store> | undefined
 let query: Promise<Query> | undefined
+let infer: Promise<Onnx> | undefined
 /** The engine, when the job that runs has asked for it; and the clearing of what the last such job left in it. */
 let used: Query | undefined
 let swept: Promise<void> | undefined
@@ -99,7 +101,21 @@ async function loadTasks(): Promise<Map<string, Task>> {
 
 async function contextOf(id: Digest, spec: RunSpec, signal: AbortSignal): Promise<TaskContext> {
   store ??= openStore(setup.storeUrl, { clock: { now: Date.now } })
-  return { store: await store, spec, specDigest: id, query: ownQuery, progress: progressOf(id), signal }
+  const own = { query: ownQuery, infer: ownInfer, progress: progressOf(id) }
+  return { store: await store, spec, specDigest: id, ...own, signal }
+}
+
+/** Batches of a large network may take their time: nobody waits for one answer here. */
+const INFER_STUCK_MS = 120_000
+
+function ownInfer(): Promise<Onnx> {
+  infer ??= import('../infer/onnx.ts').then(({ openOnnx }) =>
+    openOnnx({ workers: 1, stuckMs: INFER_STUCK_MS }),
+  )
+  infer.catch(() => {
+    infer = undefined
+  })
+  return infer
 }
 
 async function ownQuery(): Promise<Query> {
@@ -142,7 +158,7 @@ const LEFT = `SELECT 'VIEW' AS kind, view_name AS name FROM duckdb_views() WHERE
   UNION ALL SELECT 'TABLE', table_name FROM duckdb_tables() WHERE NOT internal`
 
 async function close(): Promise<void> {
-  const open = await Promise.allSettled([query, store])
+  const open = await Promise.allSettled([query, store, infer])
   await Promise.allSettled(open.map((o) => (o.status === 'fulfilled' ? o.value?.close() : undefined)))
   port.close()
 }

@@ -1,4 +1,5 @@
 import { excerpt, MillraceError } from '../../core/errors.ts'
+import type { DenseNetwork } from '../network/network.ts'
 import { inSet } from '../tree-walk.ts'
 import type { LinearModel, TreeEnsemble } from '../trees.ts'
 import { IMPORT_LIMITS, type ImportedFeature, type ImportedModel } from './imported.ts'
@@ -30,11 +31,12 @@ export function alignModel(
   const { model } = imported
   if (model.kind === 'TreeEnsemble') return alignTrees(model, { imported, asked, columns, outputs })
   if (model.kind === 'LinearModel') return alignLinear(model, asked.length, columns, outputs)
-  throw refuse('the model', 'trees or a linear model', model.kind)
+  if (model.kind === 'DenseNetwork') return alignNetwork(model, asked.length, columns, outputs)
+  throw refuse('the model', 'trees, a linear model or a network', model.kind)
 }
 
-/** The column of each feature of the model. */
-function columnsFor(features: readonly ImportedFeature[], asked: readonly AskedFeature[]): Int32Array {
+/** The column of each feature of the model: by name, or by place where the file names none. Errors: MR_MODEL_ALIGN. */
+export function columnsFor(features: readonly ImportedFeature[], asked: readonly AskedFeature[]): Int32Array {
   const byName = new Map(asked.map(({ name }, j) => [name, j]))
   if (!features.some(({ named }) => named) && !features.every(({ name }) => byName.has(name))) {
     if (features.length !== asked.length)
@@ -177,4 +179,42 @@ function alignLinear(
     intercepts[to] = model.intercepts[k]
   })
   return { ...model, nFeatures, weights, missing, intercepts }
+}
+
+/** An imported network has one input a column; columns that it does not have get weights of 0. */
+function alignNetwork(
+  model: DenseNetwork,
+  nFeatures: number,
+  columns: Int32Array,
+  outputs: Int32Array,
+): DenseNetwork {
+  const [units] = model.widths
+  const before = model.nFeatures * units
+  const first = new Float32Array(nFeatures * units)
+  const base = new Float32Array(nFeatures)
+  const encodings = Array.from({ length: nFeatures }, () => unused)
+  columns.forEach((to, j) => {
+    encodings[to] = model.encodings[j]
+    base[to] = model.base[j]
+    first.set(model.weights.subarray(j * units, (j + 1) * units), to * units)
+  })
+  const weights = new Float32Array(first.length + model.weights.length - before)
+  weights.set(first)
+  weights.set(model.weights.subarray(before), first.length)
+  return withOutputs({ ...model, nFeatures, encodings, base, weights }, outputs)
+}
+
+const unused: DenseNetwork['encodings'][number] = { kind: 'number', shift: 0, scale: 1, flag: false }
+
+/** Units of the last layer in the order of our outputs. */
+function withOutputs(model: DenseNetwork, outputs: Int32Array): DenseNetwork {
+  const n = outputs.length
+  const [weights, biases] = [model.weights.slice(), model.biases.slice()]
+  const nIn = model.widths[model.widths.length - 2] ?? model.nFeatures
+  const [weightsAt, biasesAt] = [weights.length - nIn * n, biases.length - n]
+  outputs.forEach((to, k) => {
+    biases[biasesAt + to] = model.biases[biasesAt + k]
+    for (let i = 0; i < nIn; i++) weights[weightsAt + i * n + to] = model.weights[weightsAt + i * n + k]
+  })
+  return { ...model, weights, biases }
 }

@@ -60,6 +60,7 @@ export interface OnnxConstant {
   reals: number[]
   doubles: number[]
   ints: number[]
+  texts: string[]
   raw?: Uint8Array
   /** `location`, `offset` and `length` of data in another file. */
   external?: Map<string, string>
@@ -318,7 +319,10 @@ function readDim(bytes: Uint8Array): number | string | null {
 // ---------------------------------------------------------------- tensors
 
 function readConstant(bytes: Uint8Array): OnnxConstant {
-  const constant: OnnxConstant = { name: '', type: 0, dims: [], reals: [], doubles: [], ints: [] }
+  const constant: OnnxConstant = {
+    ...{ name: '', type: 0, dims: [] },
+    ...{ reals: [], doubles: [], ints: [], texts: [] },
+  }
   const readers: FieldReaders<OnnxConstant> = {
     1: (into, field) => addInts(into.dims, field, refuse),
     2: (into, field) => {
@@ -326,6 +330,7 @@ function readConstant(bytes: Uint8Array): OnnxConstant {
     },
     4: (into, field) => addReals(into.reals, field, 4, refuse),
     5: (into, field) => addInts(into.ints, field, refuse),
+    6: (into, field) => into.texts.push(textOf(field, refuse)),
     7: (into, field) => addInts(into.ints, field, refuse),
     8: (into, field) => {
       into.name = textOf(field, refuse)

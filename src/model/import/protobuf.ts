@@ -9,7 +9,7 @@ export type WireField =
   | { field: number; wire: 5; bytes: Uint8Array }
 
 /** Fields of a message in their order. Nothing is copied. Errors: by `refuse`, for lengths beyond the message and for wires that are no more. */
-function* wireFields(message: Uint8Array, refuse: Refuse): Generator<WireField> {
+export function* wireFields(message: Uint8Array, refuse: Refuse): Generator<WireField> {
   const cursor = { at: 0 }
   while (cursor.at < message.length) {
     const key = varint(message, cursor, refuse)

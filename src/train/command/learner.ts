@@ -9,23 +9,16 @@ import { dirname, join } from 'node:path'
 import { assert, MillraceError } from '../../core/errors.ts'
 import type { TrainerDef } from '../../define/types.ts'
 import { IMPORT_LIMITS, type ImportedModel } from '../../model/import/imported.ts'
-import { readLightGbmText } from '../../model/import/lightgbm-text.ts'
-import { readOnnxModel } from '../../model/import/onnx.ts'
-import { readXgboost } from '../../model/import/xgboost.ts'
-import type { Learner, LearnInput, LearnPlace, LearnRows } from '../learner.ts'
-import { keptRows } from '../learner.ts'
+import { networkLearned, type OpenedFile, openModelFile } from '../imported/network.ts'
+import type { Learned, LearnedGraph, Learner, LearnInput, LearnPlace, LearnRows } from '../learner.ts'
+import { keptRows, ownModel } from '../learner.ts'
 import { writeParquet } from './parquet.ts'
 import { runCommand } from './run.ts'
 
 type Command = Extract<TrainerDef, { kind: 'command' }>
 
-/** Files that a trainer may leave, the first that is there is taken; and who reads them. */
-const READERS: Record<string, (bytes: Uint8Array) => ImportedModel> = {
-  'model.txt': (bytes) => readLightGbmText(new TextDecoder().decode(bytes)),
-  'model.ubj': readXgboost,
-  'model.json': readXgboost,
-  'model.onnx': readOnnxModel,
-}
+/** Files that a trainer may leave, the first that is there is taken. */
+const RESULTS = ['model.txt', 'model.ubj', 'model.json', 'model.onnx']
 
 /** Passed on beside those that the config names: what programs need to be found and to write temporary files. */
 const ENVIRONMENT = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TMPDIR', 'SystemRoot']
@@ -33,31 +26,33 @@ const ENVIRONMENT = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TMPDIR', 'SystemRoot']
 export const commandLearner: Learner<Command> = {
   kind: 'command',
   tasks: ['binary', 'regression', 'multiclass', 'ranking'],
-  async learn(input, trainer) {
-    const { place } = input
-    assert(place, 'a command is run by a worker, which has a place for files')
-    const folder = join(place.scratch, `command-${place.id}-${process.hrtime.bigint()}`)
-    try {
-      const env = await layOut(folder, input, trainer, place)
-      await runCommand({
-        command: trainer.run,
-        cwd: folder,
-        env,
-        timeMsMax: trainer.timeMsMax,
-        memoryMbMax: trainer.memoryMbMax,
-        signal: input.signal,
-        onProgress: (done, note) => input.progress(done, note),
-      })
-      const imported = await readResult(join(folder, 'output'), trainer)
-      checkFits(imported, input, trainer)
-      for (const note of imported.notes) input.note(note)
-      await noteMetrics(join(folder, 'output', 'metrics.json'), input)
-      await rm(place.checkpoints, { recursive: true, force: true })
-      return { model: imported.withBase?.(keptRows(input).columns) ?? imported.model }
-    } finally {
-      await rm(folder, { recursive: true, force: true })
-    }
-  },
+  learn: (input, trainer) => ownModel(learnAny(input, trainer), 'command'),
+  learnAny,
+}
+
+async function learnAny(input: LearnInput, trainer: Command): Promise<Learned | LearnedGraph> {
+  const { place } = input
+  assert(place, 'a command is run by a worker, which has a place for files')
+  const folder = join(place.scratch, `command-${place.id}-${process.hrtime.bigint()}`)
+  try {
+    const env = await layOut(folder, input, trainer, place)
+    await runCommand({
+      command: trainer.run,
+      cwd: folder,
+      env,
+      timeMsMax: trainer.timeMsMax,
+      memoryMbMax: trainer.memoryMbMax,
+      signal: input.signal,
+      onProgress: (done, note) => input.progress(done, note),
+    })
+    const { name, bytes } = await readResult(join(folder, 'output'), trainer)
+    const learned = await learnedOf(name, bytes, input, trainer)
+    await noteMetrics(join(folder, 'output', 'metrics.json'), input)
+    await rm(place.checkpoints, { recursive: true, force: true })
+    return learned
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 }
 
 /** Writes what the program is given; the environment that says where. */
@@ -135,10 +130,28 @@ function writeJson(path: string, value: object): Promise<void> {
   return writeFile(path, `${JSON.stringify(value, null, 2)}\n`)
 }
 
-async function readResult(output: string, { run }: Command): Promise<ImportedModel> {
+/** Networks that this package does not score go to ONNX Runtime, as imported ones do. */
+async function learnedOf(
+  file: string,
+  bytes: Uint8Array,
+  input: LearnInput,
+  trainer: Command,
+): Promise<Learned | LearnedGraph> {
+  const opened: OpenedFile = openModelFile(bytes)
+  if (opened.kind === 'network') {
+    input.note(`${file} is a network that ONNX Runtime scores (${opened.why})`)
+    return await networkLearned(input, { file, bytes, graph: opened.graph, declared: {} })
+  }
+  const { imported } = opened
+  checkFits(imported, input, trainer)
+  for (const note of imported.notes) input.note(note)
+  return { model: imported.withBase?.(keptRows(input).columns) ?? imported.model }
+}
+
+async function readResult(output: string, { run }: Command): Promise<{ name: string; bytes: Uint8Array }> {
   const command = run.join(' ')
-  const expected = Object.keys(READERS).join(', ')
-  for (const [name, read] of Object.entries(READERS)) {
+  const expected = RESULTS.join(', ')
+  for (const name of RESULTS) {
     const found = await stat(join(output, name)).catch(() => undefined)
     if (!found?.isFile()) continue
     if (found.size > IMPORT_LIMITS.fileBytesMax)
@@ -147,7 +160,7 @@ async function readResult(output: string, { run }: Command): Promise<ImportedMod
         expected: `${name} of at most ${IMPORT_LIMITS.fileBytesMax} bytes`,
         got: `${found.size}`,
       })
-    return read(await readFile(join(output, name)))
+    return { name, bytes: await readFile(join(output, name)) }
   }
   throw new MillraceError('MR_TRAIN_COMMAND_RESULT', {
     command,

@@ -33,7 +33,11 @@ function inputOf(over: Partial<LearnInput> & { file?: string } = {}): LearnInput
     signal: new AbortController().signal,
     progress: () => undefined,
     note: (text) => notes.push(text),
-    place: { id: 'x', scratch: '', checkpoints: '', path: async () => at(over.file ?? 'torch-sigmoid.onnx') },
+    place: {
+      ...{ id: 'x', scratch: '', checkpoints: '' },
+      path: async () => at(over.file ?? 'torch-sigmoid.onnx'),
+      infer: () => Promise.reject(new Error('nothing runs ONNX here')),
+    },
     ...over,
     notes,
   }
