@@ -49,6 +49,12 @@ let columnTable: usize = 0
 let featureTable: usize = 0
 let scanTable: usize = 0
 let scanOut: usize = 0
+let sparseStarts: usize = 0
+let sparseSlots: usize = 0
+let listRows: usize = 0
+let listCodes: usize = 0
+let listed: usize = 0
+let totalAt: u32 = 0 // slot of the sum of all rows in bytes; 0 without sparse features
 let hessShift: i32 = 1
 let unitBits: i32 = 0
 
@@ -87,6 +93,12 @@ export function configure(header: usize): void {
   featureTable = load<u32>(header, 120)
   scanTable = load<u32>(header, 124)
   scanOut = load<u32>(header, 128)
+  sparseStarts = load<u32>(header, 132)
+  sparseSlots = load<u32>(header, 136)
+  listRows = load<u32>(header, 140)
+  listCodes = load<u32>(header, 144)
+  listed = load<u32>(header, 148)
+  totalAt = load<u32>(header, 152)
 }
 
 // Words of a column in its table, and of a feature.
@@ -107,6 +119,14 @@ function nCodesOf(column: usize): u32 {
 }
 function columnAt(c: u32): usize {
   return columnTable + c * 20
+}
+
+// Words of a feature in its table: those of a sparse one are -1, common bin, codes, slot over features, first slot in bytes.
+function featureAt(f: u32): usize {
+  return featureTable + f * 20
+}
+function isListed(feature: usize): bool {
+  return load<u32>(feature) === 0xffffffff
 }
 
 function blockEnd(block: u32): u32 {
@@ -387,14 +407,40 @@ export function drawRows(thread: u32, share: f64, salt: i32): void {
  * written for every row and only the cursors differ. Leaves where the right side begins in `results`.
  */
 export function partition(thread: u32, c: u32): void {
+  const column = columnAt(c)
+  divide(thread, codesAt(column), isWide(column))
+}
+
+/** The same by a sparse feature whose list is `[from, to)`: its codes are written to a column of zeros, and taken away again. */
+export function partitionListed(thread: u32, from: u32, to: u32): void {
+  putListed(thread, from, to, true)
+  divide(thread, listed, false)
+  putListed(thread, from, to, false)
+}
+
+/** Rows of other threads are left to them. */
+function putListed(thread: u32, from: u32, to: u32, on: bool): void {
+  let end: u32 = 0
+  let isOwn = false
+  for (let k = from; k < to; k++) {
+    const row = load<u32>(listRows + (k << 2))
+    if (row >= end) {
+      const block = row / blockRows
+      end = blockEnd(block)
+      isOwn = block % nThreads === thread
+    }
+    if (isOwn) store<u8>(listed + row, on ? load<u8>(listCodes + k) : 0)
+  }
+}
+
+function divide(thread: u32, codes: usize, wide: bool): void {
   const range = ranges + (thread << 3)
   const begin = rows + (load<u32>(range) << 2)
   const end = rows + (load<u32>(range, 4) << 2)
-  const column = columnAt(c)
   const spareBegin = spare + (begin - rows)
-  const left = isWide(column)
-    ? partitionWide(codesAt(column), begin, end, spareBegin)
-    : partitionBytes(codesAt(column), begin, end, spareBegin)
+  const left = wide
+    ? partitionWide(codes, begin, end, spareBegin)
+    : partitionBytes(codes, begin, end, spareBegin)
   memory.copy(left, spareBegin, end - left)
   store<u32>(results + thread * 64, (left - rows) >> 2)
 }
@@ -577,6 +623,22 @@ function passWide(h: usize, from: usize, to: usize, at: usize): void {
   }
 }
 
+/** Adds rows to the slots of their entries, and to the sum of all. `at` is where the numbers of the rows of the batch lie. */
+function passListed(hist: usize, at: usize, n: u32, batch: usize): void {
+  let sum: i64 = 0
+  for (let k: u32 = 0; k < n; k++, at += 4, batch += ENTRY) {
+    const starts = sparseStarts + (load<u32>(at) << 2)
+    const p = load<i64>(batch, 8)
+    sum += p
+    const end = sparseSlots + (load<u32>(starts, 4) << 2)
+    for (let entry = sparseSlots + (load<u32>(starts) << 2); entry < end; entry += 4) {
+      const slot = hist + (load<u32>(entry) << 3)
+      store<i64>(slot, load<i64>(slot) + p)
+    }
+  }
+  store<i64>(hist + totalAt, load<i64>(hist + totalAt) + sum)
+}
+
 function batchOf(thread: u32): usize {
   return batches + thread * (BATCH * ENTRY + 64)
 }
@@ -611,6 +673,7 @@ export function histogram(thread: u32, alone: usize): void {
     for (let c = nByteColumns; c < nColumns; c++) {
       passWide(hist + slotOf(columnAt(c)), batch, batchEnd, HEAD + byteOf(columnAt(c)))
     }
+    if (totalAt) passListed(hist, at, size, batch)
     at += size << 2
   }
 }
@@ -640,14 +703,56 @@ function subtractColumn(from: usize, part: usize, c: u32): void {
   }
 }
 
+/** Adds up or subtracts the slots of the sparse features of a thread; the first thread also sees to the sum of all rows. */
+function settleListed(thread: u32, merged: usize, rest: usize, part: usize): void {
+  for (let f: u32 = thread; f < nFeatures; f += nThreads) {
+    const feature = featureAt(f)
+    if (!isListed(feature)) continue
+    const begin = load<u32>(feature, 16)
+    settleSlots(begin, begin + (load<u32>(feature, 8) << 3), merged, rest, part)
+  }
+  if (thread === 0) settleSlots(totalAt, totalAt + 8, merged, rest, part)
+}
+
+function settleSlots(begin: usize, end: usize, merged: usize, rest: usize, part: usize): void {
+  for (let at = begin; at < end; at += 8) {
+    if (merged) {
+      let sum = load<i64>(partials + at)
+      for (let t: u32 = 1; t < nThreads; t++) sum += load<i64>(partials + t * histBytes + at)
+      store<i64>(merged + at, sum)
+    }
+    if (rest) store<i64>(rest + at, load<i64>(rest + at) - load<i64>(part + at))
+  }
+}
+
+/** Copies the slots of a sparse feature; the common bin has what the others leave of all. */
+function copyListed(feature: usize, hist: usize, total: i64, to: usize): void {
+  const from = hist + load<u32>(feature, 16)
+  const end = load<u32>(feature, 8) << 3
+  const common = load<u32>(feature, 4) << 3
+  let rest = total
+  for (let at: u32 = 0; at < end; at += 8) {
+    if (at === common) continue
+    const slot = load<i64>(from + at)
+    store<i64>(to + at, slot)
+    rest -= slot
+  }
+  store<i64>(to + common, rest)
+}
+
 /** Sums over the features of shared columns, packed sums as doubles, to `to`. */
 export function readHistogram(hist: usize, to: usize): void {
   for (let f: u32 = 0; f < nFeatures; f++) {
-    const feature = featureTable + f * 20
-    const column = columnAt(load<u32>(feature))
-    const divisor = load<u32>(feature, 4)
+    const feature = featureAt(f)
     const codes = load<u32>(feature, 8)
     const at = to + (load<u32>(feature, 12) << 3)
+    if (isListed(feature)) {
+      copyListed(feature, hist, load<i64>(hist + totalAt), at)
+      for (let b: u32 = 0; b < codes << 3; b += 8) store<f64>(at + b, <f64>load<i64>(at + b))
+      continue
+    }
+    const column = columnAt(load<u32>(feature))
+    const divisor = load<u32>(feature, 4)
     const from = hist + slotOf(column)
     if (codes === nCodesOf(column)) {
       for (let b: u32 = 0; b < codes << 3; b += 8) store<f64>(at + b, <f64>load<i64>(from + b))
@@ -670,13 +775,14 @@ export function settle(thread: u32, merged: usize, rest: usize, part: usize, nLe
     if (merged) mergeColumn(merged, c)
     if (rest) subtractColumn(rest, part, c)
   }
+  if (totalAt && (merged || rest)) settleListed(thread, merged, rest, part)
   for (let leaf: u32 = 0; leaf < nLeaves; leaf++) {
-    const asked = scanTable + leaf * (96 + nFeatures)
+    const asked = scanTable + leaf * (104 + nFeatures)
     if (load<u32>(asked) === 0) continue
     for (let f: u32 = 0; f < nFeatures; f++) {
-      if (!load<u8>(asked + f, 96)) continue
-      const column = load<u32>(featureTable + f * 20)
-      if (column % nThreads === thread) scanFeature(thread, asked, f, scanOut + (leaf * nFeatures + f) * 24)
+      if (!load<u8>(asked + f, 104)) continue
+      const owner = isListed(featureAt(f)) ? f : load<u32>(featureAt(f))
+      if (owner % nThreads === thread) scanFeature(thread, asked, f, scanOut + (leaf * nFeatures + f) * 24)
     }
   }
 }
@@ -687,16 +793,9 @@ let bestBin: i32 = -1
 let bestSide: i32 = -1
 
 function scanFeature(thread: u32, asked: usize, f: u32, out: usize): void {
-  const feature = featureTable + f * 20
-  const column = columnAt(load<u32>(feature))
+  const feature = featureAt(f)
   const codes = load<u32>(feature, 8)
-  const slots = featureSlots(
-    thread,
-    load<u32>(asked) + slotOf(column),
-    nCodesOf(column),
-    load<u32>(feature, 4),
-    codes,
-  )
+  const slots = featureSlots(thread, asked, feature, codes)
   const missing = load<i64>(slots + ((codes - 1) << 3))
   bestTotal = load<f64>(asked, 88)
   bestBin = -1
@@ -712,10 +811,19 @@ function scanFeature(thread: u32, asked: usize, f: u32, out: usize): void {
   store<i32>(out, bestSide, 20)
 }
 
-/** The slots of a feature: those of its column, or read off a shared column into the thread's batch. */
-function featureSlots(thread: u32, from: usize, columnCodes: u32, divisor: u32, codes: u32): usize {
-  if (codes === columnCodes) return from
+/** The slots of a feature: those of its column, or read off a shared column or the entries of rows into the thread's batch. */
+function featureSlots(thread: u32, asked: usize, feature: usize, codes: u32): usize {
+  const hist = <usize>load<u32>(asked)
   const to = batchOf(thread)
+  if (isListed(feature)) {
+    copyListed(feature, hist, <i64>load<f64>(asked, 96), to)
+    return to
+  }
+  const column = columnAt(load<u32>(feature))
+  const from = hist + slotOf(column)
+  const columnCodes = nCodesOf(column)
+  if (codes === columnCodes) return from
+  const divisor = load<u32>(feature, 4)
   memory.fill(to, 0, codes << 3)
   for (let code: u32 = 0; code < columnCodes; code++) {
     const slot = to + (((code / divisor) % codes) << 3)
@@ -780,6 +888,19 @@ export function countRows(thread: u32): void {
       store<u32>(slot, load<u32>(slot) + 1)
     }
   }
+  if (totalAt) countListed(counts, begin, end)
+}
+
+function countListed(counts: usize, begin: usize, end: usize): void {
+  store<u32>(counts + (totalAt >> 1), <u32>(end - begin) >> 2)
+  for (let at = begin; at < end; at += 4) {
+    const starts = sparseStarts + (load<u32>(at) << 2)
+    const last = sparseSlots + (load<u32>(starts, 4) << 2)
+    for (let entry = sparseSlots + (load<u32>(starts) << 2); entry < last; entry += 4) {
+      const slot = counts + (load<u32>(entry) << 2)
+      store<u32>(slot, load<u32>(slot) + 1)
+    }
+  }
 }
 
 // ---------------------------------------------------------------- leaves
@@ -841,8 +962,42 @@ function step(node: u32, bins: usize): u32 {
   return load<u32>(at, 4) + ((load<u32>(at + ((code >> 5) << 2), 8) >> (code & 31)) & 1)
 }
 
+/** The same for trees that may have sparse features: the row's entries are `[from, to)`, and a node says how many bins such a feature has. */
+function stepListed(node: u32, bins: usize, from: usize, to: usize): u32 {
+  const at = nodes + node * NODE_BYTES
+  const codes = load<u32>(at, 44)
+  if (codes === 0 || codes > 255) return step(node, bins)
+  const first = load<u32>(at)
+  let low = from
+  let high = to
+  while (low < high) {
+    const middle = low + (((high - low) >> 3) << 2)
+    if (load<u32>(middle) < first) low = middle + 4
+    else high = middle
+  }
+  let code: u32 = 255
+  if (low < to) {
+    const bin = load<u32>(low) - first
+    if (bin < codes) code = bin
+  }
+  return load<u32>(at, 4) + ((load<u32>(at + ((code >> 5) << 2), 8) >> (code & 31)) & 1)
+}
+
 function leafAt(node: u32): u32 {
   return load<u32>(nodes + node * NODE_BYTES, 40)
+}
+
+/** The leaf's node of row `i`; `starts` is 0 where no feature is sparse. */
+function walkOne(bins: usize, i: u32, depth: u32, starts: usize, slots: usize): u32 {
+  let node: u32 = 0
+  if (starts === 0) {
+    for (let d: u32 = 0; d < depth; d++) node = step(node, bins)
+    return node
+  }
+  const from = slots + (load<u32>(starts + (i << 2)) << 2)
+  const to = slots + (load<u32>(starts + (i << 2), 4) << 2)
+  for (let d: u32 = 0; d < depth; d++) node = stepListed(node, bins, from, to)
+  return node
 }
 
 /** Finds the leaf of the thread's rows that the tree was not grown on. */
@@ -852,9 +1007,7 @@ export function markOthers(thread: u32, depth: u32): void {
     for (let i = block * blockRows; i < end; i++) {
       if (load<u16>(leafOf + (i << 1)) !== NOWHERE) continue
       const bins = records + i * stride + HEAD
-      let node: u32 = 0
-      for (let d: u32 = 0; d < depth; d++) node = step(node, bins)
-      store<u16>(leafOf + (i << 1), leafAt(node))
+      store<u16>(leafOf + (i << 1), leafAt(walkOne(bins, i, depth, totalAt ? sparseStarts : 0, sparseSlots)))
     }
   }
 }
@@ -884,6 +1037,23 @@ export function walkRows(thread: u32, bins: usize, rowBytes: u32, n: u32, scores
     let a: u32 = 0
     for (let k: u32 = 0; k < depth; k++) a = step(a, bins + i * rowBytes)
     addValue(scores + (i << 3), a)
+  }
+}
+
+/** `walkRows` of rows with entries of sparse features. */
+export function walkListed(
+  thread: u32,
+  bins: usize,
+  rowBytes: u32,
+  n: u32,
+  scores: usize,
+  depth: u32,
+  starts: usize,
+  slots: usize,
+): void {
+  const end = <u32>((<u64>n * (thread + 1)) / nThreads)
+  for (let i = <u32>((<u64>n * thread) / nThreads); i < end; i++) {
+    addValue(scores + (i << 3), walkOne(bins + i * rowBytes, i, depth, starts, slots))
   }
 }
 

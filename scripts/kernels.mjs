@@ -55,7 +55,7 @@ const FLAGS = [
 const THREAD_FLAGS = ['--sharedMemory', '--enable', 'threads']
 
 /** Path of the AssemblyScript compiler, a development dependency of the kernels workspace; `null` where it is not installed. */
-export function findCompiler() {
+function findCompiler() {
   try {
     const { resolve } = createRequire(join(root, 'kernels/package.json'))
     return join(dirname(resolve('assemblyscript/package.json')), 'bin/asc.js')

@@ -56,6 +56,14 @@ export const model = {
     retryable: false,
     status: 422,
   },
+  MR_MODEL_SPARSE: {
+    what: (d: { feature: number; at: number; min: number; max: number; got: number }) =>
+      `sparse column ${d.feature} must list rows in ascending order: row index ${d.at} must be from ${d.min} to ${d.max}, got ${d.got}`,
+    fix: (d: { feature: number; at: number; min: number; max: number; got: number }) =>
+      `sort the rows of column ${d.feature} with their values, list each once, and none above ${d.max}`,
+    retryable: false,
+    status: 400,
+  },
   MR_MODEL_SHAPE: {
     what: (d: { what: string; expected: number; got: number }) =>
       `${d.what} must have length ${d.expected}, got ${d.got}`,

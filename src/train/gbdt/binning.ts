@@ -1,20 +1,25 @@
 import { MillraceError } from '../../core/errors.ts'
-import { type Column, type ColumnPlan, type Place, planColumns } from './columns.ts'
+import { type CodePlace, type Column, type ColumnPlan, planColumns } from './columns.ts'
+import { type Common, type NumberBins, numberBins, sampledRows } from './number-bins.ts'
+import {
+  checkSparse,
+  denseOf,
+  entryFrom,
+  type FeatureColumn,
+  isSparse,
+  nRowsOf,
+  openSparseBuilder,
+  type SparseBuilder,
+  type SparseColumn,
+  type SparseRows,
+  spreadColumn,
+  takeSparse,
+} from './sparse.ts'
 
 /** Largest category code that training takes. */
 export const CATEGORY_CODE_MAX = 65_535
 /** Rows at most: above, quantised gradients would have fewer than four steps in an exact sum. */
 export const TRAIN_ROWS_MAX = 2 ** 24
-/** Values of a feature that its bin edges are drawn from. */
-const SAMPLE_VALUES = 200_000
-
-/** Value bins of a number: bin `b` holds `edges[b - 1] < x <= edges[b]`; the last bin is open above. */
-export interface NumberBins {
-  kind: 'number'
-  nBins: number
-  /** `nBins - 1` rising thresholds. */
-  edges: Float64Array
-}
 
 /** Value bins of a category: bin `b` holds the code `codes[b]`; rarer codes share the bin of missing values. */
 export interface CategoryBins {
@@ -36,6 +41,13 @@ export interface BinnedData {
   words: Uint32Array
   /** The same memory by bytes. */
   bytes: Uint8Array
+  /** Bins of sparse features; `null` without any. */
+  sparse: SparseRows | null
+}
+
+export interface BinOptions {
+  /** Whether features of which most rows have one bin are listed by row: `auto` (default) where that pays. The model is the same in any case. */
+  sparse?: 'auto' | 'always' | 'never'
 }
 
 /**
@@ -44,53 +56,157 @@ export interface BinnedData {
  * Shapes: `columns` `[nFeatures][nRows]`. Numbers get at most `bins` bins of about equal counts, drawn from up to 200,000 evenly
  * spaced values; with fewer distinct values each has its own bin. Edges lie half way between neighbouring values, so `x <= edge` on raw
  * values is exactly the partition of training. Categories hold codes; the `bins` most frequent get a bin.
- * Missing: NaN has its own bin. Infinities are values. Cost: O(nRows * nFeatures * log(bins)) and a sort of each sample.
- * Errors: MR_MODEL_SHAPE, MR_MODEL_ROWS_MAX, MR_MODEL_CATEGORY.
+ * Missing: NaN has its own bin. Infinities are values. Number features of which most rows share a bin are kept as lists of the other rows where there are many
+ * of them, as after one-hot or counted words; sparse columns give the same bins as dense ones, by the values that they list.
+ * Cost: O(listed values * log(bins)), nRows * nFeatures of dense columns, and a sort of each sample.
+ * Errors: MR_MODEL_SHAPE, MR_MODEL_ROWS_MAX, MR_MODEL_CATEGORY, MR_MODEL_SPARSE.
  */
 export function binColumns(
-  columns: readonly Float64Array[],
+  columns: readonly FeatureColumn[],
   categorical: readonly boolean[],
   bins = 255,
+  { sparse = 'auto' }: BinOptions = {},
 ): BinnedData {
   const nRows = checkShape(columns, categorical)
-  const features = columns.map((column, j) =>
-    categorical[j] ? categoryBins(column, j, bins) : numberBins(column, bins),
+  const sample = sampledRows(nRows)
+  const common: (Common | null)[] = []
+  const features = columns.map((column, j) => {
+    if (categorical[j]) return categoryBins(denseOf(column), j, bins)
+    const { bins: numbers, ...most } = numberBins(column, sample, bins)
+    common[j] = most
+    return numbers
+  })
+  return binWith(columns, nRows, sparse === 'never' ? features : markSparse(features, common, sparse))
+}
+
+/** Bins a sparse feature may have: codes of lists are bytes, and one of them is the common bin. */
+const SPARSE_BINS_MAX = 254
+/** Share of the common bin at least. */
+const COMMON_SHARE_MIN = 0.8
+
+/**
+ * Marks number features that rows list. An entry of a row costs about two columns of a byte, and a row with entries some more columns: features share
+ * bytes, so a few near-empty ones are better stored.
+ */
+function markSparse(
+  features: FeatureBins[],
+  common: readonly (Common | null)[],
+  when: 'auto' | 'always',
+): FeatureBins[] {
+  const isRare = (feature: FeatureBins, j: number) =>
+    feature.nBins <= SPARSE_BINS_MAX && (common[j]?.share ?? 0) >= COMMON_SHARE_MIN
+  const rare = features.filter(isRare)
+  const entries = features.reduce(
+    (sum, feature, j) => sum + (isRare(feature, j) ? 1 - common[j]!.share : 0),
+    0,
   )
-  return binWith(columns, nRows, features)
+  const pays = planColumns(rare).columns.length > 2 * entries + 8
+  if (!pays && when === 'auto') return features
+  return features.map((feature, j) =>
+    feature.kind === 'number' && isRare(feature, j) ? { ...feature, common: common[j]!.bin } : feature,
+  )
 }
 
 /** Bins columns with the bins of other data: how validation rows follow the training rows' bins. */
 export function binWith(
-  columns: readonly Float64Array[],
+  columns: readonly FeatureColumn[],
   nRows: number,
   features: FeatureBins[],
 ): BinnedData {
   const plan = planColumns(features)
   const words = new Uint32Array(nRows * plan.rowWords)
   const bytes = new Uint8Array(words.buffer)
-  const finders = features.map((feature) =>
-    feature.kind === 'number' ? numberFinder(feature) : categoryFinder(feature),
-  )
-  const bins = new Uint16Array(BLOCK_ROWS)
+  const entries = plan.totalSlot > 0 ? openSparseBuilder(nRows, BLOCK_ROWS) : null
+  const writers = features.map((feature, j) => {
+    const place = plan.places[j]
+    const find = readerOf(columns[j], feature)
+    if (place.kind === 'sparse') return sparseWriter(columns[j], feature, place, find, entries!)
+    const bins = new Uint16Array(BLOCK_ROWS)
+    return (from: number, end: number) => {
+      find(from, end, bins)
+      store(words, plan.rowWords, plan.columns[place.column], place, bins, from, end)
+    }
+  })
   for (let from = 0; from < nRows; from += BLOCK_ROWS) {
     const end = Math.min(nRows, from + BLOCK_ROWS)
-    finders.forEach((find, j) => {
-      find(columns[j], from, end, bins)
-      const place = plan.places[j]
-      store(words, plan.rowWords, plan.columns[place.column], place, bins, from, end)
-    })
+    for (const write of writers) write(from, end)
+    entries?.endBlock(end - from)
   }
-  return { nRows, nFeatures: features.length, features, plan, words, bytes }
+  return {
+    nRows,
+    nFeatures: features.length,
+    features,
+    plan,
+    words,
+    bytes,
+    sparse: entries?.finish() ?? null,
+  }
 }
 
 /** Rows that are binned feature by feature, so that both ends of the copying stay in cache. */
 const BLOCK_ROWS = 8192
 
+/** Writes the bins of rows `[from, end)`. Blocks of rows come in order. */
+type Reader = (from: number, end: number, bins: Uint16Array) => void
+
+function readerOf(column: FeatureColumn, feature: FeatureBins): Reader {
+  const find = feature.kind === 'number' ? numberFinder(feature) : categoryFinder(feature)
+  if (!isSparse(column)) return (from, end, bins) => find(column, from, end, bins)
+  const values = new Float64Array(BLOCK_ROWS)
+  let cursor = 0
+  return (from, end, bins) => {
+    cursor = spreadColumn(column, from, end, cursor, values)
+    find(values, 0, end - from, bins)
+  }
+}
+
+/** Notes the rows of a block whose bin is not the common one; of a sparse column that is filled with the common bin, only its listed rows are looked at. */
+function sparseWriter(
+  column: FeatureColumn,
+  feature: FeatureBins,
+  { slot, common }: { slot: number; common: number },
+  read: Reader,
+  entries: SparseBuilder,
+): (from: number, end: number) => void {
+  const bins = new Uint16Array(BLOCK_ROWS)
+  const isListed = isSparse(column) && binOfValue(feature, column.fill) === common
+  if (isListed) return listedWriter(column, feature, { slot, common }, entries)
+  return (from, end) => {
+    read(from, end, bins)
+    for (let i = 0; i < end - from; i++) if (bins[i] !== common) entries.add(i, slot + bins[i])
+  }
+}
+
+function listedWriter(
+  { rows, values }: SparseColumn,
+  feature: FeatureBins,
+  { slot, common }: { slot: number; common: number },
+  entries: SparseBuilder,
+): (from: number, end: number) => void {
+  const find = feature.kind === 'number' ? numberFinder(feature) : categoryFinder(feature)
+  const bins = new Uint16Array(BLOCK_ROWS)
+  let at = 0
+  return (from, end) => {
+    const begin = at
+    while (at < rows.length && rows[at] < end) at++
+    find(values, begin, at, bins)
+    for (let k = begin; k < at; k++) {
+      if (bins[k - begin] !== common) entries.add(rows[k] - from, slot + bins[k - begin])
+    }
+  }
+}
+
+function binOfValue(feature: FeatureBins, value: number): number {
+  const bins = new Uint16Array(1)
+  readerOf(Float64Array.of(value), feature)(0, 1, bins)
+  return bins[0]
+}
+
 function store(
   words: Uint32Array,
   rowWords: number,
   { at, isWide }: Column,
-  { divisor }: Place,
+  { divisor }: CodePlace,
   bins: Uint16Array,
   from: number,
   end: number,
@@ -109,8 +225,13 @@ function store(
 }
 
 /** Bin of a feature in one row. */
-export function binAt({ plan, words, bytes }: BinnedData, row: number, feature: number): number {
-  const { column, divisor, codes } = plan.places[feature]
+export function binAt({ plan, words, bytes, sparse }: BinnedData, row: number, feature: number): number {
+  const place = plan.places[feature]
+  if (place.kind === 'sparse') {
+    const entry = entryFrom(sparse!, row, place.slot)
+    return entry < place.slot + place.codes ? entry - place.slot : place.common
+  }
+  const { column, divisor, codes } = place
   const { at, isWide } = plan.columns[column]
   const byte = row * plan.rowWords * 4 + at
   if (isWide) return (words[byte >> 2] >>> ((byte & 2) * 8)) & 0xffff
@@ -133,11 +254,12 @@ export function takeRows(binned: BinnedData, rows: ArrayLike<number>): BinnedDat
     }
     for (let w = 0; w < rowWords; w++) words[i * rowWords + w] = from[row * rowWords + w]
   }
-  return { ...binned, nRows: rows.length, words, bytes: new Uint8Array(words.buffer) }
+  const sparse = binned.sparse && takeSparse(binned.sparse, rows)
+  return { ...binned, nRows: rows.length, words, bytes: new Uint8Array(words.buffer), sparse }
 }
 
-function checkShape(columns: readonly Float64Array[], categorical: readonly boolean[]): number {
-  const nRows = columns[0]?.length ?? 0
+function checkShape(columns: readonly FeatureColumn[], categorical: readonly boolean[]): number {
+  const nRows = columns[0] ? nRowsOf(columns[0]) : 0
   if (categorical.length !== columns.length) {
     throw new MillraceError('MR_MODEL_SHAPE', {
       what: 'categorical',
@@ -146,88 +268,17 @@ function checkShape(columns: readonly Float64Array[], categorical: readonly bool
     })
   }
   columns.forEach((column, j) => {
-    if (column.length !== nRows) {
-      throw new MillraceError('MR_MODEL_SHAPE', { what: `column ${j}`, expected: nRows, got: column.length })
-    }
+    const got = nRowsOf(column)
+    if (got !== nRows)
+      throw new MillraceError('MR_MODEL_SHAPE', { what: `column ${j}`, expected: nRows, got })
+    if (isSparse(column)) checkSparse(column, j)
   })
   if (nRows > TRAIN_ROWS_MAX)
     throw new MillraceError('MR_MODEL_ROWS_MAX', { max: TRAIN_ROWS_MAX, got: nRows })
   return nRows
 }
 
-// ---------------------------------------------------------------- numbers
-
-function numberBins(column: Float64Array, bins: number): NumberBins {
-  const sorted = sortedSample(column)
-  const { values, counts } = distinctValues(sorted)
-  const ends = values.length <= bins ? allEnds(values.length) : quantileEnds(counts, sorted.length, bins)
-  const edges = Float64Array.from(ends, (end) => midpoint(values[end], values[end + 1]))
-  return { kind: 'number', nBins: edges.length + 1, edges }
-}
-
-/** Evenly spaced values of a column without the missing ones, sorted. */
-function sortedSample(column: Float64Array): Float64Array {
-  const step = Math.max(1, column.length / SAMPLE_VALUES)
-  const sample = new Float64Array(Math.ceil(column.length / step))
-  let n = 0
-  for (let at = 0; Math.floor(at) < column.length && n < sample.length; at += step) {
-    const x = column[Math.floor(at)]
-    if (!Number.isNaN(x)) sample[n++] = x
-  }
-  return sample.subarray(0, n).sort()
-}
-
-function distinctValues(sorted: Float64Array): { values: Float64Array; counts: Int32Array } {
-  const values = new Float64Array(sorted.length)
-  const counts = new Int32Array(sorted.length)
-  let n = 0
-  for (let i = 0; i < sorted.length; i++) {
-    if (i === 0 || sorted[i] !== sorted[i - 1]) values[n++] = sorted[i]
-    counts[n - 1]++
-  }
-  return { values: values.subarray(0, n), counts: counts.subarray(0, n) }
-}
-
-/** Last value of each bin but the last, when each value has its own bin. */
-function allEnds(nValues: number): number[] {
-  return Array.from({ length: Math.max(0, nValues - 1) }, (_, i) => i)
-}
-
-/**
- * Last value of each bin but the last, for bins of about equal counts. A value as frequent as a whole bin stands alone;
- * what remains is shared evenly among the bins that remain.
- */
-function quantileEnds(counts: Int32Array, total: number, bins: number): number[] {
-  const heavy = (i: number) => counts[i] * bins >= total
-  let rowsLeft = total
-  let binsLeft = bins
-  for (let i = 0; i < counts.length; i++) {
-    if (heavy(i)) {
-      rowsLeft -= counts[i]
-      binsLeft--
-    }
-  }
-  const ends: number[] = []
-  let inBin = 0
-  for (let i = 0; i < counts.length - 1 && ends.length < bins - 1; i++) {
-    inBin += counts[i]
-    const target = rowsLeft / Math.max(1, binsLeft)
-    if (!heavy(i) && !heavy(i + 1) && inBin + counts[i + 1] / 2 < target) continue
-    ends.push(i)
-    if (!heavy(i)) {
-      rowsLeft -= inBin
-      binsLeft--
-    }
-    inBin = 0
-  }
-  return ends
-}
-
-/** A double `t` with `low <= t < high`, half way where doubles allow it. */
-function midpoint(low: number, high: number): number {
-  const middle = low / 2 + high / 2
-  return (middle >= low && middle < high ? middle : low) + 0
-}
+// ---------------------------------------------------------------- finding
 
 /** Writes the bins of rows `[from, end)` of a column to `bins`, beginning with 0. */
 type Finder = (column: Float64Array, from: number, end: number, bins: Uint16Array) => void

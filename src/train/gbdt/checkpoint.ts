@@ -29,9 +29,11 @@ interface TreeText {
 
 /** What a checkpoint fits: it is replayed on the same rows only. */
 function keyOf({ data, labels }: Rows, params: GbdtParams): string {
-  const { nRows, nFeatures, features, words } = data
+  const { nRows, nFeatures, features, words, sparse } = data
   let sum = 0
-  for (let i = 0; i < words.length; i++) sum = (Math.imul(sum, 31) + words[i]) | 0
+  for (const all of sparse ? [words, sparse.starts, sparse.slots] : [words]) {
+    for (let i = 0; i < all.length; i++) sum = (Math.imul(sum, 31) + all[i]) | 0
+  }
   let target = 0
   for (let i = 0; i < labels.target.length; i++) target += labels.target[i] * (1 + (i & 7))
   return JSON.stringify([params, nRows, nFeatures, features.map(({ nBins }) => nBins), sum, target])

@@ -2,6 +2,7 @@ import { addEnsembles } from '../../model/combine.ts'
 import { compileScorer } from '../../model/score.ts'
 import type { TreeEnsemble } from '../../model/trees.ts'
 import type { GivenParams } from './params.ts'
+import { denseOf, type FeatureColumn } from './sparse.ts'
 import { type GbdtOptions, type GbdtResult, type TrainData, trainGbdt } from './train.ts'
 
 /**
@@ -11,14 +12,14 @@ import { type GbdtOptions, type GbdtResult, type TrainData, trainGbdt } from './
  */
 export function continueGbdt(
   ensemble: TreeEnsemble,
-  data: Omit<TrainData, 'init'>,
+  data: Omit<TrainData<FeatureColumn>, 'init'>,
   params: GivenParams = {},
   options: GbdtOptions = {},
 ): GbdtResult {
   const scorer = compileScorer(ensemble)
-  const raw = ({ columns, nRows }: Pick<TrainData, 'columns' | 'nRows'>) => {
+  const raw = ({ columns, nRows }: Pick<TrainData<FeatureColumn>, 'columns' | 'nRows'>) => {
     const out = new Float64Array(nRows * ensemble.nOutputs)
-    scorer.rawBatch(columns, nRows, out)
+    scorer.rawBatch(columns.map(denseOf), nRows, out)
     return out
   }
   const valid = data.valid && { ...data.valid, init: raw(data.valid) }

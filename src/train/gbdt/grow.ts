@@ -173,7 +173,14 @@ function scanAll(growth: Growth, leaves: readonly Leaf[], views: readonly LeafVi
       (j) => features[j].kind === 'number' && scansPlainly(view, j, params),
     )
     if (sum === null || numbers.length === 0) return null
-    return { histogram: leaves[i].hist!, nRows: view.nRows, features: numbers, sum, rules }
+    return {
+      histogram: leaves[i].hist!,
+      nRows: view.nRows,
+      packed: view.packed,
+      features: numbers,
+      sum,
+      rules,
+    }
   })
   return machine.scanNumbers!(wanted)
 }

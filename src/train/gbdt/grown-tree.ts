@@ -1,5 +1,5 @@
 import { type BinnedData, binAt, type FeatureBins } from './binning.ts'
-import { byCode, type ColumnPlan } from './columns.ts'
+import { byCode, type ColumnPlan, type SparsePlace } from './columns.ts'
 import { type LeafLimits, settleValue } from './leaf-value.ts'
 import type { GbdtParams } from './params.ts'
 import type { Split } from './split.ts'
@@ -96,7 +96,8 @@ export interface NodeTable {
 
 /**
  * Lays a tree out for walking without branches on values. Words of a node: byte of a row where its code lies, left child (the right one is next to it), 8
- * words with a bit for each code that goes right, leaf number, and for codes of two bytes where their bits lie, else 0. Leaves go on to themselves.
+ * words with a bit for each code that goes right, leaf number, and for codes of two bytes where their bits lie, else 0. Leaves go on to themselves. Of a
+ * sparse feature: its first slot, and at the end the number of its bins, less than any place in memory; bit 255 is for rows that hold none of them.
  * Children are always opened in pairs, so they lie side by side already.
  */
 export function writeNodeTable(
@@ -113,13 +114,14 @@ export function writeNodeTable(
     nodes[at + 10] = tree.leafOfNode[node]
     if (!split) return
     const place = plan.places[split.feature]
+    const byBin = binSides(split, features[split.feature].nBins, tree.missingLeft[node])
+    if (place.kind === 'sparse') {
+      writeSparse(place, byBin, nodes, at)
+      return
+    }
     const column = plan.columns[place.column]
     nodes[at] = column.at
-    const sides = byCode(
-      place,
-      column.codes,
-      binSides(split, features[split.feature].nBins, tree.missingLeft[node]),
-    )
+    const sides = byCode(place, column.codes, byBin)
     if (!column.isWide) {
       writeBits(sides, nodes, at + 2)
       return
@@ -128,6 +130,13 @@ export function writeNodeTable(
     wide!.bits.fill(0, nWide * WIDE_WORDS, (nWide + 1) * WIDE_WORDS)
     writeBits(sides, wide!.bits, nWide++ * WIDE_WORDS)
   })
+}
+
+function writeSparse({ slot, codes, common }: SparsePlace, sides: Uint8Array, nodes: Int32Array, at: number) {
+  nodes[at] = slot
+  nodes[at + 11] = codes
+  writeBits(sides, nodes, at + 2)
+  if (sides[common]) nodes[at + 9] |= 1 << 31
 }
 
 /** 1 for each bin that goes right. */

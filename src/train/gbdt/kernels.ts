@@ -9,6 +9,7 @@ import { mix32 } from '../../core/rng.ts'
 import type { BinnedData } from './binning.ts'
 import type { Column, ColumnPlan } from './columns.ts'
 import { NO_LEAF, SLOTS } from './sizes.ts'
+import type { SparseLists, SparseRows } from './sparse.ts'
 
 /**
  * A row as the histogram loop reads it: one word of quantised gradient and hessian, then the codes of its columns, four bytes to a word. One place in
@@ -19,17 +20,18 @@ export interface Records {
   /** 32-bit words a row: 1 and the words of codes. */
   stride: number
   words: Int32Array
+  sparse: SparseRows | null
 }
 
 /** Lays out binned rows as records, gradients still 0. */
-export function openRecords({ words, plan, nRows }: BinnedData): Records {
+export function openRecords({ words, plan, nRows, sparse }: BinnedData): Records {
   const { rowWords } = plan
   const stride = rowWords + 1
   const out = new Int32Array(nRows * stride)
   for (let i = 0; i < nRows; i++) {
     for (let w = 0; w < rowWords; w++) out[i * stride + 1 + w] = words[i * rowWords + w]
   }
-  return { plan, stride, words: out }
+  return { plan, stride, words: out, sparse }
 }
 
 /** How gradients and hessians share one word of a record and one double of a histogram. */
@@ -158,6 +160,7 @@ export function buildHistogram(
     for (let c = plan.nByteColumns; c < plan.columns.length; c++) {
       addWideColumn(hist, records, plan.columns[c], packing, rows, from, to, everyRow)
     }
+    if (records.sparse) addSparse(hist, records, records.sparse, packing, everyRow ? null : rows, from, to)
   }
 }
 
@@ -178,6 +181,26 @@ function addWideColumn(
     const row = (everyRow ? i : rows[i]) * stride
     hist[slot + ((words[row + wordAt] >>> shift) & 0xffff)] +=
       (words[row] >> hessShift) * unit + (words[row] & mask)
+  }
+}
+
+/** Adds rows to the slots of their entries, and to the total. `rows` is `null` for all from `begin` to `end`. */
+function addSparse(
+  hist: Float64Array,
+  { words, stride, plan }: Records,
+  { starts, slots }: SparseRows,
+  { unit, hessShift }: Packing,
+  rows: Int32Array | null,
+  begin: number,
+  end: number,
+): void {
+  const mask = (1 << hessShift) - 1
+  for (let i = begin; i < end; i++) {
+    const row = rows ? rows[i] : i
+    const word = words[row * stride]
+    const packed = (word >> hessShift) * unit + (word & mask)
+    hist[plan.totalSlot] += packed
+    for (let k = starts[row]; k < starts[row + 1]; k++) hist[slots[k]] += packed
   }
 }
 
@@ -256,13 +279,20 @@ export function subtractHistogram(from: Float64Array, part: Float64Array): void 
 /** Rows by slot, over columns: exact counts for leaves where the hessian's estimate has failed. */
 export function countHistogram(
   counts: Int32Array,
-  { columns }: ColumnPlan,
+  { columns, totalSlot }: ColumnPlan,
   codes: readonly Codes[],
+  sparse: SparseRows | null,
   rows: Int32Array,
   begin: number,
   end: number,
 ): void {
   counts.fill(0)
+  if (sparse) {
+    counts[totalSlot] = end - begin
+    for (let i = begin; i < end; i++) {
+      for (let k = sparse.starts[rows[i]]; k < sparse.starts[rows[i] + 1]; k++) counts[sparse.slots[k]]++
+    }
+  }
   codes.forEach((column, c) => {
     const { slot } = columns[c]
     for (let i = begin; i < end; i++) counts[slot + column[rows[i]]]++
@@ -337,6 +367,19 @@ function partitionBlock(
     left += 1 - right
   }
   return left
+}
+
+/** Calls `divide` with a column of a sparse feature's codes, 0 where its common bin is. `column` is all 0 and is left so. Cost: O(entries). */
+export function withListed<T>(
+  { starts, rows, codes }: SparseLists,
+  feature: number,
+  column: Uint8Array,
+  divide: () => T,
+): T {
+  for (let k = starts[feature]; k < starts[feature + 1]; k++) column[rows[k]] = codes[k]
+  const result = divide()
+  for (let k = starts[feature]; k < starts[feature + 1]; k++) column[rows[k]] = 0
+  return result
 }
 
 /** Notes for each row of a range which leaf it is in. */

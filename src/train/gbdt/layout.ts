@@ -13,12 +13,12 @@ const BATCH_BYTES = 256 * 16 + 64
 
 /** 32-bit words of a column in its table: where its codes begin, byte of a row, whether it is wide, first slot in bytes, codes. */
 export const COLUMN_WORDS = 5
-/** Of a feature: column, divisor, codes, first slot in a histogram over features, and one that is free. */
+/** Of a feature: column, divisor, codes, first slot in a histogram over features, 0; of a sparse one: -1, common bin, codes, that slot, first slot in bytes. */
 export const FEATURE_WORDS = 5
 /** Leaves that are scanned together. */
 export const SCAN_LEAVES = 2
-/** Bytes of what is asked of a scan: a histogram and eleven doubles; then a byte a feature that takes part. */
-export const SCAN_BYTES = 96
+/** Bytes of what is asked of a scan: a histogram and twelve doubles; then a byte a feature that takes part. */
+export const SCAN_BYTES = 104
 /** Bytes a feature of what a scan finds: two doubles and two words. */
 export const SCAN_OUT_BYTES = 24
 
@@ -65,6 +65,15 @@ export interface Layout {
   scanTable: number
   scanOut: number
   seen: number
+  /** Entries of sparse features by row, and by feature; `totalAt` is the slot of the sum of all rows, in bytes, or 0 without such features. */
+  sparseStarts: number
+  sparseSlots: number
+  listRows: number
+  listCodes: number
+  listed: number
+  totalAt: number
+  validStarts: number
+  validSlots: number
   staging: number
   validBins: number
   validScore: number
@@ -111,6 +120,12 @@ const HEADER = [
   'featureTable',
   'scanTable',
   'scanOut',
+  'sparseStarts',
+  'sparseSlots',
+  'listRows',
+  'listCodes',
+  'listed',
+  'totalAt',
 ] as const satisfies readonly (keyof Layout)[]
 
 type HeaderWord = (typeof HEADER)[number]
@@ -131,6 +146,9 @@ export function layOut({ rows, valid, params, objective }: MachineSetup, nThread
   const nHistograms = keepsHistograms(plan, params) ? params.leaves + 2 : 4
   const nValid = valid?.data.nRows ?? 0
   const { leaves } = params
+  const nEntries = rows.data.sparse?.slots.length ?? 0
+  const validSparse = valid?.data.sparse
+  const listedRows = plan.totalSlot > 0 ? nRows : 0
   const hasWide = plan.columns.some(({ isWide }) => isWide)
   let end = CONTROL_BYTES
   /** Reserves bytes from a cache line on; kernels may read a line beyond. */
@@ -181,6 +199,14 @@ export function layOut({ rows, valid, params, objective }: MachineSetup, nThread
     weights: rows.labels.weights ? take(nRows * 8) : 0,
     grad: take(nRows * nOutputs * 8),
     hess: take(nRows * nOutputs * 8),
+    sparseStarts: take(listedRows * 4 + 4),
+    sparseSlots: take(nEntries * 4),
+    listRows: take(nEntries * 4),
+    listCodes: take(nEntries),
+    listed: take(listedRows),
+    totalAt: plan.totalSlot * 8,
+    validStarts: take(validSparse ? (nValid + 1) * 4 : 0),
+    validSlots: take(validSparse ? validSparse.slots.length * 4 : 0),
     staging: take(Math.min(nRows, STAGED_ROWS) * rowBytes),
     validBins: take(nValid * rowBytes),
     validScore: take(nValid * nOutputs * 8),

@@ -3,6 +3,7 @@ import { type GrownTree, leafOfRow } from './grown-tree.ts'
 import {
   addLeafValues,
   buildHistogram,
+  type Codes,
   codesByColumn,
   countHistogram,
   drawRows,
@@ -13,6 +14,7 @@ import {
   quantise,
   subtractHistogram,
   sumBlocksByLeaf,
+  withListed,
 } from './kernels.ts'
 import {
   addBlocks,
@@ -23,6 +25,7 @@ import {
   type RowSet,
 } from './machine.ts'
 import { NO_LEAF } from './sizes.ts'
+import { byListCode, listByFeature } from './sparse.ts'
 
 /** Sums over columns. */
 type PlainHistogram = Histogram & { slots: Float64Array }
@@ -43,6 +46,8 @@ export function openPlainMachine({ rows, valid, objective }: MachineSetup): Mach
   const leafOf = new Uint16Array(nRows)
   const records = openRecords(data)
   const columns = codesByColumn(data)
+  const lists = data.sparse && listByFeature(data.sparse, plan.places)
+  const listed = new Uint8Array(lists ? nRows : 0)
   const pool: PlainHistogram[] = []
   const seen = new Float64Array(plan.featureSlots[data.nFeatures])
   const part = (values: Float64Array, output: number) => {
@@ -86,13 +91,17 @@ export function openPlainMachine({ rows, valid, objective }: MachineSetup): Mach
     readHistogram: (histogram) => spreadHistogram(plan, slotsOf(histogram), seen),
     countRows: ({ begins, ends }) => {
       const counts = new Int32Array(plan.nSlots)
-      countHistogram(counts, plan, columns, indexes, begins[0], ends[0])
+      countHistogram(counts, plan, columns, data.sparse, indexes, begins[0], ends[0])
       return spreadHistogram(plan, counts, new Int32Array(seen.length))
     },
     divideRows: ({ begins: [begin], ends: [end] }, feature, goesRight) => {
       const place = plan.places[feature]
-      const sides = byCode(place, plan.columns[place.column].codes, goesRight)
-      const middle = partitionRows(indexes, begin, end, columns[place.column], sides, spare)
+      const divide = (column: Codes, sides: Uint8Array) =>
+        partitionRows(indexes, begin, end, column, sides, spare)
+      const middle =
+        place.kind === 'sparse'
+          ? withListed(lists!, feature, listed, () => divide(listed, byListCode(place.common, goesRight)))
+          : divide(columns[place.column], byCode(place, plan.columns[place.column].codes, goesRight))
       return [set(begin, middle), set(middle, end)]
     },
     markLeaves: (leaves) => {

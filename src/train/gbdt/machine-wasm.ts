@@ -20,8 +20,10 @@ import {
   type Machine,
   type MachineSetup,
   type RowSet,
+  type Rows,
   type ScanLeaf,
 } from './machine.ts'
+import { byListCode, listByFeature, type SparseRows } from './sparse.ts'
 import type { NumberScan } from './split.ts'
 import { borrowMemory, instantiate, kernelModule, returnMemory, type SharedMemory } from './wasm.ts'
 
@@ -78,7 +80,7 @@ function machineOf(shop: Shop, setup: MachineSetup): Machine {
   const sides = new Uint8Array(
     memory.buffer,
     layout.sides,
-    Math.max(...plan.columns.map((column) => column.codes)),
+    Math.max(256, ...plan.columns.map((column) => column.codes)),
   )
   const leafValues = doubles(layout.leafValues, params.leaves)
   const wideAt = layout.wideBits
@@ -97,7 +99,7 @@ function machineOf(shop: Shop, setup: MachineSetup): Machine {
   const scans = openScans(shop)
   const every = Array.from({ length: nThreads }, (_, t) => t)
   let output = 0
-  copyIn(shop, setup)
+  const listStarts = copyIn(shop, setup)
   /** Histograms that are still to be added up, and to be taken off one another. */
   let merged = 0
   let rest = 0
@@ -181,10 +183,14 @@ function machineOf(shop: Shop, setup: MachineSetup): Machine {
     },
     divideRows: (set, feature, goesRight) => {
       const place = plan.places[feature]
-      const right = byCode(place, plan.columns[place.column].codes, goesRight)
+      const right =
+        place.kind === 'sparse'
+          ? byListCode(place.common, goesRight)
+          : byCode(place, plan.columns[place.column].codes, goesRight)
       for (let code = 0; code < right.length; code++) sides[code] = right[code] * 4
       writeRanges(set, ranges, 0)
-      crew.run('partition', place.column)
+      if (place.kind === 'code') crew.run('partition', place.column)
+      else crew.run('partitionListed', listStarts[feature], listStarts[feature + 1])
       const middle = every.map((t) => middles[(t * RESULT_BYTES) / 4])
       return [rowSet(set.begins, middle), rowSet(middle, set.ends)]
     },
@@ -208,7 +214,11 @@ function machineOf(shop: Shop, setup: MachineSetup): Machine {
       if (!valid) return
       writeNodeTable(tree, features, plan, table)
       const scores = layout.validScore + output * nValid * 8
-      crew.run('walkRows', layout.validBins, layout.rowBytes, nValid, scores, treeDepth(tree))
+      const { validBins, rowBytes, validStarts, validSlots } = layout
+      const depth = treeDepth(tree)
+      if (valid.data.sparse)
+        crew.run('walkListed', validBins, rowBytes, nValid, scores, depth, validStarts, validSlots)
+      else crew.run('walkRows', validBins, rowBytes, nValid, scores, depth)
     },
     close: () => {
       if (crew.close()) returnMemory(memory)
@@ -234,7 +244,7 @@ function openScans({ layout, memory }: Shop) {
     }
   })
   const write = (leaf: ScanLeaf, at: number) => {
-    const { sum, rules, nRows, features } = leaf
+    const { sum, rules, nRows, features, packed } = leaf
     const { minRowsInLeaf, minHessian, l2, minGain } = rules.params
     const { grad, hess, rowsPerHess, parent } = sum
     const { gradStep, hessStep } = rules
@@ -243,6 +253,7 @@ function openScans({ layout, memory }: Shop) {
     words.setUint32(at, placeOf(leaf.histogram), true)
     for (let k = 0; k < numbers.length; k++) words.setFloat64(at + 8 + 8 * k, numbers[k], true)
     words.setFloat64(at + 88, parent + minGain, true)
+    words.setFloat64(at + 96, packed, true)
     const mask = new Uint8Array(memory.buffer, at + SCAN_BYTES, nFeatures).fill(0)
     for (const j of features) mask[j] = 1
   }
@@ -257,7 +268,8 @@ function openScans({ layout, memory }: Shop) {
   }
 }
 
-function copyIn({ layout, memory, kernels }: Shop, { rows, valid }: MachineSetup): void {
+/** Copies all data in; returns where the lists of sparse features begin. */
+function copyIn({ layout, memory, kernels }: Shop, { rows, valid }: MachineSetup): Uint32Array {
   const put = (at: number, values: Float64Array) =>
     new Float64Array(memory.buffer, at, values.length).set(values)
   putTables(layout, memory, rows.data.plan)
@@ -272,11 +284,28 @@ function copyIn({ layout, memory, kernels }: Shop, { rows, valid }: MachineSetup
     new Uint8Array(memory.buffer, layout.staging, bytes.length).set(bytes)
     kernels.spreadBins(layout.staging, rowBytes, from, end)
   }
-  if (!valid) return
-  new Uint8Array(memory.buffer, layout.validBins, layout.nValid * rowBytes).set(
-    valid.data.bytes.subarray(0, layout.nValid * rowBytes),
-  )
-  put(layout.validScore, valid.score)
+  const { sparse, plan } = rows.data
+  if (sparse) putSparse(memory, sparse, layout.sparseStarts, layout.sparseSlots)
+  const lists = sparse && listByFeature(sparse, plan.places)
+  if (lists) {
+    new Uint32Array(memory.buffer, layout.listRows, lists.rows.length).set(lists.rows)
+    new Uint8Array(memory.buffer, layout.listCodes, lists.codes.length).set(lists.codes)
+    new Uint8Array(memory.buffer, layout.listed, nRows).fill(0)
+  }
+  if (valid) copyValidIn(layout, memory, valid)
+  return lists?.starts ?? new Uint32Array(0)
+}
+
+function copyValidIn(layout: Layout, memory: SharedMemory, { data, score }: Rows): void {
+  const bytes = data.bytes.subarray(0, layout.nValid * layout.rowBytes)
+  new Uint8Array(memory.buffer, layout.validBins, bytes.length).set(bytes)
+  new Float64Array(memory.buffer, layout.validScore, score.length).set(score)
+  if (data.sparse) putSparse(memory, data.sparse, layout.validStarts, layout.validSlots)
+}
+
+function putSparse(memory: SharedMemory, { starts, slots }: SparseRows, startsAt: number, slotsAt: number) {
+  new Uint32Array(memory.buffer, startsAt, starts.length).set(starts)
+  new Uint32Array(memory.buffer, slotsAt, slots.length).set(slots)
 }
 
 /** Where the kernels find columns and features. */
@@ -290,7 +319,9 @@ function putTables(
     columnWords.set([layout.columnAt[c], at, Number(isWide), slot * 8, codes], c * COLUMN_WORDS)
   })
   const featureWords = new Uint32Array(memory.buffer, layout.featureTable, places.length * FEATURE_WORDS)
-  places.forEach(({ column, divisor, codes }, j) => {
-    featureWords.set([column, divisor, codes, featureSlots[j], 0], j * FEATURE_WORDS)
+  places.forEach((place, j) => {
+    const [column, part, slot] =
+      place.kind === 'sparse' ? [0xffffffff, place.common, place.slot * 8] : [place.column, place.divisor, 0]
+    featureWords.set([column, part, place.codes, featureSlots[j], slot], j * FEATURE_WORDS)
   })
 }

@@ -42,6 +42,8 @@ export interface Histogram {
 export interface ScanLeaf {
   histogram: Histogram
   nRows: number
+  /** Packed sum of its rows. */
+  packed: number
   /** Number features alone. */
   features: Int32Array
   sum: LeafSum

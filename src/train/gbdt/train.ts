@@ -26,14 +26,15 @@ import {
   scatterScores,
 } from './rows.ts'
 import { NO_LEAF } from './sizes.ts'
+import type { FeatureColumn } from './sparse.ts'
 import { addToCourse, type Course, isStale, keptOf, openCourse } from './stopping.ts'
 
-/** Rows to train on: one column a feature, NaN where missing; category features hold codes. */
-export interface TrainData extends GivenLabels {
+/** Rows to train on: one column a feature, dense or sparse, NaN where missing; category features hold codes. */
+export interface TrainData<C extends FeatureColumn = Float64Array> extends GivenLabels {
   nRows: number
-  columns: Float64Array[]
+  columns: C[]
   categorical: boolean[]
-  valid?: GivenLabels & { nRows: number; columns: Float64Array[] }
+  valid?: GivenLabels & { nRows: number; columns: C[] }
 }
 
 export interface GbdtOptions extends MachineOptions {
@@ -81,10 +82,14 @@ export interface GbdtResult {
  * Missing: NaN features have a bin of their own and go the way that gains more; where a split saw none in training, they follow the
  * larger side. With `earlyStoppingRounds` and `valid`, trees behind the best validation loss are cut off.
  * Errors: MR_MODEL_NO_ROWS, MR_MODEL_SHAPE, MR_MODEL_PARAM, MR_MODEL_TARGET, MR_MODEL_ONE_CLASS, MR_MODEL_CLASSES, MR_MODEL_GROUPS,
- * MR_MODEL_WEIGHT, MR_MODEL_CATEGORY, MR_MODEL_ROWS_MAX, MR_CANCELLED. Cost: about 1.5 ns a row, feature and level of a tree.
+ * MR_MODEL_WEIGHT, MR_MODEL_CATEGORY, MR_MODEL_SPARSE, MR_MODEL_ROWS_MAX, MR_CANCELLED. Cost: about 1.5 ns a row, feature and level of a tree.
  * Source: Friedman 2001; leaf-wise growth, categorical splits and quantised gradients after LightGBM (Ke et al. 2017, Shi et al. 2022).
  */
-export function trainGbdt(data: TrainData, params: GivenParams = {}, options: GbdtOptions = {}): GbdtResult {
+export function trainGbdt(
+  data: TrainData<FeatureColumn>,
+  params: GivenParams = {},
+  options: GbdtOptions = {},
+): GbdtResult {
   const checked = gbdtParams(params)
   checkLength('columns of features', data.categorical.length, data.columns.length)
   const binned = binColumns(data.columns, data.categorical, checked.bins)
