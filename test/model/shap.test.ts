@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { seededRng } from '../../src/core/rng.ts'
 import { contributionsOf, explainRow, meanAbsContributions } from '../../src/model/explain.ts'
 import { explainRows } from '../../src/model/explain-rows.ts'
-import { rowGoesLeft } from '../../src/model/forms/tree-explainer.ts'
+import { rowGoesLeft, treeExplainer } from '../../src/model/forms/tree-explainer.ts'
 import { importLightGbmText } from '../../src/model/import/lightgbm-text.ts'
 import { compileScorer } from '../../src/model/score.ts'
 import { treeInteractions } from '../../src/model/shap/interactions.ts'
@@ -182,6 +182,55 @@ describe('contributions by tables', () => {
       expect(explainRows(given, rows, n).residual).toBeLessThan(1e-12)
       expect(explainRows(given, rows, n, background).residual).toBeLessThan(1e-12)
     }
+  })
+
+  test('are those of the plain explainer and of pairs where paths have more features than a pattern has bits', () => {
+    const rng = seededRng(8)
+    for (const model of [
+      chain(30),
+      randomEnsemble({ depth: 15, nFeatures: 40, nTrees: 2, nCategories: 3, seed: 21 }),
+      randomEnsemble({ depth: 15, nFeatures: 18, nTrees: 2, compare: 'lt-f32', seed: 5 }),
+    ]) {
+      const { nFeatures } = model
+      const n = 300
+      const rows = Float64Array.from({ length: n * nFeatures }, () =>
+        rng.next() < 0.1 ? Number.NaN : Math.round(rng.normal() * 4) / 2,
+      )
+      const rowAt = (i: number) => rows.slice(i * nFeatures, (i + 1) * nFeatures)
+      const background = { rows: rows.subarray(0, 9 * nFeatures), n: 9 }
+      const byPath = treeContributions(model, rows, n)
+      const against = treeContributions(model, rows, n, { background })
+      expect(treeContributions(model, rows, n, { kernels: 'js' })).toEqual(byPath)
+      expect(treeContributions(model, rows, n, { background, kernels: 'js' })).toEqual(against)
+      const [plain, kept] = [treeExplainer(model, 'js'), treeExplainer(model)]
+      const pairs = pairwiseContributions(model, background)
+      for (const i of [0, 1, 7, 8, 150, 299]) {
+        const want = (all: Float64Array) => all.subarray(i * nFeatures, (i + 1) * nFeatures)
+        expectClose(plain.explain(rowAt(i)).contributions, want(byPath), 1e-12)
+        expectClose(kept.explain(rowAt(i)).contributions, want(byPath), 1e-12)
+        expectClose(pairs(rowAt(i), 0), want(against), 1e-12)
+      }
+    }
+  })
+
+  test('equal LightGBM where a path tests more than thirteen features, one by one and together', () => {
+    const given = fixture<{ longest: number; model: string; rows: (number | null)[][] }>('deep.json')
+    const { contributions, base } = given as unknown as { contributions: number[][]; base: number }
+    expect(given.longest).toBeGreaterThan(13)
+    const model = importLightGbmText(given.model)
+    const rows = joined(rowsOf(given.rows))
+    expectClose(treeContributions(model, rows, 40), contributions.flat(), 1e-9)
+    const many = Float64Array.from({ length: rows.length * 50 }, (_, at) => rows[at % rows.length])
+    expectClose(
+      treeContributions(model, many, 2000).subarray(0, contributions.flat().length),
+      contributions.flat(),
+      1e-9,
+    )
+    given.rows.forEach((_, i) => {
+      const { contributions: one, base: from } = explainRow(model, rows.slice(i * 22, (i + 1) * 22))
+      expectClose(one, contributions[i], 1e-9)
+      expect(from).toBeCloseTo(base, 9)
+    })
   })
 
   test('follow a permutation of the features, are 0 for unused ones and equal for symmetric ones', () => {

@@ -3,6 +3,7 @@ import { shapeError } from '../checks.ts'
 import type { Explainer } from '../form.ts'
 import { coverRatio } from '../shap/plan.ts'
 import { gaussLegendre, type Quadrature } from '../shap/quadrature.ts'
+import { openRowShap } from '../shap/row-shap.ts'
 import { compileTrees, inSet, rawOfRows } from '../tree-walk.ts'
 import type { TreeEnsemble } from '../trees.ts'
 
@@ -13,8 +14,6 @@ import type { TreeEnsemble } from '../trees.ts'
  */
 interface TreeTables {
   model: TreeEnsemble
-  /** Expected raw score of each output. */
-  bases: Float64Array
   /** By node: the feature it was entered by (-1 for roots), and the nearest node above entered by the same one (-1 for none). */
   entered: Int32Array
   earlier: Int32Array
@@ -27,24 +26,51 @@ interface TreeTables {
   inverseAt: Int32Array
 }
 
-export function treeExplainer(model: TreeEnsemble): Explainer {
-  const tables = buildTables(model)
+/** Adds contributions of a row to the raw score of an output. */
+type AddRow = (x: Float64Array, output: number, contributions: Float64Array) => void
+
+/** In WebAssembly where it has room for the model's tables, else by plain loops; the two differ by rounding. */
+export function treeExplainer(model: TreeEnsemble, kernels: 'wasm' | 'js' = 'wasm'): Explainer {
+  const addRow = (kernels === 'wasm' ? openRowShap(model) : null) ?? plainRows(model)
+  const bases = expectedScores(model)
   const trees = compileTrees(model)
-  const satisfied = new Uint8Array(model.feature.length)
-  const scratch = openScratch(tables)
   const raws = new Float64Array(model.nOutputs)
   const explain = (x: Float64Array, output = 0) => {
     if (x.length < model.nFeatures) throw shapeError('row', model.nFeatures, x.length)
     const contributions = new Float64Array(model.nFeatures)
-    markSatisfied(tables, x, satisfied)
-    for (let t = 0; t < model.roots.length; t++)
-      if (model.outputOf[t] === output) addTree(tables, t, satisfied, scratch, contributions)
+    addRow(x, output, contributions)
     rawOfRows(trees, x, 1, raws)
-    const base = tables.bases[output]
+    const base = bases[output]
     const explained = contributions.reduce((sum, c) => sum + c, base)
     return { base, contributions, raw: raws[output], residual: raws[output] - explained }
   }
-  return { how: { method: 'tree-path', exact: true }, bases: tables.bases, explain }
+  return { how: { method: 'tree-path', exact: true }, bases, explain }
+}
+
+function plainRows(model: TreeEnsemble): AddRow {
+  const tables = buildTables(model)
+  const satisfied = new Uint8Array(model.feature.length)
+  const scratch = openScratch(tables)
+  return (x, output, contributions) => {
+    markSatisfied(tables, x, satisfied)
+    for (let t = 0; t < model.roots.length; t++)
+      if (model.outputOf[t] === output) addTree(tables, t, satisfied, scratch, contributions)
+  }
+}
+
+/** Expected raw score of each output, by the covers of leaves. */
+function expectedScores(model: TreeEnsemble): Float64Array {
+  const bases = model.baseScores.slice()
+  const reach = new Float64Array(model.feature.length).fill(1)
+  let t = 0
+  for (let node = 0; node < reach.length; node++) {
+    if (node === model.roots[t + 1]) t++
+    if (model.left[node] < 0) bases[model.outputOf[t]] += model.value[node] * reach[node]
+    else
+      for (const child of [model.left[node], model.right[node]])
+        reach[child] = reach[node] * coverRatio(model, node, child)
+  }
+  return bases
 }
 
 function buildTables(model: TreeEnsemble): TreeTables {
@@ -53,28 +79,20 @@ function buildTables(model: TreeEnsemble): TreeTables {
   const entered = new Int32Array(n).fill(-1)
   const earlier = new Int32Array(n).fill(-1)
   const share = new Float64Array(n).fill(1)
-  const reach = new Float64Array(n).fill(1)
   const distinct = new Int32Array(n)
-  const bases = model.baseScores.slice()
-  let t = 0
   for (let node = 0; node < n; node++) {
-    if (node === model.roots[t + 1]) t++
-    if (model.left[node] < 0) {
-      bases[model.outputOf[t]] += model.value[node] * reach[node]
-      continue
-    }
+    if (model.left[node] < 0) continue
     for (const child of [model.left[node], model.right[node]]) {
       const ratio = coverRatio(model, node, child)
       parent[child] = node
       entered[child] = model.feature[node]
       earlier[child] = lastEntered(entered, parent, node, model.feature[node])
       share[child] = ratio * (earlier[child] < 0 ? 1 : share[earlier[child]])
-      reach[child] = reach[node] * ratio
       distinct[child] = distinct[node] + (earlier[child] < 0 ? 1 : 0)
     }
   }
   const rules = rulesOf(model, distinct)
-  return { model, bases, entered, earlier, parent, share, rules, ...inversesOf(model, share, rules) }
+  return { model, entered, earlier, parent, share, rules, ...inversesOf(model, share, rules) }
 }
 
 /** A rule for each tree: k distinct features on a path make an integrand of degree k - 1. */

@@ -7,19 +7,23 @@ import {
   PAGE_BYTES,
 } from '../../core/wasm.ts'
 import { SHAP_KERNELS } from './kernels-wasm.ts'
+import {
+  addPairsPlainly,
+  addPathsPlainly,
+  pathBytes,
+  pathScratchBytes,
+  placePairs,
+  writePairs,
+  writePaths,
+} from './path-machine.ts'
+import type { PairPlan, PathPlan } from './paths.ts'
 import type { TreePlan } from './plan.ts'
+import type { RankedRows } from './ranks.ts'
 
 /** Rows of a block: their masks and patterns stay in cache. A multiple of eight. */
 export const BLOCK_ROWS = 256
 /** Nodes on a path at most, that masks are kept for. */
 const SLOTS_MAX = 520
-
-/** Ranks of rows, column by column, `stride` apart. */
-export interface RankedRows {
-  ranks: Uint16Array
-  stride: number
-  n: number
-}
 
 /** What runs programs. `sums` lie by block, then output and feature, then row of the block. */
 export interface ShapMachine {
@@ -33,6 +37,9 @@ export interface ShapMachine {
   count(plan: TreePlan): Uint32Array
   /** Adds what the tables hold to the sums of `output`. */
   apply(plan: TreePlan, output: number): void
+  /** Adds what leaves without tables give, path dependent, and against the background rows. */
+  addPaths(plan: PathPlan, output: number): void
+  addPairs(plan: PairPlan, output: number): void
   /** Sums of all blocks of the rows, and zeroes them for the next rows. */
   takeSums(): Float64Array
   close(): void
@@ -65,7 +72,20 @@ function padded(n: number): number {
 
 // ---------------------------------------------------------------- WebAssembly
 
-interface ShapKernels {
+export interface ShapKernels {
+  addPaths(program: number, ranks: number, n: number, sums: number, sumBytes: number): void
+  addPairs(
+    root: number,
+    ranks: number,
+    n: number,
+    others: number,
+    nOthers: number,
+    sides: number,
+    weights: number,
+    weightBytes: number,
+    sums: number,
+    sumBytes: number,
+  ): void
   apply(
     program: number,
     end: number,
@@ -101,15 +121,21 @@ interface Kept {
 const KEPT_BYTES_MAX = 64 * 1024 * 1024
 let kept: Kept | null = null
 
-function borrow(): Kept | null {
+/** The compiled kernels; `null` where the platform refuses them. */
+export function shapModule(): object | null {
   if (compiled === undefined) compiled = compileWasm(SHAP_KERNELS)
+  return compiled
+}
+
+function borrow(): Kept | null {
+  const module = shapModule()
   if (kept) {
     const given = kept
     kept = null
     return given
   }
-  const memory = compiled && openGrowingMemory(PAGE_BYTES, MEMORY_BYTES_MAX)
-  return memory ? { memory, kernels: instantiateWasm<ShapKernels>(compiled, memory) } : null
+  const memory = module && openGrowingMemory(PAGE_BYTES, MEMORY_BYTES_MAX)
+  return memory ? { memory, kernels: instantiateWasm<ShapKernels>(module, memory) } : null
 }
 
 const SLOT_BYTES = BLOCK_ROWS * 2
@@ -146,6 +172,12 @@ function openWasm(shape: MachineShape): ShapMachine | null {
     new Int32Array(memory.buffer, treeAt, words.length).set(words)
     return treeAt + words.length * 4
   }
+  const eachBlock = (run: (ranks: number, n: number, block: number) => void) => {
+    for (let block = 0; block * BLOCK_ROWS < rows.n; block++)
+      run(rows.at + block * BLOCK_ROWS * 2, Math.min(BLOCK_ROWS, rows.n - block * BLOCK_ROWS), block)
+  }
+  const sumsAt = (block: number, output: number) =>
+    SUMS_AT + (block * shape.nOutputs + output) * shape.nFeatures * SUM_BYTES
   need(rowsAt)
   new Uint8Array(memory.buffer, MASKS_AT, SLOT_BYTES).fill(0)
   new Float64Array(memory.buffer, SUMS_AT, sumsLength).fill(0)
@@ -184,12 +216,42 @@ function openWasm(shape: MachineShape): ShapMachine | null {
     },
     apply: (plan, output) => {
       const end = writeProgram(plan, rows.stride)
-      for (let block = 0; block * BLOCK_ROWS < rows.n; block++) {
-        const n = padded(Math.min(BLOCK_ROWS, rows.n - block * BLOCK_ROWS))
-        const ranks = rows.at + block * BLOCK_ROWS * 2
-        const sums = SUMS_AT + (block * shape.nOutputs + output) * shape.nFeatures * SUM_BYTES
-        kernels.apply(treeAt, end, ranks, n, MASKS_AT, PATTERNS_AT, SLOT_BYTES, sums, SUM_BYTES)
-      }
+      eachBlock((ranks, n, block) => {
+        const sums = sumsAt(block, output)
+        kernels.apply(treeAt, end, ranks, padded(n), MASKS_AT, PATTERNS_AT, SLOT_BYTES, sums, SUM_BYTES)
+      })
+    },
+    addPaths: (plan, output) => {
+      const scratchAt = treeAt + pathBytes(plan)
+      need(scratchAt + pathScratchBytes(plan))
+      writePaths(memory.buffer, treeAt, plan, { columnBytes: rows.stride * 2, scratchAt })
+      eachBlock((ranks, n, block) => {
+        kernels.addPaths(treeAt, ranks, n, sumsAt(block, output), SUM_BYTES)
+      })
+    },
+    addPairs: (plan, output) => {
+      const placed = placePairs(plan, treeAt, shape.nFeatures)
+      need(placed.end)
+      writePairs(memory.buffer, placed, plan, {
+        columnBytes: rows.stride * 2,
+        otherBytes: background.stride * 2,
+      })
+      const { root, sides, weights, weightBytes } = placed
+      eachBlock((ranks, n, block) => {
+        const sums = sumsAt(block, output)
+        kernels.addPairs(
+          root,
+          ranks,
+          n,
+          background.at,
+          background.n,
+          sides,
+          weights,
+          weightBytes,
+          sums,
+          SUM_BYTES,
+        )
+      })
     },
     takeSums: () => {
       const sums = new Float64Array(memory.buffer, SUMS_AT, sumsLength)
@@ -212,6 +274,13 @@ function openPlain(shape: MachineShape): ShapMachine {
   let rows: RankedRows = { ranks: new Uint16Array(0), stride: 0, n: 0 }
   let background = rows
   let tables = new Float64Array(0)
+  const eachBlock = (output: number, act: (from: number, n: number, first: number) => void) => {
+    for (let block = 0; block * BLOCK_ROWS < rows.n; block++) {
+      const from = block * BLOCK_ROWS
+      const first = (block * shape.nOutputs + output) * shape.nFeatures * BLOCK_ROWS
+      act(from, Math.min(BLOCK_ROWS, rows.n - from), first)
+    }
+  }
   const open = (nColumns: number, n: number) => ({
     ranks: new Uint16Array(nColumns * padded(n)),
     stride: padded(n),
@@ -243,11 +312,18 @@ function openPlain(shape: MachineShape): ShapMachine {
       }
       return counts
     },
+    addPaths: (plan, output) => {
+      eachBlock(output, (from, n, first) => {
+        addPathsPlainly(plan, rows, from, n, { sums, first, step: BLOCK_ROWS })
+      })
+    },
+    addPairs: (plan, output) => {
+      eachBlock(output, (from, n, first) => {
+        addPairsPlainly(plan, rows, background, from, n, { sums, first, step: BLOCK_ROWS })
+      })
+    },
     apply: (plan, output) => {
-      for (let block = 0; block * BLOCK_ROWS < rows.n; block++) {
-        const from = block * BLOCK_ROWS
-        const n = Math.min(BLOCK_ROWS, rows.n - from)
-        const first = (block * shape.nOutputs + output) * shape.nFeatures * BLOCK_ROWS
+      eachBlock(output, (from, n, first) => {
         run(plan, rows, from, n, masks, patterns, (tableAt, features, bits) => {
           features.forEach((feature, column) => {
             const table = tableAt + column * 2 ** bits
@@ -255,7 +331,7 @@ function openPlain(shape: MachineShape): ShapMachine {
             for (let i = 0; i < n; i++) sums[at + i] += tables[table + patterns[i]]
           })
         })
-      }
+      })
     },
     takeSums: () => {
       const taken = sums

@@ -1,5 +1,5 @@
 /**
- * Interventional contributions pair by pair of a row and a background row: for trees too deep for tables. Down the tree, the paths of all
+ * Interventional contributions pair by pair of a row and a background row: for trees of more nodes than ranks, and as the plain statement of it. Down the tree, the paths of all
  * hybrids of the two rows; at a leaf, features that must come from the row and those that must not share its value by Shapley's weights.
  * Source: Lundberg et al. 2020, algorithm 3. Cost a row: O(background rows * nodes).
  */
@@ -7,6 +7,7 @@
 import type { FeatureRows } from '../feature-rows.ts'
 import { rowGoesLeft } from '../forms/tree-explainer.ts'
 import type { TreeEnsemble } from '../trees.ts'
+import { shapleyWeight } from './paths.ts'
 
 export function pairwiseContributions(
   model: TreeEnsemble,
@@ -60,14 +61,7 @@ function share(value: number, sides: Sides, nRow: number, out: Float64Array): vo
   const n = sides.size
   const nOther = n - nRow
   for (const [feature, side] of sides) {
-    if (side === 'row') out[feature] += value * weight(nRow - 1, nOther)
-    else out[feature] -= value * weight(nRow, nOther - 1)
+    if (side === 'row') out[feature] += value * shapleyWeight(nRow - 1, nOther)
+    else out[feature] -= value * shapleyWeight(nRow, nOther - 1)
   }
-}
-
-/** `a! b! / (a + b + 1)!`. */
-function weight(a: number, b: number): number {
-  let product = 1 / (a + b + 1)
-  for (let i = 1; i <= Math.min(a, b); i++) product *= i / (Math.max(a, b) + i)
-  return product
 }

@@ -44,6 +44,8 @@ export interface TreePlan {
   clusters: Cluster[]
   tableEntries: number
   slots: number
+  /** Leaves that no cluster has. */
+  others: Set<number>
 }
 
 interface TreeFacts {
@@ -54,10 +56,12 @@ interface TreeFacts {
   depthOf: Int32Array
   inner: Int32Array
   leaves: Int32Array
-  /** Whether a node is taken as one cluster. */
-  whole: Uint8Array
-  entriesOf: Float64Array
+  /** What is done with a node: APART, TOGETHER or OTHERWISE. */
+  way: Uint8Array
 }
+
+/** Its children are looked at one by one; it is one cluster; none of its leaves is in a cluster. */
+const [APART, TOGETHER, OTHERWISE] = [0, 1, 2]
 
 // what things cost, in nanoseconds, about
 const LOOKUP = 1
@@ -67,20 +71,20 @@ const TABLE_ADD = 0.8
 const LEAF_ENTRY = 6
 
 /**
- * The cheapest cut of tree `t` for so many rows; `null` where a path has too many features for any table, or where tables cost more than
- * `limitNs`. Cost: O(nodes * depth).
+ * The cheapest cut of tree `t` for so many rows, where a leaf that is in no table costs each row `leafNs`: leaves with more features on their path than a
+ * pattern has bits are in none. Cost: O(nodes * depth).
  */
 export function planTree(
   model: TreeEnsemble,
   ranks: RankPlan,
   t: number,
   nRows: number,
-  limitNs = Number.POSITIVE_INFINITY,
-): TreePlan | null {
+  leafNs: number,
+): TreePlan {
   const root = model.roots[t]
   const end = model.roots[t + 1] ?? model.feature.length
   const facts = factsOf(model, ranks, root, end)
-  if (!(cut(facts, root, [], nRows) <= limitNs)) return null
+  cut(facts, root, [], { nRows, leafNs })
   return write(facts)
 }
 
@@ -93,8 +97,7 @@ function factsOf(model: TreeEnsemble, ranks: RankPlan, root: number, end: number
     depthOf: new Int32Array(n),
     inner: new Int32Array(n),
     leaves: new Int32Array(n),
-    whole: new Uint8Array(n),
-    entriesOf: new Float64Array(n),
+    way: new Uint8Array(n),
   }
   for (let node = end - 1; node >= root; node--) {
     const [left, right] = [model.left[node] - root, model.right[node] - root]
@@ -104,32 +107,48 @@ function factsOf(model: TreeEnsemble, ranks: RankPlan, root: number, end: number
   return facts
 }
 
-/** Cost of the best cut below a node whose path has `path` distinct features; marks the nodes that are taken whole. */
-function cut(facts: TreeFacts, node: number, path: readonly number[], nRows: number): number {
-  const { model, root, inner, leaves, whole } = facts
+interface RowCosts {
+  nRows: number
+  leafNs: number
+}
+
+/** Cost of the best cut below a node whose path has `path` distinct features; notes what is done with each node. */
+function cut(facts: TreeFacts, node: number, path: readonly number[], costs: RowCosts): number {
+  const { model, root, leaves, way } = facts
+  const at = node - root
+  const otherwise = costs.nRows * leaves[at] * costs.leafNs
+  const together = costTogether(facts, node, path, costs.nRows)
+  const apart = model.left[node] < 0 ? Number.POSITIVE_INFINITY : costApart(facts, node, path, costs)
+  const least = Math.min(together, apart, otherwise)
+  way[at] = together === least ? TOGETHER : apart === least ? APART : OTHERWISE
+  return least
+}
+
+function costTogether(
+  { model, root, inner, leaves }: TreeFacts,
+  node: number,
+  path: readonly number[],
+  nRows: number,
+): number {
   const at = node - root
   const bits = path.length + inner[at]
-  let together = Number.POSITIVE_INFINITY
-  const features = bits <= PATTERN_BITS_MAX ? featuresBelow(model, node, path) : null
-  const kMost = features === null ? 0 : Math.min(bits, features.size)
-  if (features && 2 ** bits * features.size <= TABLE_ENTRIES_MAX) {
-    const perRow = CLUSTER_ROW + features.size * LOOKUP + inner[at] * MASK_ROW
-    const build = leaves[at] * kMost * (2 ** bits * TABLE_ADD + 2 ** kMost * LEAF_ENTRY)
-    together = nRows * perRow + build
-  }
-  if (model.left[node] < 0) {
-    whole[at] = 1
-    return together
-  }
+  if (bits > PATTERN_BITS_MAX) return Number.POSITIVE_INFINITY
+  const features = featuresBelow(model, node, path).size
+  if (2 ** bits * features > TABLE_ENTRIES_MAX) return Number.POSITIVE_INFINITY
+  const kMost = Math.min(bits, features)
+  const perRow = CLUSTER_ROW + features * LOOKUP + inner[at] * MASK_ROW
+  return nRows * perRow + leaves[at] * kMost * (2 ** bits * TABLE_ADD + 2 ** kMost * LEAF_ENTRY)
+}
+
+function costApart(facts: TreeFacts, node: number, path: readonly number[], costs: RowCosts): number {
+  const { model } = facts
   const below = path.includes(model.feature[node]) ? path : [...path, model.feature[node]]
-  const apart =
-    below.length > PATTERN_BITS_MAX
-      ? Number.POSITIVE_INFINITY
-      : cut(facts, model.left[node], below, nRows) +
-        cut(facts, model.right[node], below, nRows) +
-        2 * nRows * MASK_ROW
-  whole[at] = together <= apart ? 1 : 0
-  return Math.min(together, apart)
+  if (below.length > PATTERN_BITS_MAX) return Number.POSITIVE_INFINITY
+  return (
+    cut(facts, model.left[node], below, costs) +
+    cut(facts, model.right[node], below, costs) +
+    2 * costs.nRows * MASK_ROW
+  )
 }
 
 function featuresBelow(model: TreeEnsemble, node: number, path: readonly number[]): Set<number> {
@@ -159,6 +178,7 @@ function write(facts: TreeFacts): TreePlan {
     clusters: [],
     tableEntries: 0,
     slots: 1,
+    others: new Set(),
   }
   const words: number[] = []
   writeNode(facts, plan, words, facts.root, { features: [], shares: [] }, 0)
@@ -174,13 +194,21 @@ function writeNode(
   path: Path,
   slot: number,
 ): void {
-  const { model, ranks, root, whole } = facts
+  const { model, ranks, root, way } = facts
   plan.slots = Math.max(plan.slots, slot + 1)
-  if (whole[node - root] === 1) {
+  if (way[node - root] === OTHERWISE) {
+    for (const leaf of leavesBelow(model, node)) plan.others.add(leaf)
+    return
+  }
+  if (way[node - root] === TOGETHER) {
     writeCluster(facts, plan, words, node, path, slot)
     return
   }
   for (const child of [model.left[node], model.right[node]]) {
+    if (way[child - root] === OTHERWISE) {
+      writeNode(facts, plan, words, child, path, slot)
+      continue
+    }
     const below = through(model, node, child, path)
     const position = below.features.indexOf(model.feature[node])
     const isNew = below.features.length > path.features.length
@@ -198,6 +226,11 @@ function writeNode(
     )
     writeNode(facts, plan, words, child, below, slot + 1)
   }
+}
+
+function leavesBelow(model: TreeEnsemble, node: number): number[] {
+  if (model.left[node] < 0) return [node]
+  return [...leavesBelow(model, model.left[node]), ...leavesBelow(model, model.right[node])]
 }
 
 /** A path with the split of `node` that leads to `child`. */

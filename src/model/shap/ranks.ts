@@ -25,8 +25,27 @@ export interface RankPlan {
   roundsToF32: boolean
 }
 
+/** Ranks of rows, column by column, `stride` apart. */
+export interface RankedRows {
+  ranks: Uint16Array
+  stride: number
+  n: number
+}
+
 /** Nodes of the trees that are ranked together: ranks have 16 bits. */
 export const RANK_NODES_MAX = 60_000
+
+/** Trees in runs that are ranked together. */
+export function groupsOf({ roots, feature }: TreeEnsemble): { first: number; end: number }[] {
+  const groups: { first: number; end: number }[] = []
+  const endOf = (t: number) => roots[t + 1] ?? feature.length
+  for (let t = 0; t < roots.length; t++) {
+    const last = groups.at(-1)
+    if (last && endOf(t) - roots[last.first] <= RANK_NODES_MAX) last.end = t + 1
+    else groups.push({ first: t, end: t + 1 })
+  }
+  return groups
+}
 
 /** Columns of the tests of trees whose nodes are `[from, to)`. Cost: O(nodes log nodes). */
 export function planRanks(model: TreeEnsemble, from: number, to: number): RankPlan {

@@ -6,8 +6,9 @@ import { plainOf, rowsOfSource } from '../tree/source-rules.ts'
 import type { TreeEnsemble } from '../trees.ts'
 import { BLOCK_ROWS, openShapMachine, type ShapMachine } from './apply.ts'
 import { pairwiseContributions } from './pairwise.ts'
-import { planTree } from './plan.ts'
-import { planRanks, RANK_NODES_MAX, rankRows } from './ranks.ts'
+import { type LeafChoice, planPairs, planPaths } from './paths.ts'
+import { planTree, type TreePlan } from './plan.ts'
+import { groupsOf, planRanks, RANK_NODES_MAX, type RankPlan, rankRows } from './ranks.ts'
 import { fillBackgroundTables, fillPathTables } from './tables.ts'
 
 export interface ShapOptions {
@@ -19,9 +20,9 @@ export interface ShapOptions {
 /** Rows explained in one pass over the trees: tables are made again for each pass. */
 const PASS_ROWS = 8192
 const PASS_BYTES_MAX = 64 * 1024 * 1024
-/** What a node of a tree costs a row without tables, in nanoseconds, about; and a node for each pair of a row and a background row. */
-const NODE_NS = 30
-const PAIR_NODE_NS = 4
+/** What a leaf without a table costs a row, in nanoseconds, about; and each pair of a row and a background row. */
+const LEAF_NS = 50
+const PAIR_LEAF_NS = 3
 
 /**
  * Exact Shapley values of the raw scores of rows: `[n, nOutputs, nFeatures]`, row-major.
@@ -67,18 +68,6 @@ export function treeContributions(
 
 type Background = ShapOptions['background']
 
-/** Trees in runs that are ranked together. */
-function groupsOf({ roots, feature }: TreeEnsemble): { first: number; end: number }[] {
-  const groups: { first: number; end: number }[] = []
-  const endOf = (t: number) => roots[t + 1] ?? feature.length
-  for (let t = 0; t < roots.length; t++) {
-    const last = groups.at(-1)
-    if (last && endOf(t) - roots[last.first] <= RANK_NODES_MAX) last.end = t + 1
-    else groups.push({ first: t, end: t + 1 })
-  }
-  return groups
-}
-
 function runGroup(
   model: TreeEnsemble,
   machine: ShapMachine,
@@ -102,18 +91,42 @@ function runGroup(
   }
   for (let t = first; t < end; t++) {
     const nNodes = (roots[t + 1] ?? feature.length) - roots[t]
-    const limitNs = n * nNodes * (background ? background.n * PAIR_NODE_NS : NODE_NS)
-    const plan = nNodes > RANK_NODES_MAX || left.has(t) ? null : planTree(model, ranks, t, n, limitNs)
-    if (plan === null) {
-      left.add(t)
-      continue
-    }
-    if (background) {
-      const counts = machine.count(plan)
-      fillBackgroundTables(plan.clusters, counts, background.n, machine.openTables(plan))
-    } else fillPathTables(plan.clusters, machine.openTables(plan))
+    if (nNodes > RANK_NODES_MAX) left.add(t)
+    else if (background) runAgainst(model, machine, ranks, t, n, background.n)
+    else runByPath(model, machine, ranks, t, n)
+  }
+}
+
+function runByPath(model: TreeEnsemble, machine: ShapMachine, ranks: RankPlan, t: number, n: number): void {
+  const plan = planTree(model, ranks, t, n, LEAF_NS)
+  if (plan.clusters.length > 0) {
+    fillPathTables(plan.clusters, machine.openTables(plan))
     machine.apply(plan, model.outputOf[t])
   }
+  const others = planPaths(choiceOf(model, ranks, t, plan))
+  if (others) machine.addPaths(others, model.outputOf[t])
+}
+
+function runAgainst(
+  model: TreeEnsemble,
+  machine: ShapMachine,
+  ranks: RankPlan,
+  t: number,
+  n: number,
+  nBackground: number,
+): void {
+  const plan = planTree(model, ranks, t, n, nBackground * PAIR_LEAF_NS)
+  if (plan.clusters.length > 0) {
+    const counts = machine.count(plan)
+    fillBackgroundTables(plan.clusters, counts, nBackground, machine.openTables(plan))
+    machine.apply(plan, model.outputOf[t])
+  }
+  const others = planPairs(choiceOf(model, ranks, t, plan), nBackground)
+  if (others) machine.addPairs(others, model.outputOf[t])
+}
+
+function choiceOf(model: TreeEnsemble, ranks: RankPlan, t: number, { others }: TreePlan): LeafChoice {
+  return { model, ranks, root: model.roots[t], wanted: (leaf) => others.has(leaf) }
 }
 
 /** From block, column, row to row, column. */
@@ -125,7 +138,7 @@ function spreadSums(sums: Float64Array, n: number, width: number, out: Float64Ar
   }
 }
 
-/** Trees without tables: path-dependent ones by quadrature down and up the tree, others pair by pair of rows. */
+/** Trees with more nodes than ranks: path-dependent ones by quadrature down and up the tree, others pair by pair of rows. */
 function addOthers(
   model: TreeEnsemble,
   trees: number[],

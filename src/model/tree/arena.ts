@@ -36,13 +36,14 @@ export interface Lease {
 
 export interface Shelf {
   readonly kernels: ScoreKernels
+  /** For other kernels over the same blocks. */
+  readonly memory: GrowingMemory
   /** Views of the memory as it is now: they change as it grows. */
   f64: Float64Array
   u32: Uint32Array
 }
 
 interface Room extends Shelf {
-  memory: GrowingMemory
   bytesMax: number
   /** Free pieces in the order of their addresses, none touching another. */
   free: { at: number; bytes: number }[]
