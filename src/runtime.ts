@@ -40,9 +40,19 @@ export {
   type TrialRow,
 } from './loop/search.ts'
 export { type Trained, type TrainProgress, type TrainRequest, trainModel } from './loop/train.ts'
+export {
+  planWorth,
+  recordWorth,
+  runWorth,
+  type WorthPlan,
+  type WorthProgress,
+  type WorthRequest,
+  worthOfRows,
+} from './loop/worth.ts'
 export { decodeModel, encodeModel } from './model/format.ts'
 export { editTable, type Shape, type ShapeSlot, shapesOf } from './model/tables/shapes.ts'
 export type { AdditiveTables } from './model/tables/tables.ts'
 export { currentRelease, releaseHistory } from './release/record.ts'
 export type { Labels, Objective, OpenObjective, TrainingLabels } from './train/gbdt/objectives/objective.ts'
 export { type GbdtOptions, type GbdtResult, type TrainData, trainGbdt } from './train/gbdt/train.ts'
+export type { WorthReport } from './train/worth/report.ts'

@@ -16,6 +16,8 @@ export const refs = {
   backtest: (model: string) => `models/${model}@backtest`,
   /** Search report of a model: the parameters that were chosen, and all trials. */
   search: (model: string) => `models/${model}@search`,
+  /** Worth report of a model's training rows. */
+  worth: (model: string) => `models/${model}@worth`,
   /** RunRecord of a RunSpec. */
   run: (spec: string) => `runs/${spec.slice('sha256:'.length)}`,
   alert: (id: string) => `alerts/${id}`,

@@ -7,7 +7,17 @@ import { onlineTask } from '../train/online.ts'
 import { prepareTask } from '../train/prepare.ts'
 import { scoreTask } from '../train/score-periods.ts'
 import { trialTask } from '../train/trial.ts'
+import { worthTask } from '../train/worth/task.ts'
 
-const tasks: Task[] = [importTask, prepareTask, trialTask, fitTask, scoreTask, gateTask, onlineTask]
+const tasks: Task[] = [
+  importTask,
+  prepareTask,
+  trialTask,
+  fitTask,
+  scoreTask,
+  gateTask,
+  onlineTask,
+  worthTask,
+]
 
 export default tasks

@@ -35,31 +35,45 @@ export function knnShapley(
   test?: LabelledPoints,
   options: KnnShapleyOptions = {},
 ): Float64Array {
-  const { k = KNN_SHAPLEY_K, mismatch = 2, onRow } = options
-  check(train, test, k, mismatch)
+  const { k = KNN_SHAPLEY_K } = options
   const worth = new Float64Array(train.nRows)
   const tests = test ?? train
-  const order = new DistanceOrder(train.nRows)
-  eachDistances(train, tests, mismatch, (iTest, squares) => {
-    if (!test) squares[iTest] = Number.POSITIVE_INFINITY
-    addWorth(order.sort(squares), train.labels, tests.labels[iTest], k, test ? -1 : iTest, worth)
-    onRow?.(iTest + 1)
-  })
+  eachOrder(train, test, options, (iTest, order) =>
+    addWorth(order, train.labels, tests.labels[iTest], k, worth),
+  )
   for (let i = 0; i < worth.length; i++) worth[i] /= tests.nRows
   return worth
 }
 
-/** Adds what each row is worth to one test row: from the farthest to the nearest, each by how it differs from the one behind it. */
-function addWorth(
+/**
+ * Gives each test row the training rows from the nearest to the farthest, of equal ones the earlier first; without `test` each training row has the others. The order is
+ * overwritten after `visit` returns. Cost, memory and errors as `knnShapley`.
+ */
+export function eachOrder(
+  train: LabelledPoints,
+  test: LabelledPoints | undefined,
+  { k = KNN_SHAPLEY_K, mismatch = 2, onRow }: KnnShapleyOptions,
+  visit: (iTest: number, order: Uint32Array) => void,
+): void {
+  check(train, test, k, mismatch)
+  const order = new DistanceOrder(train.nRows)
+  eachDistances(train, test ?? train, mismatch, (iTest, squares) => {
+    if (!test) squares[iTest] = Number.POSITIVE_INFINITY
+    const sorted = order.sort(squares)
+    visit(iTest, test ? sorted : withoutSelf(sorted, iTest))
+    onRow?.(iTest + 1)
+  })
+}
+
+/** Adds what each row of `order` is worth to one test row of class `wanted`: from the farthest to the nearest, each by how it differs from the one behind it. Cost: O(rows). */
+export function addWorth(
   order: Uint32Array,
   labels: Numbers,
   wanted: number,
   k: number,
-  self: number,
   worth: Float64Array,
 ): void {
-  const n = self < 0 ? order.length : order.length - 1
-  if (self >= 0) dropSelf(order, self)
+  const n = order.length
   let match = Number(labels[order[n - 1]] === wanted)
   let value = (match * Math.min(k, n)) / (n * k)
   worth[order[n - 1]] += value
@@ -74,11 +88,29 @@ function addWorth(
   }
 }
 
-/** Moves the row itself behind all others; it lies among the infinitely far ones. */
-function dropSelf(order: Uint32Array, self: number): void {
+/** Share of the `k` nearest rows, of those that `counts` takes, that have the class `wanted`; out of k also when there are fewer. */
+export function votesFor(
+  order: Uint32Array,
+  labels: Numbers,
+  wanted: number,
+  k: number,
+  counts: (row: number) => boolean = () => true,
+): number {
+  let asked = 0
+  let votes = 0
+  for (let i = 0; i < order.length && asked < k; i++) {
+    if (!counts(order[i])) continue
+    asked++
+    if (labels[order[i]] === wanted) votes++
+  }
+  return votes / k
+}
+
+/** The order but for the row itself, which lies among the infinitely far ones. */
+function withoutSelf(order: Uint32Array, self: number): Uint32Array {
   const at = order.lastIndexOf(self)
   order.copyWithin(at, at + 1)
-  order[order.length - 1] = self
+  return order.subarray(0, order.length - 1)
 }
 
 /**
@@ -88,17 +120,14 @@ function dropSelf(order: Uint32Array, self: number): void {
 export function knnUtility(
   train: LabelledPoints,
   test: LabelledPoints,
-  { k = KNN_SHAPLEY_K, mismatch = 2 }: KnnShapleyOptions = {},
+  options: KnnShapleyOptions = {},
 ): number {
-  check(train, test, k, mismatch)
-  const order = new DistanceOrder(train.nRows)
+  const { k = KNN_SHAPLEY_K } = options
   let votes = 0
-  eachDistances(train, test, mismatch, (iTest, squares) => {
-    const nearest = order.sort(squares)
-    for (let i = 0; i < Math.min(k, train.nRows); i++)
-      if (train.labels[nearest[i]] === test.labels[iTest]) votes++
+  eachOrder(train, test, options, (iTest, order) => {
+    votes += votesFor(order, train.labels, test.labels[iTest], k)
   })
-  return votes / k / test.nRows
+  return votes / test.nRows
 }
 
 function check(train: LabelledPoints, test: LabelledPoints | undefined, k: number, mismatch: number): void {

@@ -152,7 +152,7 @@ async function learn(
  * One scan: the columns, target, split, fold and member key of every row that is used, in a fixed order. All columns are kept, since slices and the live
  * version may look at others than the candidate. Rows without a finite target are left out.
  */
-async function loadRows(
+export async function loadRows(
   query: Query,
   context: TaskContext,
   version: DatasetVersion,

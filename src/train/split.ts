@@ -83,6 +83,42 @@ function spreadSplits({ validate, test }: SplitPlan, folds: number): SplitPlan[]
   }))
 }
 
+/** The rows that train a model, all of them and no others, however they are divided further. */
+export function planPool({ time, train, validate, test }: SplitPlan): SplitPlan {
+  const none = { share: 0 }
+  return time === undefined || train === null
+    ? { train: null, skipShare: shareOf(validate) + shareOf(test), validate: none, test: none }
+    : { time, train, validate: none, test: none }
+}
+
+/**
+ * Splits for answers out of sample, inside the rows that train: each of them is tested once, by a model that learned from the others. None that validates or tests the
+ * model is in any of them. Folds go by the spread of the row numbers, also where rows have a time, since every row is to be judged.
+ */
+export function planCrossSplits(split: SplitPlan, folds: number): SplitPlan[] {
+  const pool = planPool(split)
+  const borders = crossBorders(pool, folds)
+  return Array.from({ length: folds }, (_, k) => {
+    const next = (k + 1) % folds
+    // Early stopping looks at a part of the next fold: a quarter of it, so that the others learn from as many rows as they can.
+    const width = borders[next + 1] - borders[next]
+    return {
+      ...pool,
+      test: { from: borders[k], share: borders[k + 1] - borders[k] },
+      validate: { from: borders[next], share: width / 4 },
+    }
+  })
+}
+
+/** Where folds begin on the spread, and 1: whole steps of it, so that no row lies between two. */
+export function crossBorders({ skipShare = 0 }: SplitPlan, folds: number): number[] {
+  const steps = 2 ** 32
+  const inner = Array.from({ length: folds - 1 }, (_, k) =>
+    Math.round((skipShare + ((1 - skipShare) * (k + 1)) / folds) * steps),
+  )
+  return [skipShare, ...inner.map((border) => border / steps), 1]
+}
+
 function shareOf(rule: TimeWindow | ShareRule): number {
   return 'share' in rule ? rule.share : 0
 }

@@ -210,4 +210,20 @@ export const train = {
     retryable: false,
     status: 400,
   },
+  MR_TRAIN_WORTH_TASK: {
+    what: (d: { model: string; task: string }) =>
+      `rows of model "${d.model}" are judged by their classes, and its task is ${d.task}`,
+    fix: (_: { model: string; task: string }) =>
+      'ask for a model whose target is a yes or no or a text; a number can be made one, e.g. target: col("delay").gt(15)',
+    retryable: false,
+    status: 422,
+  },
+  MR_TRAIN_WORTH_SOURCES: {
+    what: (d: { model: string; column: string; max: number; got: number }) =>
+      `column "${d.column}" should say where rows of model "${d.model}" come from, with at most ${d.max} values; it has ${d.got}`,
+    fix: (_: { model: string; column: string; max: number; got: number }) =>
+      'name a column with fewer values, or leave --source out',
+    retryable: false,
+    status: 422,
+  },
 }

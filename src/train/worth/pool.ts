@@ -1,0 +1,87 @@
+/** The rows that train, as the dataset version numbers them, and what is known of each beside the features. */
+import { assert } from '../../core/errors.ts'
+import type { DatasetVersion } from '../../core/records.ts'
+import type { Query, TaskContext } from '../../engine/ports.ts'
+import { relationOf } from '../../engine/relation.ts'
+import { quoted, raw, sql } from '../../expr/sql.ts'
+import { loadRows } from '../prepare.ts'
+import { crossBorders } from '../split.ts'
+import type { WorthParams } from './specs.ts'
+
+export interface Pool {
+  nRows: number
+  /** Number of each row in its version, from 0 in the order of the parts, ascending. */
+  rows: Float64Array
+  /** Fold that tests it. */
+  fold: Int32Array
+  /** Code of each row's source, and names by code; where a column was asked for. */
+  sources?: { codes: Int32Array; names: (string | null)[] }
+}
+
+/** Leaves the rows in the table `mr_pool`, with their number as `mr_row`. */
+export async function loadPool(
+  query: Query,
+  context: TaskContext,
+  version: DatasetVersion,
+  params: WorthParams,
+): Promise<Pool> {
+  const { pool, folds, source } = params
+  await loadRows(query, context, version, pool)
+  const { time, train } = pool.split
+  const within =
+    time !== undefined && train
+      ? `where epoch_ms(${quoted(time)}) >= ${train.fromAt} and epoch_ms(${quoted(time)}) < ${train.toAt}`
+      : ''
+  // Rows of the window are numbered as `loadRows` numbers them, beside their number in the version.
+  await query.exec(
+    sql`create or replace table mr_pool as select mr_rows.*, mr_numbers.mr_row from mr_rows join (
+      select mr_row, row_number() over () as mr_n from (
+        select * from (select *, row_number() over () - 1 as mr_row from (${await relationOf(context.store, version)})) ${raw(within)})
+    ) mr_numbers using (mr_n) order by mr_rows.mr_order`,
+    context.signal,
+  )
+  const borders = crossBorders(pool.split, folds)
+  const spread = '((mr_n * 2654435769) % 4294967296) / 4294967296.0'
+  const fold = borders.slice(1, -1).map((border) => `(${spread} >= ${border})::int`)
+  const name = source === undefined ? 'null' : `left(${quoted(source)}::varchar, 64)`
+  const { nRows, columns } = await query.columns(
+    raw(
+      `select mr_row::double as mr_row, (${['0', ...fold].join(' + ')})::double as fold, ${name} as source from mr_pool order by mr_row`,
+    ),
+    { categories: ['source'], signal: context.signal },
+  )
+  assert(columns.mr_row.kind === 'number' && columns.fold.kind === 'number', 'numbers of rows are numbers')
+  const found: Pool = { nRows, rows: columns.mr_row.values, fold: Int32Array.from(columns.fold.values) }
+  if (source === undefined || columns.source.kind !== 'category') return found
+  const { codes, categories } = columns.source
+  return {
+    ...found,
+    sources: {
+      codes: codes.map((code) => (code < 0 ? categories.length : code)),
+      names: [...categories, null],
+    },
+  }
+}
+
+/** Distinct share of the rows from which a column names them. */
+const IDENTIFIER_SHARE = 0.95
+const ROWS_MIN = 100
+
+/** Columns of texts and whole numbers in which nearly every row has a value of its own. */
+export async function identifiersOf(
+  query: Query,
+  version: DatasetVersion,
+  inputs: readonly string[],
+  nRows: number,
+): Promise<{ column: string; distinct: number }[]> {
+  const columns = version.schema.columns.filter(
+    ({ name, type }) => inputs.includes(name) && (type === 'string' || type === 'int'),
+  )
+  if (columns.length === 0 || nRows < ROWS_MIN) return []
+  const counts = columns.map(({ name }, i) => `count(distinct ${quoted(name)}) as c${i}`)
+  const [found] = await query.rows<Record<string, number>>(raw(`select ${counts.join(', ')} from mr_pool`))
+  return columns.flatMap(({ name }, i) => {
+    const distinct = Number(found[`c${i}`]) / nRows
+    return distinct >= IDENTIFIER_SHARE ? [{ column: name, distinct }] : []
+  })
+}

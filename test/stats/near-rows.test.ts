@@ -1,0 +1,109 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { seededRng } from '../../src/core/rng.ts'
+import type { PointRows } from '../../src/stats/distance-blocks.ts'
+import { nearRows, outlierRows } from '../../src/stats/near-rows.ts'
+import { expectCode } from './close.ts'
+
+function cloud(seed: number, nRows: number, width: number, nNumbers = width): PointRows {
+  const rng = seededRng(seed)
+  const points = Float64Array.from({ length: nRows * width }, (_, at) =>
+    at % width < nNumbers ? rng.normal() : rng.nextInt(3),
+  )
+  return { nRows, width, nNumbers, points }
+}
+
+/** Groups by comparing all pairs. */
+function bySlow({ nRows, width, nNumbers, points }: PointRows, radius: number): number[] {
+  const root = Array.from({ length: nRows }, (_, i) => i)
+  const rootOf = (i: number): number => (root[i] === i ? i : rootOf(root[i]))
+  for (let a = 0; a < nRows; a++) {
+    for (let b = a + 1; b < nRows; b++) {
+      let [sum, same] = [0, true]
+      for (let c = 0; c < width; c++) {
+        const d = points[a * width + c] - points[b * width + c]
+        if (c < nNumbers) sum += d * d
+        else if (d !== 0) same = false
+      }
+      if (same && sum <= radius * radius * nNumbers)
+        root[Math.max(rootOf(a), rootOf(b))] = Math.min(rootOf(a), rootOf(b))
+    }
+  }
+  const roots = root.map((_, i) => rootOf(i))
+  const many = [...new Set(roots)]
+    .filter((r) => roots.filter((x) => x === r).length > 1)
+    .sort((a, b) => a - b)
+  return roots.map((r) => many.indexOf(r))
+}
+
+describe('near rows', () => {
+  it('are those of all pairs compared', () => {
+    fc.assert(
+      fc.property(
+        fc.integer(),
+        fc.integer({ min: 1, max: 60 }),
+        fc.integer({ min: 1, max: 4 }),
+        fc.integer({ min: 0, max: 4 }),
+        fc.constantFrom(0, 0.01, 0.2, 0.8),
+        (seed, nRows, width, nNumbers, radius) => {
+          const rows = cloud(seed, nRows, width, Math.min(width, nNumbers))
+          // Copies, as many as there are odd rows.
+          for (let i = 1; i < nRows; i += 2)
+            rows.points.copyWithin(i * width, (i - 1) * width, (seed & 1) * width + (i - 1) * width)
+          expect([...nearRows(rows, radius).groupOf]).toEqual(bySlow(rows, radius))
+        },
+      ),
+      { numRuns: 150 },
+    )
+  })
+
+  it('are found among 20,000 rows where each of 300 has a copy moved a little, and no others, over 5 seeds', () => {
+    for (let seed = 0; seed < 5; seed++) {
+      const rows = cloud(seed, 20_000, 8)
+      const rng = seededRng(seed + 99)
+      for (let i = 0; i < 300; i++)
+        for (let c = 0; c < 8; c++)
+          rows.points[(i + 19_700) * 8 + c] = rows.points[i * 8 + c] + 1e-3 * rng.normal()
+      const { groupOf, nGroups, nRows } = nearRows(rows, 0.01)
+      expect(nGroups).toBe(300)
+      expect(nRows).toBe(600)
+      for (let i = 0; i < 300; i++) expect(groupOf[i]).toBe(groupOf[i + 19_700])
+    }
+  })
+
+  it('are one group when thousands are the same', () => {
+    const rows = { nRows: 30_000, width: 2, nNumbers: 2, points: new Float64Array(60_000) }
+    expect(nearRows(rows, 0.1)).toMatchObject({ nGroups: 1, nRows: 30_000 })
+  })
+
+  it('refuse a radius that is none', () => {
+    expectCode(() => nearRows(cloud(1, 3, 1), -1), 'MR_STATS_RANGE')
+    expectCode(() => nearRows({ ...cloud(1, 3, 2), nRows: 4 }, 1), 'MR_STATS_LENGTH')
+  })
+})
+
+describe('outliers', () => {
+  it('are the planted ones, and of normal rows fewer than one in a hundred, over 20 seeds', () => {
+    let [found, others, rows] = [0, 0, 0]
+    for (let seed = 0; seed < 20; seed++) {
+      const points = cloud(seed, 800, 5)
+      for (let i = 0; i < 8; i++) points.points[i * 5 + (i % 5)] = 12 + i
+      const { flags } = outlierRows(points)
+      found += flags.subarray(0, 8).reduce((n, flag) => n + flag, 0)
+      others += flags.subarray(8).reduce((n, flag) => n + flag, 0)
+      rows += 792
+    }
+    expect(found).toBe(160)
+    expect(others / rows).toBeLessThan(0.01)
+  })
+
+  it('are none among rows that are all the same', () => {
+    const same = { nRows: 50, width: 2, nNumbers: 2, points: new Float64Array(100).fill(3) }
+    expect(outlierRows(same).nOutliers).toBe(0)
+  })
+
+  it('do not count a row as its own neighbour', () => {
+    const line = { nRows: 5, width: 1, nNumbers: 1, points: Float64Array.of(0, 1, 3, 7, 20) }
+    expect([...outlierRows(line, { k: 1 }).distances]).toEqual([1, 1, 2, 4, 13])
+  })
+})
