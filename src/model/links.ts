@@ -2,12 +2,13 @@
 import { calibrate } from './calibrations.ts'
 import type { Calibration, Link } from './trees.ts'
 
-/** What a link does to a single raw score; `softmax` of one output is certain of it. */
+/** What a link does to a single raw score; `softmax` and `shares` of one output are certain of it. */
 export const LINKS: Record<Link, (raw: number) => number> = {
   identity: (raw) => raw,
   sigmoid: (raw) => (raw >= 0 ? 1 / (1 + Math.exp(-raw)) : 1 - 1 / (1 + Math.exp(raw))),
   exp: Math.exp,
   softmax: () => 1,
+  shares: () => 1,
 }
 
 /** Unit of raw scores and contributions, in words. */
@@ -16,11 +17,18 @@ export const SCALES: Record<Link, string> = {
   sigmoid: 'log-odds',
   exp: 'log',
   softmax: 'log-odds up to a constant',
+  shares: 'share of votes',
+}
+
+/** Links that look at all outputs of a row. */
+const ROW_LINKS: Partial<Record<Link, (values: Float64Array, at: number, nOutputs: number) => void>> = {
+  softmax,
+  shares,
 }
 
 /**
  * Turns raw scores `[n * nOutputs]`, row by row, into outputs in place: link, then calibration. A temperature divides the raw scores.
- * Softmax subtracts the row's largest score first, so that nothing overflows. Cost: O(n * nOutputs).
+ * Softmax subtracts the row's largest score first, so that nothing overflows. Shares divide what is above 0 by its sum; without any, all outputs are the same. Cost: O(n * nOutputs).
  */
 export function finishRows(
   values: Float64Array,
@@ -30,7 +38,8 @@ export function finishRows(
 ): void {
   if (calibration?.kind === 'temperature')
     for (let i = 0; i < n * nOutputs; i++) values[i] /= calibration.temperature
-  if (link === 'softmax') for (let i = 0; i < n; i++) softmax(values, i * nOutputs, nOutputs)
+  const ofRow = ROW_LINKS[link]
+  if (ofRow) for (let i = 0; i < n; i++) ofRow(values, i * nOutputs, nOutputs)
   else {
     const linked = LINKS[link]
     for (let i = 0; i < n * nOutputs; i++) values[i] = linked(values[i])
@@ -47,4 +56,13 @@ function softmax(values: Float64Array, at: number, nOutputs: number): void {
     sum += values[at + k]
   }
   for (let k = 0; k < nOutputs; k++) values[at + k] /= sum
+}
+
+function shares(values: Float64Array, at: number, nOutputs: number): void {
+  let sum = 0
+  for (let k = 0; k < nOutputs; k++) {
+    if (!(values[at + k] > 0)) values[at + k] = 0
+    sum += values[at + k]
+  }
+  for (let k = 0; k < nOutputs; k++) values[at + k] = sum > 0 ? values[at + k] / sum : 1 / nOutputs
 }

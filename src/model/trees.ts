@@ -3,7 +3,7 @@ import type { BetaCalibration, PlattCalibration } from '../stats/sigmoid-calibra
 /**
  * From raw scores to outputs: as they are, `1 / (1 + e^-x)`, `e^x`, each output by itself; `softmax` over all outputs of a row.
  */
-export type Link = 'identity' | 'sigmoid' | 'exp' | 'softmax'
+export type Link = 'identity' | 'sigmoid' | 'exp' | 'softmax' | 'shares'
 
 /**
  * The one form of a tree ensemble: what the trainer writes, importers fill, the scorer walks, explanations read and the edge runtime ships.

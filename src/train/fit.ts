@@ -122,7 +122,8 @@ async function fitParent(work: Work): Promise<{ made: Made; scores?: Float32Arra
   const heldOut = takeRows(train, held)
   if (scores)
     scoreRows(scores, held, rawColumns({ model, calibration: null }, heldOut.columns, heldOut.nRows))
-  const calibration = calibrateOn(work, calibrator, model, heldOut, validate)
+  const fits = calibrator.fits?.(model) ?? true
+  const calibration = fits ? calibrateOn(work, calibrator, model, heldOut, validate) : null
   return { made: madeModel({ model, calibration }), scores }
 }
 
@@ -189,6 +190,8 @@ function bytesOf(scores: Float32Array): Uint8Array {
 interface Calibrator {
   /** Training rows below which what is learned would be noise. */
   rowsMin: number
+  /** Whether the maps can act on what a model says; absent: on anything. */
+  fits?(model: Graph['model']): boolean
   /** Maps to choose from, by what a config calls them. */
   kinds: Readonly<Record<string, (model: Graph['model'], rows: LearnRows) => Calibration>>
 }
@@ -209,6 +212,7 @@ const CALIBRATORS: Record<ModelTask, Calibrator | undefined> = {
   regression: undefined,
   multiclass: {
     rowsMin: 1_000,
+    fits: ({ link }) => link === 'softmax',
     kinds: {
       temperature: (model, { columns, nRows, target }) => ({
         kind: 'temperature',

@@ -7,7 +7,7 @@ import type { ExprNode } from '../expr/ast.ts'
 import type { SplitPlan } from './split.ts'
 
 export const PREPARE_CODE = 'prepare-4'
-export const FIT_CODE = 'fit-7'
+export const FIT_CODE = 'fit-8'
 
 export interface PrepareParams {
   model: string

@@ -48,6 +48,12 @@ function objectiveOf(link: Link, nOutputs: number, task: string | undefined): st
   if (link === 'softmax') return `multiclass num_class:${nOutputs}`
   if (link === 'sigmoid')
     return nOutputs > 1 ? `multiclassova num_class:${nOutputs} sigmoid:1` : 'binary sigmoid:1'
+  if (link === 'shares')
+    throw new MillraceError('MR_MODEL_EXPORT', {
+      format: 'LightGBM text',
+      what: 'a forest of classes',
+      known: 'boosted trees',
+    })
   return link === 'exp' ? 'poisson' : 'regression'
 }
 

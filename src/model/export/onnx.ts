@@ -34,7 +34,7 @@ export function exportOnnx(model: Model, options: OnnxExportOptions = {}): Uint8
     calibration?.kind === 'temperature'
       ? graph.node('Div', [raw, graph.constant([calibration.temperature], [1])])
       : raw
-  const linked = writeLink(graph, model.link, tempered)
+  const linked = writeLink(graph, model, tempered)
   graph.node('Identity', [writeCalibration(graph, calibration, linked)], {}, { output: 'output' })
   graph.port('output', 'output', model.nOutputs)
   graph.port('output', 'raw', model.nOutputs)
@@ -48,14 +48,19 @@ function metadataOf({ featureNames, classes }: OnnxExportOptions): Record<string
   }
 }
 
-const LINK_OPERATORS: Record<Link, string | null> = {
+const LINK_OPERATORS: Record<Exclude<Link, 'shares'>, string | null> = {
   identity: null,
   sigmoid: 'Sigmoid',
   exp: 'Exp',
   softmax: 'Softmax',
 }
 
-function writeLink(graph: OnnxGraphWriter, link: Link, raw: string): string {
+function writeLink(graph: OnnxGraphWriter, { link, nOutputs }: Model, raw: string): string {
+  if (link === 'shares') {
+    const above = graph.node('Relu', [raw])
+    const ones = graph.constant(new Array<number>(nOutputs).fill(1), [nOutputs, 1])
+    return graph.node('Div', [above, graph.node('MatMul', [above, ones])])
+  }
   const operator = LINK_OPERATORS[link]
   return operator === null ? raw : graph.node(operator, [raw])
 }

@@ -3,44 +3,9 @@ import { type Labels, meanOf, type Objective, weigh } from '../gbdt/objectives/o
 import { checkFinite, checkShares, weightedMean } from '../gbdt/objectives/targets.ts'
 import type { GivenParams } from '../gbdt/params.ts'
 import type { TrainData } from '../gbdt/train.ts'
-import { type GbdtOptions, type GbdtResult, trainOnBins } from '../gbdt/train.ts'
-
-export interface ForestParams {
-  /** Default 200. */
-  trees: number
-  /** Leaves of a tree at most. Default 2048. */
-  leaves: number
-  /** Rows in a leaf at least. Default 5. */
-  minRowsInLeaf: number
-  /** Levels below the root at most. Default 64. */
-  maxDepth: number
-  /** Features that each node may use: the square root of their number, a third of them, or a share. Default: `sqrt`. */
-  features: 'sqrt' | 'third' | number
-  /** Whether each tree has a bootstrap of the rows (a random forest), or all of them. Default true. */
-  bootstrap: boolean
-  /** Whether borders are drawn at random (extremely randomised trees). Default false. */
-  randomBorders: boolean
-  /** Value bins of a feature at most. Default 255. */
-  bins: number
-  seed: number
-}
-
-export const FOREST_DEFAULTS: ForestParams = {
-  trees: 200,
-  leaves: 2048,
-  minRowsInLeaf: 5,
-  maxDepth: 64,
-  features: 'sqrt',
-  bootstrap: true,
-  randomBorders: false,
-  bins: 255,
-  seed: 1,
-}
-
-export interface ForestResult extends Pick<GbdtResult, 'model' | 'trees' | 'gains' | 'ranOn'> {
-  /** By training row, the mean of the trees that did not see it; NaN where all did. */
-  outOfBag: Float64Array
-}
+import { type GbdtOptions, trainOnBins } from '../gbdt/train.ts'
+import { FOREST_DEFAULTS, type ForestParams, type ForestResult } from './params.ts'
+import { trainClassForest } from './train-classes.ts'
 
 /** Drawn towards the mean by so much, rounding cannot take a mean of chances out of [0, 1]. */
 const INWARD = 1 - 1e-12
@@ -49,18 +14,24 @@ const INWARD = 1 - 1e-12
  * Forests of trees that are grown independently and averaged: random forests (Breiman, 2001) and extremely randomised trees (Geurts, Ernst and Wehenkel, 2006).
  *
  * Targets are numbers, or 0 and 1 (or chances): then the score is a chance, the mean of the shares in the leaves, as splits by squared error are those by
- * Gini impurity. Bootstraps are Poisson counts. Missing values go the way that gains more, as in boosting. The same bytes on any number of threads.
+ * Gini impurity. Codes of classes grow trees by Gini impurity over all of them, whose leaves hold the share of each. Bootstraps are Poisson counts. Missing values go the way that gains more, as in boosting. The same bytes on any number of threads.
  * Errors: those of `trainGbdt`. Cost: about 1.5 ns a row, feature and level of a tree.
  */
 export function trainForest(
   data: Omit<TrainData, 'init' | 'valid' | 'groups'>,
-  given: Partial<ForestParams> & { isChance?: boolean } = {},
+  given: Partial<ForestParams> & { isChance?: boolean; nClasses?: number } = {},
   options: Pick<GbdtOptions, 'threads' | 'kernels' | 'onProgress' | 'signal'> = {},
 ): ForestResult {
-  const { isChance = false, ...rest } = given
+  const { isChance = false, nClasses = 1, ...rest } = given
   const params = { ...FOREST_DEFAULTS, ...rest }
   const binned = binColumns(data.columns, data.categorical, params.bins)
   const nRows = { ...binned, nRows: data.nRows }
+  if (nClasses > 1)
+    return trainClassForest(
+      { ...data, binned: nRows },
+      { ...params, nClasses, featureShare: shareOf(params.features, data.columns.length) },
+      options,
+    )
   const result = trainOnBins(
     { binned: nRows, target: data.target, weights: data.weights },
     engineParams(params, data.columns.length),

@@ -229,7 +229,8 @@ export function drawFeatures(features: Int32Array, share: number, salt: number):
     .sort()
 }
 
-function byHash(features: Int32Array, salt: number): Int32Array {
+/** Features in the order of their hashes. */
+export function byHash(features: Int32Array, salt: number): Int32Array {
   const hash = new Map(Array.from(features, (j) => [j, mix32(Math.imul(j + 1, 0xc2b2ae35) ^ salt)]))
   return features.slice().sort((a, b) => hash.get(a)! - hash.get(b)! || a - b)
 }

@@ -1,11 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { seededRng } from '../../../src/core/rng.ts'
 import { type Onnx, openOnnx } from '../../../src/engine/infer/onnx.ts'
+import { exportLightGbmText } from '../../../src/model/export/lightgbm-text.ts'
 import { exportOnnx } from '../../../src/model/export/onnx.ts'
 import { readLightGbmText } from '../../../src/model/import/lightgbm-text.ts'
 import { readOnnxModel } from '../../../src/model/import/onnx.ts'
 import { readXgboost } from '../../../src/model/import/xgboost.ts'
 import { compileScorer, type Model } from '../../../src/model/score.ts'
 import type { Calibration, LinearModel, TreeEnsemble } from '../../../src/model/trees.ts'
+import { trainForest } from '../../../src/train/forest/train.ts'
 import { randomEnsemble } from '../fixtures.ts'
 import { answersOf, furthest, modelBytes } from '../import/recorded.ts'
 
@@ -116,6 +119,19 @@ describe('a model written as ONNX answers in ONNX Runtime as it does here', () =
     expect(await compare(text('lightgbm-binary.txt'), rows, point)).toBeLessThan(2e-6)
     const tempered: Calibration = { kind: 'temperature', temperature: 1.7 }
     expect(await compare(text('lightgbm-multiclass.txt'), rows, tempered)).toBeLessThan(2e-6)
+  })
+
+  test('shares are divided by their sum', async () => {
+    const rng = seededRng(4)
+    const columns = [0, 1].map(() => Float64Array.from({ length: 300 }, () => Math.fround(rng.next())))
+    const target = columns[0].map((x, i) => Math.floor(3 * Math.min(0.999, (x + columns[1][i]) / 2)))
+    const { model } = trainForest(
+      { nRows: 300, columns, categorical: [false, false], target },
+      { trees: 10, nClasses: 3 },
+    )
+    const rows = Float64Array.from({ length: 200 }, () => rng.next())
+    expect(await compare(model, rows)).toBeLessThan(2e-6)
+    expect(() => exportLightGbmText(model)).toThrow('MR_MODEL_EXPORT')
   })
 
   test('linear models replace missing values first', async () => {

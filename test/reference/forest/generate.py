@@ -1,9 +1,9 @@
-"""Makes forest.json: what scikit-learn's forests reach on the rows they were not grown on. See SOURCE.md."""
+"""Makes forest.json and classes.json: what scikit-learn's forests reach on the rows they were not grown on. See SOURCE.md."""
 import json
 import numpy as np
 from sklearn.datasets import make_friedman1
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import log_loss, roc_auc_score
 
 X, y = make_friedman1(n_samples=1600, n_features=10, noise=1.0, random_state=7)
 X, y = np.round(X, 6), np.round(y, 6)
@@ -44,4 +44,34 @@ out = {
     ),
 }
 with open("forest.json", "w") as file:
+    json.dump(out, file)
+
+quarter = np.digitize(y, np.quantile(y, [0.25, 0.5, 0.75]))
+
+
+def wrong(p):
+    return float(np.mean(p.argmax(1) != quarter[held]))
+
+
+def classes(make, score):
+    return spread(lambda s: make(s).fit(X[train], quarter[train]), score)
+
+
+def forest(s):
+    return RandomForestClassifier(max_features="sqrt", oob_score=True, random_state=s, **common)
+
+
+def extra(s):
+    return ExtraTreesClassifier(max_features="sqrt", random_state=s, **common)
+
+
+out = {
+    "quarter": quarter.tolist(),
+    "forestWrong": classes(forest, lambda m: wrong(m.predict_proba(X[held]))),
+    "forestLogLoss": classes(forest, lambda m: log_loss(quarter[held], m.predict_proba(X[held]))),
+    "forestOutOfBagWrong": classes(forest, lambda m: 1 - m.oob_score_),
+    "extraWrong": classes(extra, lambda m: wrong(m.predict_proba(X[held]))),
+    "extraLogLoss": classes(extra, lambda m: log_loss(quarter[held], m.predict_proba(X[held]))),
+}
+with open("classes.json", "w") as file:
     json.dump(out, file)

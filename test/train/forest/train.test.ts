@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { seededRng } from '../../../src/core/rng.ts'
-import { encodeModel } from '../../../src/model/format.ts'
+import { decodeModel, encodeModel } from '../../../src/model/format.ts'
+import { likeliestOf } from '../../../src/model/measures/classes.ts'
 import { compileScorer } from '../../../src/model/score.ts'
 import type { TreeEnsemble } from '../../../src/model/trees.ts'
 import { auc } from '../../../src/stats/metrics.ts'
 import { trainForest } from '../../../src/train/forest/train.ts'
+import classes from '../../reference/forest/classes.json' with { type: 'json' }
 import fixture from '../../reference/forest/forest.json' with { type: 'json' }
 
 const part = (values: number[], isTrain: boolean) =>
@@ -97,4 +99,135 @@ test('a leaf of a forest is the mean of its rows, and its score the mean of its 
 test('without bootstrap no row is out of bag', () => {
   const { outOfBag } = trainForest(rows(fixture.target, true), { trees: 3, bootstrap: false })
   expect(outOfBag.every(Number.isNaN)).toBe(true)
+})
+
+const N_CLASSES = 4
+
+/** Share of rows whose likeliest class is wrong, and log loss; rows of shares sum to one. */
+function judge(shares: Float64Array, target: Float64Array): { wrong: number; logLoss: number } {
+  let wrong = 0
+  let logLoss = 0
+  target.forEach((y, i) => {
+    const row = shares.subarray(i * N_CLASSES, (i + 1) * N_CLASSES)
+    expect(Math.abs(row.reduce((sum, p) => sum + p, 0) - 1)).toBeLessThan(1e-12)
+    if (likeliestOf(shares, i * N_CLASSES, N_CLASSES) !== y) wrong++
+    logLoss -= Math.log(Math.max(1e-15, row[y]))
+  })
+  return { wrong: wrong / target.length, logLoss: logLoss / target.length }
+}
+
+function shares(model: TreeEnsemble, columns: Float64Array[], nRows: number): Float64Array {
+  const out = new Float64Array(nRows * N_CLASSES)
+  compileScorer(model).scoreBatch(columns, nRows, out)
+  return out
+}
+
+describe('a forest of four classes is as good as that of scikit-learn', () => {
+  const train = rows(classes.quarter, true)
+  const held = rows(classes.quarter, false)
+  test.each([
+    ['random', {}, classes.forestWrong, classes.forestLogLoss],
+    [
+      'extremely randomised',
+      { bootstrap: false, randomBorders: true },
+      classes.extraWrong,
+      classes.extraLogLoss,
+    ],
+  ])('%s', (_, params, wrong, logLoss) => {
+    const found = SEEDS.map((seed) => {
+      const { model } = trainForest(train, { ...params, trees: TREES, seed, nClasses: N_CLASSES })
+      return judge(shares(model, held.columns, held.nRows), held.target)
+    })
+    expect(meanOf(found.map((f) => f.wrong))).toBeLessThan(wrong.mean + 0.015)
+    expect(meanOf(found.map((f) => f.logLoss))).toBeLessThan(logLoss.mean * 1.03)
+  })
+
+  test('out of bag', () => {
+    const found = SEEDS.map((seed) => {
+      const { outOfBag } = trainForest(train, { trees: TREES, seed, nClasses: N_CLASSES })
+      return judge(outOfBag, train.target).wrong
+    })
+    expect(Math.abs(meanOf(found) - classes.forestOutOfBagWrong.mean)).toBeLessThan(0.03)
+  })
+})
+
+test('a forest of classes has the same bytes each time and another with another seed, and keeps them', () => {
+  const train = rows(classes.quarter, true)
+  const grown = (seed: number) => trainForest(train, { trees: 4, nClasses: N_CLASSES, seed }).model
+  const model = grown(1)
+  expect(encodeModel(grown(1))).toStrictEqual(encodeModel(model))
+  expect(encodeModel(grown(2))).not.toStrictEqual(encodeModel(model))
+  expect(decodeModel(encodeModel(model)).model).toStrictEqual(model)
+  const missing = train.columns.map(() => Float64Array.of(Number.NaN))
+  expect(shares(model, missing, 1).reduce((sum, p) => sum + p, 0)).toBeCloseTo(1, 12)
+})
+
+test('a leaf of a forest of classes holds their shares', () => {
+  const x = Float64Array.from({ length: 400 }, (_, i) => i % 2)
+  const target = x.map((v, i) => (v === 0 ? 0 : i % 4 === 1 ? 1 : 2))
+  const data = { nRows: 400, columns: [x], categorical: [false], target }
+  const { model } = trainForest(data, { trees: 3, bootstrap: false, nClasses: 3 })
+  const out = new Float64Array(6)
+  compileScorer(model).scoreBatch([Float64Array.of(0, 1)], 2, out)
+  ;[1, 0, 0, 0, 0.5, 0.5].forEach((share, at) => {
+    expect(out[at]).toBeCloseTo(share, 9)
+  })
+})
+
+test('classes that hang on categories and on what is missing are learned to the last row, missing values on the side they belong to', () => {
+  const rng = seededRng(8)
+  const n = 900
+  const town = Float64Array.from({ length: n }, () => (rng.next() < 0.1 ? Number.NaN : rng.nextInt(30)))
+  const size = Float64Array.from({ length: n }, () => (rng.next() < 0.2 ? Number.NaN : rng.next()))
+  const truth = (t: number, s: number) =>
+    Number.isNaN(t) ? 4 : Number.isNaN(s) ? 3 : (t * 7) % 3 === 0 && s > 0.5 ? 0 : t % 2 === 0 ? 1 : 2
+  const target = town.map((t, i) => truth(t, size[i]))
+  const data = { nRows: n, columns: [town, size], categorical: [true, false], target }
+  for (const params of [{}, { bootstrap: false, randomBorders: true }]) {
+    const { model } = trainForest(data, {
+      ...params,
+      trees: 30,
+      minRowsInLeaf: 1,
+      features: 1,
+      nClasses: 5,
+    })
+    const out = new Float64Array(n * 5)
+    compileScorer(model).scoreBatch(data.columns, n, out)
+    const right = target.filter((y, i) => likeliestOf(out, i * 5, 5) === y).length
+    expect(right / n).toBeGreaterThan(0.99)
+  }
+})
+
+test('weights count as rows, and rows without any are not learned from', () => {
+  const x = Float64Array.of(0, 0, 0, 1, 1, 1)
+  const target = Float64Array.of(0, 1, 2, 1, 2, 0)
+  const weights = Float64Array.of(3, 1, 0, 2, 2, 0)
+  const { model } = trainForest(
+    { nRows: 6, columns: [x], categorical: [false], target, weights },
+    { trees: 2, bootstrap: false, minRowsInLeaf: 1, nClasses: 3 },
+  )
+  const out = new Float64Array(6)
+  compileScorer(model).scoreBatch([Float64Array.of(0, 1)], 2, out)
+  ;[0.75, 0.25, 0, 0, 0.5, 0.5].forEach((share, at) => {
+    expect(out[at]).toBeCloseTo(share, 12)
+  })
+})
+
+test('more trees than a model can hold are refused before any is grown', () => {
+  const target = Float64Array.from({ length: 600 }, (_, i) => i % 300)
+  const data = { nRows: 600, columns: [target], categorical: [false], target }
+  expect(() => trainForest(data, { trees: 400, nClasses: 300 })).toThrow('MR_MODEL_PARAM')
+})
+
+test.each([
+  ['one class', [1, 1, 1], 'MR_MODEL_ONE_CLASS'],
+  ['a code beyond the last', [0, 1, 3], 'MR_MODEL_TARGET'],
+])('%s is refused', (_, target, code) => {
+  const data = {
+    nRows: 3,
+    columns: [Float64Array.of(1, 2, 3)],
+    categorical: [false],
+    target: Float64Array.from(target),
+  }
+  expect(() => trainForest(data, { nClasses: 3 })).toThrow(code)
 })
