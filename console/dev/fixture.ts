@@ -590,6 +590,53 @@ function events(n: number): T.JournalEvent[] {
   })
 }
 
+/** A model that tells several classes apart. */
+const CAUSES = ['carrier', 'late aircraft', 'security', 'weather']
+
+function classesOf(): Pick<T.ModelPage, 'classes' | 'confusion'> {
+  const rows = [4120, 5310, 96, 1480]
+  const measured = (value: number, n: number): T.Measured => ({
+    value,
+    n,
+    interval: [value - 0.03, value + 0.03],
+  })
+  return {
+    classes: CAUSES.map((label, i) => ({
+      label,
+      trainRows: rows[i]!,
+      recall: measured([0.71, 0.78, 0.21, 0.63][i]!, rows[i]! / 5),
+      precision: measured([0.69, 0.74, 0.5, 0.72][i]!, rows[i]! / 5),
+      said: rows[i]! / 8,
+      happened: rows[i]! / 8 + 7,
+    })),
+    confusion: CAUSES.flatMap((_, actual) =>
+      CAUSES.map((_, said): [number, number, number] => [
+        actual,
+        said,
+        Math.round((rows[actual]! / 5) * (actual === said ? 0.7 : 0.1)),
+      ]),
+    ).sort((a, b) => b[2] - a[2]),
+  }
+}
+
+function causePage(base: T.ModelPage): T.ModelPage {
+  const [first] = base.quality.metrics
+  const expected = { value: 0.712, low: 0.69, high: 0.734 }
+  const accuracy = points('delay-cause accuracy', 0.71, 0.012, 6, true)
+  return {
+    ...base,
+    task: 'multiclass',
+    description: 'what held a late flight up',
+    sentence: 'delay-cause is live at v4; quality is within its band.',
+    quality: { metrics: [{ ...first!, name: 'accuracy', points: accuracy, expected }] },
+    importance: ['wind', 'hour', 'carrier', 'distance'].map((feature, i) => ({
+      feature,
+      meanAbs: 0.5 * 0.6 ** i,
+    })),
+    ...classesOf(),
+  }
+}
+
 function modelPage(model: string, list: T.Alert[], rows: number): T.ModelPage {
   const family = model === 'late'
   const regression = model === 'taxi-out'
@@ -1117,6 +1164,92 @@ export function backtest(model: string): T.Backtest {
   }
 }
 
+/** Thirty trials of which the twenty-second is best. */
+export function search(model: string): T.Search | null {
+  if (model !== 'late') return null
+  const roll = dice(41)
+  let bestSoFar: number | null = null
+  const trials = Array.from({ length: 30 }, (_, number): T.SearchTrial => {
+    const reach = 0.66 + 0.02 * (1 - Math.exp(-number / 12)) - 0.02 * roll()
+    const state = number === 17 ? 'failed' : number > 8 && roll() < 0.3 ? 'stopped' : 'done'
+    const value =
+      state === 'failed' ? null : number === 21 ? 0.6812 : state === 'stopped' ? reach - 0.01 : reach
+    if (state === 'done' || number === 21) bestSoFar = Math.max(bestSoFar ?? 0, value ?? 0)
+    return {
+      number,
+      params: {
+        leaves: Math.round(8 * 32 ** roll()),
+        learningRate: Number((0.02 * 15 ** roll()).toPrecision(4)),
+        l2: [0, 1, 10][Math.floor(3 * roll())]!,
+      },
+      state: number === 21 ? 'done' : state,
+      share: state === 'stopped' && number !== 21 ? 1 / 3 : 1,
+      value,
+      bestSoFar,
+      error: state === 'failed' ? 'MR_MODEL_ONE_CLASS: the target has one class only' : null,
+    }
+  })
+  return {
+    model,
+    method: 'tpe',
+    metric: 'auc',
+    higherIsBetter: true,
+    sentence: '30 trials by tpe chose l2 1, learningRate 0.0631, leaves 47 with auc 0.6812',
+    looks: 74,
+    endedBy: 'trials',
+    folds: 3,
+    best: 21,
+    trials,
+  }
+}
+
+/** Tables of an additive model of classes: numbers as steps, a category, a pair. */
+export function shapes(model: string, className: string | null): T.Shapes | null {
+  if (model !== 'delay-cause') return null
+  const chosen = CAUSES.includes(className ?? '') ? (className as string) : CAUSES[0]!
+  const roll = dice(seedOf(chosen))
+  const number = (name: string, high: number, n: number, meanAbs: number): T.ShapeTerm => {
+    const [slope, wave] = [2 * roll() - 1, 6 * roll()]
+    const at = (i: number) => meanAbs * (2 * slope * (i / n - 0.5) + 0.8 * Math.sin((wave * i) / n))
+    const border = (i: number) => (i === 0 || i === n ? null : (high * i) / n)
+    const slots = Array.from({ length: n }, (_, i) => ({
+      label: `${((high * i) / n).toFixed(1)} to ${((high * (i + 1)) / n).toFixed(1)}`,
+      from: border(i),
+      to: border(i + 1),
+      value: at(i),
+      deviation: meanAbs * (0.05 + 0.2 * roll()),
+      share: Math.exp(-(((i - n / 3) / n) ** 2) * 8) / (n * 0.7),
+    }))
+    const other = { label: 'missing or other', from: null, to: null, value: 0, deviation: 0, share: 0 }
+    return { features: [name], meanAbs, slots: [...slots, other] }
+  }
+  const carrier: T.ShapeTerm = {
+    features: ['carrier'],
+    meanAbs: 0.21,
+    slots: ['AA', 'DL', 'UA', 'WN', 'missing or other'].map((label, i) => ({
+      label,
+      from: null,
+      to: null,
+      value: 0.5 * (roll() - 0.5),
+      deviation: 0.02 + 0.04 * roll(),
+      share: [0.31, 0.28, 0.2, 0.2, 0.01][i]!,
+    })),
+  }
+  return {
+    model,
+    modelVersion: digestOf('cause'),
+    classes: CAUSES,
+    class: chosen,
+    terms: [
+      number('wind', 60, 40, 0.5),
+      number('hour', 24, 24, 0.36),
+      carrier,
+      number('distance', 2700, 64, 0.12),
+      { features: ['hour', 'wind'], meanAbs: 0.05, slots: [] },
+    ],
+  }
+}
+
 export function bundle(digest: string): T.BundleDetail {
   return {
     digest: digest as `sha256:${string}`,
@@ -1194,6 +1327,7 @@ export function versionDetail(digest: string): T.VersionDetail {
 export function world(n: number): World {
   const list = alerts()
   const models = new Map(['late', 'cancelled', 'taxi-out'].map((name) => [name, modelPage(name, list, n)]))
+  models.set('delay-cause', causePage(modelPage('delay-cause', list, n)))
   const many = members(n + Math.round(n * 0.12))
   const own = many.filter((m) => m.answers === 'self').length
   const quiet: Partial<T.FleetRow> = {
@@ -1220,6 +1354,11 @@ export function world(n: number): World {
       release: live,
       liveVersion: 4,
       description: 'minutes from gate to take-off',
+    }),
+    row(models.get('delay-cause')!, {
+      ...quiet,
+      release: { ...live, routes: [{ bundle: digestOf('c4'), version: 4, role: 'live', weight: 1 }] },
+      liveVersion: 4,
     }),
     row(models.get('taxi-out')!, {
       ...quiet,

@@ -57,6 +57,8 @@ const routes: [RegExp, (match: string[], url: URL, mode: Mode, body: Record<stri
     [/^\/api\/models\/([^/]+)\/members$/, (m, url, mode) => members(m[1]!, url, mode)],
     [/^\/api\/models\/([^/]+)\/playground$/, (m, _u, mode) => playground(m[1]!, mode)],
     [/^\/api\/models\/([^/]+)\/(rollback|promote)$/, (m, _u, _mode, body) => action(m[1]!, m[2]!, body)],
+    [/^\/api\/models\/([^/]+)\/search$/, (m) => fixture.search(m[1]!)],
+    [/^\/api\/models\/([^/]+)\/shapes$/, (m, url) => fixture.shapes(m[1]!, url.searchParams.get('class'))],
     [/^\/api\/models\/([^/]+)$/, (m, _u, mode) => model(m[1]!, mode)],
     [/^\/api\/bundles\/([^/]+)$/, (m) => fixture.bundle(m[1]!)],
     [/^\/api\/versions\/([^/]+)$/, (m) => fixture.versionDetail(m[1]!)],

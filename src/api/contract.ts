@@ -20,6 +20,8 @@
  * | GET /api/events?before&subjectPrefix&limit | JournalEvent[] (newest first) |
  * | GET /api/predictions/:id | Why |
  * | GET /api/backtest/:model | Backtest or null |
+ * | GET /api/models/:model/search | Search or null |
+ * | GET /api/models/:model/shapes?class | Shapes or null |
  * | POST /api/models/:model/rollback {dryRun?, reason?} | ActionResult |
  * | POST /api/models/:model/promote {dryRun?, reason?} | ActionResult |
  * | GET /api/status | Status |
@@ -379,6 +381,71 @@ export interface BacktestRow {
   loss: Measured
   meanPredicted: number
   meanActual: number
+}
+
+/** How parameters of a model's trainer were chosen. */
+export interface Search {
+  model: string
+  method: string
+  metric: string
+  higherIsBetter: boolean
+  /** What was searched and chosen, in one sentence. */
+  sentence: string
+  /** Measurements made. */
+  looks: number
+  endedBy: 'trials' | 'time'
+  /** Parts of the training window that each trial was measured on. */
+  folds: number
+  /** Number of the trial that was chosen. */
+  best: number
+  /** In the order they were begun. */
+  trials: SearchTrial[]
+}
+
+export interface SearchTrial {
+  /** From 0. */
+  number: number
+  params: Record<string, string | number | boolean>
+  state: 'done' | 'stopped' | 'failed'
+  /** Share of the rows or trees it was last measured with. */
+  share: number
+  value: number | null
+  /** Best value of the trials up to this one that were measured on everything; null before the first. */
+  bestSoFar: number | null
+  error: string | null
+}
+
+/** What an additive model has learned of each feature: what its tables add to the raw score. */
+export interface Shapes {
+  model: string
+  modelVersion: Digest
+  /** Labels of the classes, where there are several, and the one whose score this is of. */
+  classes: string[]
+  class: string | null
+  /** Most important first. */
+  terms: ShapeTerm[]
+}
+
+export interface ShapeTerm {
+  /** One, or the two of a pair. */
+  features: string[]
+  /** Mean absolute value over the training rows. */
+  meanAbs: number
+  /** Slots of a feature in their order, the one of missing and other values last; empty for a pair. */
+  slots: ShapeSlotRow[]
+}
+
+export interface ShapeSlotRow {
+  /** Value of a category, or the interval. */
+  label: string
+  /** Above `from` up to `to`; null where the interval is open, and for categories. */
+  from: number | null
+  to: number | null
+  value: number
+  /** Deviation over the trainings that were averaged. */
+  deviation: number
+  /** Share of the training weight that lies here. */
+  share: number
 }
 
 export interface ActionResult {

@@ -26,6 +26,8 @@ import {
   quarantineView,
   RUNS_MAX,
   runsView,
+  searchView,
+  shapesView,
   statusView,
   versionView,
   warmSize,
@@ -95,10 +97,21 @@ function modelRoutes(app: FastifyInstance, { rt, live }: ApiDeps): void {
   app.get('/bundles/:digest', (request) => bundleView(rt, param(request, 'digest')))
   app.get('/versions/:digest', (request) => versionView(rt, param(request, 'digest')))
   app.get('/predictions/:id', (request) => whyView(rt, param(request, 'id')))
-  app.get('/backtest/:model', async (request, reply) => {
-    const report = await backtestView(rt, param(request, 'model'))
-    return report ?? reply.type('application/json; charset=utf-8').send('null')
+  app.get('/backtest/:model', async (request, reply) =>
+    orNull(reply, await backtestView(rt, param(request, 'model'))),
+  )
+  app.get('/models/:model/search', async (request, reply) =>
+    orNull(reply, await searchView(rt, param(request, 'model'))),
+  )
+  app.get('/models/:model/shapes', async (request, reply) => {
+    const query = onlyKnown(request.query, ['class'])
+    return orNull(reply, await shapesView(rt, param(request, 'model'), text(query, 'class')))
   })
+}
+
+/** An answer that may be null, which a server takes for none unless it is sent as text. */
+function orNull<T>(reply: FastifyReply, answer: T | null): T | FastifyReply {
+  return answer ?? reply.type('application/json; charset=utf-8').send('null')
 }
 
 function dataRoutes(app: FastifyInstance, { rt }: ApiDeps): void {

@@ -94,6 +94,8 @@ test('every question of the contract is answered as JSON that no cache keeps', a
     'runs?limit=5',
     'events?limit=5&subjectPrefix=models/&before=100',
     'backtest/late',
+    'models/late/search',
+    'models/late/shapes',
     'status',
   ]) {
     const answer = await get(`/api/${path}`)
@@ -111,6 +113,8 @@ test.each([
   ['models/nope/members', 404, 'MR_LOOP_UNKNOWN'],
   ['models/late/playground', 409, 'MR_API_NOT_TRAINED'],
   ['backtest/nope', 404, 'MR_LOOP_UNKNOWN'],
+  ['models/nope/search', 404, 'MR_LOOP_UNKNOWN'],
+  ['models/late/shapes?classes=a', 400, 'MR_API_QUERY'],
   [`bundles/${NONE}`, 404, 'MR_API_RECORD_UNKNOWN'],
   ['versions/..%2F..%2Fetc%2Fpasswd', 404, 'MR_API_RECORD_UNKNOWN'],
   ['datasets/nope', 404, 'MR_DATA_VERSION'],

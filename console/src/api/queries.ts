@@ -16,6 +16,8 @@ import type {
   Playground,
   QuarantineRows,
   RunRow,
+  Search,
+  Shapes,
   Status,
   VersionDetail,
   Why,
@@ -58,6 +60,13 @@ export const runsQuery = (limit: number) => asked<RunRow[]>(['runs', limit], `/a
 export const whyQuery = (id: string) => asked<Why>(['why', id], `/api/predictions/${seg(id)}`)
 export const backtestQuery = (model: string) =>
   asked<Backtest | null>(['backtest', model], `/api/backtest/${seg(model)}`)
+export const searchQuery = (model: string) =>
+  asked<Search | null>(['search', model], `/api/models/${seg(model)}/search`)
+export const shapesQuery = (model: string, className: string) =>
+  asked<Shapes | null>(
+    ['shapes', model, className],
+    `/api/models/${seg(model)}/shapes${className === '' ? '' : `?class=${seg(className)}`}`,
+  )
 export const statusQuery = () => asked<Status>(['status'], '/api/status')
 
 export interface MemberAsk {

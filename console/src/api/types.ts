@@ -8,6 +8,7 @@ import type {
   FleetRow,
   ModelPage,
   Pulse,
+  ShapeSlotRow,
   VersionDetail,
   VersionRow,
   Why,
@@ -27,4 +28,5 @@ export type ModelCard = VersionDetail['card']
 export type TrainedOn = VersionRow['trainedOn']
 export type MetricSeries = ModelPage['quality']['metrics'][number]
 export type PulseRoute = Pulse['routes'][string][number]
+export type ShapeSlot = ShapeSlotRow
 export type Band = { value: number; low: number; high: number }

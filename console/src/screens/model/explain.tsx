@@ -13,8 +13,18 @@ import { AskPart, Empty, ErrorCard, Section, Skeleton } from '../../parts/page.t
 import { useParam } from '../../shell/go.tsx'
 import { hrefs } from '../../shell/hrefs.ts'
 import { readAnswer, readExplanation, requestBody } from '../playground-request.ts'
+import { Shapes } from './shapes.tsx'
 
 export function Explain({ page }: { page: ModelPage }) {
+  return (
+    <>
+      <Shapes page={page} />
+      <Leaning page={page} />
+    </>
+  )
+}
+
+function Leaning({ page }: { page: ModelPage }) {
   const playground = useQuery(playgroundQuery(page.model))
   return (
     <div className="two">

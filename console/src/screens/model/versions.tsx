@@ -16,6 +16,7 @@ import { VersionSign } from '../../parts/signs.tsx'
 import { Ago } from '../../parts/time.tsx'
 import { Go, useParam } from '../../shell/go.tsx'
 import { hrefs } from '../../shell/hrefs.ts'
+import { Trials } from './trials.tsx'
 
 export function Versions({ page }: { page: ModelPage }) {
   const [a, setA] = useParam('a')
@@ -35,6 +36,7 @@ export function Versions({ page }: { page: ModelPage }) {
       <VersionTable page={page} chosen={chosen} other={other} setA={setA} setB={setB} />
       {other && other !== chosen && <Compare page={page} a={chosen} b={other} />}
       <Card row={chosen} model={page.model} />
+      <Trials page={page} />
     </>
   )
 }
