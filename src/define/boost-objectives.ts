@@ -6,8 +6,11 @@ import { MillraceError } from '../core/errors.ts'
 import type { ModelTask } from '../core/records.ts'
 import { describe, keepsRule, type Rule } from './rules.ts'
 
-/** `none`: all the same; `balanced`: the same total for each class; or a weight for each class, in the order of the model's outputs. */
-export type ClassWeights = 'none' | 'balanced' | readonly number[]
+/**
+ * `none`: all the same; `balanced`: the same total for each class; or a weight for each class: by its label (those left out weigh 1; `true` and `false` of two outcomes), or in the order
+ * of the model's outputs.
+ */
+export type ClassWeights = 'none' | 'balanced' | readonly number[] | Readonly<Record<string, number>>
 
 /** Parameters of each objective. */
 export interface BoostParams {
@@ -92,17 +95,18 @@ interface BoostSpec {
 
 const share: Rule = { kind: 'number', min: 0, max: 1, exclusiveMax: true }
 const positive: Rule = { kind: 'number', min: 0, exclusiveMin: true }
-const weights: Rule = {
+export const CLASS_WEIGHTS: Rule = {
   kind: 'either',
   rules: [
     { kind: 'oneOf', values: ['none', 'balanced'] },
     { kind: 'numbers', each: { kind: 'number', min: 0 } },
+    { kind: 'byName', each: { kind: 'number', min: 0 } },
   ],
 }
 const open: Rule = { kind: 'number', min: 0, max: 1, exclusiveMin: true, exclusiveMax: true }
 const rows: Rule = { kind: 'number', min: 1, integer: true }
 const labelSmoothing: ParamSpec = { rule: share, default: 0 }
-const classWeights: ParamSpec = { rule: weights, default: 'none' }
+const classWeights: ParamSpec = { rule: CLASS_WEIGHTS, default: 'none' }
 
 /** All objectives. */
 export const BOOST_OBJECTIVES: {

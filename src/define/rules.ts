@@ -14,6 +14,7 @@ export type Rule =
   | { kind: 'name' }
   | { kind: 'text'; nonEmpty?: boolean }
   | { kind: 'numbers'; each: Rule; empty?: boolean }
+  | { kind: 'byName'; each: Rule }
   | { kind: 'either'; rules: readonly Rule[] }
 
 export const share: Rule = { kind: 'number', min: 0, max: 1, exclusiveMin: true, exclusiveMax: true }
@@ -51,9 +52,15 @@ export function keepsRule(rule: Rule, value: unknown): boolean {
         (rule.empty || value.length > 0) &&
         value.every((item) => keepsRule(rule.each, item))
       )
+    case 'byName':
+      return isRecord(value) && Object.values(value).every((item) => keepsRule(rule.each, item))
     case 'either':
       return rule.rules.some((one) => keepsRule(one, value))
   }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length > 0
 }
 
 function isWithin(rule: Extract<Rule, { kind: 'number' }>, value: number): boolean {
@@ -75,6 +82,8 @@ export function describe(rule: Rule): string {
       return rule.nonEmpty ? 'a text that is not empty' : 'a text'
     case 'numbers':
       return `a list, each item ${describe(rule.each)}`
+    case 'byName':
+      return `by name ${describe(rule.each)}`
     case 'either':
       return rule.rules.map(describe).join(', or ')
   }
@@ -106,6 +115,8 @@ export function invalidValues(rule: Rule): unknown[] {
       return rule.nonEmpty ? ['', '  ', 7] : [7]
     case 'numbers':
       return [...(rule.empty ? [] : [[]]), 7, ...invalidValues(rule.each).map((value) => [value])]
+    case 'byName':
+      return ['a text', {}, ...invalidValues(rule.each).map((value) => ({ one: value }))]
     case 'either':
       return rule.rules.flatMap(invalidValues).filter((value) => !keepsRule(rule, value))
   }

@@ -1,5 +1,5 @@
 /** What each parameter of a trainer must keep, by the trainer's kind. A new trainer is a line here, a type in `types.ts` and a function in `trainers.ts`. */
-import { boostObjective, objectiveFor, STOP_BY } from './boost-objectives.ts'
+import { boostObjective, CLASS_WEIGHTS, objectiveFor, STOP_BY } from './boost-objectives.ts'
 import { checkValue, count, notNegative, positive, type Rule } from './rules.ts'
 import { traitsOf } from './trainer-traits.ts'
 import type { ModelDef, TrainerDef } from './types.ts'
@@ -45,6 +45,7 @@ export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, R
     runtime: { kind: 'oneOf', values: ['onnx'] },
   },
   linear: {
+    classWeights: CLASS_WEIGHTS,
     l1: notNegative,
     l2: notNegative,
     loss: { kind: 'oneOf', values: ['auto', 'poisson'] },
@@ -53,6 +54,7 @@ export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, R
     l1Share: { kind: 'number', min: 0, exclusiveMin: true, max: 1 },
   },
   factors: {
+    classWeights: CLASS_WEIGHTS,
     factors: count(1, 256),
     learningRate: positive,
     l2: notNegative,
@@ -69,6 +71,7 @@ export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, R
     rowsMax: count(1, 1_000_000),
   },
   forest: {
+    classWeights: CLASS_WEIGHTS,
     trees: count(1, 10_000),
     leaves: count(2, 4096),
     minRowsInLeaf: count(1),
@@ -86,6 +89,7 @@ export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, R
     passes: count(1, 1000),
   },
   mlp: {
+    classWeights: CLASS_WEIGHTS,
     'hidden.*': count(1, 16_384),
     activation: { kind: 'oneOf', values: ['relu', 'gelu'] },
     epochs: count(1, 100_000),
@@ -104,6 +108,7 @@ export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, R
     memoryMbMax: count(16),
   },
   ebm: {
+    classWeights: CLASS_WEIGHTS,
     interactions: count(0, 1000),
     bags: count(1, 100),
     rounds: count(1, 100_000),

@@ -39,7 +39,7 @@ type Forest = Extract<TrainerDef, { kind: 'forest' }>
  * A forest: trees that know nothing of one another, averaged.
  * `trees` (200); `leaves` (2048) a tree at most; `minRowsInLeaf` (5); `maxDepth` (64); `features` ('sqrt', 'third', or a share): those each node may use;
  * `bootstrap` (true): each tree has its own draw of the rows; `randomBorders` (false): borders at random, which with `bootstrap: false` gives extremely
- * randomised trees; `bins` (255) a feature.
+ * randomised trees; `bins` (255) a feature; `classWeights` (none), or by label, or 'balanced': what the rows of each class weigh.
  */
 export function forest(options: Partial<Omit<Forest, 'kind'>> = {}): Forest {
   return {

@@ -4,7 +4,7 @@
  */
 import type { ModelTask } from '../core/records.ts'
 import type { ExprNode } from '../expr/ast.ts'
-import type { BoostObjective, StopBy } from './boost-objectives.ts'
+import type { BoostObjective, ClassWeights, StopBy } from './boost-objectives.ts'
 
 export interface ProjectDef {
   kind: 'ProjectDef'
@@ -157,6 +157,8 @@ export type TrainerDef =
       bootstrap: boolean
       randomBorders: boolean
       bins: number
+      /** What the rows of each class weigh; all the same when left out. */
+      classWeights?: ClassWeights
     }
   | {
       kind: 'linear'
@@ -166,6 +168,8 @@ export type TrainerDef =
       categories: 'rates' | 'oneHot'
       path: number
       l1Share: number
+      /** What the rows of each class weigh; all the same when left out. */
+      classWeights?: ClassWeights
     }
   | {
       kind: 'factors'
@@ -177,6 +181,8 @@ export type TrainerDef =
       numbers: 'bins' | 'values'
       passes: number
       patience: number
+      /** What the rows of each class weigh; all the same when left out. */
+      classWeights?: ClassWeights
     }
   | {
       kind: 'neighbours'
@@ -225,6 +231,8 @@ export type TrainerDef =
       weightDecay: number
       dropout: number
       patience: number
+      /** What the rows of each class weigh; all the same when left out. */
+      classWeights?: ClassWeights
     }
   | {
       kind: 'ebm'
@@ -237,6 +245,8 @@ export type TrainerDef =
       bins: number
       /** 1 rising, -1 falling, by feature. */
       monotone: Record<string, 1 | -1>
+      /** What the rows of each class weigh; all the same when left out. */
+      classWeights?: ClassWeights
     }
   | { kind: 'average'; of: TrainerDef[]; seeds: number }
   | { kind: 'stack'; of: TrainerDef[]; folds: number; order: 'blocks' | 'random' }

@@ -1,6 +1,8 @@
 /** All learners, by the kind of trainer. */
 import { assert } from '../core/errors.ts'
+import type { ClassWeights } from '../define/boost-objectives.ts'
 import type { TrainerDef } from '../define/types.ts'
+import { weighClasses } from './class-weights.ts'
 import { averageLearner } from './combine/average.ts'
 import { stackLearner } from './combine/stack.ts'
 import { commandLearner } from './command/learner.ts'
@@ -32,7 +34,20 @@ const ALL = [
   importedLearner,
 ] as unknown as Learner[]
 
-const LEARNERS: ReadonlyMap<string, Learner> = new Map(ALL.map((learner) => [learner.kind, learner]))
+const LEARNERS: ReadonlyMap<string, Learner> = new Map(
+  ALL.map((learner) => [learner.kind, weighing(learner)]),
+)
+
+/** A learner whose rows weigh what the trainer says of their classes. */
+function weighing(learner: Learner): Learner {
+  return {
+    ...learner,
+    learn(input, trainer) {
+      const { classWeights: _, ...rest } = trainer as TrainerDef & { classWeights?: ClassWeights }
+      return learner.learn(weighClasses(input, trainer), rest as TrainerDef)
+    },
+  }
+}
 
 export function learnerOf(kind: TrainerDef['kind']): Learner {
   const learner = LEARNERS.get(kind)

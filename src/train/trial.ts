@@ -58,6 +58,7 @@ async function measureTrial(
     {
       task: plan.task,
       nClasses: plan.classes?.length ?? 1,
+      classes: plan.classes,
       features: matrix.header.features,
       train,
       validate,

@@ -1,5 +1,6 @@
 import { objectiveFor } from '../../define/boost-objectives.ts'
 import type { TrainerDef } from '../../define/types.ts'
+import { byOrder } from '../class-weights.ts'
 import type { Learner, LearnInput } from '../learner.ts'
 import { binColumns, binWith } from './binning.ts'
 import { threadsFor } from './open-machine.ts'
@@ -87,9 +88,11 @@ function categoricalOf({ features }: Pick<LearnInput, 'features'>): boolean[] {
 
 function paramsOf(
   trainer: Gbdt,
-  { task, seed, nClasses, features }: Pick<LearnInput, 'task' | 'seed' | 'nClasses' | 'features'>,
+  input: Pick<LearnInput, 'task' | 'seed' | 'nClasses' | 'classes' | 'features'>,
 ) {
+  const { task, seed, nClasses, features } = input
   const { leaves, learningRate, minRowsInLeaf, bins, l2 } = trainer
+  const objective = objectiveFor(task, trainer.objective, 'trainer.objective')
   return {
     ...treeParamsOf(trainer, features),
     leaves,
@@ -97,7 +100,10 @@ function paramsOf(
     minRowsInLeaf,
     bins,
     l2,
-    objective: objectiveFor(task, trainer.objective, 'trainer.objective'),
+    objective:
+      'classWeights' in objective
+        ? { ...objective, classWeights: byOrder(objective.classWeights, input) }
+        : objective,
     classes: nClasses,
     seed,
   }

@@ -97,7 +97,11 @@ function checkGroups(groups: ArrayLike<number>, nRows: number): void {
 function startScores(given: BinnedRows, baseScores: Float64Array): Float64Array {
   const nRows = given.rowIndexes?.length ?? given.binned.nRows
   const nOutputs = baseScores.length
-  if (given.init) return outputMajor(pickRows('init', given.init, given, nOutputs), nOutputs)
+  if (given.init) {
+    const init = pickRows('init', given.init, given, nOutputs)
+    checkInit(init)
+    return outputMajor(init, nOutputs)
+  }
   const score = new Float64Array(nRows * nOutputs)
   for (let k = 0; k < nOutputs; k++) score.fill(baseScores[k], k * nRows, (k + 1) * nRows)
   return score
@@ -134,4 +138,15 @@ export function scatterScores(
     out.set(scores.subarray(i * nOutputs, (i + 1) * nOutputs), rowIndexes[i] * nOutputs)
   }
   return out
+}
+
+/** Errors: MR_MODEL_PARAM where a raw score to start from is no number. */
+function checkInit(init: Float64Array): void {
+  const odd = init.findIndex((score) => !Number.isFinite(score))
+  if (odd < 0) return
+  throw new MillraceError('MR_MODEL_PARAM', {
+    param: 'init',
+    expected: 'finite raw scores',
+    got: `${init[odd]} at ${odd}`,
+  })
 }

@@ -3,6 +3,9 @@ import { MillraceError } from '../../../core/errors.ts'
 import type { ClassWeights } from '../../../define/boost-objectives.ts'
 import type { Labels, Weights } from './objective.ts'
 
+/** Class weights that are not by label: in the order of the classes. */
+export type ListedWeights = 'none' | 'balanced' | readonly number[]
+
 /** Classes at most: each is a tree a round, and a column of scores, gradients and hessians in memory. */
 export const CLASSES_MAX = 1_000
 
@@ -44,9 +47,13 @@ export function balancedClassWeights(totals: Float64Array): Float64Array {
 export function classWeightsOf(classWeights: ClassWeights, totals: Float64Array): Float64Array | null {
   if (classWeights === 'none') return null
   if (classWeights === 'balanced') return balancedClassWeights(totals)
-  if (classWeights.length !== totals.length) {
+  if (!Array.isArray(classWeights) || classWeights.length !== totals.length) {
     const expected = `${totals.length} numbers, one a class`
-    throw new MillraceError('MR_MODEL_PARAM', { param: 'classWeights', expected, got: String(classWeights) })
+    throw new MillraceError('MR_MODEL_PARAM', {
+      param: 'classWeights',
+      expected,
+      got: JSON.stringify(classWeights),
+    })
   }
   return Float64Array.from(classWeights)
 }
@@ -56,4 +63,17 @@ export function withClassWeights(labels: Labels, ofClass: Float64Array | null): 
   if (ofClass === null) return labels
   const { target, weights } = labels
   return { ...labels, weights: target.map((y, i) => ofClass[y] * (weights ? weights[i] : 1)) }
+}
+
+/** Weighing the terms of a log loss by `a` and `b` is the same as the weight `a (1 - y) + b y` and the target `b y` over it. */
+export function weighTerms(
+  target: Float64Array,
+  weights: Float64Array | null,
+  [ofZero, ofOne]: Float64Array | readonly [number, number],
+): { target: Float64Array; weights: Float64Array } {
+  const factors = target.map((y) => (y >= 0 && y <= 1 ? ofOne * y + ofZero * (1 - y) : 1))
+  return {
+    target: target.map((y, i) => (y > 0 && y < 1 && factors[i] > 0 ? (ofOne * y) / factors[i] : y)),
+    weights: factors.map((factor, i) => factor * (weights ? weights[i] : 1)),
+  }
 }

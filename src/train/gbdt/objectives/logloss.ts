@@ -1,7 +1,7 @@
 import { MillraceError } from '../../../core/errors.ts'
 import { expFast } from '../../../stats/exp.ts'
 import { log1pFast, logFast } from '../../../stats/log.ts'
-import { classWeightsOf } from './classes.ts'
+import { classWeightsOf, weighTerms } from './classes.ts'
 import { type Labels, meanOf, type OpenObjective, type ParamsOf, weigh } from './objective.ts'
 import { checkShares, weightedMean } from './targets.ts'
 
@@ -30,18 +30,12 @@ export const logloss: OpenObjective<ParamsOf<'logloss'>> = (labels, params) => {
   }
 }
 
-/** Weighing the terms by `a` and `b` is the same as the weight `a y + b (1 - y)` and the target `a y` over it. */
 function trainingLabels(labels: Labels, params: ParamsOf<'logloss'>): Labels {
   const [ofZero, ofOne] = termWeights(labels, params)
   const e = params.labelSmoothing
   const smooth = e === 0 ? labels.target : labels.target.map((y) => y * (1 - e) + e / 2)
   if (ofZero === 1 && ofOne === 1) return { ...labels, target: smooth }
-  const factors = smooth.map((y) => ofOne * y + ofZero * (1 - y))
-  return {
-    ...labels,
-    target: smooth.map((y, i) => (factors[i] > 0 ? (ofOne * y) / factors[i] : y)),
-    weights: factors.map((factor, i) => factor * (labels.weights ? labels.weights[i] : 1)),
-  }
+  return { ...labels, ...weighTerms(smooth, labels.weights, [ofZero, ofOne]) }
 }
 
 function termWeights({ target, weights }: Labels, params: ParamsOf<'logloss'>): [number, number] {
