@@ -1,16 +1,18 @@
-// `node bench/peers/install.mjs [requirements file]`: makes bench/peers/.venv with the pinned peers, or brings it up to date.
+// `node bench/peers/install.mjs [name]`: makes bench/peers/.venv with the pins of requirements.txt, or brings it up to date; with a name, such as numpy1,
+// .venv-<name> with those of requirements-<name>.txt, which a section that needs it does by itself.
 // Needs python3 (3.11 or newer) with its venv module, and PyPI. Does nothing when the environment holds just these pins already.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const folder = fileURLToPath(new URL('.', import.meta.url))
-const venv = join(folder, '.venv')
+const name = process.argv[2]
+const named = name === undefined ? '' : `-${name}`
+const venv = join(folder, `.venv${named}`)
 const python = join(venv, 'bin/python')
 const stamp = join(venv, 'installed.txt')
-const requirements = resolve(process.argv[2] ?? join(folder, 'requirements.txt'))
-const wanted = readFileSync(requirements, 'utf8')
+const requirements = join(folder, `requirements${named}.txt`)
 
 const say = (text) => console.error(`• ${text}`)
 
@@ -18,6 +20,12 @@ function fail(text, fix) {
   console.error(`✗ ${text}\n  fix: ${fix}`)
   process.exit(1)
 }
+
+if (!existsSync(requirements)) {
+  const known = readdirSync(folder).flatMap((file) => /^requirements-(.+)\.txt$/.exec(file)?.[1] ?? [])
+  fail(`there is no ${requirements}`, `give one of: ${known.join(', ')}`)
+}
+const wanted = readFileSync(requirements, 'utf8')
 
 function run(command, args, { quiet = false } = {}) {
   return spawnSync(command, args, { stdio: quiet ? 'pipe' : 'inherit', encoding: 'utf8' })

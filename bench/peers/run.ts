@@ -1,16 +1,17 @@
 /** Runs the scripts of this folder in the pinned Python environment and reads the figures they print. */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url))
-const PYTHON = at('.venv/bin/python')
+const pythonOf = (environment?: string) =>
+  at(`.venv${environment === undefined ? '' : `-${environment}`}/bin/python`)
 const LAST_LINES = 20
 
 /** True when `--peers` was asked for. Throws, saying what to do, when the environment has not been made. */
 export function peersAsked(): boolean {
   if (!process.argv.includes('--peers')) return false
-  if (!existsSync(PYTHON))
+  if (!existsSync(pythonOf()))
     throw new Error(
       'peers are not installed; run `node bench/peers/install.mjs` (needs Python 3.11 and PyPI)',
     )
@@ -22,6 +23,20 @@ export interface PeerOptions {
   threads?: number
   /** Default: ten minutes. */
   timeoutMs?: number
+  /** Pins of `requirements-<name>.txt` in an environment of their own, which is made when it is first asked for. Default: those of requirements.txt. */
+  environment?: string
+}
+
+/** Throws with the end of what was said when an environment cannot be made. */
+function makeEnvironment(name: string): void {
+  const made = spawnSync(process.execPath, [at('install.mjs'), name], {
+    stdio: ['ignore', 'inherit', 'pipe'],
+    encoding: 'utf8',
+  })
+  if (made.status !== 0)
+    throw new Error(
+      `the environment ${name} cannot be made: ${made.stderr.trim().split('\n').slice(-LAST_LINES).join('\n')}`,
+    )
 }
 
 /**
@@ -31,9 +46,10 @@ export interface PeerOptions {
 export async function peer<T extends object = Record<string, number>>(
   script: string,
   args: object = {},
-  { threads = 1, timeoutMs = 600_000 }: PeerOptions = {},
+  { threads = 1, timeoutMs = 600_000, environment }: PeerOptions = {},
 ): Promise<T[]> {
-  const child = spawn(PYTHON, [at(`${script}.py`), JSON.stringify(args)], {
+  if (environment !== undefined) makeEnvironment(environment)
+  const child = spawn(pythonOf(environment), [at(`${script}.py`), JSON.stringify(args)], {
     env: peerEnvironment(threads),
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: timeoutMs,

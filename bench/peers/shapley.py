@@ -1,6 +1,6 @@
 """Explains rows of one model with one library.
 
-Arguments: library (lightgbm | shap), model (LightGBM text), folder, rows, background, seeRows.
+Arguments: library (lightgbm | shap | fasttreeshap), model (LightGBM text), folder, rows, background, seeRows.
 Emits path (CPU seconds, path dependent), interventional (shap: against background rows; over `seeRows` rows), and values of the first rows for comparison.
 """
 
@@ -16,6 +16,14 @@ if a["library"] == "lightgbm":
     with cpu() as spent:
         values = booster.predict(x, pred_contrib=True, num_threads=THREADS)
     emit(path=spent["cpu"], first=values[: a["seeRows"], :-1].tolist())
+elif a["library"] == "fasttreeshap":
+    import fasttreeshap
+
+    # without `shortcut`, which would ask LightGBM
+    explainer = fasttreeshap.TreeExplainer(booster, algorithm="v2", n_jobs=THREADS, feature_perturbation="tree_path_dependent")
+    with cpu() as spent:
+        values = explainer.shap_values(x, check_additivity=False)
+    emit(path=spent["cpu"], first=np.asarray(values)[: a["seeRows"]].tolist())
 else:
     import shap
 
