@@ -20,10 +20,12 @@ import { type LoadedModel, loadModel } from '../model/load.ts'
 import { type MatrixSlice, openMatrix } from '../model/matrix.ts'
 import { LOSS_OF, metricOf } from '../model/measure.ts'
 import { predictColumns, rawColumns } from '../model/predict.ts'
+import { matrixOf } from '../model/ready.ts'
 import { liveRoute } from '../release/machine.ts'
 import { currentRelease } from '../release/record.ts'
 import type { RawRow } from '../serve/predictor.ts'
 import { signatureCoercer } from '../serve/row-coercer.ts'
+import { explainGraphRow, withGraph } from './explain-graph.ts'
 import { modelDef, type Runtime } from './runtime.ts'
 
 /** Rows that stand for what is not known; rows that averages are over; rows whose leaves are compared. */
@@ -82,12 +84,16 @@ export interface RowExplanation {
   modelVersion: Digest
   class: string | null
   output: number
+  /** What contributions add up to: the raw score, or the output where a graph has no other. */
+  scale: 'raw' | 'output'
   raw: number
   features: Record<string, Shown>
   /** What was learned from: the covers of training (`tree-path`) or the model's closed form, and against training rows. */
   explanations: (Pick<RowsExplanation, 'method' | 'exact' | 'background' | 'residual'> & {
     base: number
     contributions: { feature: string; contribution: number }[]
+    /** What time did not allow, or why the figures are not to be leant on. */
+    fallback?: string
   })[]
   /** Training rows that the trees treat alike, with what happened there: a number, or the label of a class. */
   alike: { similarity: number; target: number | string; features: Record<string, Shown> }[]
@@ -219,6 +225,8 @@ export async function explainOneRow(
   rt: Pick<Runtime, 'store' | 'project'>,
   request: ExplainRequest & { row: RawRow },
 ): Promise<RowExplanation> {
+  const located = await locate(rt, request)
+  if (located.version.format === 'onnx') return await explainRowOfGraph(rt, request, located)
   const opened = await open(rt, request)
   const { digest, loaded, output, className, names, train } = opened
   const { model } = loaded.graph
@@ -235,6 +243,7 @@ export async function explainOneRow(
     modelVersion: digest,
     class: className,
     output: predictColumns(loaded.graph, x, 1)[output],
+    scale: 'raw',
     raw: ways[0].raw[output],
     features: shownRow(loaded, names, x),
     explanations: ways.map(({ method, exact, background, residual, bases, contributions }) => ({
@@ -243,12 +252,54 @@ export async function explainOneRow(
       ...(background === undefined ? {} : { background }),
       residual,
       base: bases[output],
-      contributions: names
-        .map((feature, j) => ({ feature, contribution: contributions[output * names.length + j] }))
-        .sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution)),
+      contributions: leadingFirst(names, contributions.subarray(output * names.length)),
     })),
     alike: alikeRows(opened, x),
   }
+}
+
+function leadingFirst(names: readonly string[], contributions: Float64Array) {
+  return names
+    .map((feature, j) => ({ feature, contribution: contributions[j] }))
+    .sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution))
+}
+
+async function explainRowOfGraph(
+  { store }: Pick<Runtime, 'store'>,
+  request: ExplainRequest & { row: RawRow },
+  { digest, version, member }: Located,
+): Promise<RowExplanation> {
+  const { train } = await slicesOf(store, version, request.model, member)
+  const behind = sampled(train, EXPLAIN_LIMITS.backgroundRows)
+  const output = outputOf(version, request)
+  return await withGraph(store, digest, async (ready) => {
+    const { features } = ready.features
+    const names = features.map(({ name }) => name)
+    const x = featuresOf(ready, request.row)
+    const outputs = await ready.outputs(x, 1)
+    const ways = await explainGraphRow(ready, {
+      x,
+      output,
+      background: { rows: matrixOf(behind.columns, 0, behind.nRows, names.length), n: behind.nRows },
+      featureNames: names,
+      numbers: features.every(({ type }) => type !== 'category'),
+    })
+    return {
+      kind: 'RowExplanation',
+      model: request.model,
+      modelVersion: digest,
+      class: version.classes?.[output] ?? null,
+      output: outputs[output],
+      scale: 'output',
+      raw: outputs[output],
+      features: shownRow(ready, names, x),
+      explanations: ways.map(({ contributions, ...way }) => ({
+        ...way,
+        contributions: leadingFirst(names, contributions),
+      })),
+      alike: [],
+    }
+  })
 }
 
 const ALIKE = 5
@@ -349,7 +400,15 @@ function rulesOf(
 
 // ---------------------------------------------------------------- opening
 
-async function open(rt: Pick<Runtime, 'store' | 'project'>, request: ExplainRequest): Promise<Opened> {
+interface Located {
+  def: ModelDef
+  digest: Digest
+  version: ModelVersion
+  member: string | undefined
+}
+
+/** The version that answers now, or else the latest. */
+async function locate(rt: Pick<Runtime, 'store' | 'project'>, request: ExplainRequest): Promise<Located> {
   const { store } = rt
   const slash = request.model.indexOf('/')
   const def = modelDef(rt, slash < 0 ? request.model : request.model.slice(0, slash))
@@ -366,16 +425,10 @@ async function open(rt: Pick<Runtime, 'store' | 'project'>, request: ExplainRequ
       name: member ?? '',
       known: Object.keys(bundle.members),
     })
-  const version = await store.getRecord<ModelVersion>(digest, 'ModelVersion')
-  if (version.format === 'onnx')
-    throw new MillraceError('MR_LOOP_EXPLAIN', {
-      model: request.model,
-      why: 'an ONNX graph runs outside of this command',
-      fix: 'ask the running server for the explanation of a prediction',
-    })
-  const loaded = await loadModel(store, digest)
-  const { train, test } = await slicesOf(store, version, request.model, member)
-  const classes = version.classes ?? []
+  return { def, digest, version: await store.getRecord<ModelVersion>(digest, 'ModelVersion'), member }
+}
+
+function outputOf({ classes = [] }: ModelVersion, request: ExplainRequest): number {
   const output = request.class === undefined ? 0 : classes.indexOf(request.class)
   if (output < 0)
     throw new MillraceError('MR_LOOP_UNKNOWN', {
@@ -383,8 +436,22 @@ async function open(rt: Pick<Runtime, 'store' | 'project'>, request: ExplainRequ
       name: request.class ?? '',
       known: [...classes],
     })
+  return output
+}
+
+async function open(rt: Pick<Runtime, 'store' | 'project'>, request: ExplainRequest): Promise<Opened> {
+  const { def, digest, version, member } = await locate(rt, request)
+  if (version.format === 'onnx')
+    throw new MillraceError('MR_LOOP_EXPLAIN', {
+      model: request.model,
+      why: 'a graph that ONNX Runtime scores is explained one row at a time',
+      fix: `give a row: millrace explain ${request.model} --row '{…}', or --prediction`,
+    })
+  const loaded = await loadModel(rt.store, digest)
+  const { train, test } = await slicesOf(rt.store, version, request.model, member)
+  const output = outputOf(version, request)
   const names = loaded.features.features.map(({ name }) => name)
-  return { def, digest, loaded, output, className: classes[output] ?? null, names, train, test }
+  return { def, digest, loaded, output, className: version.classes?.[output] ?? null, names, train, test }
 }
 
 async function slicesOf(
@@ -429,7 +496,10 @@ function sampled(slice: MatrixSlice, most: number): MatrixSlice {
   return { nRows: most, columns: slice.columns.map(pick), target: pick(slice.target) }
 }
 
-function featuresOf({ version, features }: LoadedModel, row: RawRow): Float64Array {
+/** A model's columns and features, whoever scores it. */
+type Described = Pick<LoadedModel, 'version' | 'features'>
+
+function featuresOf({ version, features }: Described, row: RawRow): Float64Array {
   const coerced = signatureCoercer(version.signature.inputs)(row, 0)
   const x = new Float64Array(features.features.length)
   featureRowFn(features)(coerced as Parameters<ReturnType<typeof featureRowFn>>[0], x, 0)
@@ -451,13 +521,13 @@ function featureNamed(names: readonly string[], name: string): number {
 }
 
 /** A category by its name; codes that training did not see as `other`. */
-function shownValue({ features }: LoadedModel, j: number, value: number): Shown {
+function shownValue({ features }: Described, j: number, value: number): Shown {
   if (Number.isNaN(value)) return null
   const { type, state } = features.features[j]
   if (type !== 'category') return value
   return state?.values[value] ?? 'other'
 }
 
-function shownRow(loaded: LoadedModel, names: readonly string[], x: Float64Array): Record<string, Shown> {
+function shownRow(loaded: Described, names: readonly string[], x: Float64Array): Record<string, Shown> {
   return Object.fromEntries(names.map((name, j) => [name, shownValue(loaded, j, x[j])]))
 }

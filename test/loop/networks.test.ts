@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { col, dataset, imported, model, project } from 'millrace'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { ModelVersion } from '../../src/core/records.ts'
+import { explainModel, explainOneRow } from '../../src/loop/explain.ts'
 import { releaseLatest } from '../../src/loop/release.ts'
 import { trainModel } from '../../src/loop/train.ts'
 import { readyModel } from '../../src/model/ready.ts'
@@ -139,6 +140,24 @@ describe.each(models.map(({ name }) => name))('the network %s', (name) => {
       explanation.base,
     )
     expect(sum + explanation.residual).toBeCloseTo(explanation.raw, 9)
+  })
+
+  test('is explained by the loop against training rows, by samples and by gradients that agree on what adds up', async () => {
+    const found = await explainOneRow(place.rt, { model: name, row: rowsFrom(3, 1)[0] })
+    expect(found.scale).toBe('output')
+    expect(found.explanations.map(({ method, exact }) => [method, exact])).toEqual([
+      ['permutation', false],
+      ['integrated-gradients', false],
+    ])
+    for (const { base, contributions, residual, fallback } of found.explanations) {
+      const sum = contributions.reduce((total, { contribution }) => total + contribution, base)
+      expect(sum + residual).toBeCloseTo(found.raw, 9)
+      if (fallback === undefined)
+        expect(Math.abs(residual)).toBeLessThanOrEqual(
+          0.01 * Math.max(Math.abs(found.raw - base), 1e-6) + 1e-9,
+        )
+    }
+    await expect(explainModel(place.rt, { model: name })).rejects.toMatchObject({ code: 'MR_LOOP_EXPLAIN' })
   })
 })
 

@@ -201,8 +201,17 @@ function rowLines({ paint, width }: Cli, found: RowExplanation): string[] {
       { right: ['value', ...ways], width, paint },
     ),
     '',
+    ...noteLines(found),
     ...alikeLines(found),
   ]
+}
+
+/** What each way of explaining could not do. */
+function noteLines({ explanations }: RowExplanation): string[] {
+  const notes = explanations.flatMap(({ method, fallback }) =>
+    fallback === undefined ? [] : [`  · ${WAYS[method]}: ${fallback}`],
+  )
+  return notes.length > 0 ? [...notes, ''] : []
 }
 
 const WAYS: Record<RowExplanation['explanations'][number]['method'], string> = {
