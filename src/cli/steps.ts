@@ -14,7 +14,8 @@ import {
 } from '../loop/search.ts'
 import { type Trained, type TrainProgress, trainModel } from '../loop/train.ts'
 import { LEAD_OF } from '../model/measure.ts'
-import type { Cli } from './cli.ts'
+import type { Answer, Cli } from './cli.ts'
+import { EXIT } from './exit.ts'
 import { count, day, duration, findingLines, measured, metricWords, plural, rowsText } from './format.ts'
 import { pad, wrapped } from './table.ts'
 
@@ -73,6 +74,16 @@ function importedText({ version }: ImportResult): string {
 
 const notable = (findings: readonly Finding[]) =>
   findings.filter((f) => f.verdict !== 'pass' || (f.value ?? 1) < 1)
+
+/** What a command answers that made a version: what to do next, and an exit that says whether its gates are open. */
+export function trainedAnswer(cli: Cli, model: string, { passed, bundle, report, known }: Trained): Answer {
+  const next = passed ? `millrace release ${model}` : `millrace gate ${model}`
+  return {
+    value: { event: 'done', model, version: bundle.version, known, passed, findings: report.findings, next },
+    lines: ['', `  Next: ${cli.paint.accent(next)}`],
+    exit: passed ? EXIT.done : EXIT.refused,
+  }
+}
 
 export async function trainStep(
   cli: Cli,

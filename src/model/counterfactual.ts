@@ -1,5 +1,6 @@
 /** What would have had to be different: the smallest changes of a row that bring its score where it is wanted, found among values that rows have. */
 import { seededRng } from '../core/rng.ts'
+import { lowerBound } from '../stats/order.ts'
 import type { ScoreMany } from './effects/partial-dependence.ts'
 import { type FeatureRows, readRow } from './feature-rows.ts'
 import type { TreeEnsemble } from './trees.ts'
@@ -108,7 +109,7 @@ export function intervalValues(
     const bounds = Float64Array.from(set).sort()
     const nearest = new Map<number, number>()
     for (const value of seen) {
-      const at = placeIn(bounds, value)
+      const at = lowerBound(bounds, value)
       const kept = nearest.get(at)
       if (kept === undefined || Math.abs(value - x[j]) < Math.abs(kept - x[j])) nearest.set(at, value)
     }
@@ -138,7 +139,7 @@ function spaceOf(x: Float64Array, { nFeatures, rows, n, rules = [], values }: Co
     if (rules[j]?.category || Number.isNaN(a) || Number.isNaN(b)) return 1
     const sorted = columns[j]
     const [low, high] = [Math.min(a, b), Math.max(a, b)]
-    return Math.max(1, placeIn(sorted, high) - placeIn(sorted, low)) / Math.max(1, sorted.length)
+    return Math.max(1, lowerBound(sorted, high) - lowerBound(sorted, low)) / Math.max(1, sorted.length)
   }
   const tried = columns.map((sorted, j) => {
     const all = values?.[j] ?? quantilesOf(sorted)
@@ -167,18 +168,6 @@ function quantilesOf(sorted: Float64Array): Float64Array {
   if (sorted.length === 0) return sorted
   const at = (k: number) => sorted[Math.floor(((sorted.length - 1) * k) / QUANTILES)]
   return Float64Array.from(new Set(Array.from({ length: QUANTILES + 1 }, (_, k) => at(k))))
-}
-
-/** Entries below `x`. */
-function placeIn(sorted: Float64Array, x: number): number {
-  let low = 0
-  let high = sorted.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (sorted[middle] < x) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 function plausibilityIn(

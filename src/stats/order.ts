@@ -31,6 +31,18 @@ export function upperBound(sorted: Numbers, x: number, start = 0, end = sorted.l
   return low
 }
 
+/** First index whose value is not below `x` in an ascending list. */
+export function lowerBound(sorted: Numbers, x: number): number {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (sorted[middle] < x) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
 /** Ascending by value; unlike a difference it holds for infinities too. */
 export function compareNumbers(a: number, b: number): number {
   return a < b ? -1 : a > b ? 1 : 0

@@ -12,11 +12,10 @@ import { exportOnnx } from '../../model/export/onnx.ts'
 import { type ModelFileSummary, summariseModelFile } from '../../model/import/summary.ts'
 import { type LoadedModel, loadModel } from '../../model/load.ts'
 import type { Answer, Cli } from '../cli.ts'
-import { EXIT } from '../exit.ts'
 import { count } from '../format.ts'
 import type { Options } from '../handler.ts'
 import { oneOf, textOption } from '../options.ts'
-import { trainStep } from '../steps.ts'
+import { trainedAnswer, trainStep } from '../steps.ts'
 import { pad } from '../table.ts'
 
 export async function modelShow(cli: Cli, [file]: readonly unknown[]): Promise<Answer> {
@@ -101,25 +100,12 @@ export async function modelImport(cli: Cli, [file]: readonly unknown[], options:
   const features = textOption(options, 'features')
     ?.split(',')
     .map((text) => text.trim())
-  const { passed, bundle, report, known } = await trainStep(cli, rt, {
+  const trained = await trainStep(cli, rt, {
     model: name,
     trainer: imported(path, features ? { features } : {}),
     reason: textOption(options, 'reason') ?? `imported from ${path}`,
   })
-  const next = passed ? `millrace release ${name}` : `millrace gate ${name}`
-  return {
-    value: {
-      event: 'done',
-      model: name,
-      version: bundle.version,
-      known,
-      passed,
-      findings: report.findings,
-      next,
-    },
-    lines: ['', `  Next: ${cli.paint.accent(next)}`],
-    exit: passed ? EXIT.done : EXIT.refused,
-  }
+  return trainedAnswer(cli, name, trained)
 }
 
 const FORMATS = ['onnx', 'lightgbm'] as const

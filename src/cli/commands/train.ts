@@ -10,7 +10,7 @@ import { EXIT } from '../exit.ts'
 import { count, figure, findingLines, orDash, sign } from '../format.ts'
 import type { Options } from '../handler.ts'
 import { textOption } from '../options.ts'
-import { latestBundle, trainStep } from '../steps.ts'
+import { latestBundle, trainedAnswer, trainStep } from '../steps.ts'
 import { table } from '../table.ts'
 
 export async function train(cli: Cli, [name]: readonly unknown[], options: Options): Promise<Answer> {
@@ -20,26 +20,13 @@ export async function train(cli: Cli, [name]: readonly unknown[], options: Optio
   const on = textOption(options, 'on')
   const version = on === undefined ? undefined : (await resolveVersion(rt.store, on)).digest
   const reason = textOption(options, 'reason') ?? 'asked for on the command line'
-  const { passed, bundle, report, known } = await trainStep(cli, rt, {
+  const trained = await trainStep(cli, rt, {
     model: model.name,
     version,
     reason,
     search: options.search === true,
   })
-  const next = passed ? `millrace release ${model.name}` : `millrace gate ${model.name}`
-  return {
-    value: {
-      event: 'done',
-      model: model.name,
-      version: bundle.version,
-      known,
-      passed,
-      findings: report.findings,
-      next,
-    },
-    lines: ['', `  Next: ${cli.paint.accent(next)}`],
-    exit: passed ? EXIT.done : EXIT.refused,
-  }
+  return trainedAnswer(cli, model.name, trained)
 }
 
 export async function gate(cli: Cli, [name]: readonly unknown[]): Promise<Answer> {

@@ -1,4 +1,5 @@
 /** Accumulated local effects: how the score depends on a feature among rows that there are. */
+import { lowerBound } from '../../stats/order.ts'
 import { type FeatureRows, readRow } from '../feature-rows.ts'
 import type { ScoreMany } from './partial-dependence.ts'
 
@@ -121,17 +122,6 @@ function boundsOf(values: readonly number[], intervals: number): Float64Array {
     (_, k) => sorted[Math.floor(((sorted.length - 1) * k) / intervals + 1e-9)],
   )
   return Float64Array.from(new Set(picked))
-}
-
-function lowerBound(sorted: Float64Array, x: number): number {
-  let low = 0
-  let high = sorted.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (sorted[middle] < x) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 /**

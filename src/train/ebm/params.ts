@@ -25,7 +25,7 @@ export interface EbmParams {
   bags: number
   /** Share of the rows that each bag stops by. Default 0.15. */
   validShare: number
-  /** Rounds without a better loss before a bag ends. Default 10. */
+  /** Rounds without a better loss before a bag ends. Default 5. */
   patience: number
   seed: number
 }

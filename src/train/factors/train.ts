@@ -1,6 +1,7 @@
 /** Factorisation machines over rows of features: the hashed space is decided first, then rows are gone through in orders by chance until the validation rows say enough. */
 import { MillraceError } from '../../core/errors.ts'
 import { seededRng } from '../../core/rng.ts'
+import { factors } from '../../define/trainers.ts'
 import type { FactorModel } from '../../model/factors.ts'
 import { FACTOR_LIMITS } from '../../model/forms/factors.ts'
 import { HASHED_LIMITS } from '../../model/forms/hashed-space.ts'
@@ -20,18 +21,9 @@ export interface FactorParams extends FactorRates, Omit<SpaceParams, 'interactio
   patience: number
 }
 
-export const FACTOR_DEFAULTS: Omit<FactorParams, 'loss'> = {
-  factors: 8,
-  learningRate: 0.1,
-  l2: 0.01,
-  l2Vectors: 0.1,
-  bits: 16,
-  signed: false,
-  numbers: 'bins',
-  passes: 50,
-  patience: 3,
-  seed: 1,
-}
+const { kind: _, ...WRITTEN } = factors()
+/** Those of a config that says nothing. */
+export const FACTOR_DEFAULTS: Omit<FactorParams, 'loss'> = { ...WRITTEN, signed: false, seed: 1 }
 
 interface Watched {
   validate?: LearnRows

@@ -1,3 +1,4 @@
+import { forest } from '../../define/trainers.ts'
 import type { GbdtResult } from '../gbdt/train.ts'
 
 export interface ForestParams {
@@ -20,17 +21,9 @@ export interface ForestParams {
   seed: number
 }
 
-export const FOREST_DEFAULTS: ForestParams = {
-  trees: 200,
-  leaves: 2048,
-  minRowsInLeaf: 5,
-  maxDepth: 64,
-  features: 'sqrt',
-  bootstrap: true,
-  randomBorders: false,
-  bins: 255,
-  seed: 1,
-}
+const { kind: _, ...WRITTEN } = forest()
+/** Those of a config that says nothing. */
+export const FOREST_DEFAULTS: ForestParams = { ...WRITTEN, seed: 1 }
 
 export interface ForestResult extends Pick<GbdtResult, 'model' | 'trees' | 'gains' | 'ranOn'> {
   /** By training row, the mean of the trees that did not see it, `[nRows * nOutputs]` row by row; NaN where all did. */

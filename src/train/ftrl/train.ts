@@ -1,5 +1,6 @@
 /** FTRL-proximal over rows of features: the hashed space is decided on the first rows, then rows are learned from one by one. */
 import { MillraceError } from '../../core/errors.ts'
+import { ftrl } from '../../define/trainers.ts'
 import { HASHED_LIMITS } from '../../model/forms/hashed-space.ts'
 import type { FtrlModel, FtrlRates } from '../../model/ftrl.ts'
 import { isAllOnes, rowHasher } from '../../model/hashing.ts'
@@ -15,18 +16,9 @@ export interface FtrlParams extends FtrlRates, SpaceParams {
   passes: number
 }
 
-export const FTRL_DEFAULTS: Omit<FtrlParams, 'loss'> = {
-  alpha: 0.1,
-  beta: 1,
-  l1: 1,
-  l2: 1,
-  bits: 18,
-  signed: false,
-  numbers: 'bins',
-  interactions: [],
-  passes: 1,
-  seed: 1,
-}
+const { kind: _, ...WRITTEN } = ftrl()
+/** Those of a config that says nothing. */
+export const FTRL_DEFAULTS: Omit<FtrlParams, 'loss'> = { ...WRITTEN, interactions: [], seed: 1 }
 
 /** Rows between two looks at the clock of the caller. */
 const CHUNK_ROWS = 8_192

@@ -1,4 +1,5 @@
 import { MillraceError } from '../../core/errors.ts'
+import { neighbours } from '../../define/trainers.ts'
 import { NEIGHBOUR_LIMITS } from '../../model/forms/neighbours.ts'
 import type { NeighbourModel } from '../../model/neighbours.ts'
 import { checkRowsToLearn, type TargetKind } from '../checks.ts'
@@ -15,12 +16,9 @@ export interface NeighbourParams {
   rowsMax: number
 }
 
-export const NEIGHBOUR_DEFAULTS: NeighbourParams = {
-  k: 15,
-  weights: 'uniform',
-  mismatch: 2,
-  rowsMax: 100_000,
-}
+const { kind: _, ...WRITTEN } = neighbours()
+/** Those of a config that says nothing. */
+export const NEIGHBOUR_DEFAULTS: NeighbourParams = { ...WRITTEN }
 
 export interface NeighbourData extends LearnRows {
   features: readonly { type: 'number' | 'category' }[]
