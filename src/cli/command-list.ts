@@ -326,6 +326,25 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/data.ts')).dataQuarantine,
   },
   {
+    name: 'data worth',
+    args: '<model>',
+    summary: 'what training rows are worth: wrong labels, copies, outliers, sources, and what to collect',
+    options: [
+      ['--on <version>', 'dataset version, e.g. flights@main~1'],
+      ['--source <column>', 'column that says where rows are from; each of its values is judged as a whole'],
+      ['--folds <n>', 'parts of the rows, each judged by a model that learned from the others (default: 5)'],
+      ['--neighbours <n>', 'nearest rows that vote on what a row is worth (default: 10)'],
+      REASON,
+      DRY_RUN,
+    ],
+    examples: [
+      'millrace data worth late',
+      'millrace data worth late --source carrier --folds 10',
+      'millrace data worth late --json',
+    ],
+    load: async () => (await import('./commands/worth.ts')).dataWorth,
+  },
+  {
     name: 'data repair',
     args: '<version>',
     summary: 'make damaged parts again from their sources, to the same bytes',
