@@ -278,8 +278,8 @@ export interface HeadTrainer {
   files: string[]
   /** Its digest, when the run was planned. */
   contents?: Record<string, `sha256:${string}`>
-  /** Hidden layer that is learned from, from 1. */
-  layer: number | 'last'
+  /** Hidden layer that is learned from: its number from 1, `last`, or the name of a tensor. */
+  layer: number | string
   l2: number
 }
 

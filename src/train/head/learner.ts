@@ -4,54 +4,60 @@
  */
 import { readFile } from 'node:fs/promises'
 import { assert, MillraceError } from '../../core/errors.ts'
-import type { TrainerDef } from '../../define/types.ts'
 import type { ImportedModel } from '../../model/import/imported.ts'
-import { readOnnxModel } from '../../model/import/onnx.ts'
 import { CURVES } from '../../model/network/activations.ts'
 import type { DenseNetwork } from '../../model/network/network.ts'
 import { compileScorer } from '../../model/score.ts'
 import type { LinearModel } from '../../model/trees.ts'
-import { keptRows, type Learner, type LearnInput } from '../learner.ts'
-import { trainLinear } from '../linear/train.ts'
-
-type Head = Extract<TrainerDef, { kind: 'head' }>
-
-const LOSSES = { binary: 'logloss', regression: 'l2', multiclass: 'softmax' } as const
+import { openModelFile } from '../imported/network.ts'
+import {
+  keptRows,
+  type Learned,
+  type LearnedGraph,
+  type Learner,
+  type LearnInput,
+  ownModel,
+} from '../learner.ts'
+import { fitHead, type Head } from './fit.ts'
+import { headedGraph } from './graph.ts'
 
 export const headLearner: Learner<Head> = {
   kind: 'head',
   tasks: ['binary', 'regression', 'multiclass'],
-  async learn(input, trainer) {
-    const imported = await networkOf(input, trainer)
-    const rows = keptRows(input)
-    const whole = (imported.withBase?.(rows.columns) ?? imported.model) as DenseNetwork
-    const body = bodyOf(whole, trainer)
-    const fit = trainLinear(
-      { ...rows, columns: embeddings(body, rows.columns, rows.nRows) },
-      { loss: LOSSES[input.task as keyof typeof LOSSES], nClasses: input.nClasses, l1: 0, l2: trainer.l2 },
-    )
-    if (!fit.converged)
-      input.note(
-        `weights of the head still moved after ${fit.iterations} steps: a larger penalty would settle them`,
-      )
-    input.note(
-      `the layers ${body.widths.join('-')} of ${trainer.network} (${imported.source}) were taken as they are; the last layer was learned from ${rows.nRows} rows`,
-    )
-    for (const note of imported.notes) input.note(note)
-    return { model: withHead(body, fit.model as LinearModel) }
-  },
+  learn: (input, trainer) => ownModel(learnAny(input, trainer), 'head'),
+  learnAny,
+}
+
+/** A chain of dense layers is scored here; a head on any other network, or at a named tensor, makes a new network for ONNX Runtime. */
+async function learnAny(input: LearnInput, trainer: Head): Promise<Learned | LearnedGraph> {
+  const { place } = input
+  const { network, layer, contents } = trainer
+  assert(place && contents, 'a head is learned by a worker, which has the network')
+  const bytes = await readFile(await place.path(Object.values(contents)[0]))
+  const isNamed = typeof layer === 'string' && layer !== 'last'
+  const opened = openModelFile(bytes, isNamed ? 'onnx' : undefined)
+  if (opened.kind === 'network') return headedGraph(input, trainer, bytes, opened.graph)
+  const { imported } = opened
+  const rows = keptRows(input)
+  const body = bodyOf(wholeOf(imported, input, trainer, rows.columns), trainer)
+  const fit = fitHead(input, rows, embeddings(body, rows.columns, rows.nRows), trainer)
+  input.note(
+    `the layers ${body.widths.join('-')} of ${network} (${imported.source}) were taken as they are; the last layer was learned from ${rows.nRows} rows`,
+  )
+  for (const note of imported.notes) input.note(note)
+  return { model: withHead(body, fit) }
 }
 
 /** The network of the file, which takes the features of this model in their order. */
-async function networkOf(
-  { place, features }: LearnInput,
-  { network, contents }: Head,
-): Promise<ImportedModel> {
-  assert(place && contents, 'a head is learned by a worker, which has the network')
-  const imported = readOnnxModel(await readFile(await place.path(Object.values(contents)[0])))
+function wholeOf(
+  imported: ImportedModel,
+  { features }: LearnInput,
+  { network }: Head,
+  columns: Float64Array[],
+): DenseNetwork {
   const { model } = imported
   if (model.kind !== 'DenseNetwork' || model.widths.length < 2)
-    throw refused(network, 'a feed-forward network of two layers or more', imported.source)
+    throw refused(network, 'a network of two layers or more', imported.source)
   if (model.nFeatures !== features.length)
     throw refused(
       network,
@@ -60,7 +66,7 @@ async function networkOf(
     )
   const odd = features.find(({ type }) => type !== 'number')
   if (odd) throw refused(network, 'features that are numbers', `"${odd.name}", a category`)
-  return imported
+  return (imported.withBase?.(columns) ?? model) as DenseNetwork
 }
 
 function refused(network: string, expected: string, got: string): MillraceError {
@@ -70,7 +76,7 @@ function refused(network: string, expected: string, got: string): MillraceError 
 /** The network up to a hidden layer, as one whose outputs are that layer before its activation. */
 function bodyOf(whole: DenseNetwork, { layer, network }: Head): DenseNetwork {
   const hidden = whole.widths.length - 1
-  const taken = layer === 'last' ? hidden : layer
+  const taken = layer === 'last' ? hidden : Number(layer)
   if (!Number.isInteger(taken) || taken < 1 || taken > hidden)
     throw refused(network, `a layer from 1 to ${hidden}, which are its hidden ones`, `layer ${layer}`)
   const widths = whole.widths.slice(0, taken)
