@@ -206,7 +206,7 @@ export const train = {
     what: (d: { network: string; expected: string; got: string }) =>
       `a head needs ${d.expected}; ${d.network} is or has ${d.got}`,
     fix: (_: { network: string; expected: string; got: string }) =>
-      'give the model the features that the network takes, in its order, and a network of dense layers',
+      'give the model the features that the network takes, in its order; a layer may be a number or the name of a tensor',
     retryable: false,
     status: 400,
   },

@@ -44,7 +44,8 @@ def main():
         file.write(one.getvalue())
     with torch.no_grad():
         embeddings = {name: network[:end](x).flatten(1).double().numpy() for name, end in LAYERS.items()}
-    drive = StandardScaler().fit_transform(embeddings["2"])[:, :3] + rng.normal(size=(240, 3)) * 0.5
+    # Units 8 to 11 and 20 to 23 are those that are not dead.
+    drive = StandardScaler().fit_transform(embeddings["2"])[:, [8, 20, 10]] + rng.normal(size=(240, 3)) * 0.5
     targets = {"binary": (drive[:, 0] > 0).astype(int), "multiclass": drive.argmax(1), "regression": drive[:, 1] * 3 + 10}
     found = {"rows": x.flatten(1).double().tolist(), "outputs": {}, **{name: y.tolist() for name, y in targets.items()}}
     for layer, embedded in embeddings.items():
