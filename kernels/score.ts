@@ -25,6 +25,7 @@ const CHUNKS = 32 // addresses of: first tree, trees (padded to eights), first o
 const BASES = 36
 const N_CODES = 40
 const CODES = 44 // by category feature: offset in z, codes of its sets, code that stands for missing
+const SUMS_FLOATS = 48 // sums are rounded to floats after each tree
 
 function step(node: usize, z: usize): usize {
   const more = <usize>(load<f64>(z + load<u32>(node, 12)) > load<f64>(node))
@@ -179,7 +180,8 @@ export function scoreRow(header: usize, z: usize, leaves: usize, out: usize): f6
     const end = tree + (load<u32>(chunk, 4) << 3)
     if (mixed) for (; tree < end; tree += 64) walkEightMixed(tree, z, leaves)
     else for (; tree < end; tree += 64) walkEight(tree, z, leaves)
-    sumChunk(chunk, leaves, out, nOutputs)
+    if (load<u32>(header, SUMS_FLOATS)) sumChunkInFloats(chunk, leaves, out, nOutputs)
+    else sumChunk(chunk, leaves, out, nOutputs)
   }
   return load<f64>(out)
 }
@@ -196,6 +198,22 @@ function sumChunk(chunk: usize, leaves: usize, out: usize, nOutputs: u32): void 
   for (let at = leaves; at < end; at += 8, output += 4) {
     const to = out + load<u32>(output)
     store<f64>(to, load<f64>(to) + load<f64>(at))
+  }
+}
+
+/** A sum of two floats in double, rounded to a float, is their sum in floats. */
+function sumChunkInFloats(chunk: usize, leaves: usize, out: usize, nOutputs: u32): void {
+  const end = leaves + (load<u32>(chunk, 12) << 3)
+  if (nOutputs === 1) {
+    let sum = load<f64>(out)
+    for (let at = leaves; at < end; at += 8) sum = <f64>(<f32>(sum + load<f64>(at)))
+    store<f64>(out, sum)
+    return
+  }
+  let output: usize = load<u32>(chunk, 8)
+  for (let at = leaves; at < end; at += 8, output += 4) {
+    const to = out + load<u32>(output)
+    store<f64>(to, <f64>(<f32>(load<f64>(to) + load<f64>(at))))
   }
 }
 
@@ -308,6 +326,11 @@ function treeOverEightMixed(root: usize, z: usize, width: usize, out: usize, out
   gain(out + 7 * outStep, h)
 }
 
+function roundEight(out: usize, outStep: usize): void {
+  const end = out + (outStep << 3)
+  for (; out < end; out += outStep) store<f64>(out, <f64>(<f32>load<f64>(out)))
+}
+
 /**
  * Raw scores of `n` rows at `rows`, which has room for a multiple of eight: `out[n * nOutputs]`. Rows beyond `n` are whatever stands there;
  * their outputs are to be ignored. Trees are passed in their own order, that of `places` in each chunk.
@@ -318,6 +341,7 @@ export function scoreRows(header: usize, rows: usize, n: u32, z: usize, out: usi
   const outStep: usize = load<u32>(header, N_OUTPUTS) << 3
   const bases: usize = load<u32>(header, BASES)
   const mixed = load<u32>(header, HAS_SETS)
+  const inFloats = load<u32>(header, SUMS_FLOATS)
   const nPadded = (n + 7) & ~7
   for (let i: u32 = 0; i < nPadded; i++) {
     spread(header, rows + <usize>i * rowBytes, z + <usize>i * width)
@@ -336,6 +360,7 @@ export function scoreRows(header: usize, rows: usize, n: u32, z: usize, out: usi
       for (let i: u32 = 0; i < nPadded; i += 8) {
         if (mixed) treeOverEightMixed(root, row, width, to, outStep)
         else treeOverEight(root, row, width, to, outStep)
+        if (inFloats) roundEight(to, outStep)
         row += width << 3
         to += outStep << 3
       }

@@ -1,11 +1,12 @@
 /** Compiled trees as a block of a shelf: what kernels/score.ts reads. */
 
 import type { CompiledTrees } from '../tree-walk.ts'
+import type { SourceRules } from '../trees.ts'
 import { ARENA_LIMITS, type Lease, lend } from './arena.ts'
 
 /** Trees whose leaves are found before they are summed. */
 export const CHUNK_TREES = 256
-const HEADER_BYTES = 48
+const HEADER_BYTES = 64
 const NODE_BYTES = 16
 /** Sets of one feature get the length of its longest; more than this many times their own length, and they stay in the plain loops. */
 const SET_GROWTH_MAX = 8
@@ -34,9 +35,9 @@ interface SetPlan {
 
 /**
  * Places compiled trees on a shelf. `null` where there is none, a row does not fit in its scratch space, or sets of categories would grow
- * too much: then the plain loops walk. Cost: O(nodes).
+ * too much: then the plain loops walk. `sum`: the numbers in which leaves are added. Cost: O(nodes).
  */
-export function placeTrees(trees: CompiledTrees): TreeBlock | null {
+export function placeTrees(trees: CompiledTrees, sum: SourceRules['sum'] = 'f64'): TreeBlock | null {
   const sets = planSets(trees)
   if (sets === null) return null
   const layout = layOut(trees, sets)
@@ -44,7 +45,7 @@ export function placeTrees(trees: CompiledTrees): TreeBlock | null {
   if (scratch === null) return null
   const lease = lend(layout.bytes)
   if (lease === null) return null
-  write(trees, sets, layout, lease)
+  write(trees, sets, layout, lease, sum)
   return { lease, nFeatures: trees.nFeatures, nOutputs: trees.nOutputs, ...scratch }
 }
 
@@ -92,7 +93,13 @@ function scratchOf({ nFeatures, nOutputs }: CompiledTrees, width: number) {
 
 // ---------------------------------------------------------------- writing
 
-function write(trees: CompiledTrees, sets: SetPlan, layout: Layout, { shelf, at }: Lease): void {
+function write(
+  trees: CompiledTrees,
+  sets: SetPlan,
+  layout: Layout,
+  { shelf, at }: Lease,
+  sum: SourceRules['sum'],
+): void {
   const { u32, f64 } = shelf
   const word = (offset: number) => (at + offset) >> 2
   const nFeatures = trees.nFeatures
@@ -110,6 +117,7 @@ function write(trees: CompiledTrees, sets: SetPlan, layout: Layout, { shelf, at 
       at + layout.bases,
       sets.features.length,
       at + layout.codes,
+      Number(sum === 'f32'),
     ],
     word(0),
   )

@@ -1,7 +1,7 @@
 /** Scoring of tree ensembles: in WebAssembly where it pays, else by the plain loops. Both give the same bits. */
 import type { Kernel } from '../form.ts'
 import { type CompiledTrees, compileTrees, rawOfRow, rawOfRows } from '../tree-walk.ts'
-import type { TreeEnsemble } from '../trees.ts'
+import type { SourceRules, TreeEnsemble } from '../trees.ts'
 import { placeTrees, type TreeBlock } from './block.ts'
 
 /** Nodes below which a block of memory is not worth its lease. */
@@ -16,10 +16,18 @@ export interface TreeKernelOptions {
 
 /** The kernel of an ensemble. Its block of memory is given back when the kernel is closed, or when nobody holds it any more. Cost: O(nodes). */
 export function treeKernel(model: TreeEnsemble, options: TreeKernelOptions = {}): Kernel {
-  const { kernels = 'wasm', nodesMin = BLOCK_NODES_MIN } = options
   const trees = compileTrees(model)
-  const block = kernels === 'wasm' && trees.kid.length >= nodesMin ? placeTrees(trees) : null
-  return block ? blockKernel(block) : plainKernel(trees)
+  return placedKernel(trees, options) ?? plainKernel(trees)
+}
+
+/** A kernel in WebAssembly; nothing where the model is small, or there is no room. `sum`: the numbers in which leaves are added (doubles). */
+export function placedKernel(
+  trees: CompiledTrees,
+  { kernels = 'wasm', nodesMin = BLOCK_NODES_MIN }: TreeKernelOptions,
+  sum?: SourceRules['sum'],
+): Kernel | null {
+  const block = kernels === 'wasm' && trees.kid.length >= nodesMin ? placeTrees(trees, sum) : null
+  return block && blockKernel(block)
 }
 
 function plainKernel(trees: CompiledTrees): Kernel {

@@ -1,6 +1,7 @@
 /**
  * Scoring and explaining by the arithmetic of an ensemble's source, so that an imported model answers what its source answers to the bit:
- * sums in float32, the base added last, a mean of trees, zeros that are missing. In plain loops; a model without rules never comes here.
+ * sums in float32, the base added last, a mean of trees, zeros that are missing. Trees are walked and summed in WebAssembly where it pays, else in plain loops
+ * of the same bits; a model without rules never comes here.
  */
 
 import type { FeatureRows } from '../feature-rows.ts'
@@ -8,32 +9,77 @@ import { ZERO_THRESHOLD } from '../float32.ts'
 import type { Explainer, Kernel } from '../form.ts'
 import { type CompiledTrees, compileTrees, inSet } from '../tree-walk.ts'
 import type { SourceRules, TreeEnsemble } from '../trees.ts'
+import { placedKernel, type TreeKernelOptions } from './kernel.ts'
 
 /** The kernel of an ensemble with rules. Cost of a row: one walk of each tree, one addition each. */
-export function ruledKernel(model: TreeEnsemble, rules: SourceRules): Kernel {
-  const trees = compileTrees(model)
-  const { nFeatures, nOutputs } = trees
+export function ruledKernel(
+  model: TreeEnsemble,
+  rules: SourceRules,
+  options: TreeKernelOptions = {},
+): Kernel {
+  const { nFeatures, nOutputs, baseScores } = model
+  // What is added last is no part of the sum.
+  const start = rules.base === 'first' ? baseScores : new Float64Array(nOutputs)
+  const trees = compileTrees({ ...model, baseScores: start })
+  const kernel = placedKernel(trees, options, rules.sum) ?? plainSums(trees, rules)
   const row = new Float64Array(nFeatures)
   const one = new Float64Array(nOutputs)
-  const add = rules.sum === 'f32' ? addFloats : addDoubles
-  const score = (rows: Float64Array, at: number, out: Float64Array, outAt: number) => {
-    for (let j = 0; j < nFeatures; j++) row[j] = rows[at + j]
-    takeZerosForMissing(row, rules.zeroMissing)
-    spread(trees, row)
-    for (let k = 0; k < nOutputs; k++) out[outAt + k] = rules.base === 'first' ? trees.baseScores[k] : 0
-    add(trees, out, outAt)
-    finish(trees, rules, out, outAt)
-  }
+  const sumOne = kernel.row ?? sumRow(kernel, one)
   const scoreRow = (x: Float64Array) => {
-    score(x, 0, one, 0)
+    one[0] = sumOne(rules.zeroMissing.length === 0 ? x : withoutZeros(x, row, rules))
+    finish(baseScores, rules, one, 0)
     return one[0]
   }
   return {
     ...(nOutputs === 1 ? { row: scoreRow } : {}),
     rows: (rows, n, out) => {
-      for (let i = 0; i < n; i++) score(rows, i * nFeatures, out, i * nOutputs)
+      kernel.rows(rules.zeroMissing.length === 0 ? rows : allWithoutZeros(rows, n, nFeatures, rules), n, out)
+      for (let i = 0; i < n; i++) finish(baseScores, rules, out, i * nOutputs)
+    },
+    ...(kernel.close ? { close: () => kernel.close?.() } : {}),
+  }
+}
+
+function sumRow(kernel: Kernel, one: Float64Array): (x: Float64Array) => number {
+  return (x) => {
+    kernel.rows(x, 1, one)
+    return one[0]
+  }
+}
+
+/** Sums of leaves over `trees`, each from its base on, in plain loops. */
+function plainSums(trees: CompiledTrees, { sum }: SourceRules): Kernel {
+  const { nFeatures, nOutputs, baseScores } = trees
+  const row = new Float64Array(nFeatures)
+  const add = sum === 'f32' ? addFloats : addDoubles
+  return {
+    rows: (rows, n, out) => {
+      for (let i = 0; i < n; i++) {
+        for (let j = 0; j < nFeatures; j++) row[j] = rows[i * nFeatures + j]
+        spread(trees, row)
+        out.set(baseScores, i * nOutputs)
+        add(trees, out, i * nOutputs)
+      }
     },
   }
+}
+
+function withoutZeros(x: Float64Array, row: Float64Array, { zeroMissing }: SourceRules): Float64Array {
+  for (let j = 0; j < row.length; j++) row[j] = x[j]
+  takeZerosForMissing(row, zeroMissing)
+  return row
+}
+
+function allWithoutZeros(
+  rows: Float64Array,
+  n: number,
+  nFeatures: number,
+  { zeroMissing }: SourceRules,
+): Float64Array {
+  const known = rows.slice(0, n * nFeatures)
+  for (let at = 0; at < known.length; at += nFeatures)
+    for (const j of zeroMissing) if (Math.abs(known[at + j]) <= ZERO_THRESHOLD) known[at + j] = Number.NaN
+  return known
 }
 
 function takeZerosForMissing(row: Float64Array, features: readonly number[]): void {
@@ -49,7 +95,7 @@ function spread({ z, nFeatures, width, roundsToF32 }: CompiledTrees, row: Float6
   }
 }
 
-function finish({ baseScores }: CompiledTrees, rules: SourceRules, out: Float64Array, outAt: number): void {
+function finish(baseScores: Float64Array, rules: SourceRules, out: Float64Array, outAt: number): void {
   const round = rules.sum === 'f32' ? Math.fround : (x: number) => x
   for (let k = 0; k < baseScores.length; k++) {
     if (rules.divisor !== 1) out[outAt + k] = round(out[outAt + k] / rules.divisor)

@@ -4,10 +4,13 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { seededRng } from '../../../src/core/rng.ts'
 import type { Kernel } from '../../../src/model/form.ts'
+import { readModelFile } from '../../../src/model/import/open.ts'
 import { ARENA_LIMITS, arenaUse, lend } from '../../../src/model/tree/arena.ts'
 import { treeKernel } from '../../../src/model/tree/kernel.ts'
-import type { TreeEnsemble } from '../../../src/model/trees.ts'
+import { ruledKernel } from '../../../src/model/tree/source-rules.ts'
+import type { SourceRules, TreeEnsemble } from '../../../src/model/trees.ts'
 import { anyValue, randomEnsemble } from '../fixtures.ts'
+import { answersOf, modelBytes, recordedModels } from '../import/recorded.ts'
 
 /** The same trees, spread over some outputs. */
 function withOutputs(model: TreeEnsemble, nOutputs: number): TreeEnsemble {
@@ -19,6 +22,10 @@ function withOutputs(model: TreeEnsemble, nOutputs: number): TreeEnsemble {
     link: nOutputs > 1 ? 'softmax' : 'sigmoid',
   }
 }
+
+/** Models that have rules of their source: trees in floats, forests, zeros that are missing; and those that are refused or not trees. */
+const RULED = /^xgboost|^onnx|-rf|zero-missing/
+const REFUSED = /linear|logistic|ridge|neighbours|zipmap|hinge/
 
 const onWasm = (model: TreeEnsemble) => treeKernel(model, { nodesMin: 0 })
 const onJs = (model: TreeEnsemble) => treeKernel(model, { kernels: 'js' })
@@ -39,11 +46,57 @@ const shapes = fc.record({
   compare: fc.constantFrom<TreeEnsemble['compare']>('le', 'lt-f32'),
 })
 
+const rules = fc.record({
+  sum: fc.constantFrom<SourceRules['sum']>('f32', 'f64'),
+  base: fc.constantFrom<SourceRules['base']>('first', 'last'),
+  divisor: fc.constantFrom(1, 3, 100),
+  zeroMissing: fc.constantFrom<number[]>([], [0]),
+})
+
 beforeEach(() => {
   if (lend(16) === null) throw new Error('these tests need WebAssembly')
 })
 
 describe('trees in WebAssembly give the bits of the plain loops', () => {
+  test('by the arithmetic of every source, too', () => {
+    const values = fc.array(anyValue, { minLength: 6 * 19, maxLength: 6 * 19 })
+    fc.assert(
+      fc.property(
+        shapes,
+        rules,
+        fc.constantFrom(1, 3),
+        fc.nat(19),
+        values,
+        (shape, by, nOutputs, n, given) => {
+          const model = withOutputs(randomEnsemble(shape), nOutputs)
+          const rows = Float64Array.from(given)
+          const wasm = ruledKernel(model, by, { nodesMin: 0 })
+          const plain = ruledKernel(model, by, { kernels: 'js' })
+          expect([wasm.close, plain.close].map((close) => close !== undefined)).toEqual([true, false])
+          expect(scores(wasm, rows, n, nOutputs)).toEqual(scores(plain, rows, n, nOutputs))
+          if (nOutputs === 1) expect(wasm.row!(rows)).toBe(plain.row!(rows))
+          expect(rows).toEqual(Float64Array.from(given))
+          wasm.close!()
+        },
+      ),
+      { numRuns: 300 },
+    )
+  })
+
+  test.each(recordedModels('').filter((name) => RULED.test(name) && !REFUSED.test(name)))(
+    'as those of %s',
+    (name) => {
+      const { model } = readModelFile(modelBytes(name))
+      if (model.kind !== 'TreeEnsemble' || !model.rules) return
+      const { rows, nFeatures } = answersOf(name)
+      const n = rows.length / nFeatures
+      const wasm = ruledKernel(model, model.rules, { nodesMin: 0 })
+      const plain = ruledKernel(model, model.rules, { kernels: 'js' })
+      expect(wasm.close).toBeDefined()
+      expect(scores(wasm, rows, n, model.nOutputs)).toEqual(scores(plain, rows, n, model.nOutputs))
+    },
+  )
+
   test('for rows and batches, numbers and categories, both rules, odd values and any number of outputs', () => {
     const values = fc.array(anyValue, { minLength: 6 * 11, maxLength: 6 * 11 })
     fc.assert(
