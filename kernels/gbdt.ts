@@ -681,7 +681,7 @@ export function histogram(thread: u32, alone: usize): void {
 /** Slots of a column in bytes, rounded up to a pair. */
 function columnBytes(c: u32): usize {
   const column = columnAt(c)
-  return isWide(column) ? ((nCodesOf(column) + 1) >> 1) << 4 : SLOT_BYTES
+  return ((nCodesOf(column) + 1) >> 1) << 4
 }
 
 /** Adds up the partial histograms of all threads, for one column. */
@@ -746,23 +746,32 @@ export function readHistogram(hist: usize, to: usize): void {
     const feature = featureAt(f)
     const codes = load<u32>(feature, 8)
     const at = to + (load<u32>(feature, 12) << 3)
+    let from = at
     if (isListed(feature)) {
       copyListed(feature, hist, load<i64>(hist + totalAt), at)
-      for (let b: u32 = 0; b < codes << 3; b += 8) store<f64>(at + b, <f64>load<i64>(at + b))
-      continue
-    }
-    const column = columnAt(load<u32>(feature))
-    const divisor = load<u32>(feature, 4)
-    const from = hist + slotOf(column)
-    if (codes === nCodesOf(column)) {
-      for (let b: u32 = 0; b < codes << 3; b += 8) store<f64>(at + b, <f64>load<i64>(from + b))
     } else {
-      memory.fill(at, 0, codes << 3)
-      for (let code: u32 = 0; code < nCodesOf(column); code++) {
-        const slot = at + (((code / divisor) % codes) << 3)
-        store<f64>(slot, load<f64>(slot) + <f64>load<i64>(from + (code << 3)))
-      }
+      const column = columnAt(load<u32>(feature))
+      if (codes === nCodesOf(column)) from = hist + slotOf(column)
+      else copyShared(hist + slotOf(column), nCodesOf(column), load<u32>(feature, 4), codes, at)
     }
+    for (let b: u32 = 0; b < codes << 3; b += 8) store<f64>(at + b, <f64>load<i64>(from + b))
+  }
+}
+
+/** The slots of a feature that shares a column: runs of `divisor` codes have one bin, and the bins come round again. */
+function copyShared(from: usize, columnCodes: u32, divisor: u32, codes: u32, to: usize): void {
+  memory.fill(to, 0, codes << 3)
+  const end = from + (columnCodes << 3)
+  const last = to + (codes << 3)
+  const run: usize = divisor << 3
+  let slot = to
+  while (from < end) {
+    const runEnd = from + run
+    let sum: i64 = 0
+    for (; from < runEnd; from += 8) sum += load<i64>(from)
+    store<i64>(slot, load<i64>(slot) + sum)
+    slot += 8
+    if (slot === last) slot = to
   }
 }
 
@@ -823,12 +832,7 @@ function featureSlots(thread: u32, asked: usize, feature: usize, codes: u32): us
   const from = hist + slotOf(column)
   const columnCodes = nCodesOf(column)
   if (codes === columnCodes) return from
-  const divisor = load<u32>(feature, 4)
-  memory.fill(to, 0, codes << 3)
-  for (let code: u32 = 0; code < columnCodes; code++) {
-    const slot = to + (((code / divisor) % codes) << 3)
-    store<i64>(slot, load<i64>(slot) + load<i64>(from + (code << 3)))
-  }
+  copyShared(from, columnCodes, load<u32>(feature, 4), codes, to)
   return to
 }
 

@@ -66,6 +66,8 @@ interface Search extends LeafSum {
   rules: SplitRules
   features: readonly FeatureBins[]
   slots: Int32Array
+  /** Whether gains follow from sums alone, but for the order of features. */
+  isPlain: boolean
   best: Split | null
   /** Gain of both sides that the next split must exceed. */
   bestTotal: number
@@ -84,7 +86,8 @@ export function findSplit(
   const sum = leafSum(leaf, rules)
   if (sum === null) return null
   const bestTotal = sum.parent + rules.params.minGain
-  const search: Search = { ...sum, leaf, rules, features, slots, best: null, bestTotal }
+  const plain = isPlain(leaf, rules.params)
+  const search: Search = { ...sum, leaf, rules, features, slots, isPlain: plain, best: null, bestTotal }
   for (const j of leaf.features) {
     if (features[j].kind === 'category') searchCategory(search, j)
     else if (leaf.scan && scansPlainly(leaf, j, rules.params)) takeScanned(search, j, leaf.scan)
@@ -112,18 +115,19 @@ export function leafSum(leaf: LeafView, { unit, gradStep, hessStep, params }: Sp
 
 /** Gain of a division, both sides taken together; `-Infinity` where it is against the order that a feature must keep. */
 function totalGain(
-  { grad, hess, leaf, rules }: Search,
+  search: Search,
   feature: number,
   leftGrad: number,
   leftHess: number,
   leftRows: number,
   l2: number,
 ): number {
+  const { grad, hess, leaf, rules } = search
   const { params } = rules
   const rightGrad = grad - leftGrad
   const rightHess = hess - leftHess
   const order = params.monotone?.[feature] ?? 0
-  if (order === 0 && isPlain(leaf, params)) {
+  if (order === 0 && search.isPlain) {
     return plainGain(leftGrad, leftHess, l2) + plainGain(rightGrad, rightHess, l2)
   }
   const left = leafValue(leftGrad, leftHess, leftRows, leaf, params, l2)
@@ -133,10 +137,13 @@ function totalGain(
 }
 
 /** Rounding may leave a gain of a few bits where nothing is gained: such a split is no split. */
-function record(search: Search, total: number, split: Omit<Split, 'gain'>): void {
-  const gain = total - search.parent
-  if (!(gain > 1e-12 * Math.max(1, search.parent))) return
-  search.best = { gain, ...split }
+function gainOf({ parent }: Search, total: number): number {
+  const gain = total - parent
+  return gain > 1e-12 * Math.max(1, parent) ? gain : 0
+}
+
+function record(search: Search, total: number, split: Split): void {
+  search.best = split
   search.bestTotal = total
 }
 
@@ -147,8 +154,11 @@ function takeScanned(search: Search, feature: number, { doubles, words }: Number
   const bin = words[6 * feature + 4]
   const side = words[6 * feature + 5]
   if (bin < 0 || !(total > search.bestTotal)) return
+  const gain = gainOf(search, total)
+  if (gain === 0) return
   const missingLeft = side < 0 ? null : side === 1
-  record(search, total, { feature, bin, leftBins: null, missingLeft, leftPacked: doubles[3 * feature + 1] })
+  const leftPacked = doubles[3 * feature + 1]
+  record(search, total, { gain, feature, bin, leftBins: null, missingLeft, leftPacked })
 }
 
 function searchNumber(search: Search, feature: number): void {
@@ -205,8 +215,9 @@ function scanNumber(
       bestPacked = packed
     }
   }
-  if (bestBin < 0) return
-  record(search, best, { feature, bin: bestBin, leftBins: null, missingLeft, leftPacked: bestPacked })
+  const gain = bestBin < 0 ? 0 : gainOf(search, best)
+  if (gain === 0) return
+  record(search, best, { gain, feature, bin: bestBin, leftBins: null, missingLeft, leftPacked: bestPacked })
 }
 
 /**
@@ -234,14 +245,32 @@ function drawBorder({ leaf, features, slots }: Search, feature: number): number 
 
 // ---------------------------------------------------------------- categories
 
-interface CategorySum {
-  bin: number
-  packed: number
-  grad: number
-  hess: number
-  rows: number
+/** The categories of a feature that a leaf has, by number. Kept from search to search, as a tree has a hundred of them. */
+interface Categories {
+  bin: Int32Array
+  packed: Float64Array
+  grad: Float64Array
+  hess: Float64Array
+  rows: Float64Array
   /** What categories are ordered by. */
-  ratio: number
+  ratio: Float64Array
+  /** Numbers of categories, in an order. */
+  order: Int32Array
+}
+
+let categories = openCategories(256)
+
+function openCategories(size: number): Categories {
+  const doubles = () => new Float64Array(size)
+  return {
+    bin: new Int32Array(size),
+    packed: doubles(),
+    grad: doubles(),
+    hess: doubles(),
+    rows: doubles(),
+    ratio: doubles(),
+    order: new Int32Array(size),
+  }
 }
 
 /**
@@ -250,69 +279,119 @@ interface CategorySum {
  * than `smooth` stay right.
  */
 function searchCategory(search: Search, feature: number): void {
-  const sums = categorySums(search, feature)
-  const { smooth, oneHotMax } = search.rules.params.categorical
-  if (sums.length <= oneHotMax) {
-    for (const one of sums) {
-      const total = categoryTotal(search, feature, one, 0)
-      if (total > search.bestTotal) recordCategories(search, feature, total, one.packed, [one], 1)
-    }
+  const n = sumCategories(search, feature)
+  if (n <= search.rules.params.categorical.oneHotMax) {
+    searchEach(search, feature, n)
     return
   }
-  const placed = sums.filter((sum) => sum.rows >= smooth)
-  for (const sum of placed) sum.ratio = sum.grad / (sum.hess + smooth)
-  placed.sort((a, b) => a.ratio - b.ratio || a.bin - b.bin)
-  scanCategories(search, feature, placed)
-  scanCategories(search, feature, placed.reverse())
+  const { order } = categories
+  const nOrdered = orderCategories(n, search.rules.params.categorical.smooth)
+  scanCategories(search, feature, nOrdered)
+  order.subarray(0, nOrdered).reverse()
+  scanCategories(search, feature, nOrdered)
 }
 
-function categorySums(search: Search, feature: number): CategorySum[] {
-  const { counts } = search.leaf
-  const { unit, gradStep, hessStep } = search.rules
-  const hist = search.leaf.hist()
-  const base = search.slots[feature]
-  const sums: CategorySum[] = []
-  for (let bin = 0; bin <= search.features[feature].nBins; bin++) {
+/** Fills `categories`; returns how many there are. */
+function sumCategories({ leaf, rules, rowsPerHess, slots, features }: Search, feature: number): number {
+  const { counts } = leaf
+  const { unit, gradStep, hessStep } = rules
+  const hist = leaf.hist()
+  const base = slots[feature]
+  const nCodes = features[feature].nBins + 1
+  if (nCodes > categories.bin.length) categories = openCategories(nCodes)
+  const { bin: bins, packed: packs, grad, hess, rows } = categories
+  const perUnit = 1 / unit
+  let n = 0
+  for (let bin = 0; bin < nCodes; bin++) {
     const packed = hist[base + bin]
-    const gradSteps = Math.floor(packed / unit)
-    const hess = (packed - gradSteps * unit) * hessStep
-    const rows = counts ? counts[base + bin] : hess * search.rowsPerHess
-    if (packed !== 0 || rows > 0) sums.push({ bin, packed, grad: gradSteps * gradStep, hess, rows, ratio: 0 })
+    if (packed === 0 && (counts === null || counts[base + bin] === 0)) continue
+    const gradSteps = Math.floor(packed * perUnit)
+    bins[n] = bin
+    packs[n] = packed
+    grad[n] = gradSteps * gradStep
+    hess[n] = (packed - gradSteps * unit) * hessStep
+    rows[n] = counts ? counts[base + bin] : hess[n] * rowsPerHess
+    n++
   }
-  return sums
+  return n
 }
 
-/** Tries the first 1, 2, … categories of an ordering against the rest. */
-function scanCategories(search: Search, feature: number, ordered: CategorySum[]): void {
+function searchEach(search: Search, feature: number, n: number): void {
+  const { order, packed, grad, hess, rows } = categories
+  for (let k = 0; k < n; k++) {
+    const total = categoryTotal(search, feature, grad[k], hess[k], rows[k], 0)
+    if (!(total > search.bestTotal)) continue
+    order[0] = k
+    recordCategories(search, feature, total, packed[k], 1)
+  }
+}
+
+/** Puts the numbers of the categories with enough rows in order by ratio, equal ones by bin; returns how many they are. */
+function orderCategories(n: number, smooth: number): number {
+  const { order, ratio, grad, hess, rows } = categories
+  let placed = 0
+  for (let k = 0; k < n; k++) {
+    if (rows[k] < smooth) continue
+    ratio[k] = grad[k] / (hess[k] + smooth)
+    order[placed++] = k
+  }
+  if (placed > INSERTED_MAX) order.subarray(0, placed).sort((a, b) => ratio[a] - ratio[b] || a - b)
+  else insertionSort(order, placed, ratio)
+  return placed
+}
+
+/** Categories that are ordered by insertion; more are left to the engine, whose sort takes longer to begin. */
+const INSERTED_MAX = 48
+
+/** Stable, and `order` rises to begin with. */
+function insertionSort(order: Int32Array, n: number, by: Float64Array): void {
+  for (let i = 1; i < n; i++) {
+    const item = order[i]
+    const value = by[item]
+    let at = i
+    for (; at > 0 && by[order[at - 1]] > value; at--) order[at] = order[at - 1]
+    order[at] = item
+  }
+}
+
+/** Tries the first 1, 2, … categories of the order against the rest. */
+function scanCategories(search: Search, feature: number, n: number): void {
   const { setMax, groupRows, l2 } = search.rules.params.categorical
-  const end = Math.min(setMax, Math.ceil(ordered.length / 2))
+  const { order, packed: packs, grad: grads, hess: hesses, rows: counts } = categories
+  const end = Math.min(setMax, Math.ceil(n / 2))
   const groupMin = Math.min(groupRows, search.leaf.nRows / 4)
-  const left = { packed: 0, grad: 0, hess: 0, rows: 0 }
+  let packed = 0
+  let grad = 0
+  let hess = 0
+  let rows = 0
   let groupBegan = 0
   let best = search.bestTotal
   let bestEnd = 0
   let bestPacked = 0
   for (let i = 0; i < end; i++) {
-    left.packed += ordered[i].packed
-    left.grad += ordered[i].grad
-    left.hess += ordered[i].hess
-    left.rows += ordered[i].rows
-    if (left.rows - groupBegan < groupMin) continue
-    groupBegan = left.rows
-    const total = categoryTotal(search, feature, left, l2)
+    const k = order[i]
+    packed += packs[k]
+    grad += grads[k]
+    hess += hesses[k]
+    rows += counts[k]
+    if (rows - groupBegan < groupMin) continue
+    groupBegan = rows
+    const total = categoryTotal(search, feature, grad, hess, rows, l2)
     if (!(total > best)) continue
     best = total
     bestEnd = i + 1
-    bestPacked = left.packed
+    bestPacked = packed
   }
-  if (bestEnd > 0) recordCategories(search, feature, best, bestPacked, ordered, bestEnd)
+  if (bestEnd > 0) recordCategories(search, feature, best, bestPacked, bestEnd)
 }
 
 /** Gain of both sides; `-Infinity` when one is too small. */
 function categoryTotal(
   search: Search,
   feature: number,
-  { grad, hess, rows }: Pick<CategorySum, 'grad' | 'hess' | 'rows'>,
+  grad: number,
+  hess: number,
+  rows: number,
   extraL2: number,
 ): number {
   const { leaf, rules } = search
@@ -323,21 +402,23 @@ function categoryTotal(
   return isSmall ? Number.NEGATIVE_INFINITY : totalGain(search, feature, grad, hess, rows, l2 + extraL2)
 }
 
-/** Takes the first `end` of some categories to the left. */
+/** Takes the first `end` categories of the order to the left. */
 function recordCategories(
   search: Search,
   feature: number,
   total: number,
   leftPacked: number,
-  ordered: readonly CategorySum[],
   end: number,
 ): void {
+  const gain = gainOf(search, total)
+  if (gain === 0) return
   const { leaf, slots } = search
   const { nBins } = search.features[feature]
+  const { bin, order } = categories
   const leftBins = new Uint8Array(nBins + 1)
-  for (let i = 0; i < end; i++) leftBins[ordered[i].bin] = 1
+  for (let i = 0; i < end; i++) leftBins[bin[order[i]]] = 1
   const slot = slots[feature] + nBins
   const seenMissing = leaf.hist()[slot] !== 0 || (leaf.counts?.[slot] ?? 0) > 0
   const missingLeft = seenMissing ? leftBins[nBins] === 1 : null
-  record(search, total, { feature, bin: -1, leftBins, missingLeft, leftPacked })
+  record(search, total, { gain, feature, bin: -1, leftBins, missingLeft, leftPacked })
 }
