@@ -4,6 +4,7 @@ import { checkValue, count, notNegative, positive, type Rule } from './rules.ts'
 import { traitsOf } from './trainer-traits.ts'
 import type { ModelDef, TrainerDef } from './types.ts'
 
+const flag: Rule = { kind: 'oneOf', values: [true, false] }
 const whole: Rule = { kind: 'number', min: 0, max: 1, exclusiveMin: true }
 
 /** Rules of what is given; absent settings are not looked at. */
@@ -11,6 +12,7 @@ const TREE_RULES: Readonly<Record<string, Rule>> = {
   featureFraction: whole,
   featureFractionByNode: whole,
   bagging: whole,
+  replacement: flag,
   l1: notNegative,
   minGain: notNegative,
   minHessian: notNegative,
@@ -77,6 +79,8 @@ export const TRAINER_RULES: Record<TrainerDef['kind'], Readonly<Record<string, R
     minRowsInLeaf: count(1),
     maxDepth: count(1, 512),
     features: { kind: 'either', rules: [{ kind: 'oneOf', values: ['sqrt', 'third'] }, whole] },
+    bootstrap: flag,
+    randomBorders: flag,
     bins: count(2, 65_535),
   },
   ftrl: {

@@ -165,6 +165,7 @@ const TRAINERS: Record<TrainerDef['kind'], TrainerDef> = {
     featureFraction: 0.8,
     featureFractionByNode: 0.8,
     bagging: 0.8,
+    replacement: true,
     l1: 1,
     minGain: 1,
     minHessian: 1,

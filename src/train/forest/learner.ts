@@ -1,6 +1,7 @@
 import { MillraceError } from '../../core/errors.ts'
 import type { TrainerDef } from '../../define/types.ts'
 import { likeliestOf } from '../../model/measures/classes.ts'
+import { threadsFor } from '../gbdt/open-machine.ts'
 import { keptRows, type Learner } from '../learner.ts'
 import { trainForest } from './train.ts'
 
@@ -19,6 +20,7 @@ export const forestLearner: Learner<Extract<TrainerDef, { kind: 'forest' }>> = {
       {
         onProgress: (p) => input.progress(p.tree / p.trees, `tree ${p.tree} of ${p.trees}`),
         signal: input.signal,
+        threads: threadsFor(rows.nRows),
       },
     )
     const error =

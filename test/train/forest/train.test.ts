@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { seededRng } from '../../../src/core/rng.ts'
 import { decodeModel, encodeModel } from '../../../src/model/format.ts'
@@ -78,12 +79,20 @@ describe('a forest is as good as that of scikit-learn', () => {
   })
 })
 
-test('a forest has the same bytes from each kernel', () => {
+const hasThreads = existsSync(new URL('../../../dist/train/gbdt/crew-worker.js', import.meta.url))
+if (!hasThreads) console.log('SKIP forests on two threads: dist is not built')
+
+test('a forest and what it says out of bag are the same from each kernel and number of threads', () => {
   const train = rows(fixture.late, true)
   for (const params of [{}, { bootstrap: false, randomBorders: true, features: 0.5 }]) {
-    const bytes = (kernels: 'js' | 'wasm') =>
-      encodeModel(trainForest(train, { ...params, trees: 8, isChance: true }, { kernels }).model)
-    expect(bytes('js')).toStrictEqual(bytes('wasm'))
+    const grown = (options: { kernels?: 'js' | 'wasm'; threads?: number }) => {
+      const forest = trainForest(train, { ...params, trees: 8, isChance: true }, options)
+      expect(forest.ranOn.threads).toBe(options.threads ?? 1)
+      return { bytes: encodeModel(forest.model), outOfBag: forest.outOfBag }
+    }
+    const plain = grown({ kernels: 'js' })
+    expect(grown({})).toStrictEqual(plain)
+    if (hasThreads) for (const threads of [2, 3]) expect(grown({ threads })).toStrictEqual(plain)
   }
 })
 
