@@ -71,6 +71,11 @@ export interface BoostParams {
     /** Gain of the relevances 0, 1, 2 …; empty: `2^relevance - 1`. Default empty. */
     labelGains: readonly number[]
   }
+  /** Order of rows within queries, by a cross entropy that bounds NDCG. */
+  xendcg: {
+    /** First rows that validation looks at. Default 10. */
+    evalAt: number
+  }
 }
 
 export type BoostObjectiveName = keyof BoostParams
@@ -150,6 +155,7 @@ export const BOOST_OBJECTIVES: {
       },
     },
   },
+  xendcg: { tasks: ['ranking'], params: { evalAt: { rule: rows, default: 10 } } },
 }
 
 /** An objective as it is given: parameters that are left out have their defaults. */

@@ -13,6 +13,7 @@ import { poisson } from './poisson.ts'
 import { quantile } from './quantile.ts'
 import { softmax } from './softmax.ts'
 import { tweedie } from './tweedie.ts'
+import { xendcg } from './xendcg.ts'
 
 /** All objectives by name. A new one is a file of its own and a line here. */
 export const OBJECTIVES: { readonly [N in BoostObjectiveName]: OpenObjective<ParamsOf<N>> } = {
@@ -29,6 +30,7 @@ export const OBJECTIVES: { readonly [N in BoostObjectiveName]: OpenObjective<Par
   gamma,
   tweedie,
   lambdarank,
+  xendcg,
 }
 
 /** Opens the objective that parameters name on training labels. Errors as `ObjectiveKind.open`. */

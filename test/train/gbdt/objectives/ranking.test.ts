@@ -7,6 +7,7 @@ import { binColumns, takeRows } from '../../../../src/train/gbdt/binning.ts'
 import { openObjective } from '../../../../src/train/gbdt/objectives/registry.ts'
 import { type TrainData, trainGbdt, trainOnBins } from '../../../../src/train/gbdt/train.ts'
 import reference from '../../../reference/train/objectives.json' with { type: 'json' }
+import xendcg from '../../../reference/train/xendcg.json' with { type: 'json' }
 
 type Queries = TrainData & { groups: Int32Array }
 
@@ -47,6 +48,70 @@ test('LambdaMART orders as well as LightGBM’s, and better than a regression on
   expect(Math.abs(ranked - reference.ranking.lightgbm)).toBeLessThan(0.005)
   expect(ranked).toBeGreaterThan(reference.ranking.xgboost)
   expect(ranked).toBeGreaterThan(ndcg10(train, held, 'l2') + 0.005)
+})
+
+test('XE-NDCG orders as well as LightGBM’s rank_xendcg', () => {
+  const ranked = ndcg10(queries(1, 300), queries(2, 500), 'xendcg')
+  expect(Math.abs(ranked - xendcg.lightgbm)).toBeLessThan(0.006)
+})
+
+describe('pushes of XE-NDCG', () => {
+  const target = Float64Array.of(3, 0, 1, 2, 0, 4, 1, 0)
+  const scores = Float64Array.of(0.3, 1.2, -0.4, 0.1, 0.8, -1, 0.25, 0)
+  const pushes = (starts: number[], round: number) => {
+    const labels = { target, weights: null, queries: Int32Array.from(starts), nClasses: 0 }
+    const [grad, hess] = [new Float64Array(8), new Float64Array(8)]
+    openObjective(labels, boostObjective('xendcg')).gradients(scores, labels, grad, hess, round)
+    return { grad, hess }
+  }
+  const chancesOf = (raw: number[]) => {
+    const parts = raw.map(Math.exp)
+    const sum = parts.reduce((a, b) => a + b)
+    return parts.map((part) => part / sum)
+  }
+
+  test('are, on the mean of many rounds, slopes of the cross entropy to the mean shares, carried to the third order', () => {
+    const rounds = 4000
+    const mean = new Float64Array(8)
+    for (let round = 0; round < rounds; round++)
+      pushes([0, 8], round).grad.forEach((g, i) => {
+        mean[i] += g / rounds
+      })
+    // 2^relevance - u for the mean of u; the sum of eight draws moves little.
+    const gains = Array.from(target, (y) => 2 ** y - 0.5)
+    const all = gains.reduce((a, b) => a + b)
+    const loss = (raw: number[]) => {
+      const p = chancesOf(raw)
+      return -gains.reduce((sum, gain, i) => sum + (gain / all) * Math.log(p[i]), 0)
+    }
+    const raw = [...scores]
+    const p = chancesOf(raw)
+    const h = 1e-5
+    let term = raw.map((_, i) => {
+      const at = (shift: number) => loss(raw.map((s, j) => (j === i ? s + shift : s)))
+      return (at(h) - at(-h)) / (2 * h)
+    })
+    const expected = term.slice()
+    for (let order = 2; order <= 3; order++) {
+      const last = term
+      term = p.map((of, i) => of * last.reduce((sum, t, j) => (j === i ? sum : sum + t / (1 - p[j])), 0))
+      term.forEach((t, i) => {
+        expected[i] += t
+      })
+    }
+    mean.forEach((g, i) => {
+      expect(Math.abs(g - expected[i])).toBeLessThan(0.01)
+    })
+    pushes([0, 8], 0).hess.forEach((b, i) => {
+      expect(b).toBeCloseTo(p[i] * (1 - p[i]), 12)
+    })
+  })
+
+  test('are drawn anew each round, the same each time, and none in a query of one row', () => {
+    expect(pushes([0, 8], 1).grad).toStrictEqual(pushes([0, 8], 1).grad)
+    expect(pushes([0, 8], 1).grad).not.toStrictEqual(pushes([0, 8], 2).grad)
+    expect(pushes([0, 1, 8], 0).grad[0]).toBe(0)
+  })
 })
 
 describe('pushes of pairs', () => {
