@@ -1178,9 +1178,9 @@ export function search(model: string): T.Search | null {
     return {
       number,
       params: {
-        leaves: Math.round(8 * 32 ** roll()),
-        learningRate: Number((0.02 * 15 ** roll()).toPrecision(4)),
-        l2: [0, 1, 10][Math.floor(3 * roll())]!,
+        leaves: number === 21 ? 47 : Math.round(8 * 32 ** roll()),
+        learningRate: number === 21 ? 0.0631 : Number((0.02 * 15 ** roll()).toPrecision(4)),
+        l2: number === 21 ? 1 : [0, 1, 10][Math.floor(3 * roll())]!,
       },
       state: number === 21 ? 'done' : state,
       share: state === 'stopped' && number !== 21 ? 1 / 3 : 1,

@@ -1,11 +1,20 @@
 import fc from 'fast-check'
+import { choice, gbdt, range, search } from 'millrace'
 import { describe, expect, test } from 'vitest'
+import { searchText } from '../../src/cli/commands/plan.ts'
 import { bytes, duration, figure, remaining, share } from '../../src/cli/format.ts'
 import { etaMs, Meter } from '../../src/cli/meter.ts'
 import { countOption, windowOf } from '../../src/cli/options.ts'
 import { bare, PLAIN, paintFor, widthOf } from '../../src/cli/paint.ts'
 import { cut, pairs, table } from '../../src/cli/table.ts'
 import { typesText } from '../../src/cli/types-text.ts'
+
+test('a plan says what is searched, and how long', () => {
+  const found = search({ over: gbdt(), space: { leaves: range(8, 64), l2: choice(0, 1, 10) }, trials: 6 })
+  expect(searchText(found.search)).toBe(
+    'leaves 8 to 64; l2 0, 1 or 10; at most 6 trials by tpe, once: what was chosen stays for retrainings',
+  )
+})
 
 describe('numbers and times', () => {
   test.each([

@@ -24,6 +24,7 @@ interface PlannedModel {
   notes: string[]
   each: ModelDef['each'] | null
   trainer: ModelDef['trainer']
+  search?: ModelDef['search']
   split: SplitPlan
   gates: string[]
   objectives: string[]
@@ -90,6 +91,7 @@ function planModel(rt: Runtime, def: ModelDef, { digest, version }: KnownDataset
     notes,
     each: def.each ?? null,
     trainer: def.trainer,
+    ...(def.search && { search: def.search }),
     split,
     gates: def.gates.map(gateText),
     objectives: def.objectives.map(
@@ -160,6 +162,7 @@ function modelLines(cli: Cli, m: PlannedModel): string[] {
       ),
     ],
     ['trainer', trainerText(m.trainer)],
+    ...(m.search ? [['search', searchText(m.search)] as [string, string]] : []),
     ['rows', splitText(m.split)],
     ['gates', m.gates],
     ['release', releaseText(m.release)],
@@ -185,6 +188,16 @@ function trainerText(trainer: ModelDef['trainer']): string {
   return `${kind} (${Object.entries(settings)
     .map(([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`)
     .join(', ')})`
+}
+
+/** `learningRate 0.03 to 0.3, leaves 4 to 32, l2 0, 1 or 10; at most 6 trials by tpe`. */
+export function searchText({ space, trials, method }: NonNullable<ModelDef['search']>): string {
+  const places = Object.entries(space).map(([name, dimension]) =>
+    dimension.kind === 'range'
+      ? `${name} ${dimension.min} to ${dimension.max}`
+      : `${name} ${dimension.values.slice(0, -1).join(', ')} or ${dimension.values.at(-1)}`,
+  )
+  return `${places.join('; ')}; at most ${plural(trials, 'trial')} by ${method}, once: what was chosen stays for retrainings`
 }
 
 function splitText({ train, validate, test }: SplitPlan): string[] {
