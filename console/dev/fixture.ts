@@ -1203,6 +1203,45 @@ export function search(model: string): T.Search | null {
   }
 }
 
+/** What a model leans on, and the curve of a feature: numbers, and a category. */
+export function effects(model: string, feature: string | null): T.Effects {
+  const names = ['hour', 'delay_rate_origin', 'distance', 'month', 'holiday', 'weekday']
+  const roll = dice(seedOf(`${model} effects`))
+  const chosen = names.find((name) => name === feature) ?? names[0]!
+  const isCategory = chosen === 'holiday'
+  const at = isCategory
+    ? ['none', 'eve', 'holiday', 'day after']
+    : Array.from({ length: 20 }, (_, i) => (chosen === 'distance' ? 120 * (i + 1) : i + 4))
+  const local = at.map((_, i) => 0.5 * Math.sin((i * 4) / at.length - 1.2) + 0.05 * (roll() - 0.5))
+  return {
+    model,
+    modelVersion: digestOf('late'),
+    class: null,
+    rows: 500,
+    loss: 'logLoss',
+    features: names.map((name, i) => {
+      const value = 0.031 * 0.6 ** i
+      const half = 0.004 + 0.002 * roll()
+      return {
+        feature: name,
+        contribution: 0.41 * 0.7 ** i,
+        shuffled: { value, interval: [value - half, value + half] },
+        splits: 0.4 * 0.6 ** i,
+      }
+    }),
+    curves: [
+      {
+        feature: chosen,
+        type: isCategory ? 'category' : 'number',
+        at,
+        local,
+        dependence: local.map((x) => x - 1.1),
+        rows: at.map(() => 10 + Math.round(40 * roll())),
+      },
+    ],
+  }
+}
+
 /** Tables of an additive model of classes: numbers as steps, a category, a pair. */
 export function shapes(model: string, className: string | null): T.Shapes | null {
   if (model !== 'delay-cause') return null

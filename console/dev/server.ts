@@ -58,6 +58,10 @@ const routes: [RegExp, (match: string[], url: URL, mode: Mode, body: Record<stri
     [/^\/api\/models\/([^/]+)\/playground$/, (m, _u, mode) => playground(m[1]!, mode)],
     [/^\/api\/models\/([^/]+)\/(rollback|promote)$/, (m, _u, _mode, body) => action(m[1]!, m[2]!, body)],
     [/^\/api\/models\/([^/]+)\/search$/, (m) => fixture.search(m[1]!)],
+    [
+      /^\/api\/models\/([^/]+)\/effects$/,
+      (m, url) => fixture.effects(m[1]!, url.searchParams.get('feature')),
+    ],
     [/^\/api\/models\/([^/]+)\/shapes$/, (m, url) => fixture.shapes(m[1]!, url.searchParams.get('class'))],
     [/^\/api\/models\/([^/]+)$/, (m, _u, mode) => model(m[1]!, mode)],
     [/^\/api\/bundles\/([^/]+)$/, (m) => fixture.bundle(m[1]!)],

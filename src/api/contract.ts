@@ -22,6 +22,7 @@
  * | GET /api/backtest/:model | Backtest or null |
  * | GET /api/models/:model/search | Search or null |
  * | GET /api/models/:model/shapes?class | Shapes or null |
+ * | GET /api/models/:model/effects?class&feature | Effects or null |
  * | POST /api/models/:model/rollback {dryRun?, reason?} | ActionResult |
  * | POST /api/models/:model/promote {dryRun?, reason?} | ActionResult |
  * | GET /api/status | Status |
@@ -446,6 +447,38 @@ export interface ShapeSlotRow {
   deviation: number
   /** Share of the training weight that lies here. */
   share: number
+}
+
+/** What a model leans on over test rows, and how its raw score depends on one feature: the one asked for, or the leading one. */
+export interface Effects {
+  model: string
+  modelVersion: Digest
+  class: string | null
+  rows: number
+  /** Loss that shuffling raises. */
+  loss: string
+  /** By contribution, most first. */
+  features: {
+    feature: string
+    /** Mean absolute contribution to the raw score. */
+    contribution: number
+    /** Rise of the loss when the feature is shuffled, with its 95 % interval. */
+    shuffled: { value: number; interval: [number, number] }
+    splits: number | null
+  }[]
+  curves: EffectCurve[]
+}
+
+export interface EffectCurve {
+  feature: string
+  type: 'number' | 'category'
+  at: (number | string | null)[]
+  /** Accumulated local effect, mean 0 over rows. */
+  local: number[]
+  /** Mean raw score with the feature at that value. */
+  dependence: number[]
+  /** Rows at the value, or in the interval that ends there. */
+  rows: number[]
 }
 
 export interface ActionResult {

@@ -4,6 +4,7 @@ import { MillraceError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Runtime } from '../loop/runtime.ts'
 import type { Actions } from './actions.ts'
+import type { Effects } from './contract.ts'
 import { API_LIMITS } from './limits.ts'
 import { actionBody, neededText, onlyKnown, param, text, wholeNumber } from './query.ts'
 import { Feed, type ProgressSource } from './stream.ts'
@@ -39,6 +40,8 @@ export interface ApiDeps {
   live: LiveSource
   actions: Actions
   progress?: ProgressSource
+  /** What a model leans on; without it nobody is told. */
+  effects?: (ask: { model: string; class?: string; feature?: string }) => Promise<Effects | null>
   /** Who the journal says acted. Default `console`. */
   actor?: string
 }
@@ -77,7 +80,7 @@ function takeBytes(app: FastifyInstance): void {
   })
 }
 
-function modelRoutes(app: FastifyInstance, { rt, live }: ApiDeps): void {
+function modelRoutes(app: FastifyInstance, { rt, live, effects = async () => null }: ApiDeps): void {
   app.get('/fleet', (request) => {
     onlyKnown(request.query, [])
     return fleetView(rt, live)
@@ -106,6 +109,14 @@ function modelRoutes(app: FastifyInstance, { rt, live }: ApiDeps): void {
   app.get('/models/:model/shapes', async (request, reply) => {
     const query = onlyKnown(request.query, ['class'])
     return orNull(reply, await shapesView(rt, param(request, 'model'), text(query, 'class')))
+  })
+  app.get('/models/:model/effects', async (request, reply) => {
+    const query = onlyKnown(request.query, ['class', 'feature'])
+    const model = param(request, 'model')
+    return orNull(
+      reply,
+      await effects({ model, class: text(query, 'class'), feature: text(query, 'feature') }),
+    )
   })
 }
 

@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { toError } from '../core/errors.ts'
 import { type Onnx, openOnnx } from '../engine/infer/onnx.ts'
+import { explainOnWorker } from '../loop/explain-task.ts'
 import { Follower, type Happening } from '../loop/follow.ts'
 import { type Checkpoint, type OnlineLearner, onlineLearners } from '../loop/online.ts'
 import type { ProgressFeed } from '../loop/progress.ts'
@@ -80,7 +81,10 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
       infer: 'trees, linear, networks; ONNX Runtime for other graphs',
     },
   }
-  apiRoutes(server.fastify, { rt, live, actions: actionsOf(rt, server), progress: options.progress })
+  apiRoutes(server.fastify, {
+    ...{ rt, live, actions: actionsOf(rt, server), progress: options.progress },
+    effects: (ask) => explainOnWorker(rt, { ...ask, rows: EFFECT_ROWS, curves: 1 }),
+  })
   server.onNotFound((request, reply) => files.handle(request, reply))
   live.address = await server.listen()
   const follower = await Follower.open(rt)
@@ -111,6 +115,9 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
     },
   }
 }
+
+/** Test rows that the console asks about. */
+const EFFECT_ROWS = 500
 
 /** Threads that score ONNX graphs, which begin with the first of them. */
 function servedGraphs(): { infer(): Promise<Onnx>; close(): Promise<void> } {

@@ -2,7 +2,6 @@
 import { MillraceError } from '../core/errors.ts'
 import { refs } from '../core/names.ts'
 import type { Digest, ModelBundle, ModelVersion, RunSpec } from '../core/records.ts'
-import type { ModelDef } from '../define/types.ts'
 import { featureRowFn } from '../expr/features.ts'
 import {
   type Counterfactual,
@@ -41,6 +40,13 @@ export interface ExplainRequest {
   model: string
   /** Output to explain, by its class; the first without it. */
   class?: string
+}
+
+export interface ModelExplainRequest extends ExplainRequest {
+  rows?: number
+  feature?: string
+  curves?: number
+  onProgress?: (done: number, note: string) => void
 }
 
 /** Value of a feature as people write it: a category by its name. */
@@ -116,7 +122,6 @@ export interface ChangeExplanation {
 }
 
 interface Opened {
-  def: ModelDef
   digest: Digest
   loaded: LoadedModel
   output: number
@@ -134,14 +139,25 @@ interface Opened {
  */
 export async function explainModel(
   rt: Pick<Runtime, 'store' | 'project'>,
-  request: ExplainRequest & {
-    rows?: number
-    feature?: string
-    curves?: number
-    onProgress?: (done: number, note: string) => void
-  },
+  request: ModelExplainRequest,
 ): Promise<ModelExplanation> {
-  const opened = await open(rt, request)
+  return explainOpened(await open(rt, request), request)
+}
+
+/** The same of a version that is known. */
+export async function explainVersion(
+  store: Runtime['store'],
+  digest: Digest,
+  request: ModelExplainRequest & { member?: string },
+): Promise<ModelExplanation> {
+  const version = await store.getRecord<ModelVersion>(digest, 'ModelVersion')
+  return explainOpened(
+    await openVersion(store, { digest, version, member: request.member }, request),
+    request,
+  )
+}
+
+function explainOpened(opened: Opened, request: ModelExplainRequest): ModelExplanation {
   const { digest, loaded, className, names, test } = opened
   const { model } = loaded.graph
   const rows = sampled(test, request.rows ?? EXPLAIN_LIMITS.rowsDefault)
@@ -401,14 +417,16 @@ function rulesOf(
 // ---------------------------------------------------------------- opening
 
 interface Located {
-  def: ModelDef
   digest: Digest
   version: ModelVersion
   member: string | undefined
 }
 
 /** The version that answers now, or else the latest. */
-async function locate(rt: Pick<Runtime, 'store' | 'project'>, request: ExplainRequest): Promise<Located> {
+export async function locate(
+  rt: Pick<Runtime, 'store' | 'project'>,
+  request: ExplainRequest,
+): Promise<Located> {
   const { store } = rt
   const slash = request.model.indexOf('/')
   const def = modelDef(rt, slash < 0 ? request.model : request.model.slice(0, slash))
@@ -425,7 +443,7 @@ async function locate(rt: Pick<Runtime, 'store' | 'project'>, request: ExplainRe
       name: member ?? '',
       known: Object.keys(bundle.members),
     })
-  return { def, digest, version: await store.getRecord<ModelVersion>(digest, 'ModelVersion'), member }
+  return { digest, version: await store.getRecord<ModelVersion>(digest, 'ModelVersion'), member }
 }
 
 function outputOf({ classes = [] }: ModelVersion, request: ExplainRequest): number {
@@ -440,18 +458,25 @@ function outputOf({ classes = [] }: ModelVersion, request: ExplainRequest): numb
 }
 
 async function open(rt: Pick<Runtime, 'store' | 'project'>, request: ExplainRequest): Promise<Opened> {
-  const { def, digest, version, member } = await locate(rt, request)
+  return await openVersion(rt.store, await locate(rt, request), request)
+}
+
+async function openVersion(
+  store: Runtime['store'],
+  { digest, version, member }: Located,
+  request: ExplainRequest,
+): Promise<Opened> {
   if (version.format === 'onnx')
     throw new MillraceError('MR_LOOP_EXPLAIN', {
       model: request.model,
       why: 'a graph that ONNX Runtime scores is explained one row at a time',
       fix: `give a row: millrace explain ${request.model} --row '{…}', or --prediction`,
     })
-  const loaded = await loadModel(rt.store, digest)
-  const { train, test } = await slicesOf(rt.store, version, request.model, member)
+  const loaded = await loadModel(store, digest)
+  const { train, test } = await slicesOf(store, version, request.model, member)
   const output = outputOf(version, request)
   const names = loaded.features.features.map(({ name }) => name)
-  return { def, digest, loaded, output, className: version.classes?.[output] ?? null, names, train, test }
+  return { digest, loaded, output, className: version.classes?.[output] ?? null, names, train, test }
 }
 
 async function slicesOf(

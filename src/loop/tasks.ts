@@ -8,6 +8,7 @@ import { prepareTask } from '../train/prepare.ts'
 import { scoreTask } from '../train/score-periods.ts'
 import { trialTask } from '../train/trial.ts'
 import { worthTask } from '../train/worth/task.ts'
+import { explainTask } from './explain-task.ts'
 
 const tasks: Task[] = [
   importTask,
@@ -18,6 +19,7 @@ const tasks: Task[] = [
   gateTask,
   onlineTask,
   worthTask,
+  explainTask,
 ]
 
 export default tasks

@@ -16,6 +16,8 @@ import { refs } from '../../src/core/names.ts'
 import type { ColumnStats, Digest, RunRecord, RunSpec } from '../../src/core/records.ts'
 import type { Jobs, RunOutcome } from '../../src/engine/ports.ts'
 import { gateTask } from '../../src/gate/task.ts'
+import { explainModel } from '../../src/loop/explain.ts'
+import { explainOnWorker, explainTask } from '../../src/loop/explain-task.ts'
 import { releaseLatest } from '../../src/loop/release.ts'
 import type { Runtime } from '../../src/loop/runtime.ts'
 import { trainModel } from '../../src/loop/train.ts'
@@ -47,7 +49,7 @@ let server: Server
 
 /** Jobs in this thread: each spec once, its record under its ref as the workers keep it. */
 function jobsHere(store: Runtime['store'], query: Runtime['query']): Jobs {
-  const tasks = new Map([prepareTask, fitTask, gateTask].map((task) => [task.name, task]))
+  const tasks = new Map([prepareTask, fitTask, gateTask, explainTask].map((task) => [task.name, task]))
   const runOne = async (spec: RunSpec): Promise<RunOutcome> => {
     const id = await store.putRecord(spec)
     const begun = Date.now()
@@ -139,7 +141,10 @@ beforeAll(async () => {
   await trainModel(rt, { model: 'late', reason: 'first', actor: 'test' })
   await releaseLatest(rt, { model: 'late', actor: 'test' })
   server = createServer({ store: f.store, clock: rt.clock })
-  apiRoutes(server.fastify, { rt, live: f.live, actions: loopActions(rt) })
+  apiRoutes(server.fastify, {
+    ...{ rt, live: f.live, actions: loopActions(rt) },
+    effects: (ask) => explainOnWorker(rt, { ...ask, rows: 200, curves: 1 }),
+  })
   await server.station.start()
 }, 60_000)
 
@@ -235,4 +240,17 @@ test('actions go through the loop: a plan says what would move, and a rollback w
   })
   const refused = await post('/api/models/late/rollback', { dryRun: true })
   expect([refused.status, refused.body.code]).toEqual([409, 'MR_LOOP_NOTHING_BEFORE'])
+})
+
+test('what the model leans on, with intervals, and the curve of a feature that is named', async () => {
+  const ask = async (query: string) =>
+    (await server.fastify.inject({ url: `/api/models/late/effects${query}` })).json()
+  const found = await ask('')
+  expect(found.rows).toBe(200)
+  expect(found.curves.map(({ feature }: { feature: string }) => feature)).toEqual([found.features[0].feature])
+  const whole = await explainModel(rt, { model: 'late', rows: 200, curves: 1 })
+  expect(found).toEqual(JSON.parse(JSON.stringify(whole)))
+  const last = found.features.at(-1).feature
+  expect((await ask(`?feature=${last}`)).curves[0].feature).toBe(last)
+  expect((await ask('?feature=nope')).code).toBe('MR_LOOP_UNKNOWN')
 })

@@ -9,6 +9,7 @@ import type {
   DatasetPage,
   DatasetRow,
   DatasetVersionPage,
+  Effects,
   Fleet,
   JournalEvent,
   MemberList,
@@ -67,6 +68,16 @@ export const shapesQuery = (model: string, className: string) =>
     ['shapes', model, className],
     `/api/models/${seg(model)}/shapes${className === '' ? '' : `?class=${seg(className)}`}`,
   )
+export const effectsQuery = (model: string, feature: string, className: string) => {
+  const query = [
+    ...(feature === '' ? [] : [`feature=${seg(feature)}`]),
+    ...(className === '' ? [] : [`class=${seg(className)}`]),
+  ].join('&')
+  return asked<Effects | null>(
+    ['effects', model, feature, className],
+    `/api/models/${seg(model)}/effects${query === '' ? '' : `?${query}`}`,
+  )
+}
 export const statusQuery = () => asked<Status>(['status'], '/api/status')
 
 export interface MemberAsk {

@@ -13,6 +13,7 @@ import { AskPart, Empty, ErrorCard, Section, Skeleton } from '../../parts/page.t
 import { useParam } from '../../shell/go.tsx'
 import { hrefs } from '../../shell/hrefs.ts'
 import { readAnswer, readExplanation, requestBody } from '../playground-request.ts'
+import { Effects } from './effects.tsx'
 import { Shapes } from './shapes.tsx'
 
 export function Explain({ page }: { page: ModelPage }) {
@@ -20,6 +21,7 @@ export function Explain({ page }: { page: ModelPage }) {
     <>
       <Shapes page={page} />
       <Leaning page={page} />
+      <Effects page={page} />
     </>
   )
 }
