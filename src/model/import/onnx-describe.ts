@@ -185,7 +185,7 @@ function operatorProblems({ opsets, functions }: OnnxFile, nodes: OnnxNode[]): P
 
 // ---------------------------------------------------------------- data in other files
 
-function externalOf(constant: OnnxConstant): ExternalData[] {
+export function externalOf(constant: OnnxConstant): ExternalData[] {
   if (!constant.external) return []
   const location = constant.external.get('location') ?? ''
   const number = (key: string) => {

@@ -318,7 +318,7 @@ function readDim(bytes: Uint8Array): number | string | null {
 
 // ---------------------------------------------------------------- tensors
 
-function readConstant(bytes: Uint8Array): OnnxConstant {
+export function readConstant(bytes: Uint8Array): OnnxConstant {
   const constant: OnnxConstant = {
     ...{ name: '', type: 0, dims: [] },
     ...{ reals: [], doubles: [], ints: [], texts: [] },

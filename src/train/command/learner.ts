@@ -8,6 +8,7 @@ import { cp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { assert, MillraceError } from '../../core/errors.ts'
 import type { TrainerDef } from '../../define/types.ts'
+import { withExternalData } from '../../model/import/external-inline.ts'
 import { IMPORT_LIMITS, type ImportedModel } from '../../model/import/imported.ts'
 import { networkLearned, type OpenedFile, openModelFile } from '../imported/network.ts'
 import type { Learned, LearnedGraph, Learner, LearnInput, LearnPlace, LearnRows } from '../learner.ts'
@@ -160,7 +161,8 @@ async function readResult(output: string, { run }: Command): Promise<{ name: str
         expected: `${name} of at most ${IMPORT_LIMITS.fileBytesMax} bytes`,
         got: `${found.size}`,
       })
-    return { name, bytes: await readFile(join(output, name)) }
+    const bytes = await readFile(join(output, name))
+    return { name, bytes: name.endsWith('.onnx') ? withExternalData(bytes, output) : bytes }
   }
   throw new MillraceError('MR_TRAIN_COMMAND_RESULT', {
     command,
