@@ -90,7 +90,7 @@ function widthOf({ dims }: PortDescription): number | undefined {
     )
 }
 
-const COLUMNS_MAX = 1_000_000
+const COLUMNS_MAX = 65_536
 
 function columnsOf(name: string, width: number, nInputs: number): ImportedFeature[] {
   return Array.from({ length: Math.min(width, COLUMNS_MAX) }, (_, j): ImportedFeature => {

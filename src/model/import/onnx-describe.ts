@@ -54,7 +54,7 @@ const IR_MAX = 13
 export function describeOnnx(file: OnnxFile): OnnxDescription {
   const nodes = allNodes(file.graph)
   const constants = [...file.graph.constants.values()]
-  const external = constants.flatMap(externalOf)
+  const external = file.external.flatMap(externalOf)
   return {
     irVersion: file.irVersion,
     opsets: Object.fromEntries([...file.opsets].map(([domain, version]) => [domain || 'ai.onnx', version])),

@@ -21,6 +21,8 @@ export interface OnnxFile {
   graph: OnnxGraph
   /** Functions of the file's own, by name: they are operators too. */
   functions: Set<string>
+  /** Tensors whose data are in other files, wherever in the file they stand: in graphs within graphs, attributes, functions and training, too. */
+  external: OnnxConstant[]
 }
 
 export interface OnnxGraph {
@@ -124,8 +126,9 @@ export function readOnnxFile(bytes: Uint8Array): OnnxFile {
     opsets: new Map(),
     graph: emptyGraph(),
     functions: new Set(),
+    external: [],
   }
-  const count = { nodes: 0 }
+  const count: Count = { nodes: 0, external: file.external }
   let graphs = 0
   readMessage<OnnxFile>(
     bytes,
@@ -151,8 +154,9 @@ export function readOnnxFile(bytes: Uint8Array): OnnxFile {
         into.opsets.set(domain === 'ai.onnx' ? '' : domain, version)
       },
       25: (into, field) => {
-        into.functions.add(readMessage(bytesOf(field, refuse), { name: '' }, FUNCTION, refuse).name)
+        into.functions.add(readFunction(bytesOf(field, refuse), count))
       },
+      20: (_, field) => void readMessage(bytesOf(field, refuse), count, TRAINING, refuse),
     },
     refuse,
   )
@@ -171,16 +175,32 @@ const OPSET: FieldReaders<{ domain: string; version: number }> = {
   },
 }
 
-const FUNCTION: FieldReaders<{ name: string }> = {
-  1: (into, field) => {
-    into.name = textOf(field, refuse)
-  },
+/** Graphs that a training would run: a runtime need not, but looks at their tensors. */
+const TRAINING: FieldReaders<Count> = {
+  1: (count, field) => void readGraph(bytesOf(field, refuse), 1, count),
+  2: (count, field) => void readGraph(bytesOf(field, refuse), 1, count),
+}
+
+function readFunction(bytes: Uint8Array, count: Count): string {
+  const readers: FieldReaders<{ name: string }> = {
+    1: (into, field) => {
+      into.name = textOf(field, refuse)
+    },
+    7: (_, field) => void countedNode(bytesOf(field, refuse), 1, count),
+  }
+  return readMessage(bytes, { name: '' }, readers, refuse).name
 }
 
 // ---------------------------------------------------------------- graphs
 
 interface Count {
   nodes: number
+  external: OnnxConstant[]
+}
+
+function countedNode(bytes: Uint8Array, depth: number, count: Count): OnnxNode {
+  if (++count.nodes > NODES_MAX) throw refuse('graph', `at most ${NODES_MAX} nodes`, 'more')
+  return readNode(bytes, depth, count)
 }
 
 function readGraph(bytes: Uint8Array, depth: number, count: Count): OnnxGraph {
@@ -191,16 +211,16 @@ function readGraph(bytes: Uint8Array, depth: number, count: Count): OnnxGraph {
     emptyGraph(),
     {
       1: (graph, field) => {
-        if (++count.nodes > NODES_MAX) throw refuse('graph', `at most ${NODES_MAX} nodes`, 'more')
-        graph.nodes.push(readNode(bytesOf(field, refuse), depth, count))
+        graph.nodes.push(countedNode(bytesOf(field, refuse), depth, count))
       },
       2: (graph, field) => {
         graph.name = textOf(field, refuse)
       },
       5: (graph, field) => {
-        const constant = readConstant(bytesOf(field, refuse))
+        const constant = readConstant(bytesOf(field, refuse), count)
         graph.constants.set(constant.name, constant)
       },
+      15: (_, field) => readSparse(field, count),
       11: (graph, field) => {
         graph.inputs.push(readPort(bytesOf(field, refuse)))
       },
@@ -260,13 +280,16 @@ function readAttribute(bytes: Uint8Array, depth: number, count: Count): OnnxAttr
       into.text = textOf(field, refuse)
     },
     5: (into, field) => {
-      into.tensor = readConstant(bytesOf(field, refuse))
+      into.tensor = readConstant(bytesOf(field, refuse), count)
     },
     6: graph,
     7: (into, field) => addReals(into.floats, field, 4, refuse),
     8: (into, field) => addInts(into.ints, field, refuse),
     9: (into, field) => into.texts.push(textOf(field, refuse)),
+    10: (_, field) => void readConstant(bytesOf(field, refuse), count),
     11: graph,
+    22: (_, field) => readSparse(field, count),
+    23: (_, field) => readSparse(field, count),
   }
   return readMessage(bytes, attribute, readers, refuse)
 }
@@ -318,7 +341,17 @@ function readDim(bytes: Uint8Array): number | string | null {
 
 // ---------------------------------------------------------------- tensors
 
-export function readConstant(bytes: Uint8Array): OnnxConstant {
+/** Values and places of a sparse tensor: only where their data are is of interest. */
+function readSparse(field: WireField, count: Count): void {
+  const tensor = (into: Count, part: WireField) => void readConstant(bytesOf(part, refuse), into)
+  readMessage<Count>(bytesOf(field, refuse), count, { 1: tensor, 2: tensor }, refuse)
+}
+
+/** A tensor by itself, or of a file, which lists those whose data are elsewhere. */
+export function readConstant(
+  bytes: Uint8Array,
+  { external }: Pick<Count, 'external'> = { external: [] },
+): OnnxConstant {
   const constant: OnnxConstant = {
     ...{ name: '', type: 0, dims: [] },
     ...{ reals: [], doubles: [], ints: [], texts: [] },
@@ -349,7 +382,9 @@ export function readConstant(bytes: Uint8Array): OnnxConstant {
       if (intOf(field, refuse) === 1) into.external ??= new Map()
     },
   }
-  return readMessage(bytes, constant, readers, refuse)
+  const read = readMessage(bytes, constant, readers, refuse)
+  if (read.external) external.push(read)
+  return read
 }
 
 const ENTRY: FieldReaders<{ key: string; value: string }> = {
