@@ -4,9 +4,9 @@ import { auc } from '../../dist/stats/index.js'
 import { trainGbdt } from '../../dist/train/gbdt/train.js'
 import { type HiggsLike, higgsLike } from '../data/higgs-like.ts'
 import { alternate, least, type Spent, spentOn } from '../measure/cpu.ts'
+import type { Section } from '../measure/sections.ts'
 import { peer } from '../peers/run.ts'
 import { report } from '../report.ts'
-import type { Section } from '../train.ts'
 
 const BENCH = 'train'
 const SHAPE = { trees: 100, leaves: 63, learningRate: 0.1, bins: 255, minRows: 20 }

@@ -7,9 +7,9 @@ import { compileScorer } from '../../dist/model/score.js'
 import { auc } from '../../dist/stats/metrics.js'
 import { trainEbm } from '../../dist/train/ebm/train.js'
 import { spentOn } from '../measure/cpu.ts'
+import type { Section } from '../measure/sections.ts'
 import { peer } from '../peers/run.ts'
 import { report } from '../report.ts'
-import type { Section } from '../train.ts'
 
 const BENCH = 'train'
 const ROWS = 25_000

@@ -3,8 +3,8 @@ import { seededRng } from '../../dist/core/rng.js'
 import { rowHasher } from '../../dist/model/hashing.js'
 import { learnHashed, openFtrl } from '../../dist/train/ftrl/core.js'
 import { cpuPerCall } from '../measure/cpu.ts'
+import type { Section } from '../measure/sections.ts'
 import { report } from '../report.ts'
-import type { Section } from '../train.ts'
 
 const BENCH = 'train'
 const ROWS = 200_000

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { seededRng } from '../../dist/core/rng.js'
 import { trainMlp } from '../../dist/train/mlp/train.js'
 import { spentOn } from '../measure/cpu.ts'
+import type { Section } from '../measure/sections.ts'
 import { peer } from '../peers/run.ts'
 import { report } from '../report.ts'
-import type { Section } from '../train.ts'
 
 const BENCH = 'train'
 const ROWS = 100_000

@@ -7,9 +7,9 @@ import { exportLightGbmText } from '../../dist/model/export/lightgbm-text.js'
 import { trainGbdt } from '../../dist/train/gbdt/train.js'
 import { type HiggsLike, higgsLike, N_FEATURES } from '../data/higgs-like.ts'
 import { cpuPerCall } from '../measure/cpu.ts'
+import type { Section } from '../measure/sections.ts'
 import { peer } from '../peers/run.ts'
 import { report } from '../report.ts'
-import type { Section } from '../train.ts'
 
 const BENCH = 'train'
 const ROWS = 2_000

@@ -8,9 +8,9 @@ import { trainOnBins } from '../../dist/train/gbdt/train.js'
 import { higgsLike } from '../data/higgs-like.ts'
 import { adult, flights, type RealSet } from '../data/real.ts'
 import { alternate, least, type Spent, spentOn } from '../measure/cpu.ts'
+import type { Section } from '../measure/sections.ts'
 import { peer } from '../peers/run.ts'
 import { report } from '../report.ts'
-import type { Section } from '../train.ts'
 
 const BENCH = 'train'
 const AUC_BEHIND_MAX = 0.001

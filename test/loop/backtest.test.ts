@@ -1,11 +1,12 @@
 /** A backtest on rows whose truth turns with time: each window is trained once, and the decay that was put in comes out. */
 import { beforeAll, describe, expect, test } from 'vitest'
 import { refs } from '../../src/core/names.ts'
-import type { RunSpec, TimeWindow } from '../../src/core/records.ts'
+import type { TimeWindow } from '../../src/core/records.ts'
 import { type BacktestReport, backtest } from '../../src/loop/backtest.ts'
 import { planAges, planRolling } from '../../src/loop/backtest-plan.ts'
 import type { Runtime } from '../../src/loop/runtime.ts'
 import tasks from '../../src/loop/tasks.ts'
+import { OnceJobs } from '../fixtures/once-jobs.ts'
 import { datasetDef, modelDef, openPlace, type Place } from '../fixtures/training-place.ts'
 
 const at = (month: number) => Date.UTC(2024, month, 1)
@@ -24,32 +25,23 @@ interface Told {
   ran: string[]
 }
 
-async function runtimeOf(place: Place): Promise<{ rt: Runtime; ran: string[] }> {
+async function runtimeOf(place: Place): Promise<{ rt: Runtime; jobs: OnceJobs }> {
   const version = await place.version([TURNING], { t: 'time', x1: 'float', x2: 'float', y: 'int' })
   const event = { type: 'data.imported', subject: 'datasets/d', actor: 'test', reason: 'test', data: {} }
   await place.store.meta.commit({ moves: [{ name: refs.dataset('d'), to: version }], event })
-  const ran: string[] = []
-  const run = async (specs: RunSpec[]) => {
-    const outcomes = []
-    for (const spec of specs) {
-      ran.push(spec.task)
-      const task = tasks.find(({ name }) => name === spec.task)!
-      outcomes.push({ record: { outputs: await place.run(task, spec) } })
-    }
-    return outcomes
-  }
+  const jobs = new OnceJobs(place, tasks)
   const model = modelDef({ name: 'm', from: 'd', split: { by: 'time', validateMs: 1, testMs: 1 } })
   const project = { datasets: [{ ...datasetDef(), time: 't' }], models: [model] }
-  return { rt: { store: place.store, project, jobs: { run } } as unknown as Runtime, ran }
+  return { rt: { store: place.store, project, jobs } as unknown as Runtime, jobs }
 }
 
 describe('rolling through six months', () => {
   let told: Told
   beforeAll(async () => {
-    const { rt, ran } = await runtimeOf(await openPlace())
+    const { rt, jobs } = await runtimeOf(await openPlace())
     const plan = planRolling({ scheme: 'sliding', width: MONTH, step: MONTH, span: SPAN })
     const { report } = await backtest(rt, { ...plan, model: 'm', actor: 'test' })
-    told = { report, ran }
+    told = { report, ran: jobs.done.map((spec) => spec.task) }
   }, 60_000)
 
   test('each window is prepared, trained and scored once, and tested on all that came later', () => {

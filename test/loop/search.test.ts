@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
-import type { Digest, ModelVersion, RunRecord, RunSpec } from '../../src/core/records.ts'
+import type { Digest, ModelVersion, RunSpec } from '../../src/core/records.ts'
 import { choice, gbdt, linear, range, search } from '../../src/define/index.ts'
 import type { DatasetDef, ModelDef } from '../../src/define/types.ts'
-import type { Jobs, Task } from '../../src/engine/ports.ts'
 import { gateTask } from '../../src/gate/task.ts'
 import type { Runtime } from '../../src/loop/runtime.ts'
 import { chosenParams, searchModel } from '../../src/loop/search.ts'
@@ -11,45 +10,10 @@ import { trainModel } from '../../src/loop/train.ts'
 import { fitTask } from '../../src/train/fit.ts'
 import { prepareTask } from '../../src/train/prepare.ts'
 import { trialTask } from '../../src/train/trial.ts'
+import { OnceJobs } from '../fixtures/once-jobs.ts'
 import { col, datasetDef, modelDef, openPlace, type Place } from '../fixtures/training-place.ts'
 
-const TASKS = new Map<string, Task>([prepareTask, trialTask, fitTask, gateTask].map((t) => [t.name, t]))
-
-/** Runs each spec once, in this process; `done` are those that were really run, in order. */
-class OnceJobs implements Jobs {
-  readonly done: RunSpec[] = []
-  private readonly records = new Map<Digest, RunRecord>()
-  readonly place: Place
-
-  constructor(place: Place) {
-    this.place = place
-  }
-
-  async run(specs: RunSpec[]): ReturnType<Jobs['run']> {
-    const outcomes = []
-    for (const spec of specs) {
-      const id = digestOf(spec)
-      const cached = this.records.has(id)
-      if (!cached) {
-        const outputs = await this.place.run(TASKS.get(spec.task)!, spec)
-        this.done.push(spec)
-        this.records.set(id, {
-          kind: 'RunRecord',
-          spec: id,
-          outputs,
-          outcome: 'done',
-          startedAt: 0,
-          endedAt: 0,
-        })
-      }
-      outcomes.push({ spec: id, record: this.records.get(id)!, cached })
-    }
-    return outcomes
-  }
-
-  workers = () => []
-  close = async () => undefined
-}
+const TASKS = [prepareTask, trialTask, fitTask, gateTask]
 
 const DAY = 86_400_000
 /** Ninety days of rows, thirty a day. The last ten test, the ten before validate. `late` makes other rows of the last ten. */
@@ -80,7 +44,7 @@ function setUp(place: Place, over: Partial<ModelDef> = {}, data: Partial<Dataset
     features: ['x', 'z', 'k'].map((name) => ({ name, expr: col(name) })),
     ...over,
   })
-  const jobs = new OnceJobs(place)
+  const jobs = new OnceJobs(place, TASKS)
   const { store } = place
   const project = { datasets: [datasetDef(data)], models: [model] }
   const rt = { project, store, jobs, clock: { now: () => 7 } } as unknown as Runtime

@@ -1,9 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { digestOf } from '../../src/core/digest.ts'
-import type { Digest, RunRecord, RunSpec } from '../../src/core/records.ts'
+import type { Digest } from '../../src/core/records.ts'
 import { gbdt, linear } from '../../src/define/index.ts'
 import type { DatasetDef, ModelDef } from '../../src/define/types.ts'
-import type { Jobs, Task } from '../../src/engine/ports.ts'
 import { raw } from '../../src/expr/sql.ts'
 import type { Runtime } from '../../src/loop/runtime.ts'
 import { planWorth, worthOfRows, worthPlanOf } from '../../src/loop/worth.ts'
@@ -12,45 +10,10 @@ import { prepareTask } from '../../src/train/prepare.ts'
 import { crossBorders, planCrossSplits } from '../../src/train/split.ts'
 import type { WorthReport } from '../../src/train/worth/report.ts'
 import { worthTask } from '../../src/train/worth/task.ts'
+import { OnceJobs } from '../fixtures/once-jobs.ts'
 import { col, datasetDef, modelDef, openPlace, type Place } from '../fixtures/training-place.ts'
 
-const TASKS = new Map<string, Task>([prepareTask, fitTask, worthTask].map((t) => [t.name, t]))
-
-/** Runs each spec once, in this process; `done` are those that were really run. */
-class OnceJobs implements Jobs {
-  readonly done: RunSpec[] = []
-  private readonly records = new Map<Digest, RunRecord>()
-  readonly place: Place
-
-  constructor(place: Place) {
-    this.place = place
-  }
-
-  async run(specs: RunSpec[]): ReturnType<Jobs['run']> {
-    const outcomes = []
-    for (const spec of specs) {
-      const id = digestOf(spec)
-      const cached = this.records.has(id)
-      if (!cached) {
-        const outputs = await this.place.run(TASKS.get(spec.task)!, spec)
-        this.done.push(spec)
-        this.records.set(id, {
-          kind: 'RunRecord',
-          spec: id,
-          outputs,
-          outcome: 'done',
-          startedAt: 0,
-          endedAt: 0,
-        })
-      }
-      outcomes.push({ spec: id, record: this.records.get(id)!, cached })
-    }
-    return outcomes
-  }
-
-  workers = () => []
-  close = async () => undefined
-}
+const TASKS = [prepareTask, fitTask, worthTask]
 
 /** A number in [0, 1) of a row, a place and a seed. */
 const u = (place: number, seed = 0) =>
@@ -96,7 +59,7 @@ function setUp(place: Place, over: Partial<ModelDef> = {}, data: Partial<Dataset
     features: ['a', 'b', 'c'].map((name) => ({ name, expr: col(name) })),
     ...over,
   })
-  const jobs = new OnceJobs(place)
+  const jobs = new OnceJobs(place, TASKS)
   const { store } = place
   const project = { datasets: [datasetDef(data)], models: [model] }
   const rt = { project, store, jobs, folder: '.', clock: { now: () => 7 } } as unknown as Runtime
