@@ -12,6 +12,7 @@ import {
   requireRows,
 } from './inputs.ts'
 import { auc, LOG_LOSS_CLIP } from './metrics.ts'
+import { meanOfRows } from './row-mean.ts'
 
 /**
  * Mean of `-ln` of the probability given to the class that was, at least 1e-15. Units: nats. Rows must not sum to 1: they are taken as they are, as
@@ -194,15 +195,4 @@ function refuseNotCode(what: string, codes: Numbers, width: number): void {
     const good = Number.isInteger(codes[i]) && codes[i] >= 0 && codes[i] < width
     requireRange(good, what, `whole numbers from 0 to ${width - 1}`, codes[i])
   }
-}
-
-function meanOfRows(n: number, weights: Numbers | undefined, value: (row: number) => number): number {
-  let sum = 0
-  let total = 0
-  for (let i = 0; i < n; i++) {
-    const w = weights ? weights[i] : 1
-    sum += w * value(i)
-    total += w
-  }
-  return sum / total
 }

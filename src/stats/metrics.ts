@@ -15,6 +15,7 @@ import {
   requireRows,
 } from './inputs.ts'
 import { ascendingOrder } from './order.ts'
+import { meanOfRows } from './row-mean.ts'
 
 /** Least probability that log loss grants to what happened, so that one wrong certainty costs 34.5 and not infinity. */
 export const LOG_LOSS_CLIP = 1e-15
@@ -106,7 +107,7 @@ export function aucWithout(scores: Numbers, labels: Numbers, group: Numbers, gro
  */
 export function logLoss(scores: Numbers, labels: Numbers, weights?: Numbers): number {
   checkProbabilities('logLoss', scores, labels, weights)
-  return weightedMean(scores.length, (i) => rowLogLoss(scores[i], labels[i]), weights)
+  return meanOfRows(scores.length, weights, (i) => rowLogLoss(scores[i], labels[i]))
 }
 
 /**
@@ -115,19 +116,19 @@ export function logLoss(scores: Numbers, labels: Numbers, weights?: Numbers): nu
  */
 export function brier(scores: Numbers, labels: Numbers, weights?: Numbers): number {
   checkProbabilities('brier', scores, labels, weights)
-  return weightedMean(scores.length, (i) => (scores[i] - labels[i]) ** 2, weights)
+  return meanOfRows(scores.length, weights, (i) => (scores[i] - labels[i]) ** 2)
 }
 
 /** Root of the weighted mean squared error, in the unit of the target. Finite numbers only. Cost: O(n). */
 export function rmse(predicted: Numbers, actual: Numbers, weights?: Numbers): number {
   checkNumbers('rmse', predicted, actual, weights)
-  return Math.sqrt(weightedMean(predicted.length, (i) => (predicted[i] - actual[i]) ** 2, weights))
+  return Math.sqrt(meanOfRows(predicted.length, weights, (i) => (predicted[i] - actual[i]) ** 2))
 }
 
 /** Weighted mean absolute error, in the unit of the target. Finite numbers only. Cost: O(n). */
 export function mae(predicted: Numbers, actual: Numbers, weights?: Numbers): number {
   checkNumbers('mae', predicted, actual, weights)
-  return weightedMean(predicted.length, (i) => Math.abs(predicted[i] - actual[i]), weights)
+  return meanOfRows(predicted.length, weights, (i) => Math.abs(predicted[i] - actual[i]))
 }
 
 /**
@@ -140,9 +141,9 @@ export function r2(predicted: Numbers, actual: Numbers, weights?: Numbers): numb
   checkNumbers('r2', predicted, actual, weights)
   requireRows('r2', actual.length, 2)
   const n = actual.length
-  const mean = weightedMean(n, (i) => actual[i], weights)
-  const residual = weightedMean(n, (i) => (actual[i] - predicted[i]) ** 2, weights)
-  const spread = weightedMean(n, (i) => (actual[i] - mean) ** 2, weights)
+  const mean = meanOfRows(n, weights, (i) => actual[i])
+  const residual = meanOfRows(n, weights, (i) => (actual[i] - predicted[i]) ** 2)
+  const spread = meanOfRows(n, weights, (i) => (actual[i] - mean) ** 2)
   if (spread === 0) return residual === 0 ? 1 : 0
   return 1 - residual / spread
 }
@@ -201,17 +202,6 @@ function sumRun(
 export function requireBothClasses(what: string, ones: number, zeros: number, n: number): void {
   if (ones > 0 && zeros > 0) return
   throw new MillraceError('MR_STATS_ONE_CLASS', { what, label: ones > 0 ? 1 : 0, n })
-}
-
-function weightedMean(n: number, value: (i: number) => number, weights?: Numbers): number {
-  let total = 0
-  let weight = 0
-  for (let i = 0; i < n; i++) {
-    const w = weights ? weights[i] : 1
-    total += w * value(i)
-    weight += w
-  }
-  return total / weight
 }
 
 function sum(values: Numbers): number {

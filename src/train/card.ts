@@ -1,4 +1,5 @@
 /** The card of a model: how good it is on rows it never saw, against the constant prediction on the same rows. */
+
 import type { ClassCard, Histogram, Measured, ModelCard, ModelTask } from '../core/records.ts'
 import type { FittedFeatures } from '../expr/features.ts'
 import type { MatrixSlice } from '../model/matrix.ts'
@@ -9,6 +10,7 @@ import { buildNumericHistogram, categoryHistogram, quantileEdges } from '../stat
 import { wilson } from '../stats/intervals.ts'
 import { auc } from '../stats/metrics.ts'
 import { upperBound } from '../stats/order.ts'
+import { meanOrZero } from './columns.ts'
 
 /** Values or bins of a feature whose target shares are compared. */
 const RATE_BINS = 64
@@ -38,7 +40,7 @@ export interface CardInput {
 export function cardOf(input: CardInput): ModelCard {
   const { outputs, importance, task, classes, train, test, bytes, notes, explain } = input
   const shares = classes && classShares(train.target, classes.length)
-  const constant = shares ? repeated(shares, test.nRows) : repeated([mean(train.target)], test.nRows)
+  const constant = shares ? repeated(shares, test.nRows) : repeated([meanOrZero(train.target)], test.nRows)
   return {
     metrics: measureAll(task, outputs, test.target, test.groups),
     baseline: measureAll(task, constant, test.target, test.groups),
@@ -46,7 +48,7 @@ export function cardOf(input: CardInput): ModelCard {
     featureAuc: explain ? featureAucOf(input) : {},
     scores: scoreHistogram(task, outputs, classes?.length),
     calibration: reliabilityOf(task, outputs, test.target),
-    baseRate: shares ? Math.max(...shares) : mean(train.target),
+    baseRate: shares ? Math.max(...shares) : meanOrZero(train.target),
     ...(classes && classesOf(classes, train.target, confusionOf(outputs, test.target))),
     bytes,
     notes,
@@ -123,12 +125,6 @@ function shareOf(hits: number, n: number): Measured {
   return { value, interval, n }
 }
 
-function mean(values: Float64Array): number {
-  let sum = 0
-  for (const value of values) sum += value
-  return values.length === 0 ? 0 : sum / values.length
-}
-
 /**
  * How well each feature alone ranks the target (0.5 to 1): near 1 means that it gives the target away. For a classifier the better of two rankings: by the
  * feature's own values, and by the share of the target that the training rows of its value (or bin of values, or no value) have, which sees a leak
@@ -188,7 +184,7 @@ function meanClassAuc({ train, test, classes = [] }: CardInput, j: number, isCat
         isCategory,
       ),
     )
-  return found.length === 0 ? 0.5 : mean(Float64Array.from(found))
+  return found.length === 0 ? 0.5 : meanOrZero(Float64Array.from(found))
 }
 
 /** AUC either way of the rows that have a value. */
@@ -215,7 +211,7 @@ function binRates(
       : undefined
   const keyOf = (value: number) =>
     edges === undefined || Number.isNaN(value) ? value : upperBound(edges, value)
-  const overall = mean(target)
+  const overall = meanOrZero(target)
   const sums = new Map<number, { n: number; sum: number }>()
   values.forEach((value, i) => {
     const key = keyOf(value)

@@ -5,6 +5,7 @@
  * trees of its own rows: shrinkage to the parent, so that thin members cannot run away. Calibration is learned on a tenth of the training rows that the trees
  * did not see, and kept only where it lowers the loss on the validation rows.
  */
+
 import { closeSync, openSync, readSync } from 'node:fs'
 import { assert } from '../core/errors.ts'
 import type {
@@ -35,6 +36,7 @@ import { fitBeta, fitPlatt } from '../stats/sigmoid-calibration.ts'
 import { fitTemperature } from '../stats/temperature.ts'
 import { cardOf, referenceOf } from './card.ts'
 import { checkpointsOf, dropCheckpoint } from './checkpoints.ts'
+import { concat } from './columns.ts'
 import { type LearnRows, placeOf, takeRows } from './learner.ts'
 import { learnerOf } from './learners.ts'
 import { type Made, madeGraph, madeModel } from './made.ts'
@@ -338,14 +340,4 @@ function rowsWhere(nRows: number, keep: (i: number) => boolean): Int32Array {
   let n = 0
   for (let i = 0; i < nRows; i++) if (keep(i)) rows[n++] = i
   return rows.subarray(0, n)
-}
-
-function concat(columns: Float64Array[]): Float64Array {
-  const out = new Float64Array(columns.reduce((n, column) => n + column.length, 0))
-  let at = 0
-  for (const column of columns) {
-    out.set(column, at)
-    at += column.length
-  }
-  return out
 }

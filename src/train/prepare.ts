@@ -4,6 +4,7 @@
  * Reads the rows of the three splits once into the worker's engine, learns the fitted features from the training rows alone, evaluates all features in SQL
  * (training rows cross-fitted, so that no row's own target is in its features) and writes matrix, features, plan and the raw rows of the test split.
  */
+
 import { join } from 'node:path'
 import { assert, MillraceError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
@@ -33,6 +34,7 @@ import {
   writeMatrix,
 } from '../model/matrix.ts'
 import { type Classes, codeClasses, hasClasses } from './classes.ts'
+import { concat } from './columns.ts'
 import { featuresFor, leakyColumns } from './infer-features.ts'
 import { learnerOf } from './learners.ts'
 import { PREPARE_CODE, type PrepareParams } from './specs.ts'
@@ -489,14 +491,4 @@ function mean(values: Float64Array): number {
 function numbersOf(column: { kind: string; values?: unknown }): Float64Array {
   assert(column.kind === 'number', `a feature is a number column, got ${column.kind}`)
   return column.values as Float64Array
-}
-
-function concat(parts: Float64Array[]): Float64Array {
-  const out = new Float64Array(parts.reduce((n, p) => n + p.length, 0))
-  let at = 0
-  for (const part of parts) {
-    out.set(part, at)
-    at += part.length
-  }
-  return out
 }

@@ -2,6 +2,7 @@
  * Task `train.score`: one trained model on each of several later periods, from the test rows of the matrix it was prepared with. A model is trained once and
  * scored on all periods, so that a backtest of many windows and periods costs one training a window.
  */
+
 import { assert } from '../core/errors.ts'
 import type { Digest, Measured, ModelTask, RunSpec, TimeWindow } from '../core/records.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
@@ -10,6 +11,7 @@ import { openMatrix } from '../model/matrix.ts'
 import { LEAD_OF, LOSS_OF, metricOf, recordable, SKILL_OF, valuesWithout } from '../model/measure.ts'
 import { likeliest } from '../model/measures/classes.ts'
 import { readyModel } from '../model/ready.ts'
+import { meanOrZero } from './columns.ts'
 import { asJson, type Prepared } from './specs.ts'
 
 export const SCORE_CODE = 'score-2'
@@ -133,8 +135,8 @@ function scorePeriod(rows: Rows, period: TimeWindow): PeriodScore {
     lead: measured(LEAD_OF[task]),
     loss: measured(LOSS_OF[task]),
     ...(isDefined ? { skill, skillWithout: without } : {}),
-    meanPredicted: mean(promised),
-    meanActual: mean(happened),
+    meanPredicted: meanOrZero(promised),
+    meanActual: meanOrZero(happened),
   }
 }
 
@@ -181,10 +183,4 @@ function rowsWithin({ task, outputs, targets, groups, at }: Rows, { fromAt, toAt
     ...(groups ? { groups: Int32Array.from(begins) } : {}),
     at: Float64Array.from(kept, (row) => at[row]),
   }
-}
-
-function mean(values: Float64Array): number {
-  let sum = 0
-  for (const value of values) sum += value
-  return values.length === 0 ? 0 : sum / values.length
 }

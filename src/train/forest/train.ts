@@ -1,5 +1,6 @@
+import { meanOfRows } from '../../stats/row-mean.ts'
 import { binColumns } from '../gbdt/binning.ts'
-import { type Labels, meanOf, type Objective, weigh } from '../gbdt/objectives/objective.ts'
+import { type Labels, type Objective, weigh } from '../gbdt/objectives/objective.ts'
 import { checkFinite, checkShares, weightedMean } from '../gbdt/objectives/targets.ts'
 import type { GivenParams } from '../gbdt/params.ts'
 import type { TrainData } from '../gbdt/train.ts'
@@ -79,6 +80,6 @@ function meanObjective(labels: Labels, isChance: boolean): Objective {
       weigh(grad, hess, weights)
     },
     meanLoss: (score, { target, weights }) =>
-      meanOf(target.length, weights, (i) => (score[i] - target[i]) ** 2),
+      meanOfRows(target.length, weights, (i) => (score[i] - target[i]) ** 2),
   }
 }

@@ -1,5 +1,6 @@
 import { log1pFast } from '../../../stats/log.ts'
-import { meanOf, type OpenObjective, type ParamsOf, weigh } from './objective.ts'
+import { meanOfRows } from '../../../stats/row-mean.ts'
+import { type OpenObjective, type ParamsOf, weigh } from './objective.ts'
 import { checkFinite, flatPoint } from './targets.ts'
 
 /**
@@ -24,7 +25,7 @@ export const fair: OpenObjective<ParamsOf<'fair'>> = (labels, { c }) => {
       weigh(grad, hess, weights)
     },
     meanLoss: (score, { target, weights }) =>
-      meanOf(target.length, weights, (i) => {
+      meanOfRows(target.length, weights, (i) => {
         const x = Math.abs(score[i] - target[i]) / c
         return c * c * (x - log1pFast(x))
       }),

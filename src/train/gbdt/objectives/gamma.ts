@@ -1,6 +1,7 @@
 import { expClamped } from '../../../stats/exp.ts'
 import { logFast } from '../../../stats/log.ts'
-import { meanOf, type OpenObjective, type ParamsOf, weigh } from './objective.ts'
+import { meanOfRows } from '../../../stats/row-mean.ts'
+import { type OpenObjective, type ParamsOf, weigh } from './objective.ts'
 import { checkPositive, weightedMean } from './targets.ts'
 
 /**
@@ -24,6 +25,6 @@ export const gamma: OpenObjective<ParamsOf<'gamma'>> = (labels) => {
       weigh(grad, hess, weights)
     },
     meanLoss: (score, { target, weights }) =>
-      meanOf(target.length, weights, (i) => score[i] + target[i] * expClamped(-score[i])),
+      meanOfRows(target.length, weights, (i) => score[i] + target[i] * expClamped(-score[i])),
   }
 }

@@ -1,4 +1,5 @@
-import { meanOf, type OpenObjective, type ParamsOf, weigh } from './objective.ts'
+import { meanOfRows } from '../../../stats/row-mean.ts'
+import { type OpenObjective, type ParamsOf, weigh } from './objective.ts'
 import { checkFinite, flatPoint } from './targets.ts'
 
 /**
@@ -20,7 +21,7 @@ export const huber: OpenObjective<ParamsOf<'huber'>> = (labels, { delta }) => {
       weigh(grad, hess, weights)
     },
     meanLoss: (score, { target, weights }) =>
-      meanOf(target.length, weights, (i) => {
+      meanOfRows(target.length, weights, (i) => {
         const x = Math.abs(score[i] - target[i])
         return x <= delta ? (x * x) / 2 : delta * (x - delta / 2)
       }),

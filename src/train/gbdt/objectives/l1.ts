@@ -1,4 +1,5 @@
-import { type Labels, meanOf, type OpenObjective, type ParamsOf, weigh } from './objective.ts'
+import { meanOfRows } from '../../../stats/row-mean.ts'
+import { type Labels, type OpenObjective, type ParamsOf, weigh } from './objective.ts'
 import { quantile } from './quantiles.ts'
 import { checkFinite } from './targets.ts'
 
@@ -14,7 +15,7 @@ export const l1: OpenObjective<ParamsOf<'l1'>> = (labels) => {
     gradients: absoluteGradients,
     kernel: { name: 'gradients', args: [2], leavesTops: true },
     meanLoss: (score, { target, weights }) =>
-      meanOf(target.length, weights, (i) => Math.abs(score[i] - target[i])),
+      meanOfRows(target.length, weights, (i) => Math.abs(score[i] - target[i])),
     leafValue: (residuals, weights) => quantile(residuals, weights, 0.5),
   }
 }

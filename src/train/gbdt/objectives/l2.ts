@@ -1,4 +1,5 @@
-import { type Labels, meanOf, type OpenObjective, type ParamsOf, weigh } from './objective.ts'
+import { meanOfRows } from '../../../stats/row-mean.ts'
+import { type Labels, type OpenObjective, type ParamsOf, weigh } from './objective.ts'
 import { checkFinite, weightedMean } from './targets.ts'
 
 /** Squared error, which the mean minimises. Gradients are those of half of it: score - y, hessian 1. The loss is the mean squared error. */
@@ -13,7 +14,7 @@ export const l2: OpenObjective<ParamsOf<'l2'>> = (labels) => {
     gradients: squaredGradients,
     kernel: { name: 'gradients', args: [1], leavesTops: true },
     meanLoss: (score, { target, weights }) =>
-      meanOf(target.length, weights, (i) => (score[i] - target[i]) ** 2),
+      meanOfRows(target.length, weights, (i) => (score[i] - target[i]) ** 2),
   }
 }
 

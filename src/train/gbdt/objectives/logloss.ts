@@ -1,8 +1,9 @@
 import { MillraceError } from '../../../core/errors.ts'
 import { expFast } from '../../../stats/exp.ts'
 import { log1pFast, logFast } from '../../../stats/log.ts'
+import { meanOfRows } from '../../../stats/row-mean.ts'
 import { classWeightsOf, weighTerms } from './classes.ts'
-import { type Labels, meanOf, type OpenObjective, type ParamsOf, weigh } from './objective.ts'
+import { type Labels, type OpenObjective, type ParamsOf, weigh } from './objective.ts'
 import { checkShares, weightedMean } from './targets.ts'
 
 /**
@@ -60,7 +61,7 @@ export function logLossGradients(
 }
 
 function meanLogLoss(score: Float64Array, { target, weights }: Labels): number {
-  return meanOf(target.length, weights, (i) => rowLogLoss(score[i], target[i]))
+  return meanOfRows(target.length, weights, (i) => rowLogLoss(score[i], target[i]))
 }
 
 /** Log loss of one row at a raw score. */

@@ -1,4 +1,5 @@
-import { meanOf, type OpenObjective, type ParamsOf, weigh } from './objective.ts'
+import { meanOfRows } from '../../../stats/row-mean.ts'
+import { type OpenObjective, type ParamsOf, weigh } from './objective.ts'
 import { quantile } from './quantiles.ts'
 import { checkFinite } from './targets.ts'
 
@@ -22,7 +23,7 @@ export const mape: OpenObjective<ParamsOf<'mape'>> = (labels) => {
       weigh(grad, hess, weights)
     },
     meanLoss: (score, { target, weights }) =>
-      meanOf(
+      meanOfRows(
         target.length,
         weights,
         (i) => Math.abs(score[i] - target[i]) / Math.max(1, Math.abs(target[i])),

@@ -73,15 +73,3 @@ export function weigh(grad: Float64Array, hess: Float64Array, weights: Weights):
     }
   }
 }
-
-/** Weighted mean of the losses of rows. */
-export function meanOf(n: number, weights: Weights, rowLoss: (row: number) => number): number {
-  let sum = 0
-  let total = 0
-  for (let i = 0; i < n; i++) {
-    const w = weights ? weights[i] : 1
-    sum += w * rowLoss(i)
-    total += w
-  }
-  return sum / total
-}

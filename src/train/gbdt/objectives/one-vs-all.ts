@@ -1,7 +1,8 @@
 import { logFast } from '../../../stats/log.ts'
+import { meanOfRows } from '../../../stats/row-mean.ts'
 import { classTotals, classWeightsOf, countClasses, requireTwoClasses, withClassWeights } from './classes.ts'
 import { logLossGradients, rowLogLoss } from './logloss.ts'
-import { type Labels, meanOf, type OpenObjective, type ParamsOf } from './objective.ts'
+import type { Labels, OpenObjective, ParamsOf } from './objective.ts'
 import { checkCodes } from './targets.ts'
 
 /** Least share of rows on either side that a class is taken to have, so that base scores are finite. */
@@ -46,7 +47,7 @@ function logOdds(totals: Float64Array): Float64Array {
 
 function meanOneVsAllLoss(scores: Float64Array, { target, weights }: Labels): number {
   const n = target.length
-  return meanOf(n, weights, (i) => {
+  return meanOfRows(n, weights, (i) => {
     let sum = 0
     for (let at = i, k = 0; at < scores.length; at += n, k++)
       sum += rowLogLoss(scores[at], Number(target[i] === k))

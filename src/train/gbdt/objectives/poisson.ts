@@ -1,6 +1,7 @@
 import { expClamped } from '../../../stats/exp.ts'
 import { logFast } from '../../../stats/log.ts'
-import { meanOf, type OpenObjective, type ParamsOf, weigh } from './objective.ts'
+import { meanOfRows } from '../../../stats/row-mean.ts'
+import { type OpenObjective, type ParamsOf, weigh } from './objective.ts'
 import { checkMeanAboveZero, checkNotNegative, weightedMean } from './targets.ts'
 
 /**
@@ -27,6 +28,6 @@ export const poisson: OpenObjective<ParamsOf<'poisson'>> = (labels, { maxDeltaSt
       weigh(grad, hess, weights)
     },
     meanLoss: (score, { target, weights }) =>
-      meanOf(target.length, weights, (i) => expClamped(score[i]) - target[i] * score[i]),
+      meanOfRows(target.length, weights, (i) => expClamped(score[i]) - target[i] * score[i]),
   }
 }

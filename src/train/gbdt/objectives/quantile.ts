@@ -1,4 +1,5 @@
-import { meanOf, type OpenObjective, type ParamsOf, weigh } from './objective.ts'
+import { meanOfRows } from '../../../stats/row-mean.ts'
+import { type OpenObjective, type ParamsOf, weigh } from './objective.ts'
 import { quantile as quantileOf } from './quantiles.ts'
 import { checkFinite } from './targets.ts'
 
@@ -20,7 +21,7 @@ export const quantile: OpenObjective<ParamsOf<'quantile'>> = (labels, { alpha })
       weigh(grad, hess, weights)
     },
     meanLoss: (score, { target, weights }) =>
-      meanOf(target.length, weights, (i) => {
+      meanOfRows(target.length, weights, (i) => {
         const above = target[i] - score[i]
         return above >= 0 ? alpha * above : (alpha - 1) * above
       }),

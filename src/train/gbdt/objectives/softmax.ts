@@ -1,7 +1,8 @@
 import { expFast } from '../../../stats/exp.ts'
 import { logFast } from '../../../stats/log.ts'
+import { meanOfRows } from '../../../stats/row-mean.ts'
 import { classTotals, classWeightsOf, countClasses, requireTwoClasses, withClassWeights } from './classes.ts'
-import { type Labels, meanOf, type OpenObjective, type ParamsOf, weigh } from './objective.ts'
+import { type Labels, type OpenObjective, type ParamsOf, weigh } from './objective.ts'
 import { checkCodes } from './targets.ts'
 
 /** Least share of rows that a class is taken to have, so that one without any has a finite score. */
@@ -82,7 +83,7 @@ function topScore(scores: Float64Array, row: number, n: number): number {
 
 function meanSoftmaxLoss(scores: Float64Array, { target, weights }: Labels): number {
   const n = target.length
-  return meanOf(n, weights, (i) => {
+  return meanOfRows(n, weights, (i) => {
     const top = topScore(scores, i, n)
     let sum = 0
     for (let at = i; at < scores.length; at += n) sum += expFast(Math.max(-REACH, scores[at] - top))

@@ -3,7 +3,8 @@ import { MillraceError } from '../../../core/errors.ts'
 import type { StopBy } from '../../../define/boost-objectives.ts'
 import { expClamped } from '../../../stats/exp.ts'
 import { auc } from '../../../stats/metrics.ts'
-import { type Labels, meanOf, type Objective } from './objective.ts'
+import { meanOfRows } from '../../../stats/row-mean.ts'
+import type { Labels, Objective } from './objective.ts'
 import { gainsOf, meanNdcgLoss, requireQueries } from './queries.ts'
 
 /** Rows that `ndcg` looks at. */
@@ -56,11 +57,11 @@ export function measureOf(name: StopBy, objective: Objective): Measure {
 }
 
 const missesOfTwo: Measure = (scores, { target, weights }) =>
-  meanOf(target.length, weights, (i) => Number(scores[i] >= 0 !== target[i] >= 0.5))
+  meanOfRows(target.length, weights, (i) => Number(scores[i] >= 0 !== target[i] >= 0.5))
 
 const missesOfClasses: Measure = (scores, { target, weights }) => {
   const n = target.length
-  return meanOf(n, weights, (i) => {
+  return meanOfRows(n, weights, (i) => {
     let best = i
     for (let at = i + n; at < scores.length; at += n) if (scores[at] > scores[best]) best = at
     return Number((best - i) / n !== target[i])
@@ -74,5 +75,5 @@ function meanDistance(
 ): Measure {
   const output = link === 'exp' ? expClamped : (raw: number) => raw
   return (scores, { target, weights }) =>
-    finish(meanOf(target.length, weights, (i) => of(output(scores[i]) - target[i])))
+    finish(meanOfRows(target.length, weights, (i) => of(output(scores[i]) - target[i])))
 }

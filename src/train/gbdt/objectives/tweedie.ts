@@ -1,6 +1,7 @@
 import { expClamped } from '../../../stats/exp.ts'
 import { logFast } from '../../../stats/log.ts'
-import { meanOf, type OpenObjective, type ParamsOf, weigh } from './objective.ts'
+import { meanOfRows } from '../../../stats/row-mean.ts'
+import { type OpenObjective, type ParamsOf, weigh } from './objective.ts'
 import { checkMeanAboveZero, checkNotNegative, weightedMean } from './targets.ts'
 
 /**
@@ -28,7 +29,7 @@ export const tweedie: OpenObjective<ParamsOf<'tweedie'>> = (labels, { power }) =
       weigh(grad, hess, weights)
     },
     meanLoss: (score, { target, weights }) =>
-      meanOf(
+      meanOfRows(
         target.length,
         weights,
         (i) => expClamped(b * score[i]) / b - (target[i] * expClamped(a * score[i])) / a,
