@@ -12,13 +12,13 @@ export { type BacktestPlan, planAges, planRolling } from './loop/backtest-plan.t
 export { appendRows, type ImportRequest, type ImportResult, importData } from './loop/data.ts'
 export {
   type ChangeExplanation,
-  type ExplainRequest,
   explainChange,
   explainModel,
   explainOneRow,
   type ModelExplanation,
   type RowExplanation,
 } from './loop/explain.ts'
+export type { ExplainRequest } from './loop/explain-opened.ts'
 export { Follower, type Happening } from './loop/follow.ts'
 export { type Checkpoint, OnlineLearner } from './loop/online.ts'
 export { planRetrain } from './loop/policy.ts'

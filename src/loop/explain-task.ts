@@ -1,7 +1,8 @@
 /** Task `model.explain`: a model explained over its test rows, on a worker, so that whoever serves goes on serving; once for each version and question. */
 import type { Digest, RunSpec } from '../core/records.ts'
 import type { Task } from '../engine/ports.ts'
-import { type ExplainRequest, explainVersion, locate, type ModelExplanation } from './explain.ts'
+import { explainVersion, type ModelExplanation } from './explain.ts'
+import { type ExplainRequest, locate } from './explain-opened.ts'
 import type { Runtime } from './runtime.ts'
 
 const TASK = 'model.explain'

@@ -3,14 +3,13 @@ import { MillraceError } from '../../core/errors.ts'
 import {
   type ChangeExplanation,
   type Curve,
-  EXPLAIN_LIMITS,
   explainChange,
   explainModel,
   explainOneRow,
   type ModelExplanation,
   type RowExplanation,
-  type Shown,
 } from '../../loop/explain.ts'
+import { EXPLAIN_LIMITS, type Shown } from '../../loop/explain-opened.ts'
 import { findPrediction } from '../../loop/find-prediction.ts'
 import type { Runtime } from '../../loop/runtime.ts'
 import type { RawRow } from '../../serve/predictor.ts'
