@@ -1,5 +1,6 @@
 /** Rows of groups as they come one by one, given back when a group is whole. */
 import type { JoinedRow } from './log-join.ts'
+import { Waiting } from './waiting.ts'
 
 type GroupRow = Pick<JoinedRow, 'group' | 'groupRows'>
 
@@ -8,7 +9,7 @@ const GROUPS_MAX = 5_000
 
 /** Collects joined rows of a model that ranks: an order can only be judged when the outcome of every row of its group is known. Bounded. */
 export class GroupRows<R extends GroupRow = GroupRow> {
-  readonly #waiting = new Map<string, R[]>()
+  readonly #waiting = new Waiting<R[]>()
 
   /** The rows of the group that this row made whole. */
   add(row: R): R[] | undefined {
@@ -21,7 +22,7 @@ export class GroupRows<R extends GroupRow = GroupRow> {
       return rows
     }
     this.#waiting.set(group, rows)
-    if (this.#waiting.size > GROUPS_MAX) this.#waiting.delete(this.#waiting.keys().next().value as string)
+    if (this.#waiting.size > GROUPS_MAX) this.#waiting.dropOldest()
     return undefined
   }
 }

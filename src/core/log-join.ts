@@ -8,6 +8,7 @@
  */
 import type { Said } from './class-vectors.ts'
 import { type OutcomeBlock, type PredictionBlock, saidOf } from './log-blocks.ts'
+import { Waiting } from './waiting.ts'
 
 /** One answered request whose outcome is known. */
 export interface JoinedRow {
@@ -62,8 +63,8 @@ export interface LogJoinCounts {
 export class LogJoin {
   readonly model: string
   readonly #waitMsMax: number
-  readonly #pending = new Map<string, Pending>()
-  readonly #early = new Map<string, { value: number | string; at: number }>()
+  readonly #pending = new Waiting<Pending>()
+  readonly #early = new Waiting<{ value: number | string; at: number }>()
   #newestAt = Number.NEGATIVE_INFINITY
   #joined = 0
   #expired = 0
@@ -118,8 +119,7 @@ export class LogJoin {
 
   /** When the oldest outcome came that waits for its prediction; Infinity when none does. */
   earlyAt(): number {
-    for (const { at } of this.#early.values()) return at
-    return Number.POSITIVE_INFINITY
+    return this.#early.oldest()?.at ?? Number.POSITIVE_INFINITY
   }
 
   counts(): LogJoinCounts {
@@ -157,19 +157,17 @@ export class LogJoin {
     })
   }
 
-  /** Maps keep the order of insertion, which is the order of time: what is too old stands at the front. */
+  /** What waits stands in the order of time: what is too old is at the front. */
   #advance(at: number): void {
     if (at <= this.#newestAt) return
     this.#newestAt = at
     const oldest = at - this.#waitMsMax
-    for (const [id, pending] of this.#pending) {
-      if (pending.at >= oldest) break
-      this.#pending.delete(id)
-      if (pending.route !== undefined) this.#expired++
+    for (let first = this.#pending.oldest(); first && first.at < oldest; first = this.#pending.oldest()) {
+      this.#pending.dropOldest()
+      if (first.route !== undefined) this.#expired++
     }
-    for (const [id, early] of this.#early) {
-      if (early.at >= oldest) break
-      this.#early.delete(id)
+    for (let first = this.#early.oldest(); first && first.at < oldest; first = this.#early.oldest()) {
+      this.#early.dropOldest()
       this.#unmatched++
     }
   }

@@ -6,6 +6,7 @@
  */
 import type { OutcomeBlock, PredictionBlock } from '../core/log-blocks.ts'
 import type { ModelTask } from '../core/records.ts'
+import { Waiting } from '../core/waiting.ts'
 import { type FittedFeatures, featureRowFn } from '../expr/features.ts'
 import type { LogCursor, RecordPlace } from './read-logs.ts'
 
@@ -16,7 +17,7 @@ export interface CompleteRow {
   at: number
 }
 
-interface Waiting<V> {
+interface Half<V> {
   value: V
   at: number
   /** Where its block lies in its stream. */
@@ -37,8 +38,8 @@ export interface OnlineRowsOptions {
 export class OnlineRows {
   readonly #options: OnlineRowsOptions
   readonly #fill: ReturnType<typeof featureRowFn>
-  readonly #answers = new Map<string, Waiting<Float64Array>>()
-  readonly #early = new Map<string, Waiting<number>>()
+  readonly #answers = new Waiting<Half<Float64Array>>()
+  readonly #early = new Waiting<Half<number>>()
   #newestAt = Number.NEGATIVE_INFINITY
   /** Answers and outcomes that were passed over since reading began. */
   unusable = 0
@@ -64,7 +65,7 @@ export class OnlineRows {
         complete.push({ x, y: early.value, at })
       } else this.#answers.set(id, { value: x, at, place })
     })
-    while (this.#answers.size > this.#options.waitingMax) dropFirst(this.#answers)
+    while (this.#answers.size > this.#options.waitingMax) this.#answers.dropOldest()
     return complete
   }
 
@@ -81,13 +82,13 @@ export class OnlineRows {
         complete.push({ x: answer.value, y, at })
       } else if (!this.#early.has(id)) this.#early.set(id, { value: y, at, place })
     })
-    while (this.#early.size > this.#options.waitingMax) dropFirst(this.#early)
+    while (this.#early.size > this.#options.waitingMax) this.#early.dropOldest()
     return complete
   }
 
   /** Where reading must begin so that everything that waits is met again; absent on a side where nothing waits. */
   waitsSince(): { predictions?: RecordPlace; outcomes?: RecordPlace } {
-    return { predictions: first(this.#answers)?.place, outcomes: first(this.#early)?.place }
+    return { predictions: this.#answers.oldest()?.place, outcomes: this.#early.oldest()?.place }
   }
 
   #takes({ model, at }: { model: string; at: number }): boolean {
@@ -111,7 +112,7 @@ export class OnlineRows {
     }
   }
 
-  /** Maps keep the order of insertion, which is the order of time: what is too old stands at the front. */
+  /** What waits stands in the order of time: what is too old is at the front. */
   #advance(at: number): void {
     this.#newestAt = Math.max(this.#newestAt, at)
     const oldest = this.#newestAt - this.#options.waitMsMax
@@ -120,21 +121,7 @@ export class OnlineRows {
   }
 }
 
-function first<V>(waiting: Map<string, Waiting<V>>): Waiting<V> | undefined {
-  for (const value of waiting.values()) return value
-  return undefined
-}
-
-function dropBefore<V>(waiting: Map<string, Waiting<V>>, oldest: number): void {
-  for (const [id, { at }] of waiting) {
-    if (at >= oldest) return
-    waiting.delete(id)
-  }
-}
-
-function dropFirst(waiting: Map<string, unknown>): void {
-  for (const id of waiting.keys()) {
-    waiting.delete(id)
-    return
-  }
+function dropBefore(waiting: Waiting<{ at: number }>, oldest: number): void {
+  for (let first = waiting.oldest(); first && first.at < oldest; first = waiting.oldest())
+    waiting.dropOldest()
 }

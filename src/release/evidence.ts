@@ -13,6 +13,7 @@ import { GroupRows } from '../core/group-rows.ts'
 import type { PredictionBlock } from '../core/log-blocks.ts'
 import { type Answer, answersOf, type JoinedRow } from '../core/log-join.ts'
 import type { ModelCard, ModelTask, Release } from '../core/records.ts'
+import { Waiting } from '../core/waiting.ts'
 import type { ReleaseDef } from '../define/types.ts'
 import { rowClassLoss } from '../model/measures/classes.ts'
 import { ndcgOf } from '../model/measures/ranking.ts'
@@ -87,7 +88,7 @@ export const HALVES_MAX = 100_000
 export class ReleaseEvidence {
   readonly #state: EvidenceState
   /** Joined rows by id of which one of the two versions has not been heard. */
-  readonly #halves = new Map<string, JoinedRow>()
+  readonly #halves = new Waiting<JoinedRow>()
   readonly #groups = new GroupRows<JoinedRow>()
 
   private constructor(state: EvidenceState) {
@@ -186,11 +187,7 @@ export class ReleaseEvidence {
 
   #keepHalf(row: JoinedRow): void {
     this.#halves.set(row.id, row)
-    if (this.#halves.size <= HALVES_MAX) return
-    for (const oldest of this.#halves.keys()) {
-      this.#halves.delete(oldest)
-      break
-    }
+    if (this.#halves.size > HALVES_MAX) this.#halves.dropOldest()
   }
 
   /** A group whose outcomes are all known counts once, by the NDCG that each version's order of it has. */
