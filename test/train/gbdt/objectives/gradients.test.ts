@@ -60,11 +60,12 @@ const CASES: Record<BoostObjectiveName, Case[]> = {
 
 const hasCodes = ({ objective }: Case) => ['softmax', 'oneVsAll'].includes(objective.name)
 
-/** Labels with all classes present, scores off the kinks of losses. */
+/** Labels with all classes present and not all 0, as no objective of amounts takes those; scores off the kinks of losses. */
 function example(one: Case, seed: number): { labels: Labels; scores: Float64Array; objective: Objective } {
   const rng = seededRng(seed)
   const target = Float64Array.from({ length: N }, (_, i) => (hasCodes(one) ? i % 4 : one.target(rng)))
   if (one.objective.name === 'logloss') target.set([0, 1])
+  if (target.every((y) => y === 0)) target[0] = 1
   const weights = Float64Array.from({ length: N }, () => 0.5 + rng.next())
   const labels = { target, weights, queries: null }
   const objective = openObjective({ ...labels, nClasses: 0 }, one.objective)
