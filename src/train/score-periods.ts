@@ -121,19 +121,21 @@ function scorePeriod(rows: Rows, period: TimeWindow): PeriodScore {
   const { task } = rows
   const { outputs, targets, groups, at } = rowsWithin(rows, period)
   const { metric, of } = SKILL_OF[task]
-  const lead = metricOf(metric, task)
   const fold = foldsOf(at, period)
-  const skill = of(lead.of(outputs, targets, groups).value)
-  const without = valuesWithout(lead, { outputs, targets, groups, fold, folds: DAY_FOLDS }).map(of)
+  const found = new Map<string, Measured>()
+  for (const name of new Set([metric, LEAD_OF[task], LOSS_OF[task]]))
+    found.set(name, metricOf(name, task).of(outputs, targets, groups))
+  const skill = of(found.get(metric)!.value)
+  const rowsOfFolds = { outputs, targets, groups, fold, folds: DAY_FOLDS }
+  const without = valuesWithout(metricOf(metric, task), rowsOfFolds).map(of)
   const isDefined = Number.isFinite(skill) && without.every(Number.isFinite)
-  const measured = (name: string) =>
-    recordable(metricOf(name, task).of(outputs, targets, groups)) ?? { value: 0, n: 0 }
+  const recorded = (name: string) => recordable(found.get(name)!) ?? { value: 0, n: 0 }
   const [promised, happened] = PROMISES[task](outputs, targets)
   return {
     period,
     n: targets.length,
-    lead: measured(LEAD_OF[task]),
-    loss: measured(LOSS_OF[task]),
+    lead: recorded(LEAD_OF[task]),
+    loss: recorded(LOSS_OF[task]),
     ...(isDefined ? { skill, skillWithout: without } : {}),
     meanPredicted: meanOrZero(promised),
     meanActual: meanOrZero(happened),
