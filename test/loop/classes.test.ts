@@ -1,5 +1,4 @@
 /** The whole life of a model that names one of several classes, on four years of weather in Seattle: trained, released, asked, told, judged and trained again. */
-import { existsSync } from 'node:fs'
 import { canary, col, dataset, gates, gbdt, model, project } from 'millrace'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { ModelVersion } from '../../src/core/records.ts'
@@ -9,17 +8,9 @@ import { trainModel } from '../../src/loop/train.ts'
 import { currentRelease } from '../../src/release/record.ts'
 import type { WindowReport } from '../../src/watch/records.ts'
 import { type LoopPlace, openLoop } from '../fixtures/loop-place.ts'
+import { hasSeattle, SEATTLE_COLUMNS, SEATTLE_FILE } from '../fixtures/seattle-weather.ts'
 
-const FILE = new URL('../../node_modules/vega-datasets/data/seattle-weather.csv', import.meta.url).pathname
 const DAY = 86_400_000
-const COLUMNS = {
-  date: 'date',
-  precipitation: 'float',
-  temp_max: 'float',
-  temp_min: 'float',
-  wind: 'float',
-  weather: 'string',
-} as const
 const CLASSES = ['drizzle', 'fog', 'rain', 'snow', 'sun']
 
 const days = dataset('days', { source: 'none', time: 'date' })
@@ -41,9 +32,9 @@ const weather = model('weather', {
 })
 
 const until = (day: string) =>
-  `select * from read_csv('${FILE}', types={'date': 'DATE'}) where date < '${day}' order by date`
+  `select * from read_csv('${SEATTLE_FILE}', types={'date': 'DATE'}) where date < '${day}' order by date`
 
-describe.skipIf(!existsSync(FILE))('weather of several kinds', () => {
+describe.skipIf(!hasSeattle)('weather of several kinds', () => {
   let place: LoopPlace
   let follower: Follower
   let rows: Record<string, unknown>[]
@@ -51,7 +42,7 @@ describe.skipIf(!existsSync(FILE))('weather of several kinds', () => {
   beforeAll(async () => {
     const def = project('seattle', { datasets: [days], models: [weather] })
     place = await openLoop(def as never, Date.UTC(2015, 5, 1, 0, 0, 1))
-    await place.deliver('days', until('2015-01-01'), COLUMNS)
+    await place.deliver('days', until('2015-01-01'), SEATTLE_COLUMNS)
     const query = await place.rt.query()
     const found = await query.rows<Record<string, unknown>>({
       text: `select * replace (cast(date as varchar) as date) from (${until('2016-01-01')}) where date >= '2015-01-01'`,
@@ -153,7 +144,7 @@ describe.skipIf(!existsSync(FILE))('weather of several kinds', () => {
   })
 
   test('trained on the year that came, the next version goes through its shadow by paired log loss', async () => {
-    await place.deliver('days', until('2016-01-01'), COLUMNS)
+    await place.deliver('days', until('2016-01-01'), SEATTLE_COLUMNS)
     const { passed, report } = await trainModel(place.rt, {
       model: 'weather',
       reason: 'new rows',

@@ -1,20 +1,10 @@
 /** A trained model explained over real weather: a number, categories, classes and a family's member. */
-import { existsSync } from 'node:fs'
 import { canary, col, dataset, gates, gbdt, linear, model, project } from 'millrace'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { explainChange, explainModel, explainOneRow } from '../../src/loop/explain.ts'
 import { trainModel } from '../../src/loop/train.ts'
 import { type LoopPlace, openLoop } from '../fixtures/loop-place.ts'
-
-const FILE = new URL('../../node_modules/vega-datasets/data/seattle-weather.csv', import.meta.url).pathname
-const COLUMNS = {
-  date: 'date',
-  precipitation: 'float',
-  temp_max: 'float',
-  temp_min: 'float',
-  wind: 'float',
-  weather: 'string',
-} as const
+import { hasSeattle, SEATTLE_COLUMNS, SEATTLE_FILE } from '../fixtures/seattle-weather.ts'
 
 const days = dataset('days', { source: 'none', time: 'date' })
 const shared = {
@@ -52,7 +42,7 @@ const straight = model('straight', {
 
 const DAY = { date: '2015-01-10', precipitation: 0, temp_max: 5, temp_min: 1, wind: 2.5, weather: 'fog' }
 
-describe.skipIf(!existsSync(FILE))('a model of real weather explained', () => {
+describe.skipIf(!hasSeattle)('a model of real weather explained', () => {
   let place: LoopPlace
 
   beforeAll(async () => {
@@ -60,8 +50,8 @@ describe.skipIf(!existsSync(FILE))('a model of real weather explained', () => {
     place = await openLoop(def as never, Date.UTC(2015, 5, 1))
     await place.deliver(
       'days',
-      `select * from read_csv('${FILE}', types={'date': 'DATE'}) order by date`,
-      COLUMNS,
+      `select * from read_csv('${SEATTLE_FILE}', types={'date': 'DATE'}) order by date`,
+      SEATTLE_COLUMNS,
     )
     for (const name of ['sunny', 'kind', 'high', 'straight'])
       await trainModel(place.rt, { model: name, reason: 'first', actor: 'test' })

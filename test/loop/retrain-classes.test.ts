@@ -1,5 +1,4 @@
 /** The policy of retraining on a model of several classes: a station records other names, an alert says so, and a version that learned them takes over by the evidence. */
-import { existsSync } from 'node:fs'
 import { canary, col, dataset, gates, gbdt, model, project } from 'millrace'
 import { expect, test } from 'vitest'
 import { Follower } from '../../src/loop/follow.ts'
@@ -10,17 +9,9 @@ import { currentRelease } from '../../src/release/record.ts'
 import { openAlerts } from '../../src/watch/record.ts'
 import type { WindowReport } from '../../src/watch/records.ts'
 import { openLoop } from '../fixtures/loop-place.ts'
+import { hasSeattle, SEATTLE_COLUMNS, SEATTLE_FILE } from '../fixtures/seattle-weather.ts'
 
-const FILE = new URL('../../node_modules/vega-datasets/data/seattle-weather.csv', import.meta.url).pathname
 const DAY = 86_400_000
-const COLUMNS = {
-  date: 'date',
-  precipitation: 'float',
-  temp_max: 'float',
-  temp_min: 'float',
-  wind: 'float',
-  weather: 'string',
-} as const
 
 const days = dataset('days', { source: 'none', time: 'date' })
 const weather = model('weather', {
@@ -42,16 +33,16 @@ const weather = model('weather', {
 /** What the station calls the weather after its change. */
 const RENAMED: Record<string, string> = { sun: 'rain', rain: 'sun' }
 const select = (until: string, weatherOf = 'weather') =>
-  `select * replace (${weatherOf} as weather) from read_csv('${FILE}', types={'date': 'DATE'}) where date < '${until}' order by date`
+  `select * replace (${weatherOf} as weather) from read_csv('${SEATTLE_FILE}', types={'date': 'DATE'}) where date < '${until}' order by date`
 const SWAPPED = "case weather when 'sun' then 'rain' when 'rain' then 'sun' else weather end"
 
-test.skipIf(!existsSync(FILE))(
+test.skipIf(!hasSeattle)(
   'an alert of quality leads to a training, open gates, a shadow, a canary and a live version that has learned the change',
   async () => {
     const def = project('seattle', { datasets: [days], models: [weather] })
     const place = await openLoop(def as never, Date.UTC(2015, 5, 1, 0, 0, 1))
     const { rt, clock, server } = place
-    await place.deliver('days', select('2015-01-01'), COLUMNS)
+    await place.deliver('days', select('2015-01-01'), SEATTLE_COLUMNS)
     const query = await rt.query()
     const rows = await query.rows<Record<string, unknown>>({
       text: `select * replace (cast(date as varchar) as date) from (${select('2016-01-01')}) where date >= '2015-01-01'`,
@@ -94,7 +85,7 @@ test.skipIf(!existsSync(FILE))(
     let why = ''
     const deliver = async (reason: string) => {
       why = reason
-      await place.deliver('days', select('2016-01-01', SWAPPED), COLUMNS)
+      await place.deliver('days', select('2016-01-01', SWAPPED), SEATTLE_COLUMNS)
     }
     const retrained = await retrainIfDue(rt, 'weather', { deliver })
     expect(why).toMatch(/^(quality|calibration) alert: /)

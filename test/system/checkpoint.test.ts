@@ -8,6 +8,7 @@ import { afterAll, expect, test } from 'vitest'
 import type { ModelVersion, RunRecord, RunSpec } from '../../src/core/records.ts'
 import { openStore } from '../../src/store/open.ts'
 import type { Store } from '../../src/store/ports.ts'
+import { waveRows } from '../fixtures/wave-rows.ts'
 
 const bin = fileURLToPath(new URL('../../bin/millrace.cjs', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'millrace-checkpoint-'))
@@ -26,19 +27,7 @@ export default project('p', { datasets: [rows], models: [m] })
 `
 
 /** Enough rows that those of training pass the number from which checkpoints are kept. */
-const N_ROWS = 180_000
-
-function rowsText(): string {
-  const lines = ['at,x,z,y']
-  for (let i = 0; i < N_ROWS; i++) {
-    const at = new Date(Date.UTC(2024, 0, 1) + i * 60_000).toISOString()
-    const [x, z] = [Math.sin(i * 12.9898), Math.cos(i * 78.233)]
-    lines.push(`${at},${x.toFixed(4)},${z.toFixed(4)},${x + Math.sin(i * 4.1) + z * x > 0.3 ? 1 : 0}`)
-  }
-  return lines.join('\n')
-}
-
-const TEXT = rowsText()
+const TEXT = waveRows({ nRows: 180_000, everyMs: 60_000 })
 
 function place(name: string): string {
   const cwd = join(folder, name)

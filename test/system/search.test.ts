@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
 import type { RunRecord, RunSpec } from '../../src/core/records.ts'
 import { openStore } from '../../src/store/open.ts'
+import { waveRows } from '../fixtures/wave-rows.ts'
 
 const bin = fileURLToPath(new URL('../../bin/millrace.cjs', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'millrace-search-'))
@@ -27,16 +28,6 @@ const m = model('m', {
 })
 export default project('p', { datasets: [rows], models: [m] })
 `
-
-function rowsText(): string {
-  const lines = ['at,x,z,y']
-  for (let i = 0; i < 30_000; i++) {
-    const at = new Date(Date.UTC(2024, 0, 1) + i * 300_000).toISOString()
-    const [x, z] = [Math.sin(i * 12.9898), Math.cos(i * 78.233)]
-    lines.push(`${at},${x.toFixed(4)},${z.toFixed(4)},${x + Math.sin(i * 4.1) + z * x > 0.3 ? 1 : 0}`)
-  }
-  return lines.join('\n')
-}
 
 interface Ran {
   code: number | null
@@ -86,7 +77,7 @@ async function killedAfterSome(): Promise<number> {
 
 test('a search that was killed makes no trial twice, and chooses what an unbroken one chooses', async () => {
   writeFileSync(join(folder, 'millrace.config.ts'), CONFIG)
-  writeFileSync(join(folder, 'rows.csv'), rowsText())
+  writeFileSync(join(folder, 'rows.csv'), waveRows({ nRows: 30_000, everyMs: 300_000 }))
   expect((await millrace(['data', 'import', 'rows'])).code).toBe(0)
   expect(await killedAfterSome()).toBeGreaterThanOrEqual(4)
   const before = await trialsMade()
