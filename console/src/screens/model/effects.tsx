@@ -5,6 +5,7 @@ import type { EffectCurve, Effects as EffectsAnswer, ModelPage, ShapeSlot } from
 import { DotRows } from '../../charts/dot-rows.tsx'
 import { extent } from '../../charts/scale.ts'
 import { ShapeLine } from '../../charts/shape-line.tsx'
+import { metricName } from '../../format/names.ts'
 import { plain, signed } from '../../format/numbers.ts'
 import { Figure } from '../../parts/figure.tsx'
 import { AskPart, Section } from '../../parts/page.tsx'
@@ -35,10 +36,10 @@ function Panel({ effects, choose }: { effects: EffectsAnswer; choose: (name: str
     <div className="two">
       <Section
         title="What its quality leans on"
-        note={`Rise of ${effects.loss} when a feature is shuffled over ${effects.rows} test rows, with 95 % intervals. Of two alike features both may look small.`}
+        note={`Rise of ${metricName(effects.loss)} when a feature is shuffled over ${effects.rows} test rows, with 95 % intervals. Of two alike features both may look small.`}
       >
         <Figure
-          title={`Rise of ${effects.loss}`}
+          title={`Rise of ${metricName(effects.loss)}`}
           level={3}
           table={() => ({
             columns: ['feature', 'rise', 'from', 'to', 'mean absolute contribution'],
