@@ -81,6 +81,8 @@ export class OnlineLearner {
   readonly model: ModelDef
   readonly #rt: Runtime
   #following: Following | undefined
+  /** The release looked at last, and the head that it gives; none while waiting. */
+  #looked: { digest: Digest; head: Head | undefined } | undefined
 
   constructor(rt: Runtime, model: ModelDef) {
     this.#rt = rt
@@ -95,6 +97,7 @@ export class OnlineLearner {
       return await this.#step(signal)
     } catch (thrown) {
       this.#following = undefined
+      this.#looked = undefined
       throw thrown
     }
   }
@@ -133,10 +136,18 @@ export class OnlineLearner {
     return this.#following
   }
 
+  /** What a release leads to does not change, so that its history is read once and not at each step. */
   async #head(): Promise<Head | undefined> {
+    const current = await currentRelease(this.#rt.store, this.model.name)
+    if (!current) return undefined
+    if (this.#looked?.digest !== current.digest)
+      this.#looked = { digest: current.digest, head: await this.#headOf(current) }
+    return this.#looked.head
+  }
+
+  async #headOf(current: CurrentRelease): Promise<Head | undefined> {
     const { store } = this.#rt
-    const current = await currentRelease(store, this.model.name)
-    const route = current && liveRoute(current.release)
+    const route = liveRoute(current.release)
     if (!route || !isSettled(current.release)) return undefined
     const history = await releaseHistory(store, this.model.name)
     if (history.some(({ release }) => (liveRoute(release)?.version ?? 0) > route.version)) return undefined
