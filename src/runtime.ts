@@ -49,10 +49,13 @@ export {
   type WorthRequest,
   worthOfRows,
 } from './loop/worth.ts'
+export { treeDependence } from './model/effects/partial-dependence.ts'
 export { decodeModel, encodeModel } from './model/format.ts'
+export { treeInteractions } from './model/shap/interactions.ts'
 export { editTable, type Shape, type ShapeSlot, shapesOf } from './model/tables/shapes.ts'
 export type { AdditiveTables } from './model/tables/tables.ts'
 export { currentRelease, releaseHistory } from './release/record.ts'
+export { continueGbdt } from './train/gbdt/continue.ts'
 export type { Labels, Objective, OpenObjective, TrainingLabels } from './train/gbdt/objectives/objective.ts'
 export { type GbdtOptions, type GbdtResult, type TrainData, trainGbdt } from './train/gbdt/train.ts'
 export type { WorthReport } from './train/worth/report.ts'
