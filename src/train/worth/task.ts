@@ -14,12 +14,12 @@ import { type MatrixFile, openMatrix, type PreparedPlan } from '../../model/matr
 import type { PointRows } from '../../stats/distance-blocks.ts'
 import { nearRows, outlierRows, type RowGroups } from '../../stats/near-rows.ts'
 import { median } from '../../stats/quantiles.ts'
+import { type RowColumn, writeRows } from '../rows-file.ts'
 import { findLabelIssues, type LabelFindings, outOfSample } from './answers.ts'
 import { judgeByNeighbours, SOURCES_MAX } from './neighbours.ts'
 import { pointsBy, spreadPoints } from './points.ts'
 import { identifiersOf, loadPool, type Pool } from './pool.ts'
 import type { DuplicateReport, WorthReport } from './report.ts'
-import { type RowColumn, writeRows } from './rows-file.ts'
 import { slicingsOf } from './slices.ts'
 import { WORTH_CODE, type WorthParams } from './specs.ts'
 
@@ -38,9 +38,14 @@ export const worthTask: Task = {
     checkTask(plan)
     const matrix = openMatrix(await context.store.objects.path(context.spec.inputs.matrix))
     try {
-      const { found, columns } = await judge(context, params, plan, matrix)
+      const { found, numbers, columns } = await judge(context, params, plan, matrix)
       const query = await context.query()
-      const rows = await writeRows(query, context, params.key, columns)
+      const rows = await writeRows(query, context, {
+        table: 'mr_pool',
+        key: params.key,
+        rows: numbers,
+        columns,
+      })
       await query.exec(raw('drop table mr_pool'))
       const report: WorthReport = { ...found, findings: rows }
       return { outputs: { report: await context.store.putRecord(report), rows } }
@@ -60,7 +65,7 @@ async function judge(
   params: WorthParams,
   plan: PreparedPlan,
   matrix: MatrixFile,
-): Promise<{ found: Omit<WorthReport, 'findings'>; columns: RowColumn[] }> {
+): Promise<{ found: Omit<WorthReport, 'findings'>; numbers: Float64Array; columns: RowColumn[] }> {
   const { version: versionDigest } = context.spec.inputs
   const version = await context.store.getRecord<DatasetVersion>(versionDigest, 'DatasetVersion')
   const query = await context.query()
@@ -112,7 +117,6 @@ async function judge(
     notes: [...notesOf(pool, labels, test.nRows, validate.nRows), ...neighbours.notes],
   }
   const columns: RowColumn[] = [
-    { name: 'row', type: 'integer', values: pool.rows },
     { name: 'fold', type: 'integer', values: pool.fold },
     { name: 'given', type: 'varchar', values: train.target, texts: answers.classes },
     { name: 'suggested', type: 'varchar', values: labels.suggested, texts: answers.classes },
@@ -131,7 +135,7 @@ async function judge(
     { name: 'near_group', type: 'integer', values: orMissing(copies.near.groupOf) },
     { name: 'conflicting', type: 'boolean', values: copies.conflicting },
   ]
-  return { found, columns }
+  return { found, numbers: pool.rows, columns }
 }
 
 function checkSources({ pool: { model }, source }: WorthParams, { sources }: Pool): void {

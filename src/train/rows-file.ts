@@ -1,11 +1,16 @@
-/** What was found of each row, as Parquet: its number in the version, its key, and one column a finding. */
+/**
+ * What was found of rows, as Parquet: the one form that worth, poison and whatever else judges single rows writes, so that findings can be joined by row.
+ *
+ * Columns, in this order: `row` (integer: number of the row in the dataset version, from 0 in the order of the parts, each row at most once, ascending), the dataset's key
+ * columns by their own names and types, then one column a finding. Null means that nothing is known. No other column of the data is in it.
+ */
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Digest } from '../../core/records.ts'
-import type { Query, TaskContext } from '../../engine/ports.ts'
-import { quoted, raw } from '../../expr/sql.ts'
+import type { Digest } from '../core/records.ts'
+import type { Query, TaskContext } from '../engine/ports.ts'
+import { quoted, raw } from '../expr/sql.ts'
 
-/** A column by row of the pool; NaN where nothing is known, texts from a list by code with -1 for none. */
+/** A finding by row; NaN where nothing is known, texts from a list by code with -1 for none. */
 export type RowColumn = { name: string } & (
   | { type: 'double' | 'integer' | 'boolean'; values: ArrayLike<number> }
   | { type: 'varchar'; values: ArrayLike<number>; texts: readonly string[] }
@@ -14,19 +19,30 @@ export type RowColumn = { name: string } & (
 /** Lines that are written at once. */
 const LINES = 50_000
 
-/** Writes the columns beside the keys of `mr_pool`, whose `mr_row` is the first of them, and gives the digest. */
+export interface RowFindings {
+  /** Table of the query that holds the key columns of every row, and its number as `mr_row`. */
+  table: string
+  /** Key columns of the dataset. */
+  key: readonly string[]
+  /** Ascending row numbers. */
+  rows: ArrayLike<number>
+  /** All as long as `rows`. */
+  columns: readonly RowColumn[]
+}
+
+/** Writes the file into the store and gives its digest. The bytes depend on nothing but the findings. Cost: one line of text a row, in memory 50,000 at a time. */
 export async function writeRows(
   query: Query,
   { store }: TaskContext,
-  key: readonly string[],
-  columns: readonly RowColumn[],
+  { table, key, rows, columns }: RowFindings,
 ): Promise<Digest> {
-  const path = join(store.scratch, `worth-${process.hrtime.bigint()}`)
+  const all: RowColumn[] = [{ name: 'row', type: 'integer', values: rows }, ...columns]
+  const path = join(store.scratch, `rows-${process.hrtime.bigint()}`)
   const csv = `${path}.csv`
   const parquet = `${path}.parquet`
   try {
-    await writeCsv(csv, columns)
-    await query.exec(raw(selectOf(csv, parquet, key, columns)))
+    await writeCsv(csv, all)
+    await query.exec(raw(selectOf({ csv, parquet, table }, key, all)))
     return (await store.objects.putFile(parquet)).digest
   } finally {
     await rm(csv, { force: true })
@@ -51,8 +67,7 @@ function fieldOf(value: number): string {
 
 /** Texts are written as codes and looked up, so that nothing needs to be escaped. */
 function selectOf(
-  csv: string,
-  parquet: string,
+  { csv, parquet, table }: { csv: string; parquet: string; table: string },
   key: readonly string[],
   columns: readonly RowColumn[],
 ): string {
@@ -67,6 +82,6 @@ function selectOf(
   const keys = key.map((name) => `p.${quoted(name)} as ${quoted(name)}`)
   const types = columns.map((_, i) => `'c${i}': 'double'`).join(', ')
   return `copy (select ${[fields[0], ...keys, ...fields.slice(1)].join(', ')}
-    from read_csv(${literal(csv)}, header = true, columns = {${types}}) f join mr_pool p on p.mr_row = f.c0::bigint order by f.c0)
+    from read_csv(${literal(csv)}, header = true, columns = {${types}}) f join ${quoted(table)} p on p.mr_row = f.c0::bigint order by f.c0)
     to ${literal(parquet)} (format parquet, compression zstd)`
 }
