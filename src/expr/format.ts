@@ -17,7 +17,7 @@ export const INFIX: Readonly<Record<string, string>> = {
   mod: '%',
 }
 
-/** An expression as text a person reads: `hour(date)`, `delay > 15`, `category(origin)`. Not parsed back. */
+/** An expression as text a person reads: `hour(date)`, `delay > 15`, `category(origin)`. `parseExpr` reads back what learns nothing. */
 export function format(node: ExprNode): string {
   return print(node, false)
 }
@@ -52,14 +52,16 @@ function printCall(node: Extract<ExprNode, { op: 'call' }>, isInner: boolean): s
     const body = `${print(node.args[0]!, true)} ${infix} ${print(node.args[1]!, true)}`
     return isInner ? `(${body})` : body
   }
-  if (node.fn === 'case') return printCase(node.args)
+  if (node.fn === 'case') return isInner ? `(${printCase(node.args)})` : printCase(node.args)
   return `${node.fn}(${node.args.map((arg) => print(arg, false)).join(', ')})`
 }
 
 function printCase(args: ExprNode[]): string {
   const parts: string[] = []
   for (let i = 0; i + 1 < args.length; i += 2)
-    parts.push(`when ${print(args[i]!, false)} then ${print(args[i + 1]!, true)}`)
+    parts.push(`when ${print(args[i]!, isCase(args[i]!))} then ${print(args[i + 1]!, true)}`)
   if (args.length % 2 === 1) parts.push(`otherwise ${print(args.at(-1)!, true)}`)
   return parts.join(' ')
 }
+
+const isCase = (node: ExprNode): boolean => node.op === 'call' && node.fn === 'case'

@@ -79,6 +79,14 @@ export const expr = {
     retryable: false,
     status: 400,
   },
+  MR_EXPR_SYNTAX: {
+    what: (d: { text: string; at: number; expected: string; got: string }) =>
+      `"${d.text}" cannot be read: at character ${d.at} ${d.expected} is expected, got ${d.got}`,
+    fix: (_: { text: string; at: number; expected: string; got: string }) =>
+      "write it as delay > 120 and origin = 'ATL': texts in quotes, names with blanks in backticks",
+    retryable: false,
+    status: 400,
+  },
   MR_EXPR_FIT_EMPTY: {
     what: (d: { feature: string }) =>
       `the rate of feature "${d.feature}" has no training row with a target to learn from`,
