@@ -284,6 +284,8 @@ export interface Finding {
   verdict: Verdict
   /** One sentence a person can read. */
   message: string
+  /** Who is told, where the check names someone. */
+  owner?: string
   at: number
 }
 

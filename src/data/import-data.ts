@@ -8,7 +8,7 @@ import type { Digest, RunSpec } from '../core/records.ts'
 import type { DatasetDef } from '../define/types.ts'
 import type { Jobs } from '../engine/ports.ts'
 import type { Store } from '../store/ports.ts'
-import { type ImportOptions, planImport, selectionOf } from './plan-import.ts'
+import { type ImportOptions, planImport, referredDatasets, selectionOf } from './plan-import.ts'
 import {
   findDelivery,
   type ImportEventData,
@@ -76,19 +76,30 @@ export async function importSources(
 ): Promise<RecordedImport> {
   for (let tries = 1; ; tries++) {
     const head = await ports.store.meta.ref(refs.dataset(def.name))
-    const whole = planImport(def, sources, { parent: head?.digest }, request)
+    const state = { parent: head?.digest, others: await othersOf(ports.store, def) }
+    const whole = planImport(def, sources, state, request)
     const before = request.again ? undefined : await findDelivery(ports.store, whole)
     if (before && (await isAncestor(ports.store, def.name, before.version))) return { ...before, known: true }
     const held = request.again ? undefined : await filesIn(ports.store, def.name, selectionOf(whole))
     const fresh = sources.filter((source) => !held?.files.has(source.digest))
     if (fresh.length === 0 && held?.newest) return held.newest
-    const spec = planImport(def, fresh, { parent: head?.digest }, request)
+    const spec = planImport(def, fresh, state, request)
     try {
       return await runAndRecord(ports, spec, request)
     } catch (thrown) {
       if (!isMillraceError(thrown, 'MR_DATA_MOVED') || tries === TRIES) throw thrown
     }
   }
+}
+
+/** Current versions of the datasets that checks refer to; one that has none is left out, and its check says so. */
+async function othersOf(store: Store, def: DatasetDef): Promise<Record<string, Digest>> {
+  const heads = referredDatasets(def).map(
+    async (name) => [name, (await store.meta.ref(refs.dataset(name)))?.digest] as const,
+  )
+  return Object.fromEntries(
+    (await Promise.all(heads)).filter((head): head is [string, Digest] => head[1] !== undefined),
+  )
 }
 
 /** Files that the dataset holds already, taken with the same selection: a folder that grows delivers only what is new in it. */

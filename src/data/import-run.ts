@@ -1,26 +1,20 @@
 /** The import itself, as it happens in the child process: load and judge, put bad rows aside, write parts. */
 
 import { isMillraceError, MillraceError, toError } from '../core/errors.ts'
-import type { Finding, Part } from '../core/records.ts'
+import type { Finding } from '../core/records.ts'
 import type { CheckDef } from '../define/types.ts'
 import { join, raw, type Sql } from '../expr/sql.ts'
-import {
-  checksOf,
-  errorFinding,
-  type RowCheck,
-  rowChecksOf,
-  rowCountFinding,
-  shareFinding,
-  type Tally,
-  type UniqueCheck,
-  windowText,
-} from './checks.ts'
+import { checksOf, type RowCheck, rowChecksOf, windowText } from './checks.ts'
 import { DUCK_TYPE } from './column-types.ts'
 import { canonicalOrder, openDelivery, schemaOf, selectList } from './columns-sql.ts'
 import { type Duck, literal, quote } from './duck.ts'
-import { type Import, partRows, type Report } from './import-context.ts'
+import { errorFinding, metricFinding, rowCountFinding, shareFinding, type Tally } from './findings.ts'
+import type { Import, Report } from './import-context.ts'
+import { markRows } from './marked-rows.ts'
+import { measureChecks } from './measure-checks.ts'
 import { profile } from './profile.ts'
 import { isOutOfMemory, named } from './reader.ts'
+import type { Measurement } from './table-metrics.ts'
 import type { ImportJob, ImportResult, WrittenPart } from './types.ts'
 import { referencesFor, writeParts } from './write-parts.ts'
 
@@ -38,12 +32,13 @@ export async function runImport(duck: Duck, job: ImportJob, report: Report): Pro
       job,
       job.params.select ? 'no row lies in the selected window of time' : 'the files have no rows',
     )
-  report(0.45, 'looking for duplicates')
-  const unique = await markDuplicates(run, checks, usable)
-  const tallies = new Map([...(await tally(duck, usable)), ...unique])
-  const findings = checks.flatMap((check) => findingOf(job, check, rows, tallies, broken))
+  report(0.45, 'judging rows among the others')
+  const marked = await markRows(run, checks, soundRows(usable), broken)
+  const tallies = new Map([...(await tally(duck, usable)), ...marked])
+  const measured = await measureChecks(duck, 'staged', checks, run.delivery.columns, broken)
+  const findings = checks.flatMap((check) => findingOf(job, check, rows, { tallies, measured, broken }))
   const refusedBy = refusals(checks, findings)
-  const result = await write(run, quarantining(usable, unique, checks), refusedBy.length > 0)
+  const result = await write(run, quarantining(usable, marked, checks), refusedBy.length > 0)
   return {
     ...result,
     findings,
@@ -195,83 +190,21 @@ function soundRows(usable: RowCheck[]): string {
   return tests.length === 0 ? 'TRUE' : tests.join(' AND ')
 }
 
-async function markDuplicates(
-  run: Loaded,
-  checks: CheckDef[],
-  usable: RowCheck[],
-): Promise<Map<string, Tally>> {
-  await run.duck.run('CREATE TABLE duplicates (rid BIGINT, name VARCHAR)')
-  const tallies = new Map<string, Tally>()
-  for (const check of checks.filter((c): c is UniqueCheck => c.rule.kind === 'unique')) {
-    tallies.set(check.name, await duplicatesOf(run, check, soundRows(usable)))
-  }
-  return tallies
+interface Judged {
+  tallies: ReadonlyMap<string, Tally>
+  measured: ReadonlyMap<string, Measurement>
+  broken: ReadonlyMap<string, string>
 }
 
-/** Candidates share a hash; only they are compared exactly. The first in canonical order stays; rows that the version has already come before any. */
-async function duplicatesOf(run: Loaded, check: UniqueCheck, sound: string): Promise<Tally> {
-  const { duck, delivery, order } = run
-  const columns = (
-    check.rule.columns.length === 0 ? delivery.columns.map((c) => c.name) : check.rule.columns
-  ).map(quote)
-  const hash = `hash(${columns.join(', ')})`
-  const existing = await existingRows(run, check.rule.columns)
-  await duck.run(
-    `CREATE OR REPLACE TEMP TABLE candidates AS SELECT h FROM (SELECT ${hash} AS h FROM staged WHERE ${sound}) GROUP BY h HAVING count(*) > 1`,
-  )
-  const repeated = `SELECT rid FROM (SELECT rowid AS rid, row_number() OVER (PARTITION BY ${columns.join(', ')} ORDER BY ${order}, rowid) AS place
-    FROM staged WHERE ${sound} AND ${hash} IN (SELECT h FROM candidates)) WHERE place > 1`
-  const same = columns.map((c) => `e.${c} IS NOT DISTINCT FROM s.${c}`).join(' AND ')
-  const known =
-    existing &&
-    `UNION SELECT s.rowid FROM staged s WHERE ${sound} AND EXISTS (SELECT 1 FROM ${existing} e WHERE ${same})`
-  await duck.run(
-    `INSERT INTO duplicates SELECT rid, ${literal(check.name)} FROM (${repeated} ${known ?? ''})`,
-  )
-  const { judged } = await duck.one<{ judged: number }>(
-    `SELECT count(*) AS judged FROM staged WHERE ${sound}`,
-  )
-  const { failed } = await duck.one<{ failed: number }>(
-    `SELECT count(*) AS failed FROM duplicates WHERE name = ${literal(check.name)}`,
-  )
-  return { judged, failed }
-}
-
-/** Rows of the version before that new ones could repeat: of the same span of time when time is among the columns, else all. */
-async function existingRows({ duck, job, delivery }: Loaded, columns: string[]): Promise<string | undefined> {
-  const parts = job.parent?.parts ?? []
-  const { time } = job.params
-  const byTime = time !== null && (columns.length === 0 || columns.includes(time))
-  const touched = byTime ? parts.filter(await inSpan(duck, time)) : parts
-  return touched.length === 0 ? undefined : `(${partRows(touched, delivery.columns)})`
-}
-
-async function inSpan(duck: Duck, time: string): Promise<(part: Part) => boolean> {
-  const t = quote(time)
-  const span = await duck.one<{ a: number | null; b: number | null; n: number }>(
-    `SELECT CAST(epoch_ms(min(${t})) AS DOUBLE) AS a, CAST(epoch_ms(max(${t})) AS DOUBLE) AS b, count(*) - count(${t}) AS n FROM staged`,
-  )
-  return ({ stats }) => {
-    const { min, max, nulls } = stats[time]!
-    if (span.n > 0 && nulls > 0) return true
-    return (
-      typeof min === 'number' && typeof max === 'number' && span.a !== null && max >= span.a && min <= span.b!
-    )
-  }
-}
-
-function findingOf(
-  job: ImportJob,
-  check: CheckDef,
-  rows: number,
-  tallies: ReadonlyMap<string, Tally>,
-  broken: ReadonlyMap<string, string>,
-): Finding[] {
+/** None for checks that are judged later, such as the age of the newest row, or not at all. */
+function findingOf(job: ImportJob, check: CheckDef, rows: number, judged: Judged): Finding[] {
   const { dataset } = job.params
-  const why = broken.get(check.name)
+  const why = judged.broken.get(check.name)
   if (why !== undefined) return [errorFinding(dataset, check, why)]
   if (check.rule.kind === 'rowCount') return [rowCountFinding(dataset, check, rows)]
-  const counted = tallies.get(check.name)
+  const measurement = judged.measured.get(check.name)
+  if (measurement) return [metricFinding(dataset, check, measurement)]
+  const counted = judged.tallies.get(check.name)
   return counted ? [shareFinding(dataset, check, counted)] : []
 }
 
@@ -284,17 +217,17 @@ function refusals(checks: CheckDef[], findings: Finding[]): string[] {
 }
 
 /** Reasons a row is put aside, as SQL terms that are null when they do not apply. */
-function quarantining(usable: RowCheck[], unique: ReadonlyMap<string, Tally>, checks: CheckDef[]): string[] {
+function quarantining(usable: RowCheck[], marked: ReadonlyMap<string, Tally>, checks: CheckDef[]): string[] {
   const byRow = usable.flatMap(({ check }, i) =>
     check.onFail === 'quarantine' ? [`CASE WHEN NOT ${verdict(i)} THEN ${literal(check.name)} END`] : [],
   )
-  const byRepeat = checks
-    .filter((c) => c.onFail === 'quarantine' && unique.has(c.name))
+  const byMark = checks
+    .filter((c) => c.onFail === 'quarantine' && marked.has(c.name))
     .map(
       (c) =>
-        `CASE WHEN rowid IN (SELECT rid FROM duplicates WHERE name = ${literal(c.name)}) THEN ${literal(c.name)} END`,
+        `CASE WHEN rowid IN (SELECT rid FROM marked WHERE name = ${literal(c.name)}) THEN ${literal(c.name)} END`,
     )
-  return [...byRow, ...byRepeat]
+  return [...byRow, ...byMark]
 }
 
 type Written = Pick<ImportResult, 'schema' | 'written' | 'replaced' | 'quarantine' | 'delivered'>

@@ -6,8 +6,8 @@ import type { DatasetVersion, Digest, Part, RunSpec, TimeWindow } from '../core/
 import type { Task, TaskContext } from '../engine/ports.ts'
 import type { Store } from '../store/ports.ts'
 import { type ChildOptions, runChild } from './child.ts'
-import { IMPORT_CODE, IMPORT_TASK, importParams } from './plan-import.ts'
-import type { DatasetImport, ImportJob, ImportResult, WrittenPart } from './types.ts'
+import { IMPORT_CODE, IMPORT_TASK, importParams, otherInputs } from './plan-import.ts'
+import type { DatasetImport, ImportJob, ImportResult, OtherRows, WrittenPart } from './types.ts'
 
 /**
  * The task `data.import`: reads the sources in a child process, checks rows, and puts parts into the store. Its output `import` is a
@@ -66,14 +66,32 @@ async function jobOf(
       gzip,
     })),
   )
-  return { op: 'import', files, params, parent: parent && (await parentOf(store, parent)), folder, memoryMb }
+  const others = await othersOf(store, spec)
+  return {
+    op: 'import',
+    files,
+    params,
+    parent: parent && (await parentOf(store, parent)),
+    others,
+    folder,
+    memoryMb,
+  }
 }
 
 async function parentOf(store: Store, version: DatasetVersion): Promise<ImportJob['parent']> {
-  const parts = await Promise.all(
-    version.parts.map(async (part) => ({ ...part, path: await store.objects.path(part.digest) })),
-  )
-  return { schema: version.schema, parts, quarantineParts: version.quarantine.length }
+  return { ...(await rowsOf(store, version)), quarantineParts: version.quarantine.length }
+}
+
+async function rowsOf(store: Store, { schema, parts }: DatasetVersion): Promise<OtherRows> {
+  const found = parts.map(async (part) => ({ ...part, path: await store.objects.path(part.digest) }))
+  return { schema, parts: await Promise.all(found) }
+}
+
+async function othersOf(store: Store, spec: RunSpec): Promise<Record<string, OtherRows>> {
+  const others: Record<string, OtherRows> = {}
+  for (const [name, digest] of Object.entries(otherInputs(spec)))
+    others[name] = await rowsOf(store, await store.getRecord<DatasetVersion>(digest, 'DatasetVersion'))
+  return others
 }
 
 async function importOf(

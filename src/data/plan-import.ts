@@ -17,6 +17,22 @@ export interface ImportOptions {
   message?: string
 }
 
+/** What the import starts from. */
+export interface ImportState {
+  /** The version that it adds to. */
+  parent?: Digest
+  /** Versions of the datasets that checks look keys up in, by name. */
+  others?: Readonly<Record<string, Digest>>
+}
+
+/** Names of other datasets that the checks of this one look keys up in. */
+export function referredDatasets(def: DatasetDef): string[] {
+  const names = def.checks.flatMap(({ rule }) =>
+    rule.kind === 'exists' && rule.in !== def.name ? [rule.in] : [],
+  )
+  return [...new Set(names)]
+}
+
 /**
  * What an import will do, as a spec: sources and the version before are inputs, everything else is in the parameters. Pure. The order in which the
  * files are given does not matter. Errors: MR_DATA_NO_TIME for a window without a time column.
@@ -24,7 +40,7 @@ export interface ImportOptions {
 export function planImport(
   def: DatasetDef,
   sources: SourceFile[],
-  state: { parent?: Digest },
+  state: ImportState,
   options: ImportOptions = {},
 ): RunSpec {
   const windowed = options.select !== undefined || options.period !== undefined
@@ -34,6 +50,7 @@ export function planImport(
     files.map((file, i) => [inputName(i), file.digest]),
   )
   if (state.parent) inputs.parent = state.parent
+  for (const [name, digest] of Object.entries(state.others ?? {})) inputs[`${OTHER}${name}`] = digest
   const params: ImportParams = {
     dataset: def.name,
     time: def.time ?? null,
@@ -54,6 +71,14 @@ export function planImport(
     params: params as unknown as Json,
     seed: 0,
   }
+}
+
+const OTHER = 'dataset/'
+
+/** Versions of other datasets among the inputs of a spec, by name. */
+export function otherInputs(spec: RunSpec): Record<string, Digest> {
+  const found = Object.entries(spec.inputs).filter(([input]) => input.startsWith(OTHER))
+  return Object.fromEntries(found.map(([input, digest]) => [input.slice(OTHER.length), digest]))
 }
 
 const inputName = (i: number): string => `source/${String(i).padStart(5, '0')}`

@@ -4,7 +4,7 @@ import { type ErrorCode, MillraceError, toError } from '../core/errors.ts'
 import { refs, subjects } from '../core/names.ts'
 import type { DatasetVersion, Digest, Finding, JournalEvent, RunSpec } from '../core/records.ts'
 import type { Store } from '../store/ports.ts'
-import { freshFinding, grouped } from './checks.ts'
+import { freshFinding, grouped } from './findings.ts'
 import { deliveryOf, filesOf, importParams, selectionOf } from './plan-import.ts'
 import type { DatasetImport } from './types.ts'
 

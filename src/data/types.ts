@@ -81,8 +81,16 @@ export interface ImportJob {
   files: ChildFile[]
   params: ImportParams
   parent: { schema: Schema; parts: (Part & { path: string })[]; quarantineParts: number } | null
+  /** Versions of other datasets that checks look keys up in, by name. */
+  others?: Record<string, OtherRows>
   folder: string
   memoryMb: number
+}
+
+/** Rows of a dataset that checks of another one refer to. */
+export interface OtherRows {
+  schema: Schema
+  parts: (Part & { path: string })[]
 }
 
 export interface InspectJob {

@@ -5,9 +5,11 @@ import type { Schema } from '../core/records.ts'
 import type { ExprType } from '../expr/ast.ts'
 import { planFeatures } from '../expr/features.ts'
 import { resolve, resolveKey, typeOf } from '../expr/resolve.ts'
+import { checkFaults, type KnownData } from './check-rules.ts'
 import { METRICS } from './metrics.ts'
 import { checkValue, count, notNegative, positive, type Rule, share } from './rules.ts'
 import { SEARCH_RULES, searchChecks } from './search-check.ts'
+import { TABLE_METRICS } from './table-metrics.ts'
 import { checkTrainer, TRAINER_RULES } from './trainer-rules.ts'
 import { ONLINE_TRAINERS } from './trainer-traits.ts'
 import type { CheckDef, DatasetDef, GateDef, ModelDef, ObjectiveDef, ProjectDef } from './types.ts'
@@ -37,8 +39,13 @@ export const RULES = {
     name: given,
     atLeast: { kind: 'number', min: 0, exclusiveMin: true, max: 1 },
     onFail: { kind: 'oneOf', values: ['quarantine', 'stop', 'warn'] },
-    'rule.min': count(0),
-    'rule.max': count(0),
+    'rule.min': { kind: 'number' },
+    'rule.max': { kind: 'number' },
+    'rule.in': name,
+    'rule.of.*': given,
+    'rule.metric.of': { kind: 'oneOf', values: Object.keys(TABLE_METRICS) },
+    'rule.metric.columns.*': given,
+    'rule.metric.q': { kind: 'number', min: 0, max: 1 },
     'rule.ageMsMax': positive,
     'rule.column': given,
     'rule.columns.*': given,
@@ -117,7 +124,8 @@ export function checkProject(
   }
   faults.names('datasets', def.datasets)
   faults.names('models', def.models)
-  for (const dataset of def.datasets) checkDataset(faults, dataset, schemas[dataset.name])
+  const known = { schemas, datasets: def.datasets.map((d) => d.name) }
+  for (const dataset of def.datasets) checkDataset(faults, dataset, known)
   for (const model of def.models) checkModel(faults, model, def.datasets, schemas[model.from])
   return faults.found
 }
@@ -195,7 +203,8 @@ function checkLimit(limit: string, value: unknown): void {
   checkValue(`project.limits.${limit}`, count(1), value)
 }
 
-function checkDataset(faults: Faults, dataset: DatasetDef, schema: Schema | undefined): void {
+function checkDataset(faults: Faults, dataset: DatasetDef, known: KnownData): void {
+  const schema = known.schemas[dataset.name]
   const place = `datasets.${dataset.name}`
   faults.rules(place, RULES.dataset, dataset)
   if (dataset.source.length === 0) faults.try(() => checkValue(`${place}.source`, given, ''))
@@ -210,21 +219,19 @@ function checkDataset(faults: Faults, dataset: DatasetDef, schema: Schema | unde
     faults.try(() => checkColumn(place, column, schema))
   }
   faults.names(`${place}.checks`, dataset.checks)
-  for (const check of dataset.checks) checkCheck(faults, `${place}.checks.${check.name}`, check, schema)
+  for (const check of dataset.checks)
+    checkCheck(faults, `${place}.checks.${check.name}`, check, schema, known)
 }
 
-function checkCheck(faults: Faults, place: string, check: CheckDef, schema: Schema | undefined): void {
+function checkCheck(
+  faults: Faults,
+  place: string,
+  check: CheckDef,
+  schema: Schema | undefined,
+  known: KnownData,
+): void {
   faults.rules(place, RULES.check, check)
-  const { rule } = check
-  if (rule.kind === 'row') faults.try(() => resolve(rule.holds, { schema, expect: 'bool', place }))
-  if (rule.kind === 'unique')
-    for (const column of rule.columns) faults.try(() => checkColumn(place, column, schema))
-  if (rule.kind === 'fresh' || rule.kind === 'inWindow') {
-    faults.try(() => resolve({ op: 'col', name: rule.column }, { schema, expect: 'time', place }))
-  }
-  if (rule.kind === 'rowCount' && rule.min !== undefined && rule.max !== undefined && rule.max < rule.min) {
-    faults.try(() => checkValue(`${place}.rule.max`, count(rule.min!), rule.max))
-  }
+  for (const fault of checkFaults(place, check, schema, known)) faults.try(fault)
 }
 
 function checkColumn(place: string, column: string, schema: Schema | undefined): void {

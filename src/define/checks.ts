@@ -2,6 +2,8 @@ import type { ExprNode } from '../expr/ast.ts'
 import { type Anything, col, type Expr, nodeOf } from '../expr/builder.ts'
 import { format } from '../expr/format.ts'
 import { type Duration, durationMs } from './durations.ts'
+import { RULE_KINDS } from './rule-kinds.ts'
+import { type TableMetric, tableMetricText } from './table-metrics.ts'
 import type { CheckDef } from './types.ts'
 
 /**
@@ -51,20 +53,45 @@ export class Check<Cols extends string = string> {
   }
 }
 
-type OnFail = CheckDef['onFail']
 type Bound = number | string | Date
 
-function check<C extends string>(name: string, rule: CheckDef['rule'], onFail: OnFail): Check<C> {
-  return new Check({ name, rule, atLeast: 1, onFail })
+/** From `min` to `max`, both included; one of them may be left out. Instants as Date. */
+export interface Bounds {
+  min?: number | Date
+  max?: number | Date
+}
+
+function check<C extends string>(name: string, rule: CheckDef['rule']): Check<C> {
+  return new Check({ name, rule, atLeast: 1, onFail: RULE_KINDS[rule.kind].onFail })
 }
 
 function rowCheck<C extends string>(name: string, holds: ExprNode): Check<C> {
-  return check(name, { kind: 'row', holds }, 'quarantine')
+  return check(name, { kind: 'row', holds })
 }
+
+function metricCheck<C extends string>(metric: TableMetric, bounds: Bounds): Check<C> {
+  const { min, max } = { min: numberOf(bounds.min), max: numberOf(bounds.max) }
+  const range = [
+    min === undefined ? '' : ` >= ${shown(bounds.min)}`,
+    max === undefined ? '' : ` <= ${shown(bounds.max)}`,
+  ]
+  return check(`${tableMetricText(metric)}${range.filter(Boolean).join(' and')}`, {
+    kind: 'metric',
+    metric,
+    ...(min !== undefined && { min }),
+    ...(max !== undefined && { max }),
+  })
+}
+
+const numberOf = (bound: number | Date | undefined): number | undefined =>
+  bound instanceof Date ? bound.getTime() : bound
 
 const shown = (value: unknown): string => (value instanceof Date ? value.toISOString() : String(value))
 
-/** Checks of data. Row rules and `unique` quarantine by default, `rowCount` stops, `fresh` warns. */
+/**
+ * Checks of data. Rules that judge rows quarantine by default, `rowCount` stops, `fresh` and checks of one number of all rows warn. What each means by a missing value:
+ * docs/concepts/checks.md.
+ */
 export const checks = {
   /** No value is missing in any of these columns. */
   notNull<const C extends string>(...columns: [C, ...C[]]): Check<C> {
@@ -87,27 +114,101 @@ export const checks = {
   },
   /** No two rows are equal in these columns; in all columns when none is named. */
   unique<const C extends string = never>(...columns: C[]): Check<C> {
-    return check(`unique(${columns.join(', ')})`, { kind: 'unique', columns }, 'quarantine')
+    return check(`unique(${columns.join(', ')})`, { kind: 'unique', columns })
   },
   /** The version has so many rows. */
   rowCount(bounds: { min?: number; max?: number }): Check<never> {
     const { min, max } = bounds
-    return check(`rowCount(${min ?? 0} to ${max ?? 'any'})`, { kind: 'rowCount', min, max }, 'stop')
+    return check(`rowCount(${min ?? 0} to ${max ?? 'any'})`, { kind: 'rowCount', min, max })
   },
   /** The newest row is not older than this at import. */
   fresh<const C extends string>(column: C, age: Duration): Check<C> {
     const ageMsMax = durationMs(age, `checks.fresh('${column}')`)
-    return check(`fresh(${column}, ${age})`, { kind: 'fresh', column, ageMsMax }, 'warn')
+    return check(`fresh(${column}, ${age})`, { kind: 'fresh', column, ageMsMax })
   },
   /** No row strays outside the window of time that is imported. */
   inWindow<const C extends string>(column: C): Check<C> {
-    return check(`inWindow(${column})`, { kind: 'inWindow', column }, 'quarantine')
+    return check(`inWindow(${column})`, { kind: 'inWindow', column })
   },
   /** Any rule over a row, written as an expression. */
   holds<C extends string>(rule: Expr<boolean, C>): Check<C> {
     return rowCheck(format(rule.node), rule.node)
   },
+
+  /** Values of these columns, taken together, occur in another dataset: in the columns `of`, those of the same names by default. */
+  exists<const C extends string>(
+    columns: C | readonly [C, ...C[]],
+    where: { in: string | { name: string }; of?: string | readonly string[] },
+  ): Check<C> {
+    const own = listOf<string>(columns)
+    const of = listOf(where.of ?? own)
+    const dataset = typeof where.in === 'string' ? where.in : where.in.name
+    const name = `exists(${own.join(', ')} in ${dataset}${where.of === undefined ? '' : `.${of.join(', ')}`})`
+    return check(name, { kind: 'exists', columns: own, in: dataset, of })
+  },
+  /** Rows that agree in these columns agree in `column` too: a zip code has one city. */
+  determines<const C extends string>(columns: C | readonly [C, ...C[]], column: C): Check<C> {
+    const own = listOf<string>(columns)
+    return check(`determines(${own.join(', ')} -> ${column})`, { kind: 'determines', columns: own, column })
+  },
+
+  /** Any number of the new rows, between bounds. */
+  metric(metric: TableMetric, bounds: Bounds): Check<string> {
+    return metricCheck(metric, bounds)
+  },
+  /** Share of rows without a value. */
+  missing<const C extends string>(column: C, bounds: Bounds): Check<C> {
+    return metricCheck({ of: 'missing', columns: [column] }, bounds)
+  },
+  mean<const C extends string>(column: C, bounds: Bounds): Check<C> {
+    return metricCheck({ of: 'mean', columns: [column] }, bounds)
+  },
+  /** Standard deviation of a sample. */
+  std<const C extends string>(column: C, bounds: Bounds): Check<C> {
+    return metricCheck({ of: 'std', columns: [column] }, bounds)
+  },
+  /** The least value. */
+  min<const C extends string>(column: C, bounds: Bounds): Check<C> {
+    return metricCheck({ of: 'min', columns: [column] }, bounds)
+  },
+  /** The greatest value. */
+  max<const C extends string>(column: C, bounds: Bounds): Check<C> {
+    return metricCheck({ of: 'max', columns: [column] }, bounds)
+  },
+  sum<const C extends string>(column: C, bounds: Bounds): Check<C> {
+    return metricCheck({ of: 'sum', columns: [column] }, bounds)
+  },
+  /** The least value that a share `q` of all values does not exceed: 0.5 for the median. */
+  quantile<const C extends string>(column: C, q: number, bounds: Bounds): Check<C> {
+    return metricCheck({ of: 'quantile', columns: [column], q }, bounds)
+  },
+  /** Number of different values. */
+  distinct<const C extends string>(columns: C | readonly [C, ...C[]], bounds: Bounds): Check<C> {
+    return metricCheck({ of: 'distinct', columns: listOf<string>(columns) }, bounds)
+  },
+  /** Different values as a share of all values. */
+  distinctShare<const C extends string>(columns: C | readonly [C, ...C[]], bounds: Bounds): Check<C> {
+    return metricCheck({ of: 'distinctShare', columns: listOf<string>(columns) }, bounds)
+  },
+  /** Share of the values that occur exactly once. */
+  uniqueShare<const C extends string>(columns: C | readonly [C, ...C[]], bounds: Bounds): Check<C> {
+    return metricCheck({ of: 'uniqueShare', columns: listOf<string>(columns) }, bounds)
+  },
+  /** Of the frequencies of the values, in nats. */
+  entropy<const C extends string>(columns: C | readonly [C, ...C[]], bounds: Bounds): Check<C> {
+    return metricCheck({ of: 'entropy', columns: listOf<string>(columns) }, bounds)
+  },
+  /** Pearson's correlation of two columns of numbers. */
+  correlation<const C extends string>(a: C, b: C, bounds: Bounds): Check<C> {
+    return metricCheck({ of: 'correlation', columns: [a, b] }, bounds)
+  },
+  /** How much one column says of another, in nats. */
+  mutualInformation<const C extends string>(a: C, b: C, bounds: Bounds): Check<C> {
+    return metricCheck({ of: 'mutualInformation', columns: [a, b] }, bounds)
+  },
 }
+
+const listOf = <T>(value: T | readonly T[]): T[] => (Array.isArray(value) ? [...value] : [value as T])
 
 /** The plain form of what a config lists: a check, or one already plain. */
 export function checkDefOf(check: Check<Anything> | CheckDef): CheckDef {

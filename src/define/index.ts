@@ -17,7 +17,7 @@ export {
   type ZoneOption,
 } from '../expr/builder.ts'
 export type { BoostObjective, StopBy } from './boost-objectives.ts'
-export { Check, checks } from './checks.ts'
+export { type Bounds, Check, checks } from './checks.ts'
 export type { ColumnsOf, Datasets } from './columns.ts'
 export { type CommandOptions, command } from './command.ts'
 export * from './define.ts'
@@ -27,6 +27,7 @@ export { type HeadOptions, head } from './head.ts'
 export type { Metric } from './metrics.ts'
 export { maximize, minimize, type Objective, over, under } from './objectives.ts'
 export { choice, range, type SearchedTrainer, type SearchOptions, search } from './search.ts'
+export type { TableMetric, TableMetricName } from './table-metrics.ts'
 export {
   average,
   canary,

@@ -5,6 +5,7 @@
 import type { ModelTask } from '../core/records.ts'
 import type { ExprNode } from '../expr/ast.ts'
 import type { BoostObjective, ClassWeights, StopBy } from './boost-objectives.ts'
+import type { TableMetric } from './table-metrics.ts'
 
 export interface ProjectDef {
   kind: 'ProjectDef'
@@ -51,7 +52,13 @@ export interface CheckDef {
     | { kind: 'fresh'; column: string; ageMsMax: number }
     /** Rows outside the import's window of time: stray rows of another period. */
     | { kind: 'inWindow'; column: string }
-  /** Share of rows that must hold, 1 by default. */
+    /** One number of the new rows lies between two bounds, both included. */
+    | { kind: 'metric'; metric: TableMetric; min?: number; max?: number }
+    /** The values of `columns` together occur in the columns `of` of the current version of another dataset (or of this one, then also among the new rows). */
+    | { kind: 'exists'; columns: string[]; in: string; of: string[] }
+    /** Rows with equal values in `columns` have equal values in `column`. Those that differ from the most frequent value fail; of equally frequent ones the least is right. */
+    | { kind: 'determines'; columns: string[]; column: string }
+  /** Share of rows that must hold, 1 by default. Of rules that judge rows alone. */
   atLeast: number
   /** `quarantine` puts failing rows aside and goes on; `stop` refuses the version when the share is missed; `warn` only reports. */
   onFail: 'quarantine' | 'stop' | 'warn'

@@ -1,5 +1,6 @@
 import {
   average,
+  Check,
   canary,
   checks,
   col,
@@ -30,7 +31,7 @@ import { checkProject, RULES } from '../../src/define/check.ts'
 import { durationMs } from '../../src/define/durations.ts'
 import { invalidValues, keepsRule, type Rule } from '../../src/define/rules.ts'
 import { TRAINER_RULES } from '../../src/define/trainer-rules.ts'
-import type { ProjectDef, TrainerDef } from '../../src/define/types.ts'
+import type { CheckDef, ProjectDef, TrainerDef } from '../../src/define/types.ts'
 
 const flights = dataset('flights', {
   source: 'flights.csv',
@@ -52,6 +53,9 @@ const flights = dataset('flights', {
       .stop()
       .owner('data@example.com'),
     checks.holds(col('delay').lt(2880)).warn(),
+    checks.quantile('delay', 0.99, { min: -1e6, max: 240 }).owner('data@example.com').stop(),
+    checks.exists('origin', { in: 'flights', of: 'origin' }),
+    checks.determines('id', 'origin').atLeast(0.99),
   ],
 })
 
@@ -220,6 +224,92 @@ describe('every rule of a trainer is checked', () => {
       ).toBe(true)
     }
   })
+})
+
+describe('a check of data is refused where it could never hold, or holds of nothing', () => {
+  const refused = (def: Check | CheckDef, schemas?: Record<string, Schema>) =>
+    messages((project) => {
+      project.datasets[0]!.checks = [structuredClone(def instanceof Check ? def.def : def)]
+    }, schemas)
+  const cases: [string, Check, string][] = [
+    ['without a bound', checks.mean('delay', {}), 'rule.min or max'],
+    [
+      'with its bounds turned round',
+      checks.mean('delay', { min: 2, max: 1 }),
+      'rule.max must be a number at least 2',
+    ],
+    [
+      'above what a share can be',
+      checks.missing('delay', { max: 1.5 }),
+      'must be a number at least 0 and at most 1',
+    ],
+    [
+      'of a quantile without its level',
+      checks.metric({ of: 'quantile', columns: ['delay'] }, { max: 1 }),
+      'metric.q',
+    ],
+    [
+      'of a mean with a level',
+      checks.metric({ of: 'mean', columns: ['delay'], q: 0.5 }, { max: 1 }),
+      'one of quantile',
+    ],
+    ['of too few columns', checks.metric({ of: 'correlation', columns: ['delay'] }, { min: 0 }), 'how many'],
+    [
+      'that puts rows aside for a number of all rows',
+      checks.mean('delay', { min: 0 }).quarantine(),
+      'one of stop, warn',
+    ],
+    ['that tolerates a share of one number', checks.rowCount({ min: 1 }).atLeast(0.5), 'one of 1'],
+    [
+      'that looks into a dataset which is not there',
+      checks.exists('origin', { in: 'nowhere' }),
+      'there is no dataset "nowhere"',
+    ],
+    [
+      'that looks up two columns in one',
+      checks.exists(['origin', 'name'], { in: 'flights', of: ['origin'] }),
+      'rule.of: how many',
+    ],
+    [
+      'that lets nothing determine a column',
+      new Check({
+        ...checks.determines('id', 'origin').def,
+        rule: { kind: 'determines', columns: [], column: 'origin' },
+      }),
+      'how many',
+    ],
+  ]
+  test.each(cases)('%s', (_, def, text) => {
+    expect(refused(def)).toEqual([expect.stringContaining(text)])
+  })
+  test('of a column that its dataset does not have, or of another type', () => {
+    const known = { flights: schema }
+    expect(refused(checks.mean('origin', { min: 0 }), known)).toEqual([expect.stringContaining('got string')])
+    expect(refused(checks.min('date', { min: new Date(0) }), known)).toEqual([])
+    expect(refused(checks.entropy('origni', { min: 0 }), known)).toEqual([expect.stringContaining('origni')])
+    expect(refused(checks.exists('origin', { in: 'flights', of: 'code' }), known)).toEqual([
+      expect.stringContaining('code'),
+    ])
+  })
+})
+
+test('each check of data has a name that says it, and what happens by its kind', () => {
+  const made = [
+    checks.quantile('delay', 0.99, { max: 240 }),
+    checks.min('date', { min: new Date('2001-01-01') }),
+    checks.correlation('a', 'b', { min: -0.2, max: 0.2 }),
+    checks.exists('carrier', { in: 'carriers', of: 'code' }),
+    checks.exists(['a', 'b'], { in: { name: 'pairs' } }),
+    checks.determines(['zip', 'country'], 'city'),
+  ]
+  expect(made.map(({ def }) => [def.name, def.onFail])).toEqual([
+    ['quantile(delay, 0.99) <= 240', 'warn'],
+    ['min(date) >= 2001-01-01T00:00:00.000Z', 'warn'],
+    ['correlation(a, b) >= -0.2 and <= 0.2', 'warn'],
+    ['exists(carrier in carriers.code)', 'quarantine'],
+    ['exists(a, b in pairs)', 'quarantine'],
+    ['determines(zip, country -> city)', 'quarantine'],
+  ])
 })
 
 test('names that are given twice are refused, whatever their letter case', () => {

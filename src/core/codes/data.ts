@@ -118,6 +118,13 @@ export const data = {
     retryable: false,
     status: 422,
   },
+  MR_DATA_OTHER_EMPTY: {
+    what: (d: { dataset: string }) =>
+      `dataset "${d.dataset}", in which a check looks keys up, has no version yet`,
+    fix: (d: { dataset: string }) => `import it first: \`millrace data import ${d.dataset}\``,
+    retryable: false,
+    status: 409,
+  },
   MR_DATA_MOVED: {
     what: (d: { dataset: string; expected: string; holds: string }) =>
       `dataset "${d.dataset}" moved during the import: it was planned on ${d.expected}, but ${d.holds} is current now`,

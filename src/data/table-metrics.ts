@@ -1,0 +1,138 @@
+/** Numbers of all rows of a relation: plain aggregates in one query, and those of value frequencies in one query for each set of columns. */
+import { MillraceError } from '../core/errors.ts'
+import type { Column } from '../core/records.ts'
+import type { TableMetric, TableMetricName } from '../define/table-metrics.ts'
+import { closeNames } from '../expr/close-names.ts'
+import { quote } from './duck.ts'
+
+type NamedType = Pick<Column, 'name' | 'type'>
+
+/** What a metric came to: its value (null where there is none, such as the mean of nothing) and the rows that counted. */
+export interface Measurement {
+  value: number | null
+  n: number
+}
+
+/** Two aggregates over a relation: the value and the rows that counted. */
+export interface AggregateSql {
+  value: string
+  n: string
+}
+
+/** A metric of frequencies: `keys` are grouped, and `value` and `n` are aggregates over the counts `c` of the groups. */
+export interface FrequencySql extends AggregateSql {
+  keys: string[]
+  /** Which rows are grouped. */
+  where: string
+}
+
+export type MetricSql = { kind: 'aggregate'; sql: AggregateSql } | { kind: 'frequency'; sql: FrequencySql }
+
+/** How a metric is asked for. Errors: MR_EXPR_UNKNOWN_COLUMN, MR_EXPR_TYPE. */
+export function metricSql(metric: TableMetric, columns: readonly NamedType[]): MetricSql {
+  const frequency = FREQUENCY[metric.of as keyof typeof FREQUENCY]
+  const keys = metric.columns.map((name) => valueSql(columnOf(name, columns)))
+  if (frequency)
+    return {
+      kind: 'frequency',
+      sql: { ...frequency(keys.length), keys, where: keys.map((key) => `${key} IS NOT NULL`).join(' AND ') },
+    }
+  const numbers =
+    metric.of === 'rows' || metric.of === 'missing'
+      ? keys
+      : metric.columns.map((name) => numberSql(columnOf(name, columns)))
+  return { kind: 'aggregate', sql: AGGREGATE[metric.of as keyof typeof AGGREGATE](numbers, metric.q ?? 0.5) }
+}
+
+type FrequencyName = 'distinct' | 'distinctShare' | 'uniqueShare' | 'entropy' | 'mutualInformation'
+
+const AGGREGATE: Record<Exclude<TableMetricName, FrequencyName>, (v: string[], q: number) => AggregateSql> = {
+  rows: () => ({ value: 'count(*)', n: 'count(*)' }),
+  missing: ([v]) => ({ value: `1 - count(${v}) / nullif(count(*), 0)`, n: 'count(*)' }),
+  mean: ([v]) => finite(v!, (x) => `favg(${x})`),
+  std: ([v]) => finite(v!, (x) => `stddev_samp(${x})`),
+  sum: ([v]) => finite(v!, (x) => `fsum(${x})`),
+  min: ([v]) => ({ value: `min(${v})`, n: `count(${v})` }),
+  max: ([v]) => ({ value: `max(${v})`, n: `count(${v})` }),
+  quantile: ([v], q) => ({ value: `quantile_disc(${v}, ${q})`, n: `count(${v})` }),
+  correlation: ([a, b]) => {
+    const both = `FILTER (isfinite(${a}) AND isfinite(${b}))`
+    return { value: `corr(${a}, ${b}) ${both}`, n: `count(*) ${both}` }
+  },
+}
+
+function finite(v: string, aggregate: (v: string) => string): AggregateSql {
+  const only = `FILTER (isfinite(${v}))`
+  return { value: `${aggregate(v)} ${only}`, n: `count(*) ${only}` }
+}
+
+const N = 'coalesce(sum(c), 0)'
+const ENTROPY = 'greatest(0, ln(sum(c)) - sum(c * ln(c)) / sum(c))'
+
+const FREQUENCY: Record<FrequencyName, (keys: number) => AggregateSql> = {
+  distinct: () => ({ value: 'count(*)', n: N }),
+  distinctShare: () => ({ value: 'count(*) / sum(c)', n: N }),
+  uniqueShare: () => ({ value: 'count(*) FILTER (c = 1) / sum(c)', n: N }),
+  entropy: () => ({ value: ENTROPY, n: N }),
+  /** Over the counts of pairs: what the columns say apart, less what they say together. */
+  mutualInformation: () => ({
+    value: `greatest(0, ${marginal('k0')} + ${marginal('k1')} - ${ENTROPY})`,
+    n: N,
+  }),
+}
+
+/** Entropy of one column of the pairs. */
+const marginal = (key: string): string =>
+  `(SELECT ln(sum(m)) - sum(m * ln(m)) / sum(m) FROM (SELECT sum(c) AS m FROM counted GROUP BY ${key}))`
+
+function columnOf(name: string, columns: readonly NamedType[]): NamedType {
+  const found = columns.find((c) => c.name === name)
+  if (found) return found
+  const names = columns.map((c) => c.name)
+  throw new MillraceError('MR_EXPR_UNKNOWN_COLUMN', {
+    column: name,
+    close: closeNames(name, names),
+    columns: names,
+  })
+}
+
+/** A column as values that can be equal: NaN is missing. */
+export function valueSql({ name, type }: NamedType): string {
+  return type === 'float' ? `nullif(CAST(${quote(name)} AS DOUBLE), 'NaN'::DOUBLE)` : quote(name)
+}
+
+/** A column as a number: true is 1, an instant is epoch milliseconds. */
+function numberSql(column: NamedType): string {
+  const { name, type } = column
+  if (type === 'float') return valueSql(column)
+  if (type === 'int') return `CAST(${quote(name)} AS DOUBLE)`
+  if (type === 'bool') return `CAST(CAST(${quote(name)} AS INTEGER) AS DOUBLE)`
+  if (type === 'time' || type === 'date') return `CAST(epoch_ms(CAST(${quote(name)} AS TIMESTAMP)) AS DOUBLE)`
+  throw new MillraceError('MR_EXPR_TYPE', { expr: name, expected: 'a number or a time', got: type })
+}
+
+/** A query of one row with `value<i>` and `n<i>` of all aggregates. */
+export function aggregatesQuery(from: string, asked: readonly AggregateSql[]): string {
+  const list = asked.map(({ value, n }, i) => `${number(value)} AS value${i}, ${number(n)} AS n${i}`)
+  return `SELECT ${list.join(', ')} FROM ${from}`
+}
+
+/** The same of frequencies that share their keys. */
+export function frequenciesQuery(from: string, asked: readonly FrequencySql[]): string {
+  const { keys, where } = asked[0]!
+  const list = keys.map((key, i) => `${key} AS k${i}`)
+  return `WITH counted AS (SELECT ${list.join(', ')}, count(*) AS c FROM ${from} WHERE ${where} GROUP BY ${keys.map((_, i) => i + 1).join(', ')}) ${aggregatesQuery('counted', asked)}`
+}
+
+const number = (sql: string): string => `CAST(${sql} AS DOUBLE)`
+
+/** Reads what one of those queries gave. Infinite values stay; NaN is no value. */
+export function measurementsIn(row: Record<string, unknown>, asked: number): Measurement[] {
+  return Array.from({ length: asked }, (_, i) => {
+    const value = row[`value${i}`]
+    return {
+      value: typeof value === 'number' && !Number.isNaN(value) ? value : null,
+      n: Number(row[`n${i}`]),
+    }
+  })
+}
