@@ -18,6 +18,12 @@ const KERNELS = [
     threads: true,
   },
   {
+    source: 'kernels/ftrl.ts',
+    module: 'src/train/ftrl/kernels-wasm.ts',
+    name: 'FTRL_KERNELS',
+    threads: false,
+  },
+  {
     source: 'kernels/mlp.ts',
     module: 'src/model/network/kernels-wasm.ts',
     name: 'MLP_KERNELS',

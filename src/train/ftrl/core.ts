@@ -1,6 +1,8 @@
 /** The learning step of FTRL-proximal over rows that are hashed already. */
 import type { FtrlModel, FtrlRates } from '../../model/ftrl.ts'
 import { sigmoidFast } from '../../stats/exp.ts'
+import type { HashedRows } from './hashed-rows.ts'
+import { type FtrlWorkshop, learnInWorkshop, openWorkshop } from './workshop.ts'
 
 /** Accumulators of every slot side by side, `[z, root, z, root, …]`: one line of memory holds all that a step needs of a slot. The last slot is the intercept. */
 export interface FtrlState {
@@ -9,24 +11,21 @@ export interface FtrlState {
   link: FtrlModel['link']
   accumulators: Float64Array
   rows: number
+  /** The memory of the kernels that `accumulators` lies in; `null`: plain loops learn. */
+  workshop: FtrlWorkshop | null
 }
 
-/** Rows by slots: `width` of them each, one row after another. Without `values` all are 1. */
-export interface HashedRows {
-  nRows: number
-  width: number
-  slots: Int32Array
-  values?: Float64Array
-  /** From 0 to 1 for `sigmoid`. */
-  target: Float64Array
-  /** Default: 1 each. */
-  weights?: Float64Array
-  /** Whether each row has the intercept besides its slots. Default: true. */
-  intercept?: boolean
-}
-
-export function openFtrl(bits: number, rates: FtrlRates, link: FtrlModel['link']): FtrlState {
-  return { bits, rates, link, accumulators: new Float64Array(2 * (2 ** bits + 1)), rows: 0 }
+/** A learner that has met nothing. `wasm` falls back to `js` where the platform lacks SIMD or the memory; both give the same bits. */
+export function openFtrl(
+  bits: number,
+  rates: FtrlRates,
+  link: FtrlModel['link'],
+  kernels: 'wasm' | 'js' = 'wasm',
+): FtrlState {
+  const length = 2 * (2 ** bits + 1)
+  const workshop = kernels === 'wasm' ? openWorkshop(length) : null
+  const accumulators = workshop?.accumulators ?? new Float64Array(length)
+  return { bits, rates, link, accumulators, rows: 0, workshop }
 }
 
 /**
@@ -37,6 +36,11 @@ export function openFtrl(bits: number, rates: FtrlRates, link: FtrlModel['link']
  * Source: McMahan et al. 2013, algorithm 1. Convention: the sum of squared gradients is kept as its root; the intercept has no penalty.
  */
 export function learnHashed(state: FtrlState, rows: HashedRows, out: Float64Array): void {
+  if (!state.workshop || !learnInWorkshop(state.workshop, state, rows, out)) learnPlainly(state, rows, out)
+  state.rows += rows.nRows
+}
+
+function learnPlainly(state: FtrlState, rows: HashedRows, out: Float64Array): void {
   const step = stepperOf(state, rows)
   const { target, weights, intercept = true } = rows
   const free = intercept ? freeStepper(state) : undefined
@@ -47,7 +51,6 @@ export function learnHashed(state: FtrlState, rows: HashedRows, out: Float64Arra
     step.learn(i, slope)
     free?.learn(slope)
   }
-  state.rows += rows.nRows
 }
 
 /** Gradient of the loss by the raw score. */
@@ -139,8 +142,11 @@ export function sparseOf({ accumulators }: FtrlState): Pick<FtrlModel, 'slots' |
 }
 
 /** The state that a model was left in. */
-export function stateOf({ space, rates, link, rows, slots, z, roots }: FtrlModel): FtrlState {
-  const state = { ...openFtrl(space.bits, rates, link), rows }
+export function stateOf(
+  { space, rates, link, rows, slots, z, roots }: FtrlModel,
+  kernels?: 'wasm' | 'js',
+): FtrlState {
+  const state = { ...openFtrl(space.bits, rates, link, kernels), rows }
   for (let k = 0; k < slots.length; k++) {
     state.accumulators[2 * slots[k]] = z[k]
     state.accumulators[2 * slots[k] + 1] = roots[k]

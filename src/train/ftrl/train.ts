@@ -23,6 +23,10 @@ export const FTRL_DEFAULTS: Omit<FtrlParams, 'loss'> = { ...WRITTEN, interaction
 /** Rows between two looks at the clock of the caller. */
 const CHUNK_ROWS = 8_192
 
+/** Rows below which a memory for the kernels costs more than they save: a model that learns while it serves takes a few hundred at a time. */
+const KERNEL_ROWS_MIN = 20_000
+const kernelsFor = ({ nRows }: LearnRows) => (nRows < KERNEL_ROWS_MIN ? 'js' : 'wasm')
+
 interface Watched {
   onProgress?: (done: number) => void
   signal?: AbortSignal
@@ -60,7 +64,7 @@ export function trainFtrl(
     z: new Float64Array(0),
     roots: new Float64Array(0),
   }
-  const state = stateOf(fresh)
+  const state = stateOf(fresh, kernelsFor(data))
   for (let pass = 0; pass < params.passes; pass++)
     learnInto(state, fresh, data, {
       ...watched,
@@ -75,7 +79,7 @@ export function trainFtrl(
  */
 export function continueFtrl(model: FtrlModel, rows: LearnRows): { model: FtrlModel; raws: Float64Array } {
   checkRowsToLearn(rows, model.link === 'sigmoid' ? 'probability' : 'number', { oneClass: true })
-  const state = stateOf(model)
+  const state = stateOf(model, kernelsFor(rows))
   const raws = learnInto(state, model, rows)
   return { model: { ...model, rows: state.rows, ...sparseOf(state) }, raws }
 }

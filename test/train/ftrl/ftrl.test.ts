@@ -29,8 +29,10 @@ const { streams, murmur } = JSON.parse(
   readFileSync(new URL('../../reference/streams/ftrl.json', import.meta.url), 'utf8'),
 ) as { streams: Stream[]; murmur: { text: string; seed: number; hash: number }[] }
 
-function learnStream(stream: Stream, cut = stream.target.length) {
-  const state = openFtrl(8, stream.params, stream.loss === 'l2' ? 'identity' : 'sigmoid')
+type Kernels = 'wasm' | 'js'
+
+function learnStream(stream: Stream, kernels: Kernels, cut = stream.target.length) {
+  const state = openFtrl(8, stream.params, stream.loss === 'l2' ? 'identity' : 'sigmoid', kernels)
   const width = stream.slots[0].length
   const raws = new Float64Array(stream.target.length)
   for (let from = 0; from < raws.length; from += cut) {
@@ -58,9 +60,11 @@ const close = (got: number, want: number, what: string) =>
     1e-10 * Math.max(1, Math.abs(want)),
   )
 
-describe.each(streams.map((s, i) => [i, s] as const))('FTRL-proximal on recorded stream %i', (_, stream) => {
+const cases = streams.flatMap((s, i) => (['wasm', 'js'] as const).map((kernels) => [i, kernels, s] as const))
+
+describe.each(cases)('FTRL-proximal on recorded stream %i, %s', (_, kernels, stream) => {
   test('thinks of each row what the paper’s algorithm thinks, and ends with its accumulators and weights', () => {
-    const { state, raws } = learnStream(stream)
+    const { state, raws } = learnStream(stream, kernels)
     const predicted = stream.loss === 'l2' ? raws : raws.map(probability)
     stream.predicted.forEach((want, k) => {
       close(predicted[predicted.length - stream.predicted.length + k], want, `row ${k} of the last`)
@@ -80,11 +84,58 @@ describe.each(streams.map((s, i) => [i, s] as const))('FTRL-proximal on recorded
   })
 
   test('comes to the same bits however the rows are cut', () => {
-    const whole = learnStream(stream)
-    const cut = learnStream(stream, 7)
+    const whole = learnStream(stream, kernels)
+    const cut = learnStream(stream, kernels, 7)
     expect(cut.state.accumulators).toEqual(whole.state.accumulators)
     expect(cut.raws).toEqual(whole.raws)
   })
+})
+
+/** Rows whose slots fall together often, two of one row among them, with more of them than the kernels take in one piece. */
+function crowdedRows(seed: number, { nRows, width }: { nRows: number; width: number }) {
+  const rng = seededRng(seed)
+  const fill = (n: number, next: () => number) => Float64Array.from({ length: n }, next)
+  return {
+    nRows,
+    width,
+    slots: Int32Array.from({ length: nRows * width }, () => rng.nextInt(60)),
+    values: fill(nRows * width, () => rng.normal()),
+    weights: fill(nRows, () => rng.nextInt(3)),
+    target: fill(nRows, () => rng.nextInt(2)),
+  }
+}
+
+test.each([
+  { width: 7, link: 'sigmoid', l1: 0.5 },
+  { width: 30, link: 'sigmoid', l1: 0 },
+  { width: 1, link: 'identity', l1: 0.01 },
+  { width: 9_000, link: 'sigmoid', l1: 1 },
+  { width: 40_000, link: 'sigmoid', l1: 1 },
+] as const)('kernels and plain loops come to the same bits: %o', ({ width, link, l1 }) => {
+  const nRows = Math.max(3, Math.floor(150_000 / width))
+  const { values, weights, ...rows } = crowdedRows(width, { nRows, width })
+  for (const more of [{}, { values }, { weights }, { values, weights, intercept: false }]) {
+    const [wasm, js] = (['wasm', 'js'] as const).map((kernels) => {
+      const state = openFtrl(8, { alpha: 0.2, beta: 1, l1, l2: 0.1 }, link, kernels)
+      const out = new Float64Array(nRows)
+      learnHashed(state, { ...rows, ...more }, out)
+      return { state, out }
+    })
+    expect(wasm.state.workshop).not.toBeNull()
+    expect(js.state.workshop).toBeNull()
+    expect(Buffer.from(wasm.out.buffer).equals(Buffer.from(js.out.buffer))).toBe(true)
+    expect(wasm.state.accumulators).toEqual(js.state.accumulators)
+  }
+})
+
+test('a model of enough rows for the kernels has the bytes of one that plain loops learned piece by piece', () => {
+  const data = clicks(25_000, 9)
+  const params = { loss: 'logloss', numbers: 'values', signed: true, bits: 12 } as const
+  const fresh = { ...trainFtrl(data, params), rows: 0, slots: new Uint32Array(0) }
+  const none = { z: new Float64Array(0), roots: new Float64Array(0) }
+  const { model: first } = continueFtrl({ ...fresh, ...none }, sliceOf(data, 0, 12_000))
+  const { model: second } = continueFtrl(first, sliceOf(data, 12_000, 25_000))
+  expect(encodeModel(second)).toEqual(encodeModel(trainFtrl(data, params)))
 })
 
 test.each(murmur)('MurmurHash3 of "$text" with seed $seed', ({ text, seed, hash }) => {
