@@ -47,8 +47,10 @@ let grads: usize = 0
 let hesses: usize = 0
 let columnTable: usize = 0
 let featureTable: usize = 0
+let scanRules: usize = 0
 let scanTable: usize = 0
 let scanOut: usize = 0
+let scratches: usize = 0
 let sparseStarts: usize = 0
 let sparseSlots: usize = 0
 let listRows: usize = 0
@@ -91,14 +93,16 @@ export function configure(header: usize): void {
   nOutputs = load<u32>(header, 112)
   columnTable = load<u32>(header, 116)
   featureTable = load<u32>(header, 120)
-  scanTable = load<u32>(header, 124)
-  scanOut = load<u32>(header, 128)
-  sparseStarts = load<u32>(header, 132)
-  sparseSlots = load<u32>(header, 136)
-  listRows = load<u32>(header, 140)
-  listCodes = load<u32>(header, 144)
-  listed = load<u32>(header, 148)
-  totalAt = load<u32>(header, 152)
+  scanRules = load<u32>(header, 124)
+  scanTable = load<u32>(header, 128)
+  scanOut = load<u32>(header, 132)
+  scratches = load<u32>(header, 136)
+  sparseStarts = load<u32>(header, 140)
+  sparseSlots = load<u32>(header, 144)
+  listRows = load<u32>(header, 148)
+  listCodes = load<u32>(header, 152)
+  listed = load<u32>(header, 156)
+  totalAt = load<u32>(header, 160)
 }
 
 // Words of a column in its table, and of a feature.
@@ -121,9 +125,13 @@ function columnAt(c: u32): usize {
   return columnTable + c * 20
 }
 
-// Words of a feature in its table: those of a sparse one are -1, common bin, codes, slot over features, first slot in bytes.
+// Words of a feature in its table: those of a sparse one are -1, common bin, codes, slot over features, first slot in bytes; the last says whether it is a
+// category.
 function featureAt(f: u32): usize {
-  return featureTable + f * 20
+  return featureTable + f * 24
+}
+function isCategory(feature: usize): bool {
+  return load<u32>(feature, 20) !== 0
 }
 function isListed(feature: usize): bool {
   return load<u32>(feature) === 0xffffffff
@@ -616,6 +624,14 @@ function fillBatch(at: usize, n: u32, batch: usize): void {
   }
 }
 
+/** The same where each row adds one. */
+function fillCounts(at: usize, n: u32, batch: usize): void {
+  for (let k: u32 = 0; k < n; k++, at += 4, batch += ENTRY) {
+    store<u32>(batch, <u32>(records + load<u32>(at) * stride))
+    store<i64>(batch, 1, 8)
+  }
+}
+
 function passWide(h: usize, from: usize, to: usize, at: usize): void {
   for (; from < to; from += ENTRY) {
     const slot = h + ((<usize>load<u16>(<usize>load<u32>(from) + at)) << 3)
@@ -644,12 +660,12 @@ function batchOf(thread: u32): usize {
 }
 
 /**
- * Sums the records of the thread's rows of a leaf over columns, into `alone` or, when it is 0, the thread's own partial histogram.
+ * Sums the records of the thread's rows of a leaf over columns, into `alone` or, when it is 0, the thread's own partial histogram; or counts those rows.
  *
  * Bound: a row and column cost five instructions (load a code, make its address, load a slot, add, store), a row one cache line of 64 bytes: 28 columns
  * of 1.5 million rows a tree are 0.6 ns each where records lie in cache, and 100 MB from memory where they do not.
  */
-export function histogram(thread: u32, alone: usize): void {
+export function histogram(thread: u32, alone: usize, counting: bool): void {
   const hist = alone ? alone : partials + thread * histBytes
   const batch = batchOf(thread)
   memory.fill(hist, 0, histBytes)
@@ -658,7 +674,8 @@ export function histogram(thread: u32, alone: usize): void {
   const end = rows + (load<u32>(range, 4) << 2)
   while (at < end) {
     const size = min(BATCH, <u32>(end - at) >> 2)
-    fillBatch(at, size, batch)
+    if (counting) fillCounts(at, size, batch)
+    else fillBatch(at, size, batch)
     const batchEnd = batch + size * ENTRY
     let h = hist
     let bins: usize = HEAD
@@ -777,7 +794,7 @@ function copyShared(from: usize, columnCodes: u32, divisor: u32, codes: u32, to:
 
 /**
  * What is left to do before leaves can be searched: partial histograms are added up to `merged`, `part` is taken off `rest` (0: nothing to do), and the
- * best border of each number feature is found in `nLeaves` leaves of the scan table. Threads share the columns.
+ * best split by each feature is found in `nLeaves` leaves of the scan table. Threads share the columns.
  */
 export function settle(thread: u32, merged: usize, rest: usize, part: usize, nLeaves: u32): void {
   for (let c = thread; c < nColumns; c += nThreads) {
@@ -786,46 +803,100 @@ export function settle(thread: u32, merged: usize, rest: usize, part: usize, nLe
   }
   if (totalAt && (merged || rest)) settleListed(thread, merged, rest, part)
   for (let leaf: u32 = 0; leaf < nLeaves; leaf++) {
-    const asked = scanTable + leaf * (104 + nFeatures)
-    if (load<u32>(asked) === 0) continue
-    for (let f: u32 = 0; f < nFeatures; f++) {
-      if (!load<u8>(asked + f, 104)) continue
-      const owner = isListed(featureAt(f)) ? f : load<u32>(featureAt(f))
-      if (owner % nThreads === thread) scanFeature(thread, asked, f, scanOut + (leaf * nFeatures + f) * 24)
-    }
+    const asked = scanTable + leaf * (SCAN_BYTES + nFeatures)
+    if (load<u32>(asked) !== 0) scanLeaf(thread, asked, scanOut + leaf * nFeatures * SCAN_OUT_BYTES)
   }
 }
 
+// ---------------------------------------------------------------- searching
+
+const SCAN_BYTES: u32 = 24 // of what is asked of a leaf: histogram, counts, packed sum, rows; then a byte a feature
+const SCAN_OUT_BYTES: u32 = 56 // of what is found for a feature
+const SCRATCH_BYTES: u32 = 17_408 // of a thread
+
+// Rules of a search, as doubles.
+const GRAD_STEP = 0
+const HESS_STEP = 8
+const MIN_ROWS = 16
+const MIN_HESSIAN = 24
+const L2 = 32
+const MIN_GAIN = 40
+const SMOOTH = 48
+const SET_L2 = 56
+const SET_MAX = 64
+const GROUP_ROWS = 72
+const ONE_HOT_MAX = 80
+
+// Of a thread's scratch: slots and counts of a feature, then by category its sums, what it is ordered by, its place in the order, and its bin.
+const COUNTS = 2048
+const PACKED = 4096
+const GRAD = 6144
+const HESS = 8192
+const ROWS = 10_240
+const RATIO = 12_288
+const ORDER = 14_336
+const MERGED = 15_360
+const BIN = 16_384
+
+/** The leaf that is searched: its sums, and what a split must exceed. */
+let leafHist: usize = 0
+let leafCounts: usize = 0
+let leafPacked: i64 = 0
+let leafGrad: f64 = 0
+let leafHess: f64 = 0
+let leafRows: f64 = 0
+let rowsPerHess: f64 = 0
+let minRows: f64 = 0
+let floorTotal: f64 = 0
+
+/** The best split of the feature that is searched; `bestEnd` categories of the order go left, from its end where `bestBack`. */
 let bestTotal: f64 = 0
 let bestPacked: i64 = 0
 let bestBin: i32 = -1
 let bestSide: i32 = -1
+let bestEnd: i32 = 0
+let bestBack: bool = false
 
-function scanFeature(thread: u32, asked: usize, f: u32, out: usize): void {
-  const feature = featureAt(f)
-  const codes = load<u32>(feature, 8)
-  const slots = featureSlots(thread, asked, feature, codes)
-  const missing = load<i64>(slots + ((codes - 1) << 3))
-  bestTotal = load<f64>(asked, 88)
-  bestBin = -1
-  if (missing === 0) {
-    scanBorders(asked, slots, codes - 2, 0, -1)
-  } else {
-    scanBorders(asked, slots, codes - 1, 0, 0)
-    scanBorders(asked, slots, codes - 2, missing, 1)
+function scanLeaf(thread: u32, asked: usize, out: usize): void {
+  leafHist = load<u32>(asked)
+  leafCounts = load<u32>(asked, 4)
+  leafPacked = <i64>load<f64>(asked, 8)
+  leafRows = load<f64>(asked, 16)
+  const l2 = load<f64>(scanRules, L2)
+  leafGrad = <f64>(leafPacked >> unitBits) * load<f64>(scanRules, GRAD_STEP)
+  leafHess = <f64>(leafPacked & (((<i64>1) << unitBits) - 1)) * load<f64>(scanRules, HESS_STEP)
+  rowsPerHess = leafRows / leafHess
+  minRows = load<f64>(scanRules, MIN_ROWS) - (leafCounts ? 0 : 0.5)
+  floorTotal = (leafGrad * leafGrad) / (leafHess + l2) + load<f64>(scanRules, MIN_GAIN)
+  for (let f: u32 = 0; f < nFeatures; f++, out += SCAN_OUT_BYTES) {
+    if (!load<u8>(asked + f, SCAN_BYTES)) continue
+    const feature = featureAt(f)
+    const owner = isListed(feature) ? f : load<u32>(feature)
+    if (owner % nThreads === thread) scanFeature(thread, feature, out)
   }
+}
+
+function scanFeature(thread: u32, feature: usize, out: usize): void {
+  const codes = load<u32>(feature, 8)
+  const scratch = scratches + thread * SCRATCH_BYTES
+  const slots = featureSlots(leafHist, feature, codes, leafPacked, scratch)
+  const counts = leafCounts
+    ? featureSlots(leafCounts, feature, codes, <i64>leafRows, scratch + COUNTS)
+    : <usize>0
+  bestTotal = floorTotal
+  bestBin = -1
+  if (isCategory(feature)) scanCategory(slots, counts, codes, scratch, out)
+  else scanNumber(slots, counts, codes)
   store<f64>(out, bestTotal)
   store<f64>(out, <f64>bestPacked, 8)
   store<i32>(out, bestBin, 16)
   store<i32>(out, bestSide, 20)
 }
 
-/** The slots of a feature: those of its column, or read off a shared column or the entries of rows into the thread's batch. */
-function featureSlots(thread: u32, asked: usize, feature: usize, codes: u32): usize {
-  const hist = <usize>load<u32>(asked)
-  const to = batchOf(thread)
+/** The slots of a feature: those of its column, or read off a shared column or the entries of rows to `to`. */
+function featureSlots(hist: usize, feature: usize, codes: u32, total: i64, to: usize): usize {
   if (isListed(feature)) {
-    copyListed(feature, hist, <i64>load<f64>(asked, 96), to)
+    copyListed(feature, hist, total, to)
     return to
   }
   const column = columnAt(load<u32>(feature))
@@ -836,29 +907,49 @@ function featureSlots(thread: u32, asked: usize, feature: usize, codes: u32): us
   return to
 }
 
-/** Tries each border behind bins `[0, end)` as `scanNumber` of split.ts does; both sides' gains are one division of two lanes. */
-function scanBorders(asked: usize, slots: usize, end: u32, start: i64, side: i32): void {
-  const grad = load<f64>(asked, 8)
-  const hess = load<f64>(asked, 16)
-  const rowsPerHess = load<f64>(asked, 24)
-  const nLeafRows = load<f64>(asked, 32)
-  const gradStep = load<f64>(asked, 40)
-  const hessStep = load<f64>(asked, 48)
-  const minRows = load<f64>(asked, 56)
-  const minHessian = load<f64>(asked, 64)
-  const l2 = f64x2.splat(load<f64>(asked, 72))
+function isSeen(slots: usize, counts: usize, at: usize): bool {
+  return load<i64>(slots + at) !== 0 || (counts !== 0 && load<i64>(counts + at) !== 0)
+}
+
+function scanNumber(slots: usize, counts: usize, codes: u32): void {
+  const at = (<usize>codes - 1) << 3
+  if (!isSeen(slots, counts, at)) {
+    scanBorders(slots, counts, codes - 2, 0, 0, -1)
+    return
+  }
+  scanBorders(slots, counts, codes - 1, 0, 0, 0)
+  const missingRows = counts ? <f64>load<i64>(counts + at) : 0
+  scanBorders(slots, counts, codes - 2, load<i64>(slots + at), missingRows, 1)
+}
+
+/**
+ * Tries each border behind bins `[0, end)` as `scanNumber` of split.ts does; both sides' gains are one division of two lanes. Rows are told by the hessian
+ * unless there are `counts`.
+ */
+function scanBorders(slots: usize, counts: usize, end: u32, start: i64, startRows: f64, side: i32): void {
+  const grad = leafGrad
+  const hess = leafHess
+  const perHess = rowsPerHess
+  const nLeafRows = leafRows
+  const least = minRows
+  const gradStep = load<f64>(scanRules, GRAD_STEP)
+  const hessStep = load<f64>(scanRules, HESS_STEP)
+  const minHessian = load<f64>(scanRules, MIN_HESSIAN)
+  const l2 = f64x2.splat(load<f64>(scanRules, L2))
   const shift = <i64>unitBits
   const mask: i64 = ((<i64>1) << shift) - 1
   let packed = start
+  let counted = startRows
   for (let b: u32 = 0; b < end; b++) {
     const slot = load<i64>(slots + (b << 3))
-    if (slot === 0) continue
+    if (counts) counted += <f64>load<i64>(counts + (b << 3))
+    else if (slot === 0) continue
     packed += slot
     const leftHess = <f64>(packed & mask) * hessStep
-    const leftRows = leftHess * rowsPerHess
+    const leftRows = counts ? counted : leftHess * perHess
     const rightHess = hess - leftHess
-    if (leftRows < minRows || leftHess < minHessian) continue
-    if (nLeafRows - leftRows < minRows || rightHess < minHessian) break
+    if (leftRows < least || leftHess < minHessian) continue
+    if (nLeafRows - leftRows < least || rightHess < minHessian) break
     const leftGrad = <f64>(packed >> shift) * gradStep
     const g = f64x2.replace_lane(f64x2.splat(leftGrad), 1, grad - leftGrad)
     const h = f64x2.replace_lane(f64x2.splat(leftHess), 1, rightHess)
@@ -873,38 +964,163 @@ function scanBorders(asked: usize, slots: usize, end: u32, start: i64, side: i32
   }
 }
 
-/** Rows by slot, as 32-bit counts in the thread's partial histogram. */
-export function countRows(thread: u32): void {
-  const counts = partials + thread * histBytes
-  memory.fill(counts, 0, histBytes)
-  const range = ranges + (thread << 3)
-  const begin = rows + (load<u32>(range) << 2)
-  const end = rows + (load<u32>(range, 4) << 2)
-  for (let c: u32 = 0; c < nColumns; c++) {
-    const column = columnAt(c)
-    const codes = codesAt(column)
-    const slots = counts + (slotOf(column) >> 1)
-    const wide = isWide(column)
-    for (let at = begin; at < end; at += 4) {
-      const row = load<u32>(at)
-      const code = wide ? <u32>load<u16>(codes + (row << 1)) : <u32>load<u8>(codes + row)
-      const slot = slots + (code << 2)
-      store<u32>(slot, load<u32>(slot) + 1)
-    }
+/** As `searchCategory` of split-categories.ts: few categories each alone, many in order of gradient over hessian, from either end. */
+function scanCategory(slots: usize, counts: usize, codes: u32, scratch: usize, out: usize): void {
+  const n = sumCategories(slots, counts, codes, scratch)
+  bestEnd = 0
+  bestBack = false
+  let placed = n
+  if (<f64>n <= load<f64>(scanRules, ONE_HOT_MAX)) {
+    scanEach(n, scratch)
+  } else {
+    placed = orderCategories(n, scratch)
+    scanOrder(placed, false, scratch)
+    scanOrder(placed, true, scratch)
   }
-  if (totalAt) countListed(counts, begin, end)
+  if (bestEnd === 0) return
+  const missing = codes - 1
+  bestBin = 0
+  bestSide = isSeen(slots, counts, (<usize>missing) << 3) ? 0 : -1
+  memory.fill(out + 24, 0, 32)
+  for (let i: i32 = 0; i < bestEnd; i++) {
+    const k = load<u32>(scratch + ((bestBack ? placed - 1 - i : i) << 2), ORDER)
+    const bin = load<u32>(scratch + (k << 2), BIN)
+    const at = out + (bin >> 3)
+    store<u8>(at, load<u8>(at, 24) | ((<u8>1) << (<u8>bin & 7)), 24)
+    if (bin === missing) bestSide = 1
+  }
 }
 
-function countListed(counts: usize, begin: usize, end: usize): void {
-  store<u32>(counts + (totalAt >> 1), <u32>(end - begin) >> 2)
-  for (let at = begin; at < end; at += 4) {
-    const starts = sparseStarts + (load<u32>(at) << 2)
-    const last = sparseSlots + (load<u32>(starts, 4) << 2)
-    for (let entry = sparseSlots + (load<u32>(starts) << 2); entry < last; entry += 4) {
-      const slot = counts + (load<u32>(entry) << 2)
-      store<u32>(slot, load<u32>(slot) + 1)
+/** Notes the sums of the categories that the leaf has; returns how many there are. */
+function sumCategories(slots: usize, counts: usize, codes: u32, scratch: usize): i32 {
+  const gradStep = load<f64>(scanRules, GRAD_STEP)
+  const hessStep = load<f64>(scanRules, HESS_STEP)
+  const perHess = rowsPerHess
+  const shift = <i64>unitBits
+  const mask: i64 = ((<i64>1) << shift) - 1
+  let at = scratch
+  let n: i32 = 0
+  for (let bin: u32 = 0; bin < codes; bin++) {
+    if (!isSeen(slots, counts, bin << 3)) continue
+    const packed = load<i64>(slots + (bin << 3))
+    const hess = <f64>(packed & mask) * hessStep
+    store<i64>(at, packed, PACKED)
+    store<f64>(at, <f64>(packed >> shift) * gradStep, GRAD)
+    store<f64>(at, hess, HESS)
+    store<f64>(at, counts ? <f64>load<i64>(counts + (bin << 3)) : hess * perHess, ROWS)
+    store<u32>(scratch + (n << 2), bin, BIN)
+    at += 8
+    n++
+  }
+  return n
+}
+
+/** Gain of both sides; less than any where one is too small. */
+function categoryTotal(grad: f64, hess: f64, rows: f64, l2: f64): f64 {
+  const otherGrad = leafGrad - grad
+  const otherHess = leafHess - hess
+  const minHessian = load<f64>(scanRules, MIN_HESSIAN)
+  if (min(rows, leafRows - rows) < minRows || min(hess, otherHess) < minHessian) return -Infinity
+  return (grad * grad) / (hess + l2) + (otherGrad * otherGrad) / (otherHess + l2)
+}
+
+function scanEach(n: i32, scratch: usize): void {
+  const l2 = load<f64>(scanRules, L2)
+  for (let k: i32 = 0; k < n; k++) {
+    const at = scratch + (k << 3)
+    const total = categoryTotal(load<f64>(at, GRAD), load<f64>(at, HESS), load<f64>(at, ROWS), l2)
+    if (!(total > bestTotal)) continue
+    bestTotal = total
+    bestPacked = load<i64>(at, PACKED)
+    bestEnd = 1
+    store<u32>(scratch, k, ORDER)
+  }
+}
+
+/** Tries the first 1, 2, … categories of the order, or of its reverse, against the rest. */
+function scanOrder(n: i32, back: bool, scratch: usize): void {
+  const l2 = load<f64>(scanRules, SET_L2)
+  const end = min(load<f64>(scanRules, SET_MAX), <f64>((n + 1) >> 1))
+  const groupMin = min(load<f64>(scanRules, GROUP_ROWS), leafRows / 4)
+  let packed: i64 = 0
+  let grad: f64 = 0
+  let hess: f64 = 0
+  let rows: f64 = 0
+  let groupBegan: f64 = 0
+  for (let i: i32 = 0; <f64>i < end; i++) {
+    const at = scratch + (load<u32>(scratch + ((back ? n - 1 - i : i) << 2), ORDER) << 3)
+    packed += load<i64>(at, PACKED)
+    grad += load<f64>(at, GRAD)
+    hess += load<f64>(at, HESS)
+    rows += load<f64>(at, ROWS)
+    if (rows - groupBegan < groupMin) continue
+    groupBegan = rows
+    const total = categoryTotal(grad, hess, rows, l2)
+    if (!(total > bestTotal)) continue
+    bestTotal = total
+    bestPacked = packed
+    bestEnd = i + 1
+    bestBack = back
+  }
+}
+
+/** Puts the numbers of the categories with enough rows in order by ratio, equal ones by bin; returns how many they are. */
+function orderCategories(n: i32, scratch: usize): i32 {
+  const smooth = load<f64>(scanRules, SMOOTH)
+  let placed: i32 = 0
+  for (let k: i32 = 0; k < n; k++) {
+    const at = scratch + (k << 3)
+    if (load<f64>(at, ROWS) < smooth) continue
+    store<f64>(at, load<f64>(at, GRAD) / (load<f64>(at, HESS) + smooth), RATIO)
+    store<u32>(scratch + (placed << 2), k, ORDER)
+    placed++
+  }
+  for (let from: i32 = 0; from < placed; from += RUN) sortRun(scratch, from, min(placed, from + RUN))
+  for (let size = RUN; size < placed; size <<= 1) mergeRuns(scratch, placed, size)
+  return placed
+}
+
+const RUN: i32 = 16 // categories that are ordered by insertion, before such runs are merged
+
+function ratioOf(scratch: usize, k: u32): f64 {
+  return load<f64>(scratch + (k << 3), RATIO)
+}
+
+function sortRun(scratch: usize, from: i32, end: i32): void {
+  const order = scratch + ORDER
+  for (let i = from + 1; i < end; i++) {
+    const item = load<u32>(order + (i << 2))
+    const value = ratioOf(scratch, item)
+    let at = i
+    for (; at > from; at--) {
+      const before = load<u32>(order + (at << 2) - 4)
+      if (!(ratioOf(scratch, before) > value)) break
+      store<u32>(order + (at << 2), before)
+    }
+    store<u32>(order + (at << 2), item)
+  }
+}
+
+/** Merges neighbouring runs of `size`; of equal ones that of the first run comes first. */
+function mergeRuns(scratch: usize, n: i32, size: i32): void {
+  const order = scratch + ORDER
+  const merged = scratch + MERGED
+  for (let from: i32 = 0; from < n; from += 2 * size) {
+    const middle = min(n, from + size)
+    const end = min(n, middle + size)
+    let a = from
+    let b = middle
+    for (let to = from; to < end; to++) {
+      const takesFirst =
+        b >= end ||
+        (a < middle &&
+          !(ratioOf(scratch, load<u32>(order + (a << 2))) > ratioOf(scratch, load<u32>(order + (b << 2)))))
+      store<u32>(merged + (to << 2), load<u32>(order + ((takesFirst ? a : b) << 2)))
+      if (takesFirst) a++
+      else b++
     }
   }
+  memory.copy(order, merged, n << 2)
 }
 
 // ---------------------------------------------------------------- leaves

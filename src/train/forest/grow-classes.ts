@@ -2,7 +2,7 @@
 import { mix32 } from '../../core/rng.ts'
 import { byHash } from '../gbdt/grow.ts'
 import { type GrownTree, openTree } from '../gbdt/grown-tree.ts'
-import type { Split } from '../gbdt/split.ts'
+import type { Split } from '../gbdt/search.ts'
 import { type Best, type ClassGround, openSweep, type Sweep } from './sweep.ts'
 
 export interface ClassTree {

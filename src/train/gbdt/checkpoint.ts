@@ -3,7 +3,7 @@ import type { OutputTree } from './ensemble.ts'
 import { openTree } from './grown-tree.ts'
 import type { Rows } from './machine.ts'
 import type { GbdtParams } from './params.ts'
-import type { Split } from './split.ts'
+import type { Split } from './search.ts'
 import type { Course } from './stopping.ts'
 
 /** The rounds of a training that was broken off. */

@@ -127,16 +127,18 @@ function binOfCode(code: number, { divisor, codes }: CodePlace): number {
 export function byCode({ divisor, codes }: CodePlace, nCodes: number, table: Uint8Array): Uint8Array {
   if (nCodes === codes) return table
   const out = new Uint8Array(nCodes)
-  for (let code = 0; code < nCodes; code++) out[code] = table[Math.floor(code / divisor) % codes]
+  for (let code = 0; code < nCodes; ) {
+    for (let bin = 0; bin < codes; bin++, code += divisor) out.fill(table[bin], code, code + divisor)
+  }
   return out
 }
 
 /** A histogram over features from one of a machine. */
-export function spreadHistogram<A extends Float64Array | Int32Array>(
+export function spreadHistogram(
   { columns, places, featureSlots, totalSlot }: ColumnPlan,
-  from: A,
-  to: A,
-): A {
+  from: Float64Array,
+  to: Float64Array,
+): Float64Array {
   to.fill(0)
   places.forEach((place, j) => {
     const base = featureSlots[j]
@@ -151,11 +153,11 @@ export function spreadHistogram<A extends Float64Array | Int32Array>(
 }
 
 /** The common bin has what the others leave of all. */
-function spreadSparse<A extends Float64Array | Int32Array>(
+function spreadSparse(
   { slot, common, codes }: SparsePlace,
-  from: A,
+  from: Float64Array,
   total: number,
-  to: A,
+  to: Float64Array,
   base: number,
 ): void {
   let rest = total

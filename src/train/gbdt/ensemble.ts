@@ -1,7 +1,7 @@
 import type { TreeEnsemble } from '../../model/trees.ts'
 import type { CategoryBins, FeatureBins } from './binning.ts'
 import type { GrownTree } from './grown-tree.ts'
-import type { Split } from './split.ts'
+import type { Split } from './search.ts'
 
 /** A grown tree with its final leaf values and covers, both by leaf number. */
 export interface FinishedTree {

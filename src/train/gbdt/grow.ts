@@ -2,12 +2,12 @@ import { mix32 } from '../../core/rng.ts'
 import type { FeatureBins } from './binning.ts'
 import type { ColumnPlan } from './columns.ts'
 import { type GrownTree, openTree } from './grown-tree.ts'
-import type { Packing } from './kernels.ts'
-import { type LeafLimits, leafValue } from './leaf-value.ts'
-import type { Histogram, Machine, RowSet } from './machine.ts'
+import { isPlain, type LeafLimits, leafValue } from './leaf-value.ts'
+import type { Histogram, Machine, RowSet, Scale, ScanLeaf } from './machine.ts'
 import { type Bounds, boundsOf, separatorsOf, UNBOUND } from './monotone.ts'
 import type { GbdtParams } from './params.ts'
-import { findSplit, type LeafView, leafSum, type NumberScan, type Split, scansPlainly } from './split.ts'
+import type { LeafView, Scan, Split, SplitRules } from './search.ts'
+import { findSplit } from './split.ts'
 
 /** Bytes of histograms that may be kept for subtraction; above, both children are built from their rows. */
 const HISTOGRAM_BYTES_MAX = 512 * 1024 * 1024
@@ -23,14 +23,8 @@ export interface Ground {
   features: readonly FeatureBins[]
   plan: ColumnPlan
   params: GbdtParams
-}
-
-/** How to read the histograms of one tree. */
-export interface Scale {
-  packing: Packing
-  /** Real gradient of one quantised step; the same for the hessian. */
-  gradStep: number
-  hessStep: number
+  /** By feature, whether the machine's scans find its best split in plain leaves; `null` where it finds none. */
+  scans: Uint8Array | null
 }
 
 /** What one tree is grown on. */
@@ -58,6 +52,9 @@ interface Leaf {
 
 interface Growth extends Seedbed {
   ground: Ground
+  rules: SplitRules
+  /** Those of `features` that are scanned. */
+  scanned: Int32Array
   tree: GrownTree
   leaves: Leaf[]
 }
@@ -67,7 +64,10 @@ interface Growth extends Seedbed {
  * Returns a tree of one leaf when nothing can be gained. The machine then knows the leaf of each row.
  */
 export function growTree(ground: Ground, bed: Seedbed): GrownTree {
-  const growth: Growth = { ...bed, ground, tree: openTree(), leaves: [] }
+  const { packing, gradStep, hessStep } = bed.scale
+  const rules = { unit: packing.unit, gradStep, hessStep, params: ground.params }
+  const scanned = scannedOf(ground, bed.features)
+  const growth: Growth = { ...bed, ground, rules, scanned, tree: openTree(), leaves: [] }
   const root = openLeaf(growth, null, bed.rows, 0)
   growth.leaves.push(root)
   if (canDivide(growth, root)) {
@@ -126,64 +126,66 @@ function canDivide({ ground }: Growth, leaf: Leaf): boolean {
 
 // ---------------------------------------------------------------- searching
 
-/** Finds the split of each leaf; at most two at a time. */
-function search(growth: Growth, leaves: readonly Leaf[], counts: Int32Array | null = null): void {
-  const { ground } = growth
-  const { machine, features, plan } = ground
-  const rules = rulesOf(growth)
-  const views = leaves.map((leaf) => viewOf(growth, leaf, counts))
-  const scans = machine.scanNumbers ? scanAll(growth, leaves, views) : []
-  views.forEach((view, i) => {
-    view.scan = scans[i] ?? null
-    leaves[i].split =
-      findSplit(view, features, plan.featureSlots, rules) ?? searchOthers(growth, leaves[i], view)
-    if (leaves[i].split === null) dropHistogram(ground, leaves[i])
+/** Finds the split of each leaf; at most two at a time, and one where rows are counted. */
+function search(growth: Growth, leaves: readonly Leaf[], counts: Histogram | null = null): void {
+  const { features, plan, scans, machine } = growth.ground
+  const offered = leaves.map((leaf) => featuresOf(growth, leaf))
+  const asked = leaves.map((leaf, i) => askScan(growth, leaf, offered[i], counts))
+  const found = asked.some((leaf) => leaf !== null) ? machine.scanLeaves!(asked, growth.scale) : null
+  leaves.forEach((leaf, i) => {
+    const view = viewOf(growth, leaf, offered[i], { scan: found?.[i] ?? null, counts })
+    leaf.split =
+      findSplit(view, features, plan.featureSlots, growth.rules, scans) ?? searchOthers(growth, leaf, view)
+    if (leaf.split === null) dropHistogram(growth.ground, leaf)
   })
 }
 
-function rulesOf({ ground, scale }: Growth) {
-  const { gradStep, hessStep, packing } = scale
-  return { unit: packing.unit, gradStep, hessStep, params: ground.params }
-}
-
-function viewOf(growth: Growth, leaf: Leaf, counts: Int32Array | null): LeafView {
+function viewOf(
+  growth: Growth,
+  leaf: Leaf,
+  features: Int32Array,
+  { scan, counts }: { scan: Scan | null; counts: Histogram | null },
+): LeafView {
   const { machine } = growth.ground
-  let hist: Float64Array | null = null
+  const { limits, packed, rows, hist } = leaf
+  const isScanned = scan !== null && features === growth.features && features.length === growth.scanned.length
+  let slots: Float64Array | null = null
   return {
-    ...leaf.limits,
-    packed: leaf.packed,
-    nRows: leaf.rows.nRows,
-    counts,
-    features: featuresOf(growth, leaf),
+    value: limits.value,
+    low: limits.low,
+    high: limits.high,
+    packed,
+    nRows: rows.nRows,
+    counts: counts && !isScanned ? machine.readHistogram(counts).slice() : null,
+    features,
     salt: saltOf(growth, leaf),
     hist: () => {
-      hist ??= machine.readHistogram(leaf.hist!)
-      return hist
+      slots ??= machine.readHistogram(hist!)
+      return slots
     },
-    scan: null,
+    scan,
   }
 }
 
-function scanAll(growth: Growth, leaves: readonly Leaf[], views: readonly LeafView[]): (NumberScan | null)[] {
-  const { machine, features, params } = growth.ground
-  const rules = rulesOf(growth)
-  const wanted = views.map((view, i) => {
-    const sum = leafSum(view, rules)
-    const numbers = view.features.filter(
-      (j) => features[j].kind === 'number' && scansPlainly(view, j, params),
-    )
-    if (sum === null || numbers.length === 0) return null
-    return {
-      histogram: leaves[i].hist!,
-      nRows: view.nRows,
-      packed: view.packed,
-      features: numbers,
-      sum,
-      rules,
-    }
-  })
-  return machine.scanNumbers!(wanted)
+/** What is asked of a scan; `null` where it would find nothing. */
+function askScan(
+  growth: Growth,
+  leaf: Leaf,
+  features: Int32Array,
+  counts: Histogram | null,
+): ScanLeaf | null {
+  const { params } = growth.ground
+  const scanned = features === growth.features ? growth.scanned : scannedOf(growth.ground, features)
+  if (scanned.length === 0 || !isPlain(leaf.limits, params)) return null
+  if (leaf.packed % growth.rules.unit === 0) return null
+  return { histogram: leaf.hist!, counts, packed: leaf.packed, nRows: leaf.rows.nRows, features: scanned }
 }
+
+function scannedOf({ scans }: Ground, features: Int32Array): Int32Array {
+  return scans ? features.filter((j) => scans[j]) : NO_FEATURES
+}
+
+const NO_FEATURES = new Int32Array(0)
 
 function saltOf({ salt }: Growth, { node }: Leaf): number {
   return mix32((salt + Math.imul(node + 1, 0x9e3779b9)) | 0)
@@ -208,13 +210,12 @@ function searchOthers(growth: Growth, leaf: Leaf, view: LeafView): Split | null 
   const { features, plan } = growth.ground
   const open = openFeatures(growth, leaf)
   if (open.length === view.features.length) return null
-  const rules = rulesOf(growth)
   for (const j of byHash(open, saltOf(growth, leaf)).subarray(view.features.length)) {
     const split = findSplit(
       { ...view, scan: null, features: Int32Array.of(j) },
       features,
       plan.featureSlots,
-      rules,
+      growth.rules,
     )
     if (split) return split
   }
@@ -268,7 +269,9 @@ function divide(growth: Growth, leaf: Leaf): void {
     sidesOf(ground.features[split.feature].nBins, split),
   )
   if (Math.min(leftRows.nRows, rightRows.nRows) < ground.params.minRowsInLeaf) {
-    searchAgain(growth, leaf, ground.machine.countRows(leaf.rows))
+    const counts = ground.machine.countRows(leaf.rows)
+    searchAgain(growth, leaf, counts)
+    ground.machine.dropHistogram(counts)
     return
   }
   const left = openLeaf(growth, leaf, leftRows, split.leftPacked)
@@ -295,7 +298,7 @@ function limitChildren(growth: Growth, parent: Leaf, left: Leaf, right: Leaf): v
 
 /** Value of a leaf from its quantised sums; its limits still hold the value of the leaf above. */
 function quantisedValue(growth: Growth, leaf: Leaf): number {
-  const { unit, gradStep, hessStep, params } = rulesOf(growth)
+  const { unit, gradStep, hessStep, params } = growth.rules
   const gradSteps = Math.floor(leaf.packed / unit)
   const hess = (leaf.packed - gradSteps * unit) * hessStep
   return leafValue(gradSteps * gradStep, hess, leaf.rows.nRows, leaf.limits, params)
@@ -311,7 +314,7 @@ function sidesOf(nBins: number, split: Split): Uint8Array {
 }
 
 /** Searches a leaf once more: its bounds have moved, or the hessian's estimate of row counts has failed and rows are counted. */
-function searchAgain(growth: Growth, leaf: Leaf, counts: Int32Array | null): void {
+function searchAgain(growth: Growth, leaf: Leaf, counts: Histogram | null): void {
   const { plan, params } = growth.ground
   if (!leaf.hist) fillHistogram(growth, leaf)
   search(growth, [leaf], counts)

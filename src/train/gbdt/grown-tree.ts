@@ -2,7 +2,7 @@ import { type BinnedData, binAt, type FeatureBins } from './binning.ts'
 import { byCode, type ColumnPlan, type SparsePlace } from './columns.ts'
 import { type LeafLimits, settleValue } from './leaf-value.ts'
 import type { GbdtParams } from './params.ts'
-import type { Split } from './split.ts'
+import type { Split } from './search.ts'
 
 /** One tree in bins, as it was grown. Node 0 is the root; children lie behind their parent. */
 export interface GrownTree {

@@ -278,7 +278,7 @@ export function subtractHistogram(from: Float64Array, part: Float64Array): void 
 
 /** Rows by slot, over columns: exact counts for leaves where the hessian's estimate has failed. */
 export function countHistogram(
-  counts: Int32Array,
+  counts: Float64Array,
   { columns, totalSlot }: ColumnPlan,
   codes: readonly Codes[],
   sparse: SparseRows | null,

@@ -13,14 +13,21 @@ const BATCH_BYTES = 256 * 16 + 64
 
 /** 32-bit words of a column in its table: where its codes begin, byte of a row, whether it is wide, first slot in bytes, codes. */
 export const COLUMN_WORDS = 5
-/** Of a feature: column, divisor, codes, first slot in a histogram over features, 0; of a sparse one: -1, common bin, codes, that slot, first slot in bytes. */
-export const FEATURE_WORDS = 5
+/**
+ * Of a feature: column, divisor, codes, first slot in a histogram over features, 0; of a sparse one: -1, common bin, codes, that slot, first slot in bytes;
+ * last, whether it is a category.
+ */
+export const FEATURE_WORDS = 6
 /** Leaves that are scanned together. */
 export const SCAN_LEAVES = 2
-/** Bytes of what is asked of a scan: a histogram and twelve doubles; then a byte a feature that takes part. */
-export const SCAN_BYTES = 104
-/** Bytes a feature of what a scan finds: two doubles and two words. */
-export const SCAN_OUT_BYTES = 24
+/** Doubles of the rules of scans. */
+export const SCAN_RULES = 11
+/** Bytes of what is asked of a scan: places of a histogram and of counts, packed sum, rows; then a byte a feature that takes part. */
+export const SCAN_BYTES = 24
+/** Bytes a feature of what a scan finds: two doubles, two words, and a bit for each category that goes left. */
+export const SCAN_OUT_BYTES = 56
+/** Bytes in which a thread works out the scan of a feature. */
+const SCRATCH_BYTES = 17_408
 
 /** Where everything lies in the memory of a training, in bytes, and the sizes that follow from the data. */
 export interface Layout {
@@ -62,8 +69,10 @@ export interface Layout {
   /** Tables that the kernels read: columns, features, and what is asked of a scan. */
   columnTable: number
   featureTable: number
+  scanRules: number
   scanTable: number
   scanOut: number
+  scratches: number
   seen: number
   /** Entries of sparse features by row, and by feature; `totalAt` is the slot of the sum of all rows, in bytes, or 0 without such features. */
   sparseStarts: number
@@ -118,8 +127,10 @@ const HEADER = [
   'nOutputs',
   'columnTable',
   'featureTable',
+  'scanRules',
   'scanTable',
   'scanOut',
+  'scratches',
   'sparseStarts',
   'sparseSlots',
   'listRows',
@@ -143,7 +154,7 @@ export function layOut({ rows, valid, params, objective }: MachineSetup, nThread
   const blockRows = blockRowsOf(nRows)
   const nBlocks = Math.ceil(nRows / blockRows)
   const histBytes = plan.nSlots * 8
-  const nHistograms = keepsHistograms(plan, params) ? params.leaves + 2 : 4
+  const nHistograms = keepsHistograms(plan, params) ? params.leaves + 3 : 5
   const nValid = valid?.data.nRows ?? 0
   const { leaves } = params
   const nEntries = rows.data.sparse?.slots.length ?? 0
@@ -185,8 +196,10 @@ export function layOut({ rows, valid, params, objective }: MachineSetup, nThread
     wideBits: take(hasWide ? leaves * WIDE_WORDS * 4 : 0),
     columnTable: take(plan.columns.length * COLUMN_WORDS * 4),
     featureTable: take(nFeatures * FEATURE_WORDS * 4),
+    scanRules: take(SCAN_RULES * 8),
     scanTable: take(SCAN_LEAVES * (SCAN_BYTES + nFeatures)),
     scanOut: take(SCAN_LEAVES * nFeatures * SCAN_OUT_BYTES),
+    scratches: take(nThreads * SCRATCH_BYTES),
     seen: take(plan.featureSlots[nFeatures] * 8),
     records: take(nRows * stride),
     columns: end,

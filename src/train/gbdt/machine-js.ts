@@ -49,6 +49,8 @@ export function openPlainMachine({ rows, valid, objective }: MachineSetup): Mach
   const lists = data.sparse && listByFeature(data.sparse, plan.places)
   const listed = new Uint8Array(lists ? nRows : 0)
   const pool: PlainHistogram[] = []
+  const takeHistogram = (): PlainHistogram =>
+    pool.pop() ?? { isHistogram: true, slots: new Float64Array(plan.nSlots) }
   const seen = new Float64Array(plan.featureSlots[data.nFeatures])
   const part = (values: Float64Array, output: number) => {
     const n = values.length / objective.nOutputs
@@ -80,7 +82,7 @@ export function openPlainMachine({ rows, valid, objective }: MachineSetup): Mach
       quantise(grad, hess, gradScale, hessScale, hessShift, salt, records),
     drawRows: (share, salt) => set(0, drawRows(indexes, leafOf, share, salt)),
     buildHistogram: ({ begins, ends, nRows: size }, packing) => {
-      const hist = pool.pop() ?? { isHistogram: true, slots: new Float64Array(plan.nSlots) }
+      const hist = takeHistogram()
       buildHistogram(hist.slots, records, packing, indexes, begins[0], ends[0], size === nRows)
       return hist
     },
@@ -90,9 +92,9 @@ export function openPlainMachine({ rows, valid, objective }: MachineSetup): Mach
     },
     readHistogram: (histogram) => spreadHistogram(plan, slotsOf(histogram), seen),
     countRows: ({ begins, ends }) => {
-      const counts = new Int32Array(plan.nSlots)
-      countHistogram(counts, plan, columns, data.sparse, indexes, begins[0], ends[0])
-      return spreadHistogram(plan, counts, new Int32Array(seen.length))
+      const counts = takeHistogram()
+      countHistogram(counts.slots, plan, columns, data.sparse, indexes, begins[0], ends[0])
+      return counts
     },
     divideRows: ({ begins: [begin], ends: [end] }, feature, goesRight) => {
       const place = plan.places[feature]

@@ -1,5 +1,6 @@
 import { EXP_FRACTIONS } from '../../stats/exp.ts'
-import { byCode, type ColumnPlan, spreadHistogram } from './columns.ts'
+import type { FeatureBins } from './binning.ts'
+import { byCode, type ColumnPlan } from './columns.ts'
 import { type Crew, type Kernels, soloCrew, startCrew } from './crew.ts'
 import { NODE_WORDS, type NodeTable, treeDepth, WIDE_WORDS, writeNodeTable } from './grown-tree.ts'
 import {
@@ -12,6 +13,7 @@ import {
   SCAN_BYTES,
   SCAN_LEAVES,
   SCAN_OUT_BYTES,
+  SCAN_RULES,
   STAGED_ROWS,
 } from './layout.ts'
 import {
@@ -21,10 +23,12 @@ import {
   type MachineSetup,
   type RowSet,
   type Rows,
+  type Scale,
   type ScanLeaf,
 } from './machine.ts'
+import type { GbdtParams } from './params.ts'
+import type { Scan } from './search.ts'
 import { byListCode, listByFeature, type SparseRows } from './sparse.ts'
-import type { NumberScan } from './split.ts'
 import { borrowMemory, instantiate, kernelModule, returnMemory, type SharedMemory } from './wasm.ts'
 
 /** Where the sums of a leaf over columns begin, in bytes. */
@@ -96,7 +100,7 @@ function machineOf(shop: Shop, setup: MachineSetup): Machine {
     (_, i): PlacedHistogram => ({ isHistogram: true, at: layout.histograms + i * histBytes }),
   )
   const seen = doubles(layout.seen, plan.featureSlots[nFeatures])
-  const scans = openScans(shop)
+  const scans = openScans(shop, params)
   const every = Array.from({ length: nThreads }, (_, t) => t)
   let output = 0
   const listStarts = copyIn(shop, setup)
@@ -116,6 +120,14 @@ function machineOf(shop: Shop, setup: MachineSetup): Machine {
       out[at + 2 * t] = set.begins[t]
       out[at + 2 * t + 1] = set.ends[t]
     }
+  }
+  const sumRows = (set: RowSet, counting: 0 | 1): PlacedHistogram => {
+    settle(0)
+    const hist = pool.pop()!
+    writeRanges(set, ranges, 0)
+    crew.run('histogram', nThreads === 1 ? hist.at : 0, counting)
+    if (nThreads > 1) merged = hist.at
+    return hist
   }
   const top = (word: number) => Math.max(...every.map((t) => results[(t * RESULT_BYTES) / 8 + word]))
   return {
@@ -142,14 +154,7 @@ function machineOf(shop: Shop, setup: MachineSetup): Machine {
         every.map((t) => ranges[2 * t + 1]),
       )
     },
-    buildHistogram: (set) => {
-      settle(0)
-      const hist = pool.pop()!
-      writeRanges(set, ranges, 0)
-      crew.run('histogram', nThreads === 1 ? hist.at : 0)
-      if (nThreads > 1) merged = hist.at
-      return hist
-    },
+    buildHistogram: (set) => sumRows(set, 0),
     subtractHistogram: (from, taken) => {
       if (rest) settle(0)
       rest = placeOf(from)
@@ -165,22 +170,12 @@ function machineOf(shop: Shop, setup: MachineSetup): Machine {
       kernels.readHistogram(placeOf(histogram), layout.seen)
       return seen
     },
-    scanNumbers: (leaves) => {
-      scans.ask(leaves)
+    scanLeaves: (leaves, scale) => {
+      scans.ask(leaves, scale)
       settle(leaves.length)
       return leaves.map((leaf, i) => leaf && scans.found[i])
     },
-    countRows: (set) => {
-      settle(0)
-      writeRanges(set, ranges, 0)
-      crew.run('countRows')
-      const counts = new Int32Array(plan.nSlots)
-      for (const t of every) {
-        const partial = new Int32Array(memory.buffer, layout.partials + t * histBytes, counts.length)
-        for (let i = 0; i < counts.length; i++) counts[i] += partial[i]
-      }
-      return spreadHistogram(plan, counts, new Int32Array(seen.length))
-    },
+    countRows: (set) => sumRows(set, 1),
     divideRows: (set, feature, goesRight) => {
       const place = plan.places[feature]
       const right =
@@ -231,39 +226,58 @@ function rowSet(begins: number[], ends: number[]): RowSet {
 }
 
 /** What is asked of scans, and what they find. */
-function openScans({ layout, memory }: Shop) {
-  const { nFeatures } = layout
-  const bytes = SCAN_BYTES + nFeatures
-  const place = (i: number) => layout.scanTable + i * bytes
-  const words = new DataView(memory.buffer)
-  const found = Array.from({ length: SCAN_LEAVES }, (_, i): NumberScan => {
-    const at = layout.scanOut + i * nFeatures * SCAN_OUT_BYTES
-    return {
-      doubles: new Float64Array(memory.buffer, at, (nFeatures * SCAN_OUT_BYTES) / 8),
-      words: new Int32Array(memory.buffer, at, (nFeatures * SCAN_OUT_BYTES) / 4),
-    }
-  })
-  const write = (leaf: ScanLeaf, at: number) => {
-    const { sum, rules, nRows, features, packed } = leaf
-    const { minRowsInLeaf, minHessian, l2, minGain } = rules.params
-    const { grad, hess, rowsPerHess, parent } = sum
-    const { gradStep, hessStep } = rules
-    const minRows = minRowsInLeaf - 0.5
-    const numbers = [grad, hess, rowsPerHess, nRows, gradStep, hessStep, minRows, minHessian, l2]
-    words.setUint32(at, placeOf(leaf.histogram), true)
-    for (let k = 0; k < numbers.length; k++) words.setFloat64(at + 8 + 8 * k, numbers[k], true)
-    words.setFloat64(at + 88, parent + minGain, true)
-    words.setFloat64(at + 96, packed, true)
-    const mask = new Uint8Array(memory.buffer, at + SCAN_BYTES, nFeatures).fill(0)
+function openScans({ layout, memory }: Shop, params: GbdtParams) {
+  const rules = new Float64Array(memory.buffer, layout.scanRules, SCAN_RULES)
+  writeRules(rules, params)
+  const seats = Array.from({ length: SCAN_LEAVES }, (_, i) => openSeat(layout, memory, i))
+  return {
+    found: seats.map(({ found }) => found),
+    ask: (leaves: readonly (ScanLeaf | null)[], { gradStep, hessStep }: Scale) => {
+      rules[0] = gradStep
+      rules[1] = hessStep
+      leaves.forEach((leaf, i) => {
+        seats[i].ask(leaf)
+      })
+    },
+  }
+}
+
+/** The rules of scans but for the steps of gradients and hessians, which are those of a tree. */
+function writeRules(
+  rules: Float64Array,
+  { minRowsInLeaf, minHessian, l2, minGain, categorical }: GbdtParams,
+) {
+  const { smooth, l2: setL2, setMax, groupRows, oneHotMax } = categorical
+  const given = [minRowsInLeaf, minHessian, l2, minGain, smooth, l2 + setL2, setMax, groupRows, oneHotMax]
+  rules.set(given, SCAN_RULES - given.length)
+}
+
+/** Where one leaf is scanned. */
+function openSeat({ nFeatures, scanTable, scanOut }: Layout, { buffer }: SharedMemory, seat: number) {
+  const at = scanTable + seat * (SCAN_BYTES + nFeatures)
+  const asked = new DataView(buffer, at, SCAN_BYTES)
+  const mask = new Uint8Array(buffer, at + SCAN_BYTES, nFeatures)
+  const bytes = nFeatures * SCAN_OUT_BYTES
+  const found: Scan = {
+    doubles: new Float64Array(buffer, scanOut + seat * bytes, bytes / 8),
+    words: new Int32Array(buffer, scanOut + seat * bytes, bytes / 4),
+  }
+  /** The features that the mask is of. */
+  let masked: Int32Array | null = null
+  const maskBy = (features: Int32Array) => {
+    masked = features
+    mask.fill(0)
     for (const j of features) mask[j] = 1
   }
   return {
     found,
-    ask: (leaves: readonly (ScanLeaf | null)[]) => {
-      leaves.forEach((leaf, i) => {
-        words.setUint32(place(i), 0, true)
-        if (leaf) write(leaf, place(i))
-      })
+    ask: (leaf: ScanLeaf | null) => {
+      asked.setUint32(0, leaf ? placeOf(leaf.histogram) : 0, true)
+      if (!leaf) return
+      asked.setUint32(4, leaf.counts ? placeOf(leaf.counts) : 0, true)
+      asked.setFloat64(8, leaf.packed, true)
+      asked.setFloat64(16, leaf.nRows, true)
+      if (leaf.features !== masked) maskBy(leaf.features)
     },
   }
 }
@@ -272,7 +286,7 @@ function openScans({ layout, memory }: Shop) {
 function copyIn({ layout, memory, kernels }: Shop, { rows, valid }: MachineSetup): Uint32Array {
   const put = (at: number, values: Float64Array) =>
     new Float64Array(memory.buffer, at, values.length).set(values)
-  putTables(layout, memory, rows.data.plan)
+  putTables(layout, memory, rows.data)
   put(layout.fractions, EXP_FRACTIONS)
   put(layout.score, rows.score)
   put(layout.target, rows.labels.target)
@@ -312,7 +326,7 @@ function putSparse(memory: SharedMemory, { starts, slots }: SparseRows, startsAt
 function putTables(
   layout: Layout,
   memory: SharedMemory,
-  { columns, places, featureSlots }: ColumnPlan,
+  { plan: { columns, places, featureSlots }, features }: { plan: ColumnPlan; features: FeatureBins[] },
 ): void {
   const columnWords = new Uint32Array(memory.buffer, layout.columnTable, columns.length * COLUMN_WORDS)
   columns.forEach(({ at, isWide, slot, codes }, c) => {
@@ -322,6 +336,7 @@ function putTables(
   places.forEach((place, j) => {
     const [column, part, slot] =
       place.kind === 'sparse' ? [0xffffffff, place.common, place.slot * 8] : [place.column, place.divisor, 0]
-    featureWords.set([column, part, place.codes, featureSlots[j], slot], j * FEATURE_WORDS)
+    const isCategory = Number(features[j].kind === 'category')
+    featureWords.set([column, part, place.codes, featureSlots[j], slot, isCategory], j * FEATURE_WORDS)
   })
 }

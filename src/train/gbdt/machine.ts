@@ -3,13 +3,21 @@ import type { GrownTree } from './grown-tree.ts'
 import type { Packing } from './kernels.ts'
 import type { Labels, Objective } from './objectives/objective.ts'
 import type { GbdtParams } from './params.ts'
-import type { LeafSum, NumberScan, SplitRules } from './split.ts'
+import type { Scan } from './search.ts'
 
 /** Rows with labels of their own, and the raw scores they start from: `[nOutputs * nRows]`, output by output. */
 export interface Rows {
   data: BinnedData
   labels: Labels
   score: Float64Array
+}
+
+/** How to read the histograms of one tree. */
+export interface Scale {
+  packing: Packing
+  /** Real gradient of one quantised step; the same for the hessian. */
+  gradStep: number
+  hessStep: number
 }
 
 /** Rows of a leaf: for each thread a range of its own row indexes. */
@@ -38,16 +46,16 @@ export interface Histogram {
   readonly isHistogram: true
 }
 
-/** A leaf whose number features are to be scanned. */
+/** A leaf that is to be scanned. It has a hessian, and its gain follows from sums alone (`isPlain`). */
 export interface ScanLeaf {
   histogram: Histogram
-  nRows: number
+  /** Exact rows by slot, where the estimate from the hessian has failed; else `null`. */
+  counts: Histogram | null
   /** Packed sum of its rows. */
   packed: number
-  /** Number features alone. */
+  nRows: number
+  /** Features for which `scannable` holds. */
   features: Int32Array
-  sum: LeafSum
-  rules: SplitRules
 }
 
 /**
@@ -81,10 +89,10 @@ export interface Machine {
   dropHistogram(histogram: Histogram): void
   /** Packed sums over features (`ColumnPlan.featureSlots`), good until the next call. */
   readHistogram(histogram: Histogram): Float64Array
-  /** Best borders of number features in up to two leaves, good until the next call; absent where searches try borders themselves. */
-  scanNumbers?(leaves: readonly (ScanLeaf | null)[]): (NumberScan | null)[]
-  /** Rows by slot, over features. */
-  countRows(rows: RowSet): Int32Array
+  /** The best split by each feature of up to two leaves, good until the next call; absent where searches try splits themselves. */
+  scanLeaves?(leaves: readonly (ScanLeaf | null)[], scale: Scale): (Scan | null)[]
+  /** A histogram that counts the rows. It belongs to the caller until `dropHistogram`. */
+  countRows(rows: RowSet): Histogram
   /** Divides rows by their bins of a feature. Both sets lie where `rows` lay, so `rows` stays valid too. */
   divideRows(rows: RowSet, feature: number, goesRight: Uint8Array): [left: RowSet, right: RowSet]
   /** Notes the leaf of each row, by leaf number. */

@@ -6,10 +6,10 @@ import { addOutside, bagOf, type OutOfBag, openOutOfBag, rowsOutside, weighBag }
 import { binColumns, binWith } from './binning.ts'
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.ts'
 import { ensembleOf, type OutputTree } from './ensemble.ts'
-import { drawFeatures, type Ground, growTree, type Scale } from './grow.ts'
+import { drawFeatures, type Ground, growTree } from './grow.ts'
 import { type GrownTree, settleLeaves } from './grown-tree.ts'
 import { packing } from './kernels.ts'
-import type { LeafSums, Machine, RanOn, Rows } from './machine.ts'
+import type { LeafSums, Machine, RanOn, Rows, Scale } from './machine.ts'
 import type { Labels, Objective, OpenObjective } from './objectives/objective.ts'
 import { openObjective } from './objectives/registry.ts'
 import { type Measure, measureOf } from './objectives/stop-by.ts'
@@ -25,6 +25,7 @@ import {
   rowMajor,
   scatterScores,
 } from './rows.ts'
+import { scannable } from './scan.ts'
 import { NO_LEAF } from './sizes.ts'
 import type { FeatureColumn } from './sparse.ts'
 import { addToCourse, type Course, isStale, keptOf, openCourse } from './stopping.ts'
@@ -226,7 +227,9 @@ function openTraining(
   },
 ): Training {
   const { machine, params, objective, base } = given
-  const ground = { machine, features: rows.data.features, plan: rows.data.plan, params }
+  const { features, plan } = rows.data
+  const scans = machine.scanLeaves ? scannable(features, params) : null
+  const ground = { machine, features, plan, params, scans }
   const stopped = rows.data.nFeatures > 0 ? null : ('no-split' as const)
   const outOfBag = given.outOfBag ? openOutOfBag(rows.data.nRows) : null
   const judge = params.stopBy === 'objective' ? null : measureOf(params.stopBy, objective)

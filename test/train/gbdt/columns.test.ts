@@ -62,8 +62,8 @@ test('sums over columns spread to the sums over features that counting gives', (
     400,
   )
   const { plan } = data
-  const stored = new Int32Array(plan.nSlots)
-  const counted = new Int32Array(plan.featureSlots[sizes.length])
+  const stored = new Float64Array(plan.nSlots)
+  const counted = new Float64Array(plan.featureSlots[sizes.length])
   const halves = new Uint16Array(data.words.buffer)
   for (let row = 0; row < nRows; row++) {
     const at = row * plan.rowWords * 4
@@ -75,5 +75,5 @@ test('sums over columns spread to the sums over features that counting gives', (
       counted[plan.featureSlots[j] + binAt(data, row, j)]++
     })
   }
-  expect(spreadHistogram(plan, stored, new Int32Array(counted.length))).toStrictEqual(counted)
+  expect(spreadHistogram(plan, stored, new Float64Array(counted.length))).toStrictEqual(counted)
 })

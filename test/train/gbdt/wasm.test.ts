@@ -40,11 +40,43 @@ function counted(nRows: number, seed: number): TrainData {
   return { ...data, target: data.target.map((late, i) => late + 3 * Number(data.columns[0][i] > 0.5)) }
 }
 
+/** Two categories of many and few codes, some missing, beside a number; where `rare`, few rows are 1, so that hessians say little of row counts. */
+function coded(nRows: number, seed: number, { rare = false, codes = 230 } = {}): TrainData {
+  const rng = seededRng(seed)
+  const columns = Array.from({ length: 4 }, () => new Float64Array(nRows))
+  const target = new Float64Array(nRows)
+  for (let i = 0; i < nRows; i++) {
+    columns[0][i] = Math.floor(rng.next() ** 2 * codes)
+    columns[1][i] = rng.next() < 0.1 ? Number.NaN : rng.nextInt(40)
+    columns[2][i] = rng.next()
+    columns[3][i] = rng.next() < 0.3 ? Number.NaN : rng.nextInt(7)
+    const likely = (columns[0][i] % 7) + (columns[1][i] % 5) > 8 && columns[2][i] > 0.4
+    target[i] = rng.next() < (likely ? 0.6 : rare ? 0.003 : 0.3) ? 1 : 0
+  }
+  return { nRows, columns, categorical: [true, true, false, false], target }
+}
+
 const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 const PARAMS = { trees: 12, leaves: 15, learningRate: 0.2, bins: 63, seed: 7 }
 
 const WORLDS: [string, () => TrainData, object][] = [
   ['numbers, missing values and categories', () => world(6000, 1), {}],
+  ['categories of many codes', () => coded(9000, 21), { bins: 255, leaves: 31 }],
+  [
+    'categories of more codes than a byte holds',
+    () => coded(4000, 22, { codes: 500 }),
+    { bins: 600, categorical: { oneHotMax: 50 } },
+  ],
+  [
+    'rows that hessians count badly',
+    () => coded(9000, 23, { rare: true }),
+    { bins: 255, minRowsInLeaf: 37, learningRate: 0.5, categorical: { smooth: 0.5, groupRows: 1 } },
+  ],
+  [
+    'rows that hessians count badly, by features drawn for each node',
+    () => coded(9000, 24, { rare: true }),
+    { bins: 255, minRowsInLeaf: 37, learningRate: 0.5, featureFractionByNode: 0.5 },
+  ],
   ['bags of rows and features', () => world(6000, 2), { bagging: 0.7, featureFraction: 0.6 }],
   [
     'weights',
