@@ -51,6 +51,8 @@ export interface Part {
   key: string
   keyRange: { min: string; max: string }
   stats: Record<string, ColumnStats>
+  /** Object with the sketches of its columns (`stats/sketch-codec.ts`); absent in parts of older versions, whose sketches are runs of `data.sketch`. */
+  sketches?: Digest
 }
 
 export interface DatasetVersion {

@@ -2,7 +2,18 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { MillraceError, reviveError } from '../core/errors.ts'
 import { workerUrl } from '../engine/worker-url.ts'
-import type { ChildJob, ChildMessage, ImportJob, ImportResult, Inspection, InspectJob } from './types.ts'
+import type {
+  ChildJob,
+  ChildMessage,
+  ImportJob,
+  ImportResult,
+  Inspection,
+  InspectJob,
+  SketchJob,
+  SketchResult,
+} from './types.ts'
+
+type ChildResult = ImportResult | Inspection | SketchResult
 
 export interface ChildOptions {
   signal?: AbortSignal
@@ -19,7 +30,8 @@ const STDERR_CHARS = 4_000
  */
 export function runChild(job: ImportJob, options: ChildOptions): Promise<ImportResult>
 export function runChild(job: InspectJob, options: ChildOptions): Promise<Inspection>
-export function runChild(job: ChildJob, options: ChildOptions): Promise<ImportResult | Inspection> {
+export function runChild(job: SketchJob, options: ChildOptions): Promise<SketchResult>
+export function runChild(job: ChildJob, options: ChildOptions): Promise<ChildResult> {
   const what = job.files.map((f) => f.name).join(', ')
   if (options.signal?.aborted)
     return Promise.reject(new MillraceError('MR_CANCELLED', { what: `reading ${what}` }))
@@ -50,7 +62,7 @@ function follow(
   job: ChildJob,
   what: string,
   { signal, stallMs, onProgress }: ChildOptions,
-  resolve: (result: ImportResult | Inspection) => void,
+  resolve: (result: ChildResult) => void,
   reject: (error: Error) => void,
 ): (error: Error) => void {
   let lastNote = ''

@@ -4,6 +4,7 @@
  */
 import {
   type DuckDBConnection,
+  type DuckDBDataChunk,
   DuckDBInstance,
   DuckDBTimestampValue,
   type DuckDBValue,
@@ -14,6 +15,8 @@ export interface Duck {
   run(sql: string | Sql): Promise<void>
   rows<R>(sql: string | Sql): Promise<R[]>
   one<R>(sql: string | Sql): Promise<R>
+  /** Hands over the rows as they come, in full vectors whose memory is the engine's own until the next one. */
+  chunks(sql: string): AsyncIterable<DuckDBDataChunk>
   /** Rows the running statement has gone through. */
   processed(): number
 }
@@ -43,8 +46,18 @@ function duckOf(connection: DuckDBConnection): Duck {
       await read(sql)
     },
     rows: read,
+    chunks: (sql) => chunksOf(connection, sql),
     one: async <R>(sql: string | Sql) => (await read<R>(sql))[0]!,
     processed: () => Number(connection.progress.rows_processed),
+  }
+}
+
+async function* chunksOf(connection: DuckDBConnection, sql: string): AsyncIterable<DuckDBDataChunk> {
+  const result = await connection.stream(sql)
+  for (;;) {
+    const chunk = await result.fetchChunk()
+    if (!chunk || chunk.rowCount === 0) return
+    yield chunk
   }
 }
 

@@ -8,6 +8,7 @@ import { type Duck, openDuck } from './duck.ts'
 import { runImport } from './import-run.ts'
 import { runInspect } from './inspect-run.ts'
 import { isOutOfMemory } from './reader.ts'
+import { runSketch } from './sketch-run.ts'
 import type { ChildJob, ChildMessage } from './types.ts'
 
 /** Share of the cap that DuckDB may fill before it spills; the rest is for Parquet buffers, code and JavaScript. */
@@ -30,6 +31,7 @@ async function serve(job: ChildJob): Promise<void> {
 
 function run(duck: Duck, job: ChildJob) {
   if (job.op === 'inspect') return runInspect(duck, job)
+  if (job.op === 'sketch') return runSketch(duck, job)
   return runImport(duck, job, (done, note) =>
     process.send!({ kind: 'progress', done, note } satisfies ChildMessage),
   )

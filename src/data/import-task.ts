@@ -131,7 +131,11 @@ const sumRows = (parts: Part[]): number => parts.reduce((n, part) => n + part.ro
 
 async function putParts(store: Store, written: WrittenPart[]): Promise<Part[]> {
   const parts: Part[] = []
-  for (const { path, ...part } of written) parts.push({ ...part, ...(await store.objects.putFile(path)) })
+  for (const { path, sketchPath, ...part } of written) {
+    const file = await store.objects.putFile(path)
+    const sketches = sketchPath && (await store.objects.putFile(sketchPath)).digest
+    parts.push({ ...part, ...file, ...(sketches && { sketches }) })
+  }
   return parts
 }
 

@@ -1,5 +1,6 @@
 /** What an import is made of, as plain data: it is planned here, digested in a RunSpec, and sent to the child process as JSON. */
 import type {
+  Column,
   ColumnStats,
   ColumnType,
   DatasetVersion,
@@ -102,11 +103,27 @@ export interface InspectJob {
   memoryMb: number
 }
 
-export type ChildJob = ImportJob | InspectJob
+export interface SketchJob {
+  op: 'sketch'
+  files: ChildFile[]
+  /** Columns of the part and the rows it holds. */
+  columns: Pick<Column, 'name' | 'type'>[]
+  folder: string
+  memoryMb: number
+}
+
+export interface SketchResult {
+  /** File with the sketches. */
+  path: string
+}
+
+export type ChildJob = ImportJob | InspectJob | SketchJob
 
 /** A part as the child wrote it: a file that the store has yet to take over. */
-export interface WrittenPart extends Omit<Part, 'digest' | 'bytes'> {
+export interface WrittenPart extends Omit<Part, 'digest' | 'bytes' | 'sketches'> {
   path: string
+  /** File with the sketches of its columns; those of rows put aside are not kept. */
+  sketchPath?: string
 }
 
 export interface ImportResult {
@@ -163,7 +180,7 @@ export interface Inspection {
 
 export type ChildMessage =
   | { kind: 'progress'; done: number; note: string }
-  | { kind: 'done'; result: ImportResult | Inspection }
+  | { kind: 'done'; result: ImportResult | Inspection | SketchResult }
   | { kind: 'failed'; error: { code?: string; data?: unknown; message: string; stack?: string } }
 
 export type { ColumnStats, DatasetVersion }

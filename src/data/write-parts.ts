@@ -1,9 +1,12 @@
 /** Parts: which rows go together, what is rewritten, and the files. */
+import { writeFile } from 'node:fs/promises'
 import type { Part } from '../core/records.ts'
+import { encodeSketches } from '../stats/sketch-codec.ts'
 import { instant } from './checks.ts'
 import { type Duck, literal, quote } from './duck.ts'
 import { type Import, partRows } from './import-context.ts'
 import { profile, referenceIn, referencesOf } from './profile.ts'
+import { sketchTable } from './sketch-run.ts'
 import type { Reference, WrittenPart } from './types.ts'
 
 const ROW_GROUP = 122_880
@@ -131,7 +134,9 @@ async function writePart(
   const stats = await profile(duck, 'part', delivery.columns, references)
   const { n } = await duck.one<{ n: number }>('SELECT count(*) AS n FROM part')
   const range = rangeOf(key, job.params.time === null ? undefined : stats[job.params.time])
-  return { path, key, keyRange: range, rows: n, stats }
+  const sketchPath = `${job.folder}/${key}.sketches`
+  await writeFile(sketchPath, encodeSketches(await sketchTable(duck, 'part', delivery.columns)))
+  return { path, sketchPath, key, keyRange: range, rows: n, stats }
 }
 
 function rangeOf(

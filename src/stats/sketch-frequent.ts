@@ -21,12 +21,20 @@ export interface FrequentItem {
   countMin: number
 }
 
-/** A working copy: takes items fast, gives `FrequentItems` back. */
+/** What is held of an item while counting; `block` is the last block that counted it. */
+interface Held {
+  count: number
+  error: number
+  block: number
+}
+
+/** A working copy: takes items fast, gives `FrequentItems` back. Numbers are items too, under their text. */
 export class FrequentCounter {
   readonly capacity: number
   #n = 0
   #floor = 0
-  #held = new Map<string, { count: number; error: number }>()
+  #blocks = 0
+  #held = new Map<string | number, Held>()
 
   constructor(capacity = 256) {
     requireRange(Number.isInteger(capacity) && capacity >= 1, 'capacity', 'a whole number >= 1', capacity)
@@ -42,8 +50,43 @@ export class FrequentCounter {
       held.count += count
       return
     }
-    this.#held.set(item, { count: this.#floor + count, error: this.#floor })
+    this.#hold(item, count)
+  }
+
+  #hold(item: string | number, count: number): void {
+    this.#held.set(item, { count: this.#floor + count, error: this.#floor, block: this.#blocks })
     if (this.#held.size >= 2 * this.capacity) this.#evict()
+  }
+
+  /**
+   * Takes a block of `n` rows whose values were counted together: the items that occurred more than `floor` times in it, each once. Any other may have occurred
+   * `floor` times, which `blockFloor` keeps at most `n / (capacity + 1)`. Cost: O(items), and O(capacity) where `floor` is above 0.
+   */
+  addBlock(n: number, items: readonly (string | number)[], counts: ArrayLike<number>, floor: number): void {
+    this.#n += n
+    const block = ++this.#blocks
+    const before = this.#floor
+    for (let i = 0; i < items.length; i++) {
+      const held = this.#held.get(items[i])
+      if (held === undefined) {
+        this.#held.set(items[i], { count: before + counts[i], error: before, block })
+      } else {
+        held.count += counts[i]
+        held.block = block
+      }
+    }
+    this.#floor += floor
+    if (floor > 0) this.#passOver(block, floor)
+    if (this.#held.size >= 2 * this.capacity) this.#evict()
+  }
+
+  /** Items that a block did not count may have been among its rare ones. */
+  #passOver(block: number, floor: number): void {
+    for (const held of this.#held.values()) {
+      if (held.block === block) continue
+      held.count += floor
+      held.error += floor
+    }
   }
 
   /** Keeps the `capacity` largest; what goes raises the floor to the largest count that went. */
@@ -56,17 +99,22 @@ export class FrequentCounter {
 
   /** Adds a summary of other rows to this one. */
   merge(other: FrequentItems): void {
-    const theirs = new Map(Object.entries(other.items))
-    const merged = new Map<string, { count: number; error: number }>()
-    for (const item of new Set([...this.#held.keys(), ...theirs.keys()])) {
-      const a = this.#held.get(item) ?? { count: this.#floor, error: this.#floor }
-      const b = theirs.get(item) ?? { count: other.floor, error: other.floor }
-      merged.set(item, { count: a.count + b.count, error: a.error + b.error })
+    const block = ++this.#blocks
+    const before = this.#floor
+    for (const [item, { count, error }] of Object.entries(other.items)) {
+      const held = this.#held.get(item)
+      if (held === undefined) {
+        this.#held.set(item, { count: before + count, error: before + error, block })
+      } else {
+        held.count += count
+        held.error += error
+        held.block = block
+      }
     }
-    this.#held = merged
     this.#n += other.n
     this.#floor += other.floor
-    this.#evict()
+    if (other.floor > 0) this.#passOver(block, other.floor)
+    if (this.#held.size >= 2 * this.capacity) this.#evict()
   }
 
   /** The summary, at most `capacity` items, largest first, ties by name. */
@@ -74,13 +122,32 @@ export class FrequentCounter {
     this.#evict()
     const sorted = [...this.#held].sort(largestFirst)
     const items: FrequentItems['items'] = Object.create(null)
-    for (const [item, bounds] of sorted) items[item] = { ...bounds }
+    for (const [item, { count, error }] of sorted) items[String(item)] = { count, error }
     return { kind: 'FrequentItems', capacity: this.capacity, n: this.#n, floor: this.#floor, items }
   }
 }
 
-function largestFirst(a: [string, { count: number }], b: [string, { count: number }]): number {
-  return b[1].count - a[1].count || (a[0] < b[0] ? -1 : 1)
+function largestFirst(
+  a: [string | number, { count: number }],
+  b: [string | number, { count: number }],
+): number {
+  return b[1].count - a[1].count || (String(a[0]) < String(b[0]) ? -1 : 1)
+}
+
+/**
+ * The `floor` of a block for `addBlock`: 0 where the block has at most `capacity` items, else the count of the largest one too many. Counts are whole numbers
+ * from 1 to `countMax`. Cost: O(items + countMax).
+ */
+export function blockFloor(counts: ArrayLike<number>, nItems: number, capacity: number): number {
+  if (nItems <= capacity) return 0
+  let countMax = 0
+  for (let i = 0; i < nItems; i++) countMax = Math.max(countMax, counts[i])
+  const having = new Uint32Array(countMax + 1)
+  for (let i = 0; i < nItems; i++) having[counts[i]]++
+  let above = 0
+  let floor = countMax
+  while (above + having[floor] <= capacity) above += having[floor--]
+  return floor
 }
 
 /** Summary of both streams with the smaller capacity; neither is changed. */

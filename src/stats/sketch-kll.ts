@@ -36,15 +36,24 @@ export function addToKll(into: KllSketch, value: number, rng: Rng): void {
 
 /** Sketch of both streams; neither is changed. The smaller k rules. */
 export function mergeKll(a: KllSketch, b: KllSketch, rng: Rng): KllSketch {
-  const height = Math.max(a.levels.length, b.levels.length)
-  const levels = Array.from({ length: height }, (_, h) => [...(a.levels[h] ?? []), ...(b.levels[h] ?? [])])
+  return mergeAllKll([a, b], rng)
+}
+
+/**
+ * Sketch of all streams together, none of them changed; the smallest k rules. Every level is halved once for all, so that a hundred parts merge as precisely as
+ * two. Needs one sketch. Cost: O(items log items).
+ */
+export function mergeAllKll(sketches: readonly KllSketch[], rng: Rng): KllSketch {
+  requireRows('mergeAllKll', sketches.length)
+  const height = Math.max(...sketches.map((sketch) => sketch.levels.length))
+  const ends = sketches.filter((sketch) => sketch.n > 0)
   const merged: KllSketch = {
     kind: 'KllSketch',
-    k: Math.min(a.k, b.k),
-    n: a.n + b.n,
-    min: a.min === null || (b.min !== null && b.min < a.min) ? b.min : a.min,
-    max: a.max === null || (b.max !== null && b.max > a.max) ? b.max : a.max,
-    levels,
+    k: Math.min(...sketches.map((sketch) => sketch.k)),
+    n: sketches.reduce((n, sketch) => n + sketch.n, 0),
+    min: ends.length === 0 ? null : Math.min(...ends.map((sketch) => sketch.min!)),
+    max: ends.length === 0 ? null : Math.max(...ends.map((sketch) => sketch.max!)),
+    levels: Array.from({ length: height }, (_, h) => sketches.flatMap((sketch) => sketch.levels[h] ?? [])),
   }
   compress(merged, rng)
   return merged
@@ -57,7 +66,7 @@ function capacityAt(sketch: KllSketch, level: number): number {
 }
 
 /** Halves the lowest full level into the next, until the whole fits. */
-function compress(sketch: KllSketch, rng: Rng): void {
+export function compress(sketch: KllSketch, rng: Rng): void {
   while (itemsOf(sketch) >= capacityOf(sketch)) {
     const full = sketch.levels.findIndex((items, h) => items.length >= capacityAt(sketch, h))
     if (full === sketch.levels.length - 1) sketch.levels.push([])
