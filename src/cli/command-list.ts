@@ -304,6 +304,15 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/data.ts')).dataShow,
   },
   {
+    name: 'data profile',
+    args: '<version>',
+    summary:
+      'what is in each column: moments, quantiles, distinct and frequent values, from sketches of the parts',
+    options: [['--column <name...>', 'only these columns']],
+    examples: ['millrace data profile flights', 'millrace data profile flights@main~1 --column delay'],
+    load: async () => (await import('./commands/data-profile.ts')).dataProfile,
+  },
+  {
     name: 'data diff',
     args: '<from> [to]',
     summary: 'what changed between two versions, to the row',

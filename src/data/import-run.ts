@@ -14,6 +14,7 @@ import { markRows } from './marked-rows.ts'
 import { measureChecks } from './measure-checks.ts'
 import { profile } from './profile.ts'
 import { isOutOfMemory, named } from './reader.ts'
+import { stillFindings } from './stretches.ts'
 import type { Measurement } from './table-metrics.ts'
 import type { ImportJob, ImportResult, WrittenPart } from './types.ts'
 import { referencesFor, writeParts } from './write-parts.ts'
@@ -41,7 +42,7 @@ export async function runImport(duck: Duck, job: ImportJob, report: Report): Pro
   const result = await write(run, quarantining(usable, marked, checks), refusedBy.length > 0)
   return {
     ...result,
-    findings,
+    findings: [...findings, ...(await stillFindings(run))],
     refusedBy,
     byCheck: Object.fromEntries([...tallies].map(([name, t]) => [name, t.failed])),
     newest: await newestOf(duck, checks),

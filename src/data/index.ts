@@ -31,6 +31,7 @@ export {
   recordImport,
   recordRefusal,
 } from './record-import.ts'
+export { createSketchTask, planSketch, sketchTask } from './sketch-task.ts'
 export { findFiles, takeSource, takeSources } from './sources.ts'
 export type {
   DatasetImport,
@@ -40,6 +41,13 @@ export type {
   Inspection,
   SourceFile,
 } from './types.ts'
+export {
+  type ColumnProfile,
+  type FrequentValue,
+  PROFILE_RANKS,
+  profileVersion,
+  type VersionProfile,
+} from './version-profile.ts'
 export {
   datasetNames,
   getVersion,

@@ -7,7 +7,7 @@ import type { ImportParams, SourceFile } from './types.ts'
 
 export const IMPORT_TASK = 'data.import'
 /** Raised when the same rows would become other parts. */
-export const IMPORT_CODE = '1'
+export const IMPORT_CODE = '2'
 
 export interface ImportOptions {
   /** Rows of the source that are taken, by the time column; all by default. */

@@ -1,5 +1,6 @@
 /** All the work that a worker can be asked to do: the tasks of every station. Workers load this module. */
 import { importTask } from '../data/import-task.ts'
+import { sketchTask } from '../data/sketch-task.ts'
 import type { Task } from '../engine/ports.ts'
 import { gateTask } from '../gate/task.ts'
 import { fitTask } from '../train/fit.ts'
@@ -12,6 +13,7 @@ import { explainTask } from './explain-task.ts'
 
 const tasks: Task[] = [
   importTask,
+  sketchTask,
   prepareTask,
   trialTask,
   fitTask,

@@ -82,7 +82,7 @@ export async function openPlace(task: Task = createImportTask(LIMITS, readHere))
 }
 
 /** Runs each spec where it is asked for. */
-function jobsOf(store: Store, task: Task): ImportPorts['jobs'] {
+export function jobsOf(store: Store, task: Task): ImportPorts['jobs'] {
   return {
     run: async (specs, options = {}) =>
       await Promise.all(
