@@ -272,6 +272,18 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/model.ts')).modelExport,
   },
   {
+    name: 'data inspect',
+    args: '<file...>',
+    summary:
+      'what files hold and what is odd about them: copies, spellings, codes, strays; a dataset names its files',
+    examples: [
+      'millrace data inspect customers.csv',
+      'millrace data inspect adult-train.csv adult-test.csv --json',
+      'millrace data inspect flights',
+    ],
+    load: async () => (await import('./commands/inspect.ts')).dataInspect,
+  },
+  {
     name: 'data import',
     args: '[dataset]',
     summary: 'import what is new; the same delivery is never imported twice',

@@ -2,7 +2,7 @@
 import { MillraceError } from '../core/errors.ts'
 import { refs } from '../core/names.ts'
 import type { Column, ColumnStats, DatasetVersion, Digest, Part } from '../core/records.ts'
-import { findFiles, type InspectedColumn, inspect } from '../data/index.ts'
+import { findFiles, type InspectedColumn, inspect, type Remark } from '../data/index.ts'
 import type { DatasetDef } from '../define/types.ts'
 import type { Runtime } from '../loop/runtime.ts'
 
@@ -13,6 +13,8 @@ export interface KnownDataset {
   /** As it was imported, or as it would be. */
   version: DatasetVersion
   files: string[]
+  /** What is odd about the files, before the first import. */
+  remarks: Remark[]
 }
 
 /** Errors: MR_DATA_NO_FILES when nothing was imported and nothing is there to be. */
@@ -29,14 +31,19 @@ export async function knownDataset(
       digest: ref.digest,
       files,
       version: await rt.store.getRecord<DatasetVersion>(ref.digest, 'DatasetVersion'),
+      remarks: [],
     }
   if (files.length === 0)
     throw new MillraceError('MR_DATA_NO_FILES', { dataset: def.name, folder: rt.folder, tried: def.source })
-  return { def, files, version: await foreseen(def, files, signal) }
+  return { def, files, ...(await foreseen(def, files, signal)) }
 }
 
 /** The version that an import of these files would make, as far as a look tells. */
-async function foreseen(def: DatasetDef, files: string[], signal: AbortSignal): Promise<DatasetVersion> {
+async function foreseen(
+  def: DatasetDef,
+  files: string[],
+  signal: AbortSignal,
+): Promise<Pick<KnownDataset, 'version' | 'remarks'>> {
   const look = await inspect(files, def.read, { previewRows: 0, signal })
   const part: Part = {
     digest: `sha256:${'0'.repeat(64)}`,
@@ -46,7 +53,7 @@ async function foreseen(def: DatasetDef, files: string[], signal: AbortSignal): 
     keyRange: { min: '', max: '' },
     stats: Object.fromEntries(look.columns.map((column) => [column.name, statsOf(column)])),
   }
-  return {
+  const version: DatasetVersion = {
     kind: 'DatasetVersion',
     dataset: def.name,
     parents: [],
@@ -60,6 +67,7 @@ async function foreseen(def: DatasetDef, files: string[], signal: AbortSignal): 
     createdAt: 0,
     message: '',
   }
+  return { version, remarks: look.remarks }
 }
 
 function statsOf({ type, nulls, distinct, min, max }: InspectedColumn): ColumnStats {

@@ -1,6 +1,7 @@
 /** The steps that `run`, `up`, `train` and `data import` share: each shows where it stands and leaves one line. */
 import { refs } from '../core/names.ts'
 import type { Finding, ModelBundle, ModelVersion } from '../core/records.ts'
+import type { Remark } from '../data/index.ts'
 import type { TrainerDef } from '../define/types.ts'
 import { type ImportRequest, type ImportResult, importData } from '../loop/data.ts'
 import { type ReleaseResult, releaseLatest } from '../loop/release.ts'
@@ -49,6 +50,7 @@ export async function importStep(
     known,
     rows: version.rows,
     rowsQuarantined: version.rowsQuarantined,
+    remarks: result.remarks,
   }
   cli.event(
     value,
@@ -61,9 +63,19 @@ export async function importStep(
         )
       : stepLine(cli, cli.paint.good('✓'), title, importedText(result), ms),
   )
-  if (!known)
-    for (const finding of notable(version.findings)) cli.line(findingLines(cli, finding, 6).join('\n'))
+  if (known) return result
+  for (const finding of notable(version.findings)) cli.line(findingLines(cli, finding, 6).join('\n'))
+  for (const line of remarkLines(cli, result.remarks, 6)) cli.line(line)
   return result
+}
+
+/** What is odd about rows, and what to do about it. */
+export function remarkLines(cli: Cli, remarks: readonly Remark[], indent: number): string[] {
+  const space = ' '.repeat(indent)
+  return remarks.flatMap(({ text, fix }) => [
+    ...wrapped(`${space}${cli.paint.dim('·')} `, text, cli.width),
+    ...(fix === undefined ? [] : wrapped(`${space}  `, fix, cli.width).map(cli.paint.dim)),
+  ])
 }
 
 function importedText({ version }: ImportResult): string {

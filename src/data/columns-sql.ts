@@ -159,6 +159,17 @@ export function selectList(file: OpenFile, columns: Delivery['columns'], missing
   return columns.map((c) => `${kept(c, has.get(c.name), file, missing)} AS ${quote(c.name)}`).join(', ')
 }
 
+/** The rows of each file as they are kept, as relations. */
+export function relationsOf(
+  { files, columns }: Delivery,
+  missing: string[],
+): { name: string; rows: string }[] {
+  return files.map((file) => ({
+    name: file.name,
+    rows: `(SELECT ${selectList(file, columns, missing)} FROM ${file.scan})`,
+  }))
+}
+
 function kept(
   column: { name: string; type: ColumnType },
   from: string | undefined,

@@ -6,7 +6,7 @@ import type { CheckDef } from '../define/types.ts'
 import { join, raw, type Sql } from '../expr/sql.ts'
 import { checksOf, type RowCheck, rowChecksOf, windowText } from './checks.ts'
 import { DUCK_TYPE } from './column-types.ts'
-import { canonicalOrder, openDelivery, schemaOf, selectList } from './columns-sql.ts'
+import { canonicalOrder, openDelivery, relationsOf, schemaOf, selectList } from './columns-sql.ts'
 import { type Duck, literal, quote } from './duck.ts'
 import { errorFinding, metricFinding, rowCountFinding, shareFinding, type Tally } from './findings.ts'
 import type { Import, Report } from './import-context.ts'
@@ -14,6 +14,7 @@ import { markRows } from './marked-rows.ts'
 import { measureChecks } from './measure-checks.ts'
 import { profile } from './profile.ts'
 import { isOutOfMemory, named } from './reader.ts'
+import { type RemarksAsked, remarksOf } from './remarks/index.ts'
 import { stillFindings } from './stretches.ts'
 import type { Measurement } from './table-metrics.ts'
 import type { ImportJob, ImportResult, WrittenPart } from './types.ts'
@@ -33,6 +34,8 @@ export async function runImport(duck: Duck, job: ImportJob, report: Report): Pro
       job,
       job.params.select ? 'no row lies in the selected window of time' : 'the files have no rows',
     )
+  report(0.44, 'looking for what is odd')
+  const remarks = await remarksOf(duck, oddities(run))
   report(0.45, 'judging rows among the others')
   const marked = await markRows(run, checks, soundRows(usable), broken)
   const tallies = new Map([...(await tally(duck, usable)), ...marked])
@@ -47,6 +50,21 @@ export async function runImport(duck: Duck, job: ImportJob, report: Report): Pro
     byCheck: Object.fromEntries([...tallies].map(([name, t]) => [name, t.failed])),
     newest: await newestOf(duck, checks),
     notes: notesOf(run),
+    remarks,
+  }
+}
+
+function oddities({ job: { params, parent }, delivery }: Loaded): RemarksAsked {
+  const before = new Map<string, string[]>()
+  for (const { stats } of parent?.parts ?? [])
+    for (const [name, { histogram }] of Object.entries(stats))
+      if (histogram?.kind === 'category') before.set(name, histogram.categories)
+  return {
+    from: 'staged',
+    columns: delivery.columns,
+    times: params.time === null ? [] : [params.time],
+    files: relationsOf(delivery, params.read.missing),
+    before,
   }
 }
 

@@ -124,6 +124,7 @@ async function importOf(
     source: params.files.map((f) => f.name).join(', '),
     message: params.message,
     notes: result.notes,
+    remarks: result.remarks,
   }
 }
 

@@ -31,6 +31,7 @@ export {
   recordImport,
   recordRefusal,
 } from './record-import.ts'
+export type { Remark, RemarkKind } from './remarks/index.ts'
 export { createSketchTask, planSketch, sketchTask } from './sketch-task.ts'
 export { findFiles, takeSource, takeSources } from './sources.ts'
 export type {

@@ -2,18 +2,15 @@
 import { statSync } from 'node:fs'
 import type { Column } from '../core/records.ts'
 import { DUCK_TYPE } from './column-types.ts'
-import { BLANKS, type Delivery, openDelivery, schemaOf, selectList } from './columns-sql.ts'
-import { type Duck, literal, quote } from './duck.ts'
+import { BLANKS, type Delivery, openDelivery, relationsOf, schemaOf, selectList } from './columns-sql.ts'
+import { type Duck, quote } from './duck.ts'
 import { named, type OpenFile } from './reader.ts'
+import { type Remark, remarksOf } from './remarks/index.ts'
+import { type MissingCode, missingCodesOf } from './remarks/missing-codes.ts'
 import type { ImportParams, InspectedColumn, Inspection, InspectJob } from './types.ts'
 
 const EXAMPLES = 5
 const TEXT_CHARS = 64
-/** Texts that exporters write for "nothing". Words that can be a category of their own (`unknown`, `none`) are not guessed. */
-const CODES = ['?', 'NA', 'N/A', 'n/a', '#N/A', 'NaN', 'nan', 'NULL', 'null', '\\N']
-/** Those that count only in a column whose other values are numbers. */
-const WEAK_CODES = ['-', '--', '.', 'None', 'none', 'unknown', '*']
-
 /**
  * Reads all rows once to guess missing codes and, when there are some, once more without them, since a column of numbers and `?` is a
  * column of numbers.
@@ -21,12 +18,20 @@ const WEAK_CODES = ['-', '--', '.', 'None', 'none', 'unknown', '*']
 export async function runInspect(duck: Duck, job: InspectJob): Promise<Inspection> {
   const given = job.read.missing ?? []
   const first = await load(duck, job, given)
-  const codes = await missingCodes(duck, first)
-  const found = [...new Set([...codes.values()].flat())].filter((code) => !given.includes(code)).sort()
+  const codes = await missingCodesOf(duck, 'seen', first.columns)
+  const found = [...new Set(codes.map(({ code }) => code))].filter((code) => !given.includes(code)).sort()
   const padded = await paddedCounts(duck, first)
   const last = found.length === 0 ? first : await load(duck, job, [...given, ...found])
   const columns = await inspectColumns(duck, last, codes, padded)
-  return await report(duck, job, last, columns, [...given, ...found])
+  const missing = [...given, ...found]
+  const remarks = await remarksOf(duck, {
+    from: 'seen',
+    columns: last.columns,
+    times: timeColumns(columns).slice(0, 1),
+    files: relationsOf(last, missing),
+    codes,
+  })
+  return await report(duck, job, last, columns, missing, remarks)
 }
 
 async function load(duck: Duck, job: InspectJob, missing: string[]): Promise<Delivery> {
@@ -55,29 +60,6 @@ async function load(duck: Duck, job: InspectJob, missing: string[]): Promise<Del
   return delivery
 }
 
-async function missingCodes(duck: Duck, { columns }: Delivery): Promise<Map<string, string[]>> {
-  const codes = new Map<string, string[]>()
-  for (const { name, type } of columns) {
-    if (type !== 'string') continue
-    const found = await codesOf(duck, quote(name))
-    if (found.length > 0) codes.set(name, found)
-  }
-  return codes
-}
-
-async function codesOf(duck: Duck, value: string): Promise<string[]> {
-  const all = [...CODES, ...WEAK_CODES].map(literal).join(', ')
-  const rows = await duck.rows<{ v: string }>(
-    `SELECT DISTINCT ${value} AS v FROM seen WHERE ${value} IN (${all}) ORDER BY v`,
-  )
-  if (rows.length === 0) return []
-  const { words, n } = await duck.one<{ words: number; n: number }>(
-    `SELECT count(*) FILTER (TRY_CAST(${value} AS DOUBLE) IS NULL) AS words, count(*) AS n FROM seen WHERE ${value} NOT IN (${all})`,
-  )
-  const numeric = n > 0 && words === 0
-  return rows.map((r) => r.v).filter((v) => numeric || CODES.includes(v))
-}
-
 /** Counted on the texts as they stand in the file. */
 async function paddedCounts(duck: Duck, { files }: Delivery): Promise<Map<string, number>> {
   const counts = new Map<string, number>()
@@ -96,12 +78,15 @@ async function paddedCounts(duck: Duck, { files }: Delivery): Promise<Map<string
 async function inspectColumns(
   duck: Duck,
   { columns }: Delivery,
-  codes: Map<string, string[]>,
+  codes: readonly MissingCode[],
   padded: Map<string, number>,
 ): Promise<InspectedColumn[]> {
   const inspected: InspectedColumn[] = []
   for (const column of columns) {
-    const known = { missingCodes: codes.get(column.name) ?? [], padded: padded.get(column.name) ?? 0 }
+    const known = {
+      missingCodes: codes.filter((c) => c.column === column.name).map(({ code }) => code),
+      padded: padded.get(column.name) ?? 0,
+    }
     inspected.push({ ...(await inspectColumn(duck, column)), ...known })
   }
   return inspected
@@ -138,6 +123,7 @@ async function report(
   delivery: Delivery,
   columns: InspectedColumn[],
   missing: string[],
+  remarks: Remark[],
 ): Promise<Inspection> {
   const { n } = await duck.one<{ n: number }>('SELECT count(*) AS n FROM seen')
   const list = delivery.columns.map((c) => `${shown(c.name, c.type)} AS ${quote(c.name)}`).join(', ')
@@ -152,12 +138,14 @@ async function report(
     columns,
     preview: await duck.rows(`SELECT ${list} FROM seen LIMIT ${job.previewRows}`),
     read: { format: first!.format, ...(delimiter === undefined ? {} : { delimiter }), missing },
-    timeColumns: columns
-      .filter((c) => (c.type === 'time' || c.type === 'date') && c.nulls === 0)
-      .map((c) => c.name),
-    notes: notesOf(delivery, columns),
+    timeColumns: timeColumns(columns),
+    notes: notesOf(delivery, columns, remarks),
+    remarks,
   }
 }
+
+const timeColumns = (columns: readonly InspectedColumn[]): string[] =>
+  columns.filter((c) => (c.type === 'time' || c.type === 'date') && c.nulls === 0).map((c) => c.name)
 
 function fileReport(file: OpenFile): Inspection['files'][number] {
   const { name, gzip, format, encoding, delimiter, header } = file
@@ -165,7 +153,7 @@ function fileReport(file: OpenFile): Inspection['files'][number] {
   return { name, bytes: statSync(file.path).size, gzip, ...dialect }
 }
 
-function notesOf({ files }: Delivery, columns: InspectedColumn[]): string[] {
+function notesOf({ files }: Delivery, columns: InspectedColumn[], remarks: readonly Remark[]): string[] {
   const notes: string[] = []
   for (const file of files.filter((f) => f.format === 'csv')) {
     if (file.encoding !== 'utf-8') notes.push(`${file.name} is written in ${file.encoding}, not in UTF-8`)
@@ -179,12 +167,6 @@ function notesOf({ files }: Delivery, columns: InspectedColumn[]): string[] {
     notes.push(
       `blanks around values are trimmed in ${padded.map((c) => `${c.name} (${c.padded})`).join(', ')}`,
     )
-  for (const c of columns.filter((x) => x.missingCodes.length > 0)) {
-    notes.push(
-      `${c.missingCodes.map((code) => JSON.stringify(code)).join(', ')} stands for a missing value in ${c.name}`,
-    )
-  }
-  for (const c of columns.filter((x) => x.distinct <= 1))
-    notes.push(`${c.name} has ${c.distinct === 0 ? 'no value at all' : 'only one value'}`)
+  notes.push(...remarks.map(({ text }) => text))
   return notes
 }

@@ -7,7 +7,7 @@ import type { ImportParams, SourceFile } from './types.ts'
 
 export const IMPORT_TASK = 'data.import'
 /** Raised when the same rows would become other parts. */
-export const IMPORT_CODE = '2'
+export const IMPORT_CODE = '3'
 
 export interface ImportOptions {
   /** Rows of the source that are taken, by the time column; all by default. */

@@ -141,6 +141,8 @@ function eventData(spec: RunSpec, done: DatasetImport, findings: Finding[]): Rec
     byCheck: done.byCheck,
     verdicts: Object.fromEntries(findings.map((f) => [f.check, f.verdict])),
     notes: done.notes,
+    // Imports of before remarks were made have none.
+    remarks: (done.remarks ?? []) as unknown as Json,
   }
 }
 

@@ -11,6 +11,7 @@ import type {
   TimeWindow,
 } from '../core/records.ts'
 import type { CheckDef, DatasetDef } from '../define/types.ts'
+import type { Remark } from './remarks/remark.ts'
 
 export type FileFormat = 'parquet' | 'csv' | 'json'
 
@@ -65,6 +66,8 @@ export interface DatasetImport {
   source: string
   message: string
   notes: string[]
+  /** What is odd about the rows of this delivery. */
+  remarks: Remark[]
 }
 
 /** What drift and profiles compare with: fixed by the first version that had the column. */
@@ -138,6 +141,7 @@ export interface ImportResult {
   newest: Record<string, number | null>
   refusedBy: string[]
   notes: string[]
+  remarks: Remark[]
 }
 
 /** One column as `millrace init` shows it. */
@@ -174,8 +178,10 @@ export interface Inspection {
   read: DatasetDef['read']
   /** Columns that could order the rows in time. */
   timeColumns: string[]
-  /** What a person should know, in sentences. */
+  /** What a person should know, in sentences: how the files are written, then the remarks. */
   notes: string[]
+  /** What is odd about the rows. */
+  remarks: Remark[]
 }
 
 export type ChildMessage =

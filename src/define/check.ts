@@ -271,6 +271,8 @@ function checkModel(
     faults.try(() => checkFeature(`${place}.features`, feature, schema))
   }
   if (model.each !== undefined) faults.try(() => checkColumn(`${place}.each`, model.each!.column, schema))
+  for (const column of model.leaksAllowed ?? [])
+    faults.try(() => checkColumn(`${place}.leaksAllowed`, column, schema))
   checkSplit(faults, place, model, datasets)
   checkSteps(faults, place, model.release.steps)
   faults.names(`${place}.objectives`, model.objectives)

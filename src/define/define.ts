@@ -72,6 +72,11 @@ export interface ModelOptions<N extends string> {
   group?: ColumnsOf<N>
   /** Left out: inferred from the columns when the model is planned. */
   features?: Readonly<Record<string, FeatureInput<ColumnsOf<N>>>>
+  /**
+   * Columns that may decide the target alone. Default: none. A feature that is the target under another name is refused (MR_TRAIN_LEAK), and left out where features are
+   * inferred; name its column here when it is really known before the answer is.
+   */
+  leaksAllowed?: readonly ColumnsOf<N>[]
   /** A family: one model for each value of a column. */
   each?: ColumnsOf<N> | Each<ColumnsOf<N>>
   /** Default: `gbdt()`. With `search` its parameters are chosen by trying. */
@@ -123,6 +128,7 @@ export function model<N extends string>(name: string, options: ModelOptions<N>):
     task: options.task ?? (options.group === undefined ? 'auto' : 'ranking'),
     ...(options.group !== undefined && { group: options.group }),
     features: Object.entries(features).map(([feature, expr]) => featureOf(feature, expr)),
+    ...(options.leaksAllowed !== undefined && { leaksAllowed: [...options.leaksAllowed] }),
     ...(options.each !== undefined && { each: eachOf(options.each) }),
     ...trainerOf(options.trainer ?? gbdt()),
     ...(options.calibrate !== undefined && { calibrate: options.calibrate }),

@@ -82,6 +82,8 @@ export interface ModelDef {
   /** Column that names the query of a row; of models that rank, and only of those. */
   group?: string
   features: FeatureDef[]
+  /** Columns that may decide the target alone; any other that does is refused as a feature, or left out where features are inferred. */
+  leaksAllowed?: string[]
   /** Column by which the family is divided. */
   each?: EachDef
   trainer: TrainerDef

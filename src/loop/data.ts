@@ -1,5 +1,10 @@
 import type { DatasetVersion, Digest, TimeWindow } from '../core/records.ts'
-import { appendRows as append, importData as deliver } from '../data/index.ts'
+import {
+  appendRows as append,
+  importData as deliver,
+  type RecordedImport,
+  type Remark,
+} from '../data/index.ts'
 import { datasetDef, type Runtime } from './runtime.ts'
 
 export interface ImportRequest {
@@ -21,6 +26,8 @@ export interface ImportResult {
   version: DatasetVersion
   /** True when this delivery was imported before and nothing was done. */
   known: boolean
+  /** What is odd about the rows that were delivered. */
+  remarks: Remark[]
 }
 
 /** Earliest and latest instants that a window can name: years 0 and 9999. */
@@ -28,16 +35,20 @@ const ALL_TIME: TimeWindow = { fromAt: -62_167_219_200_000, toAt: 253_402_300_79
 
 /** Imports what is new into a dataset of the project. The same delivery (bytes, selection, period) is never imported twice. */
 export async function importData(rt: Runtime, request: ImportRequest): Promise<ImportResult> {
-  const { version, known } = await deliver(
-    rt,
-    datasetDef(rt, request.dataset),
-    rt.folder,
-    optionsOf(rt, request),
-  )
+  const recorded = await deliver(rt, datasetDef(rt, request.dataset), rt.folder, optionsOf(rt, request))
+  return await resultOf(rt, recorded)
+}
+
+async function resultOf(
+  { store }: Pick<Runtime, 'store'>,
+  { version, known, event }: RecordedImport,
+): Promise<ImportResult> {
+  const { remarks = [] } = event.data as unknown as { remarks?: Remark[] }
   return {
     digest: version,
     known,
-    version: await rt.store.getRecord<DatasetVersion>(version, 'DatasetVersion'),
+    version: await store.getRecord<DatasetVersion>(version, 'DatasetVersion'),
+    remarks,
   }
 }
 
@@ -47,12 +58,7 @@ export async function appendRows(
   rows: readonly Record<string, unknown>[],
   request: Omit<ImportRequest, 'files'>,
 ): Promise<ImportResult> {
-  const { version, known } = await append(rt, datasetDef(rt, request.dataset), rows, optionsOf(rt, request))
-  return {
-    digest: version,
-    known,
-    version: await rt.store.getRecord<DatasetVersion>(version, 'DatasetVersion'),
-  }
+  return await resultOf(rt, await append(rt, datasetDef(rt, request.dataset), rows, optionsOf(rt, request)))
 }
 
 function optionsOf(

@@ -1,7 +1,6 @@
 /** What is not said in the config is inferred here, and noted, so that `millrace plan` can print it. */
 import { MillraceError } from '../core/errors.ts'
 import type { Column, DatasetVersion } from '../core/records.ts'
-import type { Query } from '../engine/ports.ts'
 import { columnsOf, type ExprNode } from '../expr/ast.ts'
 import {
   type FeatureInputDef,
@@ -10,7 +9,6 @@ import {
   planFeatures,
   RATE_SMOOTHING,
 } from '../expr/features.ts'
-import { quoted, raw } from '../expr/sql.ts'
 import { hasClasses } from './classes.ts'
 import type { PrepareParams } from './specs.ts'
 
@@ -187,34 +185,13 @@ function aboutColumn(version: DatasetVersion, name: string): AboutColumn {
   }
 }
 
-/** How pure the target may be within the values of a single column before the column is taken to give it away. */
-const LEAK_PURITY = 0.995
-
-/**
- * Inferred features whose column gives the target away: within its values (few enough to be no accident) nearly every row has the same target, though
- * the target as a whole is mixed. Returns the reasons by column.
- */
-export async function leakyColumns(query: Query, columns: string[]): Promise<Map<string, string>> {
-  const leaks = new Map<string, string>()
-  for (const name of columns) {
-    const [row] = await query.rows<{ kept: number; n: number; groups: number; majority: number }>(
-      raw(`select sum(most) as kept, sum(n) as n, count(*) as groups,
-        (select max(n) / sum(n) from (select count(*) as n from mr_rows where mr_split = 0 group by mr_target)) as majority
-        from (select max(same) as most, sum(same) as n
-          from (select ${quoted(name)} as value, count(*) as same from mr_rows where mr_split = 0 group by 1, mr_target) group by value)`),
-    )
-    const { kept, n, groups, majority } = {
-      kept: Number(row.kept),
-      n: Number(row.n),
-      groups: Number(row.groups),
-      majority: Number(row.majority),
-    }
-    if (groups <= Math.max(2, n / 20) && kept / n >= LEAK_PURITY && majority < 0.98) {
-      leaks.set(
-        name,
-        `it gives the target away (${((100 * kept) / n).toFixed(1)} % of rows are decided by it alone)`,
-      )
-    }
-  }
-  return leaks
+/** Columns that features look at, and those of the family and the group. */
+export function inputsOf(
+  plan: Pick<FeaturePlan, 'features'>,
+  { each, group }: Pick<PrepareParams, 'each' | 'group'>,
+): string[] {
+  const names = new Set(plan.features.flatMap((f) => columnsOf(f.expr)))
+  if (each) names.add(each.column)
+  if (group) names.add(group)
+  return [...names]
 }

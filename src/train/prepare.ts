@@ -13,7 +13,7 @@ import type { DatasetVersion, Digest, ModelTask, Schema, Signature, TimeWindow }
 import { hasMembers } from '../define/trainer-traits.ts'
 import type { Query, Sql, Task, TaskContext } from '../engine/ports.ts'
 import { relationOf } from '../engine/relation.ts'
-import { columnsOf, type ExprNode } from '../expr/ast.ts'
+import type { ExprNode } from '../expr/ast.ts'
 import { keyToDuckDb, toDuckDb } from '../expr/duckdb.ts'
 import {
   type FeaturePlan,
@@ -35,7 +35,8 @@ import {
 } from '../model/matrix.ts'
 import { type Classes, codeClasses, hasClasses } from './classes.ts'
 import { concat } from './columns.ts'
-import { featuresFor, leakyColumns } from './infer-features.ts'
+import { featuresFor, inputsOf } from './infer-features.ts'
+import { columnsToLeave } from './leaks.ts'
 import { learnerOf } from './learners.ts'
 import { PREPARE_CODE, type PrepareParams } from './specs.ts'
 import type { SplitPlan } from './split.ts'
@@ -55,7 +56,7 @@ export const prepareTask: Task = {
       'DatasetVersion',
     )
     const query = await context.query()
-    let { plan, notes, inferred } = featuresFor(params, version)
+    let { plan, notes } = featuresFor(params, version)
     context.progress(0, 'reading rows')
     await loadRows(query, context, version, params)
     const classes = hasClasses(params, version.schema)
@@ -65,10 +66,12 @@ export const prepareTask: Task = {
     const task = classes ? 'multiclass' : taskOf(params, version.schema, seen)
     checkTrainer(params, task)
     checkRows(params, task, seen, version.rows)
-    if (inferred && (task === 'binary' || task === 'multiclass')) {
-      const leaks = await leakyColumns(query, inputsOf(plan, params))
-      if (leaks.size > 0) ({ plan, notes } = featuresFor(params, version, leaks))
-    }
+    const leave = await columnsToLeave(query, params, version, {
+      from: TRAINING_ROWS,
+      task,
+      signal: context.signal,
+    })
+    if (leave.size > 0) ({ plan, notes } = featuresFor(params, version, leave))
     if (params.task === 'auto' && task === 'binary' && typeOf(params.target, version.schema) === 'number')
       notes.push('the target is a number that is always 0 or 1, so this is a classifier')
     if (classes) notes.push(...classNotes(params, classes))
@@ -96,6 +99,8 @@ export const prepareTask: Task = {
   },
 }
 
+const TRAINING_ROWS = raw('(select * from mr_rows where mr_split = 0)')
+
 function checkTrainer({ model, trainer }: PrepareParams, task: ModelTask): void {
   const { tasks } = learnerOf(trainer)
   if (!tasks.includes(task)) throw new MillraceError('MR_TRAIN_TASK', { model, trainer, task, tasks })
@@ -116,13 +121,6 @@ function classNotes({ task }: PrepareParams, { labels, notes }: Classes): string
   const why = `the target is text, so this model names one of ${labels.length} classes`
   const two = labels.length === 2 ? `; for a yes or no, ask: col('column').eq('${labels[1]}')` : ''
   return [...(task === 'auto' ? [`${why}${two}`] : []), ...notes]
-}
-
-function inputsOf(plan: Pick<FeaturePlan, 'features'>, params: PrepareParams): string[] {
-  const names = new Set(plan.features.flatMap((f) => columnsOf(f.expr)))
-  if (params.each) names.add(params.each.column)
-  if (params.group) names.add(params.group)
-  return [...names]
 }
 
 const TARGET: ExprNode = { op: 'col', name: 'mr_target' }

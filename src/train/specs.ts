@@ -6,7 +6,7 @@ import type { DatasetDef, EachDef, FeatureDef, ModelDef, TrainerDef } from '../d
 import type { ExprNode } from '../expr/ast.ts'
 import type { SplitPlan } from './split.ts'
 
-export const PREPARE_CODE = 'prepare-4'
+export const PREPARE_CODE = 'prepare-5'
 export const FIT_CODE = 'fit-8'
 
 export interface PrepareParams {
@@ -14,6 +14,8 @@ export interface PrepareParams {
   task: ModelDef['task']
   target: ExprNode
   features: FeatureDef[]
+  /** Columns that may decide the target alone. */
+  leaksAllowed?: string[]
   each?: EachDef
   /** Column of the query, of models that rank. */
   group?: string
@@ -36,6 +38,7 @@ export function prepareSpec(
     task: model.task,
     target: model.target,
     features: model.features,
+    leaksAllowed: model.leaksAllowed,
     each: model.each,
     group: model.group,
     split,

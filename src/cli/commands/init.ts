@@ -12,6 +12,7 @@ import { guessProject, type ProjectGuess, type Wishes } from '../guess/project-g
 import type { Options } from '../handler.ts'
 import { withNames } from '../header.ts'
 import { oneOf, textOption } from '../options.ts'
+import { remarkLines } from '../steps.ts'
 import { pairs } from '../table.ts'
 import { typesText } from '../types-text.ts'
 
@@ -162,6 +163,7 @@ function reportLines(
     '',
     `  ${paint.bold(guess.source.join(', '))}  ${rowsText(look.rows)}, ${look.columns.length} columns, ${dialect(look)}`,
     ...notesOf(look).map((note) => `  ${paint.dim(note)}`),
+    ...remarkLines(cli, look.remarks, 2),
     '',
     ...pairs(facts(guess), paint, cli.width),
     '',
@@ -180,18 +182,10 @@ function reportLines(
   ]
 }
 
-/** What should be known of the files; one line for all columns that spell a missing value alike. */
-function notesOf({ notes, columns }: Inspection): string[] {
-  const codes = new Map<string, string[]>()
-  for (const { name, missingCodes } of columns)
-    for (const code of missingCodes) codes.set(code, [...(codes.get(code) ?? []), name])
-  const others = notes.filter((note) => !note.includes('stands for a missing value')).map(shortened)
-  return [
-    ...others,
-    ...[...codes].map(
-      ([code, names]) => `${JSON.stringify(code)} stands for a missing value in ${listed(names, 6)}`,
-    ),
-  ]
+/** What should be known of how the files are written; what is odd about their rows comes behind it. */
+function notesOf({ notes, remarks }: Inspection): string[] {
+  const odd = new Set(remarks.map(({ text }) => text))
+  return notes.filter((note) => !odd.has(note)).map(shortened)
 }
 
 /** Blanks in many columns are one fact. */

@@ -1,11 +1,15 @@
 /** `millrace plan`: everything that is inferred, printed before anything is done. */
+import { MillraceError } from '../../core/errors.ts'
 import type { Schema, TimeWindow } from '../../core/records.ts'
+import { type Remark, relation as relationOf } from '../../data/index.ts'
 import type { GateDef, ModelDef } from '../../define/types.ts'
-import type { ExprType } from '../../expr/ast.ts'
+import { columnsOf, type ExprType } from '../../expr/ast.ts'
 import { format } from '../../expr/format.ts'
 import { typeOf } from '../../expr/resolve.ts'
 import { datasetDef, modelDef, type Runtime } from '../../loop/runtime.ts'
+import { hasClasses } from '../../train/classes.ts'
 import { featuresFor } from '../../train/infer-features.ts'
+import { columnsToLeave, leakText, withTarget } from '../../train/leaks.ts'
 import { type PrepareParams, prepareSpec, spanOf } from '../../train/specs.ts'
 import { planSplit, type SplitPlan } from '../../train/split.ts'
 import type { Answer, Cli } from '../cli.ts'
@@ -49,7 +53,9 @@ export async function plan(
     datasets.set(def.name, await knownDataset(rt, def, cli.signal))
     cli.meter.end()
   }
-  const planned = models.map((def) => planModel(rt, def, datasets.get(def.from) as KnownDataset))
+  const planned: PlannedModel[] = []
+  for (const def of models)
+    planned.push(await planModel(rt, def, datasets.get(def.from) as KnownDataset, cli.signal))
   return {
     value: {
       dryRun: true,
@@ -76,11 +82,19 @@ export async function plan(
   }
 }
 
-function planModel(rt: Runtime, def: ModelDef, { digest, version }: KnownDataset): PlannedModel {
+async function planModel(
+  rt: Runtime,
+  def: ModelDef,
+  known: KnownDataset,
+  signal: AbortSignal,
+): Promise<PlannedModel> {
+  const { digest, version } = known
   const dataset = datasetDef(rt, def.from)
   const split = planSplit(def.split, dataset.time, spanOf(version, dataset.time))
   const spec = prepareSpec(def, dataset, digest ?? `sha256:${'0'.repeat(64)}`, split)
-  const { plan: features, notes, inferred } = featuresFor(spec.params as unknown as PrepareParams, version)
+  const params = spec.params as unknown as PrepareParams
+  const leave = await leavingOf(rt, params, known, signal)
+  const { plan: features, notes, inferred } = featuresFor(params, version, leave)
   return {
     model: def.name,
     from: def.from,
@@ -101,6 +115,40 @@ function planModel(rt: Runtime, def: ModelDef, { digest, version }: KnownDataset
     release: def.release,
     watch: def.watch,
   }
+}
+
+/** Columns that give the target away, and why: as training will find on the rows it trains on. Errors: MR_TRAIN_LEAK for a feature that was asked for. */
+async function leavingOf(
+  rt: Runtime,
+  params: PrepareParams,
+  { version, digest, remarks }: KnownDataset,
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
+  const { schema } = version
+  if (digest === undefined) return leavingByRemarks(params, remarks)
+  const query = await rt.query()
+  const from = withTarget(await relationOf(rt.store, version), params, schema)
+  const task = hasClasses(params, schema)
+    ? 'multiclass'
+    : typeOf(params.target, schema) === 'bool'
+      ? 'binary'
+      : 'regression'
+  return await columnsToLeave(query, params, version, { from, task, signal })
+}
+
+/** Of files that were only looked at: columns that say the same as the target's. */
+function leavingByRemarks(
+  { model, target, features, leaksAllowed = [] }: PrepareParams,
+  remarks: readonly Remark[],
+): Map<string, string> {
+  const [column, ...others] = columnsOf(target)
+  const same = remarks.find(({ kind, columns }) => kind === 'same-columns' && columns.includes(column))
+  if (!same || others.length > 0) return new Map()
+  const leaks = same.columns.filter((name) => name !== column && !leaksAllowed.includes(name))
+  const asked = features.find(({ expr }) => leaks.includes(columnsOf(expr)[0]))
+  if (asked)
+    throw new MillraceError('MR_TRAIN_LEAK', { model, feature: asked.name, columns: columnsOf(asked.expr) })
+  return new Map(leaks.map((name) => [name, leakText({ name, decided: 1 })]))
 }
 
 function taskText({ task, target, group }: ModelDef, schema: Schema): string {

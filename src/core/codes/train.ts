@@ -210,6 +210,14 @@ export const train = {
     retryable: false,
     status: 400,
   },
+  MR_TRAIN_LEAK: {
+    what: (d: { model: string; feature: string; columns: string[] }) =>
+      `feature "${d.feature}" of model "${d.model}" is the target under another name: ${d.columns.map((c) => `"${c}"`).join(', ')} alone ${d.columns.length > 1 ? 'decide' : 'decides'} every row`,
+    fix: (d: { model: string; feature: string; columns: string[] }) =>
+      `leave the feature out; where ${d.columns.length > 1 ? 'they are' : 'it is'} really known before the answer is, say so: leaksAllowed: [${d.columns.map((c) => `'${c}'`).join(', ')}]`,
+    retryable: false,
+    status: 422,
+  },
   MR_TRAIN_WORTH_TASK: {
     what: (d: { model: string; task: string }) =>
       `rows of model "${d.model}" are judged by their classes, and its task is ${d.task}`,
