@@ -6,6 +6,7 @@ export { refs } from './core/names.ts'
 export type * from './core/records.ts'
 export { loadProject } from './define/load.ts'
 export type { DatasetDef, ModelDef, ProjectDef } from './define/types.ts'
+export { parseExpr } from './expr/parse.ts'
 export { raw, type Sql, sql } from './expr/sql.ts'
 export { type BacktestReport, type BacktestRequest, backtest } from './loop/backtest.ts'
 export { type BacktestPlan, planAges, planRolling } from './loop/backtest-plan.ts'
@@ -23,6 +24,12 @@ export { Follower, type Happening } from './loop/follow.ts'
 export { type Checkpoint, OnlineLearner } from './loop/online.ts'
 export { planRetrain } from './loop/policy.ts'
 export { type Progress, ProgressFeed } from './loop/progress.ts'
+export {
+  editQuarantine,
+  parseFix,
+  type QuarantineRequest,
+  type QuarantineResult,
+} from './loop/quarantine.ts'
 export {
   promoteModel,
   type ReleaseRequest,

@@ -959,6 +959,7 @@ export function quarantine(limit: number): T.QuarantineRows {
       ? '2001-07-01 00:14'
       : `2001-06-${String(1 + Math.floor(roll() * 29)).padStart(2, '0')} ${String(Math.floor(roll() * 24)).padStart(2, '0')}:${String(Math.floor(roll() * 60)).padStart(2, '0')}`
     return {
+      row: 618 - i,
       values: [
         date,
         i < 66 ? -Math.round(130 + roll() * 1200) : Math.round(roll() * 60),
@@ -974,6 +975,8 @@ export function quarantine(limit: number): T.QuarantineRows {
     columns: ['date', 'delay', 'distance', 'origin', 'destination', 'holiday'],
     rows,
     total: 619,
+    matched: 619,
+    next: rows.length < 619 ? 619 - rows.length : null,
     byReason: { 'between(delay, -120, 2880)': 402, unique: 211, 'inWindow(date)': 6 },
   }
 }

@@ -275,9 +275,14 @@ export interface DatasetVersionPage {
 
 export interface QuarantineRows {
   columns: string[]
-  rows: { values: (string | number | boolean | null)[]; reasons: string[] }[]
+  /** `row` numbers a row among all that are aside in this version. */
+  rows: { row: number; values: (string | number | boolean | null)[]; reasons: string[] }[]
+  /** Rows aside in all, and those that the filter leaves; `byReason` counts the latter. */
   total: number
+  matched: number
   byReason: Record<string, number>
+  /** Asked for as `before`: the next page; null at the end. */
+  next: number | null
 }
 
 export interface DatasetDiff {

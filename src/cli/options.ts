@@ -85,3 +85,22 @@ function periodOf(text: string): TimeWindow | undefined {
   else end.setUTCFullYear((year as number) + 1)
   return { fromAt, toAt: end.getTime() }
 }
+
+/** Numbers of rows, with commas; `5..9` are those from 5 up to 8. Errors: MR_CLI_VALUE. */
+export function rowNumbers(option: string, text: string): number[] {
+  const numbers = text.split(',').flatMap((piece) => {
+    const [, from, to] = /^\s*(\d{1,12})(?:\.\.(\d{1,12}))?\s*$/.exec(piece) ?? []
+    const end = to === undefined ? Number(from) + 1 : Number(to)
+    if (from === undefined || end <= Number(from) || end - Number(from) > ROWS_MAX)
+      throw notRows(option, text)
+    return Array.from({ length: end - Number(from) }, (_, i) => Number(from) + i)
+  })
+  return [...new Set(numbers)]
+}
+
+const ROWS_MAX = 1_000_000
+
+function notRows(option: string, got: string): MillraceError {
+  const expected = 'numbers of rows with commas, such as 3,17 or 3,10..20'
+  return new MillraceError('MR_CLI_VALUE', { option, expected, got })
+}

@@ -1,9 +1,12 @@
 /** Names of refs: one place that knows how they are spelt. */
 import { MillraceError } from './errors.ts'
 
+/** Branch of a dataset that is trained on and imported into. */
+export const MAIN = 'main'
+
 export const refs = {
-  /** DatasetVersion that readers use. */
-  dataset: (dataset: string) => `datasets/${dataset}@main`,
+  /** DatasetVersion of a branch; `main` is what readers use. */
+  dataset: (dataset: string, branch: string = MAIN) => `datasets/${dataset}@${branch}`,
   /** Newest ModelBundle that was trained, whether or not it was released. */
   latest: (model: string) => `models/${model}@latest`,
   /** Release record that serving follows. */
@@ -18,6 +21,8 @@ export const refs = {
   search: (model: string) => `models/${model}@search`,
   /** Worth report of a model's training rows. */
   worth: (model: string) => `models/${model}@worth`,
+  /** What training without the rows of a branch came to. */
+  tried: (model: string, branch: string) => `models/${model}@tried/${branch}`,
   /** RunRecord of a RunSpec. */
   run: (spec: string) => `runs/${spec.slice('sha256:'.length)}`,
   alert: (id: string) => `alerts/${id}`,

@@ -2,18 +2,9 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { MillraceError, reviveError } from '../core/errors.ts'
 import { workerUrl } from '../engine/worker-url.ts'
-import type {
-  ChildJob,
-  ChildMessage,
-  ImportJob,
-  ImportResult,
-  Inspection,
-  InspectJob,
-  SketchJob,
-  SketchResult,
-} from './types.ts'
-
-type ChildResult = ImportResult | Inspection | SketchResult
+import type { ChildJob, ChildMessage, ChildResult } from './child-types.ts'
+import type { EditJob, EditResult } from './edit-types.ts'
+import type { ImportJob, ImportResult, Inspection, InspectJob, SketchJob, SketchResult } from './types.ts'
 
 export interface ChildOptions {
   signal?: AbortSignal
@@ -31,6 +22,7 @@ const STDERR_CHARS = 4_000
 export function runChild(job: ImportJob, options: ChildOptions): Promise<ImportResult>
 export function runChild(job: InspectJob, options: ChildOptions): Promise<Inspection>
 export function runChild(job: SketchJob, options: ChildOptions): Promise<SketchResult>
+export function runChild(job: EditJob, options: ChildOptions): Promise<EditResult>
 export function runChild(job: ChildJob, options: ChildOptions): Promise<ChildResult> {
   const what = job.files.map((f) => f.name).join(', ')
   if (options.signal?.aborted)

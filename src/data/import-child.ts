@@ -4,12 +4,13 @@
  */
 import { mkdirSync } from 'node:fs'
 import { MillraceError, plainError, toError } from '../core/errors.ts'
+import type { ChildJob, ChildMessage } from './child-types.ts'
 import { type Duck, openDuck } from './duck.ts'
+import { runEdit } from './edit-run.ts'
 import { runImport } from './import-run.ts'
 import { runInspect } from './inspect-run.ts'
 import { isOutOfMemory } from './reader.ts'
 import { runSketch } from './sketch-run.ts'
-import type { ChildJob, ChildMessage } from './types.ts'
 
 /** Share of the cap that DuckDB may fill before it spills; the rest is for Parquet buffers, code and JavaScript. */
 const ENGINE_SHARE = 0.6
@@ -30,11 +31,18 @@ async function serve(job: ChildJob): Promise<void> {
 }
 
 function run(duck: Duck, job: ChildJob) {
-  if (job.op === 'inspect') return runInspect(duck, job)
-  if (job.op === 'sketch') return runSketch(duck, job)
-  return runImport(duck, job, (done, note) =>
-    process.send!({ kind: 'progress', done, note } satisfies ChildMessage),
-  )
+  const report = (done: number, note: string) =>
+    void process.send!({ kind: 'progress', done, note } satisfies ChildMessage)
+  switch (job.op) {
+    case 'inspect':
+      return runInspect(duck, job)
+    case 'sketch':
+      return runSketch(duck, job)
+    case 'edit':
+      return runEdit(duck, job, report)
+    case 'import':
+      return runImport(duck, job, report)
+  }
 }
 
 function failureOf(error: Error, job: ChildJob): Error {

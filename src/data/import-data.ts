@@ -93,7 +93,7 @@ export async function importSources(
 }
 
 /** Current versions of the datasets that checks refer to; one that has none is left out, and its check says so. */
-async function othersOf(store: Store, def: DatasetDef): Promise<Record<string, Digest>> {
+export async function othersOf(store: Store, def: DatasetDef): Promise<Record<string, Digest>> {
   const heads = referredDatasets(def).map(
     async (name) => [name, (await store.meta.ref(refs.dataset(name)))?.digest] as const,
   )

@@ -79,7 +79,7 @@ async function jobOf(
 }
 
 async function parentOf(store: Store, version: DatasetVersion): Promise<ImportJob['parent']> {
-  return { ...(await rowsOf(store, version)), quarantineParts: version.quarantine.length }
+  return { ...(await rowsOf(store, version)), quarantineParts: lastQuarantine(version) }
 }
 
 async function rowsOf(store: Store, { schema, parts }: DatasetVersion): Promise<OtherRows> {
@@ -87,11 +87,17 @@ async function rowsOf(store: Store, { schema, parts }: DatasetVersion): Promise<
   return { schema, parts: await Promise.all(found) }
 }
 
-async function othersOf(store: Store, spec: RunSpec): Promise<Record<string, OtherRows>> {
+/** Rows of the versions that a spec names beside its own. */
+export async function othersOf(store: Store, spec: RunSpec): Promise<Record<string, OtherRows>> {
   const others: Record<string, OtherRows> = {}
   for (const [name, digest] of Object.entries(otherInputs(spec)))
     others[name] = await rowsOf(store, await store.getRecord<DatasetVersion>(digest, 'DatasetVersion'))
   return others
+}
+
+/** Number of the newest quarantine part, which stands in its key; 0 without any. Earlier ones may have been emptied since. */
+export function lastQuarantine({ quarantine }: Pick<DatasetVersion, 'quarantine'>): number {
+  return Math.max(0, ...quarantine.map(({ key }) => Number(/\d+$/.exec(key)?.[0] ?? 0)))
 }
 
 async function importOf(
@@ -128,9 +134,10 @@ async function importOf(
   }
 }
 
-const sumRows = (parts: Part[]): number => parts.reduce((n, part) => n + part.rows, 0)
+export const sumRows = (parts: Part[]): number => parts.reduce((n, part) => n + part.rows, 0)
 
-async function putParts(store: Store, written: WrittenPart[]): Promise<Part[]> {
+/** Takes files that were written over into the store. */
+export async function putParts(store: Store, written: WrittenPart[]): Promise<Part[]> {
   const parts: Part[] = []
   for (const { path, sketchPath, ...part } of written) {
     const file = await store.objects.putFile(path)
@@ -141,7 +148,7 @@ async function putParts(store: Store, written: WrittenPart[]): Promise<Part[]> {
 }
 
 /** From the oldest instant to just after the newest, to the millisecond. */
-function windowOf(parts: Part[], time: string | null): TimeWindow | null {
+export function windowOf(parts: Part[], time: string | null): TimeWindow | null {
   if (time === null) return null
   const ends = parts.map((part) => part.stats[time]).filter((s) => typeof s?.min === 'number')
   if (ends.length === 0) return null

@@ -2,12 +2,16 @@
 
 export { relationOf as relation } from '../engine/relation.ts'
 export { type DatasetDiff, type DiffOptions, diff } from './diff.ts'
+export { EVENT_OF, planEdit, rowSelection } from './edit.ts'
+export { createEditTask, editTask } from './edit-task.ts'
+export type { ColumnFix, DatasetEdit, EditAct, EditOutcome } from './edit-types.ts'
 export {
   appendRows,
   type ImportPorts,
   type ImportRequest,
   importData,
   importSources,
+  othersOf,
   takeRows,
 } from './import-data.ts'
 export { createImportTask, importTask } from './import-task.ts'
@@ -20,10 +24,18 @@ export {
   datasetPage,
   datasetRows,
   type QuarantineRows,
-  readQuarantine,
   show,
 } from './pages.ts'
 export { deliveryOf, IMPORT_TASK, type ImportOptions, importParams, planImport } from './plan-import.ts'
+export { chooseQuarantined, type QuarantineAsk, type QuarantineFilter, readQuarantine } from './quarantine.ts'
+export {
+  type EditEventData,
+  type EditRecording,
+  moved,
+  type RecordedEdit,
+  recordEdit,
+  sentenceOf,
+} from './record-edit.ts'
 export {
   findDelivery,
   type ImportRecording,
@@ -50,6 +62,7 @@ export {
   type VersionProfile,
 } from './version-profile.ts'
 export {
+  branchNames,
   datasetNames,
   getVersion,
   headOf,

@@ -2,15 +2,11 @@
 
 import { MillraceError } from '../core/errors.ts'
 import type { Column, ColumnStats, DatasetVersion, Digest, Finding, TimeWindow } from '../core/records.ts'
-import type { Query } from '../engine/ports.ts'
-import { join, quoted, raw, type Sql, sql } from '../expr/sql.ts'
 import type { Store } from '../store/ports.ts'
-import { DUCK_TYPE } from './column-types.ts'
 import { mergeStats, psiBetween } from './merged-stats.ts'
 import {
   ancestry,
   datasetNames,
-  getVersion,
   headOf,
   type LogRow,
   log,
@@ -50,9 +46,14 @@ export interface DatasetVersionPage {
 
 export interface QuarantineRows {
   columns: string[]
-  rows: { values: (string | number | boolean | null)[]; reasons: string[] }[]
+  /** `row` is the number of a row among all that are aside, from 0 in the order of the parts. */
+  rows: { row: number; values: (string | number | boolean | null)[]; reasons: string[] }[]
+  /** Rows aside in all, and those that the filter leaves. */
   total: number
+  matched: number
   byReason: Record<string, number>
+  /** Asked for as `before` gives the next page; null at the end. */
+  next: number | null
 }
 
 /** All datasets, by name. */
@@ -130,53 +131,7 @@ function columnPage(
     : { ...column, profile }
 }
 
-/** Rows that were put aside up to a version, newest delivery first, with their reasons; `total` and `byReason` count all of them. */
-export async function readQuarantine(
-  store: Store,
-  query: Query,
-  digest: Digest,
-  options: { limit?: number; signal?: AbortSignal } = {},
-): Promise<QuarantineRows> {
-  const version = await getVersion(store, digest)
-  const columns = version.schema.columns.map((c) => c.name)
-  if (version.quarantine.length === 0) return { columns, rows: [], total: 0, byReason: {} }
-  const all = await quarantined(store, version)
-  const list = [...columns.map(quoted), 'CAST(to_json(_reasons) AS VARCHAR) AS _reasons'].join(', ')
-  const rows = await query.rows(
-    sql`SELECT ${raw(list)} FROM (${all}) LIMIT ${raw(String(Math.trunc(options.limit ?? 100)))}`,
-    options.signal,
-  )
-  const reasons = await query.rows<{ reason: string; n: number }>(
-    sql`SELECT reason, count(*) AS n FROM (SELECT unnest(_reasons) AS reason FROM (${all})) GROUP BY reason ORDER BY n DESC, reason`,
-    options.signal,
-  )
-  return {
-    columns,
-    rows: rows.map((row) => ({
-      values: columns.map((c) => plainCell(row[c])),
-      reasons: JSON.parse(row._reasons as string),
-    })),
-    total: version.rowsQuarantined,
-    byReason: Object.fromEntries(reasons.map((r) => [r.reason, Number(r.n)])),
-  }
-}
-
-async function quarantined(store: Store, version: DatasetVersion): Promise<Sql> {
-  const scans = await Promise.all(
-    version.quarantine.toReversed().map(async (part): Promise<Sql> => {
-      const list = version.schema.columns.map((c) =>
-        part.stats[c.name] ? quoted(c.name) : `NULL::${DUCK_TYPE[c.type]} AS ${quoted(c.name)}`,
-      )
-      return {
-        text: `SELECT ${list.join(', ')}, _reasons FROM read_parquet(?)`,
-        params: [await store.objects.path(part.digest)],
-      }
-    }),
-  )
-  return join(scans, ' UNION ALL ')
-}
-
-function plainCell(value: unknown): string | number | boolean | null {
+export function plainCell(value: unknown): string | number | boolean | null {
   if (value === null || value === undefined) return null
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
     ? value

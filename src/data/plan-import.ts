@@ -50,7 +50,7 @@ export function planImport(
     files.map((file, i) => [inputName(i), file.digest]),
   )
   if (state.parent) inputs.parent = state.parent
-  for (const [name, digest] of Object.entries(state.others ?? {})) inputs[`${OTHER}${name}`] = digest
+  Object.assign(inputs, namedInputs(state.others ?? {}))
   const params: ImportParams = {
     dataset: def.name,
     time: def.time ?? null,
@@ -74,6 +74,11 @@ export function planImport(
 }
 
 const OTHER = 'dataset/'
+
+/** Versions of other datasets as inputs of a spec. */
+export function namedInputs(others: Readonly<Record<string, Digest>>): Record<string, Digest> {
+  return Object.fromEntries(Object.entries(others).map(([name, digest]) => [`${OTHER}${name}`, digest]))
+}
 
 /** Versions of other datasets among the inputs of a spec, by name. */
 export function otherInputs(spec: RunSpec): Record<string, Digest> {

@@ -237,13 +237,13 @@ async function findEvent(
 export async function* importEvents(
   store: Store,
   dataset: string,
-  type: string,
+  types: string | readonly string[],
 ): AsyncIterable<JournalEvent> {
   let before: number | undefined
   for (;;) {
     const page = await store.meta.events({
       subject: subjects.dataset(dataset),
-      types: [type],
+      types: [types].flat(),
       newest: true,
       before,
     })

@@ -120,8 +120,6 @@ export interface SketchResult {
   path: string
 }
 
-export type ChildJob = ImportJob | InspectJob | SketchJob
-
 /** A part as the child wrote it: a file that the store has yet to take over. */
 export interface WrittenPart extends Omit<Part, 'digest' | 'bytes' | 'sketches'> {
   path: string
@@ -183,10 +181,5 @@ export interface Inspection {
   /** What is odd about the rows. */
   remarks: Remark[]
 }
-
-export type ChildMessage =
-  | { kind: 'progress'; done: number; note: string }
-  | { kind: 'done'; result: ImportResult | Inspection | SketchResult }
-  | { kind: 'failed'; error: { code?: string; data?: unknown; message: string; stack?: string } }
 
 export type { ColumnStats, DatasetVersion }

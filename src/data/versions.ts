@@ -1,9 +1,12 @@
 /** Names of versions, their history, and whether their bytes are whole. */
 import { digestOf, isDigest, shortDigest } from '../core/digest.ts'
 import { assert, MillraceError } from '../core/errors.ts'
-import { refs } from '../core/names.ts'
+import { MAIN, refs } from '../core/names.ts'
 import type { DatasetVersion, Digest, Part, RunSpec } from '../core/records.ts'
+import type { Task } from '../engine/ports.ts'
 import type { Store } from '../store/ports.ts'
+import { EDIT_EVENTS } from './edit.ts'
+import { editTask } from './edit-task.ts'
 import { importTask } from './import-task.ts'
 import { type ImportEventData, importEvents } from './record-import.ts'
 
@@ -21,12 +24,23 @@ export const getVersion = (store: Store, digest: Digest): Promise<DatasetVersion
 export async function datasetNames(store: Store): Promise<string[]> {
   const [prefix, suffix] = refs.dataset('\0').split('\0') as [string, string]
   const all = await store.meta.refs(prefix)
-  return all.map((ref) => ref.name.slice(prefix.length, -suffix.length))
+  return all.flatMap(({ name }) => (name.endsWith(suffix) ? [name.slice(prefix.length, -suffix.length)] : []))
 }
 
-/** The current version of a dataset, or undefined when it has none. */
-export async function headOf(store: Store, dataset: string): Promise<NamedVersion | undefined> {
-  const ref = await store.meta.ref(refs.dataset(dataset))
+/** Branches of a dataset beside `main`, by name. */
+export async function branchNames(store: Store, dataset: string): Promise<string[]> {
+  const prefix = refs.dataset(dataset, '')
+  const all = await store.meta.refs(prefix)
+  return all.map(({ name }) => name.slice(prefix.length)).filter((branch) => branch !== MAIN)
+}
+
+/** The current version of a dataset, or of a branch of it; undefined when it has none. */
+export async function headOf(
+  store: Store,
+  dataset: string,
+  branch: string = MAIN,
+): Promise<NamedVersion | undefined> {
+  const ref = await store.meta.ref(refs.dataset(dataset, branch))
   return ref && { digest: ref.digest, version: await getVersion(store, ref.digest) }
 }
 
@@ -42,13 +56,14 @@ export async function* ancestry(store: Store, from: NamedVersion | undefined): A
 const HEX_MIN = 6
 
 /**
- * A version by name: `flights` or `flights@main` (current), `flights@main~2` (two before), a digest, or six and more of its first digits.
+ * A version by name: `flights` or `flights@main` (current), `flights@main~2` (two before), `flights@cleaned` (of a branch), a digest, or six and more of its first
+ * digits.
  * Errors: MR_DATA_VERSION, MR_DATA_VERSION_AMBIGUOUS.
  */
 export async function resolveVersion(store: Store, name: string): Promise<NamedVersion> {
-  const step = /^(.+?)(?:@main)?(?:~(\d{1,6}))?$/.exec(name)
-  const head = step ? await headOf(store, step[1]!) : undefined
-  if (head) return await stepsBefore(store, name, head, Number(step![2] ?? 0))
+  const [, dataset, branch, steps] = /^([^@~]+)(?:@([^@~]+))?(?:~(\d{1,6}))?$/.exec(name) ?? []
+  const head = dataset === undefined ? undefined : await headOf(store, dataset, branch)
+  if (head) return await stepsBefore(store, name, head, Number(steps ?? 0))
   if (isDigest(name)) return await byDigest(store, name)
   const hex = name.replace(/^sha256:/, '').toLowerCase()
   if (hex.length >= HEX_MIN && /^[0-9a-f]+$/.test(hex)) return await byPrefix(store, name, hex)
@@ -73,8 +88,8 @@ async function byDigest(store: Store, digest: Digest): Promise<NamedVersion> {
 
 async function byPrefix(store: Store, name: string, hex: string): Promise<NamedVersion> {
   const found = new Map<Digest, NamedVersion>()
-  for (const dataset of await datasetNames(store)) {
-    for await (const at of ancestry(store, await headOf(store, dataset)))
+  for (const { digest } of await store.meta.refs('datasets/')) {
+    for await (const at of ancestry(store, { digest, version: await getVersion(store, digest) }))
       if (at.digest.startsWith(`sha256:${hex}`)) found.set(at.digest, at)
   }
   const [first, second] = found.values()
@@ -88,8 +103,11 @@ async function byPrefix(store: Store, name: string, hex: string): Promise<NamedV
 }
 
 async function unknownVersion(store: Store, name: string): Promise<Error> {
-  const names = await datasetNames(store)
-  return new MillraceError('MR_DATA_VERSION', { name, known: names.map((dataset) => `${dataset}@main`) })
+  const all = await store.meta.refs('datasets/')
+  return new MillraceError('MR_DATA_VERSION', {
+    name,
+    known: all.map((ref) => ref.name.slice('datasets/'.length)),
+  })
 }
 
 export interface LogRow {
@@ -179,7 +197,7 @@ export async function repair(
   for (const { digest } of before.bad) await store.objects.remove(digest)
   const { signal = new AbortController().signal } = options
   for (const spec of specs) {
-    await importTask.run({
+    await TASKS[spec.task]!.run({
       store,
       spec,
       specDigest: digestOf(spec),
@@ -193,6 +211,9 @@ export async function repair(
   const left = new Set(after.bad.map((b) => b.digest))
   return { repaired: before.bad.map((b) => b.digest).filter((digest) => !left.has(digest)), left: after.bad }
 }
+
+/** What writes parts. */
+const TASKS: Readonly<Record<string, Task>> = { [importTask.name]: importTask, [editTask.name]: editTask }
 
 const noQuery = (): never => assert(false, 'an import asks its own engine, and scores nothing') as never
 
@@ -215,7 +236,7 @@ const allParts = (version: DatasetVersion | undefined): Part[] =>
 
 async function runsOf(store: Store, dataset: string): Promise<Map<Digest, Digest>> {
   const runs = new Map<Digest, Digest>()
-  for await (const event of importEvents(store, dataset, 'data.imported')) {
+  for await (const event of importEvents(store, dataset, ['data.imported', ...EDIT_EVENTS])) {
     const { version, run } = event.data as unknown as ImportEventData
     runs.set(version, run)
   }

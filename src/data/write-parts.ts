@@ -87,6 +87,9 @@ function rowsOf({ delivery, order }: Import, where: string, old: ParentPart[]): 
     : `SELECT * FROM (${fresh} UNION ALL ${partRows(old, delivery.columns)}) ORDER BY ${order}`
 }
 
+/** Number of a block: blocks that were emptied since are not there, and their numbers are not given again. */
+const numberOf = ({ key }: Pick<Part, 'key'>): number => Number(/\d+$/.exec(key)?.[0] ?? 0)
+
 /** Blocks of rows, for data without a time. The last block is filled up before a new one is begun; earlier ones never change. */
 async function writeBlocks(
   run: Import,
@@ -98,7 +101,7 @@ async function writeBlocks(
   const open = last !== undefined && last.rows < rowsMax ? [last] : []
   await run.duck.run(`CREATE TABLE blocks AS ${rowsOf(run, 'TRUE', open)}`)
   const { n } = await run.duck.one<{ n: number }>('SELECT count(*) AS n FROM blocks')
-  const first = parents.length - open.length
+  const first = last === undefined ? 0 : numberOf(last) + (open.length === 0 ? 1 : 0)
   const written: WrittenPart[] = []
   for (let start = 0; start < n; start += rowsMax) {
     run.report(0.6 + (0.4 * start) / n, `writing block ${first + written.length}`)
@@ -119,7 +122,7 @@ async function writeBlocks(
  * The rows go through a table of their own, so that the writer gets them in full vectors from the first row on: where its row groups and pages
  * end, and with them the bytes, would otherwise depend on what else was imported.
  */
-async function writePart(
+export async function writePart(
   run: Import,
   key: string,
   rows: string,

@@ -1,4 +1,5 @@
 /** All the work that a worker can be asked to do: the tasks of every station. Workers load this module. */
+import { editTask } from '../data/edit-task.ts'
 import { importTask } from '../data/import-task.ts'
 import { sketchTask } from '../data/sketch-task.ts'
 import type { Task } from '../engine/ports.ts'
@@ -14,6 +15,7 @@ import { explainTask } from './explain-task.ts'
 const tasks: Task[] = [
   importTask,
   sketchTask,
+  editTask,
   prepareTask,
   trialTask,
   fitTask,

@@ -440,7 +440,9 @@ describe('data', () => {
       columns: ['date', 'distance', 'origin'],
       rows: [],
       total: 0,
+      matched: 0,
       byReason: {},
+      next: null,
     })
   })
 

@@ -8,6 +8,8 @@ import { LIMITS } from '../../src/core/limits.ts'
 import { refs } from '../../src/core/names.ts'
 import type { DatasetVersion, RunRecord } from '../../src/core/records.ts'
 import { openDuck } from '../../src/data/duck.ts'
+import { runEdit } from '../../src/data/edit-run.ts'
+import { createEditTask, type EditParts } from '../../src/data/edit-task.ts'
 import { runImport } from '../../src/data/import-run.ts'
 import type { ReadFiles } from '../../src/data/import-task.ts'
 import { createImportTask, type ImportPorts, type ImportRequest, importData } from '../../src/data/index.ts'
@@ -43,6 +45,9 @@ afterAll(async () => {
 export const readHere: ReadFiles = async (job, options) =>
   await runImport(await openDuck(job.folder, 600), job, (done, note) => options.onProgress?.(done, note))
 
+export const editHere: EditParts = async (job, options) =>
+  await runEdit(await openDuck(job.folder, 600), job, (done, note) => options.onProgress?.(done, note))
+
 export async function openPlace(task: Task = createImportTask(LIMITS, readHere)): Promise<Place> {
   const dir = mkdtempSync(join(tmpdir(), 'millrace-data-'))
   const folder = join(dir, 'files')
@@ -54,7 +59,7 @@ export async function openPlace(task: Task = createImportTask(LIMITS, readHere))
     await store.close()
     rmSync(dir, { recursive: true, force: true })
   })
-  const jobs = jobsOf(store, task)
+  const jobs = jobsOf(store, [task, createEditTask(LIMITS, editHere)])
   const write = (name: string, content: string | Uint8Array) => {
     writeFileSync(join(folder, name), content)
     return join(folder, name)
@@ -82,7 +87,7 @@ export async function openPlace(task: Task = createImportTask(LIMITS, readHere))
 }
 
 /** Runs each spec where it is asked for. */
-export function jobsOf(store: Store, task: Task): ImportPorts['jobs'] {
+export function jobsOf(store: Store, tasks: Task[]): ImportPorts['jobs'] {
   return {
     run: async (specs, options = {}) =>
       await Promise.all(
@@ -92,15 +97,17 @@ export function jobsOf(store: Store, task: Task): ImportPorts['jobs'] {
           const progress = (done: number, note: string) =>
             options.onProgress?.({ spec: specDigest, task: spec.task, done, note })
           const query = () => Promise.reject(new Error('not asked for'))
-          const { outputs } = await task.run({
-            store,
-            spec,
-            specDigest,
-            signal,
-            progress,
-            query,
-            infer: query,
-          })
+          const { outputs } = await tasks
+            .find(({ name }) => name === spec.task)!
+            .run({
+              store,
+              spec,
+              specDigest,
+              signal,
+              progress,
+              query,
+              infer: query,
+            })
           const record: RunRecord = {
             kind: 'RunRecord',
             spec: specDigest,

@@ -16,10 +16,9 @@ const COLUMNS = `i, TIMESTAMP '2001-01-01' + INTERVAL (i) HOUR AS at, (i * 7919)
 const rows = (from: number, to: number) => `SELECT ${COLUMNS} FROM range(${from}, ${to}) r(i)`
 
 const sketchJobs = ({ store }: Place) =>
-  jobsOf(
-    store,
+  jobsOf(store, [
     createSketchTask(LIMITS, async (job) => await runSketch(await openDuck(job.folder, 600), job)),
-  )
+  ])
 
 const none = { run: () => Promise.reject(new Error('no part needs to be read')) }
 

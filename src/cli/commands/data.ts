@@ -1,5 +1,4 @@
 /** `millrace data …`: versions of data, their history and their health. */
-import type { QuarantineRows } from '../../api/contract.ts'
 import { MillraceError } from '../../core/errors.ts'
 import {
   type DatasetDiff,
@@ -7,7 +6,6 @@ import {
   diff,
   findFiles,
   log,
-  readQuarantine,
   repair,
   resolveVersion,
   show,
@@ -246,37 +244,6 @@ function verifiedLines(
     `  ${paint.bad('✗')} ${name}: ${count(bad.length)} of ${plural(objects, 'part')} damaged`,
     ...bad.map((b) => `      ${b.part} (${short(b.digest)}) is ${b.state}`),
     `    ${paint.dim('fix:')} millrace data repair ${name}`,
-  ]
-}
-
-export async function dataQuarantine(
-  cli: Cli,
-  [name]: readonly unknown[],
-  options: Options,
-): Promise<Answer> {
-  const limit = countOption(options, 'rows', 0, 0, 1000)
-  const rt = await cli.open()
-  const { digest, version } = await resolveVersion(rt.store, name as string)
-  const found = await readQuarantine(rt.store, await rt.query(), digest, { limit, signal: cli.signal })
-  return { value: found, lines: quarantineLines(cli, version.dataset, found) }
-}
-
-function quarantineLines(cli: Cli, dataset: string, found: QuarantineRows): string[] {
-  const { paint, width } = cli
-  if (found.total === 0) return [`  ${paint.good('✓')} ${dataset}: no row was put aside`]
-  const reasons = Object.entries(found.byReason).map(([reason, n]) => [reason, count(n)])
-  const rows = found.rows.map((r) => [
-    ...r.values.map((v) => (v === null ? '–' : String(v))),
-    r.reasons.join('; '),
-  ])
-  return [
-    '',
-    `  ${paint.bold(`${dataset}: ${rowsText(found.total)} put aside`)}`,
-    '',
-    ...table(['reason', 'rows'], reasons, { right: ['rows'], paint }),
-    ...(rows.length > 0 ? [''] : []),
-    ...table([...found.columns, 'reasons'], rows, { width, paint }),
-    '',
   ]
 }
 

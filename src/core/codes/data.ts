@@ -133,6 +133,59 @@ export const data = {
     retryable: true,
     status: 409,
   },
+  MR_DATA_EDIT_MOVED: {
+    what: (d: { dataset: string; branch: string; expected: string; holds: string }) =>
+      `${d.dataset}@${d.branch} moved meanwhile: the rows were chosen of ${d.expected}, but ${d.holds} is current now`,
+    fix: (d: { dataset: string; branch: string; expected: string; holds: string }) =>
+      `look again, \`millrace data quarantine ${d.dataset}@${d.branch} list\`, and choose anew`,
+    retryable: true,
+    status: 409,
+  },
+  MR_DATA_SELECTION: {
+    what: (d: { what: string; need: string }) => `${d.what} needs to know which rows`,
+    fix: (d: { what: string; need: string }) => `choose them: ${d.need}`,
+    retryable: false,
+    status: 400,
+  },
+  MR_DATA_SELECTION_MAX: {
+    what: (d: { rows: number; max: number }) => `${d.rows} rows are chosen, at most ${d.max} can be at once`,
+    fix: (_: { rows: number; max: number }) =>
+      'narrow the choice with a reason or a filter, and do it in turns',
+    retryable: false,
+    status: 413,
+  },
+  MR_DATA_SELECTION_ROWS: {
+    what: (d: { version: string; row: number; rows: number }) =>
+      `row ${d.row} is chosen, but ${d.version} has rows 0 to ${d.rows - 1}`,
+    fix: (_: { version: string; row: number; rows: number }) =>
+      'rows are numbered within one version: look at that version again for the numbers',
+    retryable: false,
+    status: 400,
+  },
+  MR_DATA_FIX_COLUMN: {
+    what: (d: { dataset: string; column: string; columns: string[] }) =>
+      `dataset "${d.dataset}" has no column "${d.column}" to set; columns are ${d.columns.slice(0, 40).join(', ')}`,
+    fix: (_: { dataset: string; column: string; columns: string[] }) =>
+      'name a column of the dataset: --set "delay = delay / 60", --set "state = \'NY\'"',
+    retryable: false,
+    status: 400,
+  },
+  MR_DATA_FIX_VALUE: {
+    what: (d: { dataset: string; column: string; rows: number }) =>
+      `${d.rows} new values of column "${d.column}" of dataset "${d.dataset}" are no whole numbers, which the column holds`,
+    fix: (d: { dataset: string; column: string; rows: number }) =>
+      `round them: --set "${d.column} = round(…, 0)"`,
+    retryable: false,
+    status: 422,
+  },
+  MR_DATA_BRANCH: {
+    what: (d: { dataset: string; branch: string; known: string[] }) =>
+      `dataset "${d.dataset}" has no branch "${d.branch}"; branches: ${d.known.length === 0 ? 'none' : d.known.slice(0, 20).join(', ')}`,
+    fix: (d: { dataset: string; branch: string; known: string[] }) =>
+      d.known.length === 0 ? `use ${d.dataset}@main` : `use ${d.dataset}@main, or one of the branches`,
+    retryable: false,
+    status: 404,
+  },
   MR_DATA_VERSION: {
     what: (d: { name: string; known: string[] }) =>
       `no dataset version is called "${d.name}"; known: ${d.known.length === 0 ? 'none' : d.known.slice(0, 12).join(', ')}`,
