@@ -12,6 +12,7 @@ const ENTRY: u32 = 16 // bytes of a row in a batch: where its record lies, and w
 const HEAD: u32 = 4 // bytes of gradient and hessian in front of the bins of a record
 const NOWHERE: u32 = 65535 // leaf of rows that no tree was grown on
 const STEP: f64 = 0.010830424696249145 // ln 2 / 64
+const WHOLE: f64 = 6755399441055744 // 1.5 * 2^52: added to a whole number, it leaves that number in the low bits
 
 let nThreads: u32 = 1
 let nRows: u32 = 0
@@ -172,15 +173,11 @@ function expPair(x: v128): v128 {
   poly = f64x2.add(f64x2.splat(0.5), f64x2.mul(r, poly))
   poly = f64x2.add(f64x2.splat(1.0), f64x2.mul(r, poly))
   poly = f64x2.add(f64x2.splat(1.0), f64x2.mul(r, poly))
-  const steps = i32x4.trunc_sat_f64x2_s_zero(n)
-  const a = i32x4.extract_lane(steps, 0)
-  const b = i32x4.extract_lane(steps, 1)
-  const table = f64x2.replace_lane(
-    f64x2.splat(load<f64>(fractions + ((a & 63) << 3))),
-    1,
-    load<f64>(fractions + ((b & 63) << 3)),
-  )
-  const power = i64x2.shl(i64x2.extend_low_i32x4_s(i32x4.add(i32x4.shr_s(steps, 6), i32x4.splat(1023))), 52)
+  const steps = f64x2.add(n, f64x2.splat(WHOLE))
+  const a = fractions + ((i32x4.extract_lane(steps, 0) & 63) << 3)
+  const b = fractions + ((i32x4.extract_lane(steps, 2) & 63) << 3)
+  const table = v128.load64_lane(b, v128.load64_zero(a), 1)
+  const power = i64x2.shl(i64x2.add(i64x2.shr_u(steps, 6), i64x2.splat(1023)), 52)
   return f64x2.mul(f64x2.mul(poly, table), power)
 }
 
@@ -204,41 +201,74 @@ function storePair(at: usize, pair: v128, two: bool): void {
   else store<f64>(at, f64x2.extract_lane(pair, 0))
 }
 
+let topG: v128 = f64x2.splat(0)
+let topH: v128 = f64x2.splat(0)
+
 /**
  * Fills gradients and hessians of the thread's rows; leaves the largest absolute values in `results`. Kinds: 0 log loss, 1 squared error,
  * 2 absolute error.
  */
 export function gradients(thread: u32, kind: i32): void {
-  let topG = f64x2.splat(0)
-  let topH = f64x2.splat(0)
+  topG = topH = f64x2.splat(0)
   for (let block = thread; block < nBlocks; block += nThreads) {
+    const from = (block * blockRows) << 3
     const end = blockEnd(block) << 3
-    for (let at = (block * blockRows) << 3; at < end; at += 16) {
-      const two = at + 16 <= end
-      const s = loadPair(score + at, two)
-      const y = loadPair(target + at, two)
-      let g: v128
-      let h = f64x2.splat(1)
-      if (kind === 0) {
-        const p = logLossChance(s)
-        g = f64x2.sub(p, y)
-        h = f64x2.mul(p, f64x2.sub(f64x2.splat(1), p))
-      } else {
-        g = f64x2.sub(s, y)
-        if (kind === 2) g = signOf(g)
-      }
-      if (weights) {
-        const w = loadPair(weights + at, two)
-        g = f64x2.mul(g, w)
-        h = f64x2.mul(h, w)
-      }
-      storePair(grad + at, g, two)
-      storePair(hess + at, h, two)
-      topG = f64x2.max(topG, f64x2.abs(g))
-      topH = f64x2.max(topH, f64x2.abs(h))
-    }
+    pairGradients(kind === 0 ? logLossGradients(from, end) : from, end, kind)
   }
   storeTops(thread, topG, topH)
+}
+
+/** Pairs of rows by log loss; returns the end of the last whole pair. Its numbers are finite, so a maximum need not look for others. */
+function logLossGradients(from: usize, end: usize): usize {
+  const one = f64x2.splat(1)
+  let maxG = topG
+  let maxH = topH
+  let at = from
+  for (; at + 16 <= end; at += 16) {
+    const x = f64x2.pmax(f64x2.splat(-60), f64x2.pmin(f64x2.splat(60), f64x2.neg(v128.load(score + at))))
+    const p = f64x2.div(one, f64x2.add(one, expPair(x)))
+    let g = f64x2.sub(p, v128.load(target + at))
+    let h = f64x2.mul(p, f64x2.sub(one, p))
+    if (weights) {
+      const w = v128.load(weights + at)
+      g = f64x2.mul(g, w)
+      h = f64x2.mul(h, w)
+    }
+    v128.store(grad + at, g)
+    v128.store(hess + at, h)
+    maxG = f64x2.pmax(maxG, f64x2.abs(g))
+    maxH = f64x2.pmax(maxH, f64x2.abs(h))
+  }
+  topG = maxG
+  topH = maxH
+  return at
+}
+
+function pairGradients(from: usize, end: usize, kind: i32): void {
+  for (let at = from; at < end; at += 16) {
+    const two = at + 16 <= end
+    const s = loadPair(score + at, two)
+    const y = loadPair(target + at, two)
+    let g: v128
+    let h = f64x2.splat(1)
+    if (kind === 0) {
+      const p = logLossChance(s)
+      g = f64x2.sub(p, y)
+      h = f64x2.mul(p, f64x2.sub(f64x2.splat(1), p))
+    } else {
+      g = f64x2.sub(s, y)
+      if (kind === 2) g = signOf(g)
+    }
+    if (weights) {
+      const w = loadPair(weights + at, two)
+      g = f64x2.mul(g, w)
+      h = f64x2.mul(h, w)
+    }
+    storePair(grad + at, g, two)
+    storePair(hess + at, h, two)
+    topG = f64x2.max(topG, f64x2.abs(g))
+    topH = f64x2.max(topH, f64x2.abs(h))
+  }
 }
 
 function storeTops(thread: u32, topG: v128, topH: v128): void {

@@ -1,4 +1,5 @@
 import type { Numbers } from './inputs.ts'
+import { sortNumbers } from './radix-sort.ts'
 
 /** Row indexes by ascending value; equal values in row order. `-0` and `0` are equal. Cost: O(n log n). */
 export function ascendingOrder(values: Numbers): Uint32Array {
@@ -7,9 +8,9 @@ export function ascendingOrder(values: Numbers): Uint32Array {
   return order.sort((a, b) => compareNumbers(values[a], values[b]) || a - b)
 }
 
-/** An ascending copy. Cost: O(n log n), by the engine's own numeric sort. */
+/** An ascending copy, NaN last. Cost: O(n). */
 export function sortedCopy(values: Numbers): Float64Array {
-  return Float64Array.from(values).sort()
+  return sortNumbers(Float64Array.from(values))
 }
 
 /** End (exclusive) of the run of values equal to the one at `start` of an ascending list. */

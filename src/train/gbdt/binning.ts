@@ -287,21 +287,24 @@ function numberFinder(feature: NumberBins): Finder {
   return feature.nBins <= 256 ? byteFinder(feature) : wideFinder(feature)
 }
 
-/** Finds each value's bin by eight branch-free halvings over 256 padded edges. */
+/**
+ * Finds each value's bin by eight halvings over 256 padded edges. A comparison that becomes a number is no branch: branches here are guessed wrong half the
+ * time, which took seven times as long.
+ */
 function byteFinder({ edges, nBins }: NumberBins): Finder {
   const padded = new Float64Array(256).fill(Number.POSITIVE_INFINITY)
   padded.set(edges)
   return (column, from, end, bins) => {
     for (let i = from; i < end; i++) {
       const x = column[i]
-      let b = x > padded[127] ? 128 : 0
-      b += x > padded[b + 63] ? 64 : 0
-      b += x > padded[b + 31] ? 32 : 0
-      b += x > padded[b + 15] ? 16 : 0
-      b += x > padded[b + 7] ? 8 : 0
-      b += x > padded[b + 3] ? 4 : 0
-      b += x > padded[b + 1] ? 2 : 0
-      b += x > padded[b] ? 1 : 0
+      let b = Number(x > padded[127]) << 7
+      b += Number(x > padded[b + 63]) << 6
+      b += Number(x > padded[b + 31]) << 5
+      b += Number(x > padded[b + 15]) << 4
+      b += Number(x > padded[b + 7]) << 3
+      b += Number(x > padded[b + 3]) << 2
+      b += Number(x > padded[b + 1]) << 1
+      b += Number(x > padded[b])
       bins[i - from] = Number.isNaN(x) ? nBins : b
     }
   }
@@ -309,14 +312,14 @@ function byteFinder({ edges, nBins }: NumberBins): Finder {
 
 /** The same for up to 65,535 bins, by as many halvings as they need. */
 function wideFinder({ edges, nBins }: NumberBins): Finder {
-  const size = 2 ** Math.ceil(Math.log2(nBins))
-  const padded = new Float64Array(size).fill(Number.POSITIVE_INFINITY)
+  const halvings = Math.ceil(Math.log2(nBins))
+  const padded = new Float64Array(1 << halvings).fill(Number.POSITIVE_INFINITY)
   padded.set(edges)
   return (column, from, end, bins) => {
     for (let i = from; i < end; i++) {
       const x = column[i]
       let b = 0
-      for (let half = size / 2; half >= 1; half /= 2) b += x > padded[b + half - 1] ? half : 0
+      for (let k = halvings - 1; k >= 0; k--) b += Number(x > padded[b + (1 << k) - 1]) << k
       bins[i - from] = Number.isNaN(x) ? nBins : b
     }
   }
@@ -325,23 +328,31 @@ function wideFinder({ edges, nBins }: NumberBins): Finder {
 // ---------------------------------------------------------------- categories
 
 function categoryBins(column: Float64Array, feature: number, bins: number): CategoryBins {
-  const counts = new Map<number, number>()
-  for (let i = 0; i < column.length; i++) {
-    const code = column[i]
+  const counts = countCodes(column, feature)
+  const seen = Array.from(counts.keys()).filter((code) => counts[code] > 0)
+  const codes = seen.sort((a, b) => counts[b] - counts[a] || a - b).slice(0, bins)
+  return { kind: 'category', nBins: codes.length, codes: Int32Array.from(codes).sort() }
+}
+
+/** Rows by code. Errors: MR_MODEL_CATEGORY. */
+function countCodes(column: Float64Array, feature: number): Uint32Array {
+  const counts = new Uint32Array(CATEGORY_CODE_MAX + 1)
+  let codeMax = -1
+  for (let row = 0; row < column.length; row++) {
+    const code = column[row]
     if (Number.isNaN(code)) continue
     if (!(code >= 0 && code <= CATEGORY_CODE_MAX && Number.isInteger(code))) {
       throw new MillraceError('MR_MODEL_CATEGORY', {
         feature,
-        row: i,
+        row,
         max: CATEGORY_CODE_MAX,
         got: String(code),
       })
     }
-    counts.set(code, (counts.get(code) ?? 0) + 1)
+    counts[code]++
+    if (code > codeMax) codeMax = code
   }
-  const byCount = [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, bins)
-  const codes = Int32Array.from(byCount, ([code]) => code).sort()
-  return { kind: 'category', nBins: codes.length, codes }
+  return counts.subarray(0, codeMax + 1)
 }
 
 function categoryFinder({ codes, nBins }: CategoryBins): Finder {

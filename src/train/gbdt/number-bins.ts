@@ -1,3 +1,4 @@
+import { sortNumbers } from '../../stats/radix-sort.ts'
 import { type FeatureColumn, isSparse, type SparseColumn } from './sparse.ts'
 
 /** Values of a feature that its bin edges are drawn from. */
@@ -68,7 +69,7 @@ function denseValues(column: Float64Array, sample: Uint32Array): Values {
     const x = column[sample[k]]
     if (!Number.isNaN(x)) seen[n++] = x
   }
-  return distinctValues(seen.subarray(0, n).sort())
+  return distinctValues(sortNumbers(seen.subarray(0, n)))
 }
 
 function distinctValues(sorted: Float64Array): Values {
@@ -94,7 +95,7 @@ function sparseValues({ rows, values, fill, nRows }: SparseColumn, sample: Uint3
     listed++
     if (!Number.isNaN(values[k])) seen[n++] = values[k]
   }
-  const distinct = distinctValues(seen.subarray(0, n).sort())
+  const distinct = distinctValues(sortNumbers(seen.subarray(0, n)))
   return Number.isNaN(fill) ? distinct : addValue(distinct, fill, sample.length - listed)
 }
 
