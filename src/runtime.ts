@@ -4,6 +4,16 @@ export { type Running, type UpOptions, up } from './api/up.ts'
 export { isMillraceError, MillraceError } from './core/errors.ts'
 export { refs } from './core/names.ts'
 export type * from './core/records.ts'
+export {
+  type Dropped,
+  type Suggestion,
+  type SuggestionKind,
+  type SuggestOptions,
+  type SuggestReport,
+  suggestChecks,
+  suggestForVersion,
+} from './data/index.ts'
+export { checkText, importsOf } from './define/check-text.ts'
 export { loadProject } from './define/load.ts'
 export type { DatasetDef, ModelDef, ProjectDef } from './define/types.ts'
 export { parseExpr } from './expr/parse.ts'

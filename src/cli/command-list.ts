@@ -362,6 +362,25 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/quarantine.ts')).dataQuarantine,
   },
   {
+    name: 'data suggest',
+    args: '<dataset>',
+    summary: 'checks inferred from data, tried on held-out rows, as a change of the config',
+    options: [
+      ['--write', 'change the config'],
+      [
+        '--kinds <kinds>',
+        'only these: complete, range, set, pattern, unique, determines, order, fresh; with commas',
+      ],
+      ['--time <column>', "column by which the newest rows are held out (default: the dataset's time)"],
+    ],
+    examples: [
+      'millrace data suggest flights',
+      'millrace data suggest flights --write',
+      'millrace data suggest data/customers.csv --kinds complete,range',
+    ],
+    load: async () => (await import('./commands/suggest.ts')).dataSuggest,
+  },
+  {
     name: 'data worth',
     args: '<model>',
     summary: 'what training rows are worth: wrong labels, copies, outliers, sources, and what to collect',

@@ -1,9 +1,10 @@
 /** What the child process is sent, and what it sends back. */
 import type { EditJob, EditResult } from './edit-types.ts'
+import type { SuggestJob, SuggestReport } from './suggest/types.ts'
 import type { ImportJob, ImportResult, Inspection, InspectJob, SketchJob, SketchResult } from './types.ts'
 
-export type ChildJob = ImportJob | InspectJob | SketchJob | EditJob
-export type ChildResult = ImportResult | Inspection | SketchResult | EditResult
+export type ChildJob = ImportJob | InspectJob | SketchJob | EditJob | SuggestJob
+export type ChildResult = ImportResult | Inspection | SketchResult | EditResult | SuggestReport
 
 export type ChildMessage =
   | { kind: 'progress'; done: number; note: string }

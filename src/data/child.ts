@@ -4,6 +4,7 @@ import { MillraceError, reviveError } from '../core/errors.ts'
 import { workerUrl } from '../engine/worker-url.ts'
 import type { ChildJob, ChildMessage, ChildResult } from './child-types.ts'
 import type { EditJob, EditResult } from './edit-types.ts'
+import type { SuggestJob, SuggestReport } from './suggest/types.ts'
 import type { ImportJob, ImportResult, Inspection, InspectJob, SketchJob, SketchResult } from './types.ts'
 
 export interface ChildOptions {
@@ -22,6 +23,7 @@ const STDERR_CHARS = 4_000
 export function runChild(job: ImportJob, options: ChildOptions): Promise<ImportResult>
 export function runChild(job: InspectJob, options: ChildOptions): Promise<Inspection>
 export function runChild(job: SketchJob, options: ChildOptions): Promise<SketchResult>
+export function runChild(job: SuggestJob, options: ChildOptions): Promise<SuggestReport>
 export function runChild(job: EditJob, options: ChildOptions): Promise<EditResult>
 export function runChild(job: ChildJob, options: ChildOptions): Promise<ChildResult> {
   const what = job.files.map((f) => f.name).join(', ')

@@ -11,6 +11,7 @@ import { runImport } from './import-run.ts'
 import { runInspect } from './inspect-run.ts'
 import { isOutOfMemory } from './reader.ts'
 import { runSketch } from './sketch-run.ts'
+import { runSuggest } from './suggest/suggest-run.ts'
 
 /** Share of the cap that DuckDB may fill before it spills; the rest is for Parquet buffers, code and JavaScript. */
 const ENGINE_SHARE = 0.6
@@ -40,6 +41,8 @@ function run(duck: Duck, job: ChildJob) {
       return runSketch(duck, job)
     case 'edit':
       return runEdit(duck, job, report)
+    case 'suggest':
+      return runSuggest(duck, job, report)
     case 'import':
       return runImport(duck, job, report)
   }

@@ -46,6 +46,8 @@ export {
 export type { Remark, RemarkKind } from './remarks/index.ts'
 export { createSketchTask, planSketch, sketchTask } from './sketch-task.ts'
 export { findFiles, takeSource, takeSources } from './sources.ts'
+export { type SuggestOptions, suggestChecks, suggestForVersion } from './suggest/suggest.ts'
+export type { Dropped, Judged, Suggestion, SuggestionKind, SuggestReport } from './suggest/types.ts'
 export type {
   DatasetImport,
   FileFormat,

@@ -17,11 +17,11 @@ const TEXT_CHARS = 64
  */
 export async function runInspect(duck: Duck, job: InspectJob): Promise<Inspection> {
   const given = job.read.missing ?? []
-  const first = await load(duck, job, given)
+  const first = await loadSeen(duck, job, given)
   const codes = await missingCodesOf(duck, 'seen', first.columns)
   const found = [...new Set(codes.map(({ code }) => code))].filter((code) => !given.includes(code)).sort()
   const padded = await paddedCounts(duck, first)
-  const last = found.length === 0 ? first : await load(duck, job, [...given, ...found])
+  const last = found.length === 0 ? first : await loadSeen(duck, job, [...given, ...found])
   const columns = await inspectColumns(duck, last, codes, padded)
   const missing = [...given, ...found]
   const remarks = await remarksOf(duck, {
@@ -34,7 +34,12 @@ export async function runInspect(duck: Duck, job: InspectJob): Promise<Inspectio
   return await report(duck, job, last, columns, missing, remarks)
 }
 
-async function load(duck: Duck, job: InspectJob, missing: string[]): Promise<Delivery> {
+/** Loads all rows into the table `seen`, with these texts taken for missing values. */
+export async function loadSeen(
+  duck: Duck,
+  job: Pick<InspectJob, 'files' | 'read'>,
+  missing: string[],
+): Promise<Delivery> {
   const read = { ...job.read, missing }
   const params: ImportParams = {
     dataset: 'new',

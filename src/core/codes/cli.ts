@@ -100,6 +100,14 @@ export const cli = {
     retryable: false,
     status: 400,
   },
+  MR_CLI_CONFIG_EDIT: {
+    what: (d: { path: string; dataset: string; why: string; lines: string[] }) =>
+      `checks cannot be written for dataset "${d.dataset}" of ${d.path}: ${d.why}`,
+    fix: (d: { path: string; dataset: string; why: string; lines: string[] }) =>
+      `add by hand to its checks: ${d.lines.join(', ')}`,
+    retryable: false,
+    status: 422,
+  },
   MR_CLI_VALUE: {
     what: (d: { option: string; expected: string; got: string }) =>
       `${d.option} must be ${d.expected}, got "${d.got.slice(0, 64)}"`,
