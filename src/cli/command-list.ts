@@ -325,6 +325,26 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/data-profile.ts')).dataProfile,
   },
   {
+    name: 'data check',
+    args: '[what...]',
+    summary:
+      'judge the declared checks over a version or over files, without importing; ends with 3 when one says no',
+    options: [
+      ['--as <dataset>', 'whose checks are meant, for files that no source names'],
+      ['--rows <n>', 'show so many failing rows of each check (default: 0)'],
+      ['--failing <file>', 'write the failing rows as Parquet, a column a check'],
+      ['--period <window>', 'period that the rows claim to be of: rows outside it are strays'],
+      ['--strict', 'checks that only warn say no too'],
+      ['--threads <n>', 'threads that read (default: one a processor)'],
+    ],
+    examples: [
+      'millrace data check flights',
+      'millrace data check incoming/2001-07.parquet --as flights --rows 5',
+      'millrace data check "data/*.parquet" --json --failing failing.parquet',
+    ],
+    load: async () => (await import('./commands/data-check.ts')).dataCheck,
+  },
+  {
     name: 'data diff',
     args: '<from> [to]',
     summary: 'what changed between two versions, to the row',

@@ -72,7 +72,12 @@ function rowRule(
 ): Sql | undefined {
   const schema = { columns: columns.map((c) => ({ ...c, nullable: true })) }
   if (check.rule.kind === 'row')
-    return toDuckDb(check.rule.holds, { schema, expect: 'bool', place: `check "${check.name}"` })
+    return toDuckDb(check.rule.holds, {
+      schema,
+      expect: 'bool',
+      isClean: true,
+      place: `check "${check.name}"`,
+    })
   if (check.rule.kind !== 'inWindow' || period === null) return undefined
   return { text: windowText(check.rule.column, period), params: [] }
 }

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { MillraceError, reviveError } from '../core/errors.ts'
 import { workerUrl } from '../engine/worker-url.ts'
+import type { CheckedResult, CheckJob } from './check-types.ts'
 import type { ChildJob, ChildMessage, ChildResult } from './child-types.ts'
 import type { EditJob, EditResult } from './edit-types.ts'
 import type { SuggestJob, SuggestReport } from './suggest/types.ts'
@@ -24,6 +25,7 @@ export function runChild(job: ImportJob, options: ChildOptions): Promise<ImportR
 export function runChild(job: InspectJob, options: ChildOptions): Promise<Inspection>
 export function runChild(job: SketchJob, options: ChildOptions): Promise<SketchResult>
 export function runChild(job: SuggestJob, options: ChildOptions): Promise<SuggestReport>
+export function runChild(job: CheckJob, options: ChildOptions): Promise<CheckedResult>
 export function runChild(job: EditJob, options: ChildOptions): Promise<EditResult>
 export function runChild(job: ChildJob, options: ChildOptions): Promise<ChildResult> {
   const what = job.files.map((f) => f.name).join(', ')

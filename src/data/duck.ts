@@ -1,5 +1,5 @@
 /**
- * A throw-away DuckDB inside the child process. One thread, so that sums, row groups and therefore bytes are the same every time;
+ * A throw-away DuckDB inside the child process. One thread where parts are written, so that sums, row groups and therefore bytes are the same every time;
  * a bounded memory with a spill folder; no extension is ever loaded.
  */
 import {
@@ -21,9 +21,9 @@ export interface Duck {
   processed(): number
 }
 
-export async function openDuck(folder: string, memoryMb: number): Promise<Duck> {
+export async function openDuck(folder: string, memoryMb: number, threads = 1): Promise<Duck> {
   const instance = await DuckDBInstance.create(':memory:', {
-    threads: '1',
+    threads: String(threads),
     memory_limit: `${memoryMb}MB`,
     temp_directory: `${folder}/spill`,
     preserve_insertion_order: 'true',

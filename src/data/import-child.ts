@@ -4,6 +4,7 @@
  */
 import { mkdirSync } from 'node:fs'
 import { MillraceError, plainError, toError } from '../core/errors.ts'
+import { runCheck } from './check-run.ts'
 import type { ChildJob, ChildMessage } from './child-types.ts'
 import { type Duck, openDuck } from './duck.ts'
 import { runEdit } from './edit-run.ts'
@@ -23,7 +24,8 @@ process.once('disconnect', () => process.exit(1))
 async function serve(job: ChildJob): Promise<void> {
   try {
     mkdirSync(job.folder, { recursive: true })
-    const duck = await openDuck(job.folder, Math.floor(job.memoryMb * ENGINE_SHARE))
+    const threads = job.op === 'check' ? job.threads : 1
+    const duck = await openDuck(job.folder, Math.floor(job.memoryMb * ENGINE_SHARE), threads)
     watch(duck, job)
     await finish({ kind: 'done', result: await run(duck, job) })
   } catch (thrown) {
@@ -43,6 +45,8 @@ function run(duck: Duck, job: ChildJob) {
       return runEdit(duck, job, report)
     case 'suggest':
       return runSuggest(duck, job, report)
+    case 'check':
+      return runCheck(duck, job, report)
     case 'import':
       return runImport(duck, job, report)
   }

@@ -1,6 +1,14 @@
 /** The data station: files become checked, content-addressed versions that training reads. */
 
 export { relationOf as relation } from '../engine/relation.ts'
+export {
+  type CheckedFinding,
+  type CheckedRow,
+  type CheckReport,
+  type CheckRequest,
+  type CheckTarget,
+  checkData,
+} from './check-data.ts'
 export { type DatasetDiff, type DiffOptions, diff } from './diff.ts'
 export { EVENT_OF, planEdit, rowSelection } from './edit.ts'
 export { createEditTask, editTask } from './edit-task.ts'

@@ -67,16 +67,19 @@ function finite(v: string, aggregate: (v: string) => string): AggregateSql {
 }
 
 const N = 'coalesce(sum(c), 0)'
-const ENTROPY = 'greatest(0, ln(sum(c)) - sum(c * ln(c)) / sum(c))'
+/** Not below zero by rounding; of nothing it is nothing, which `greatest` would make zero. */
+const atLeastZero = (sql: string): string => `CASE WHEN sum(c) > 0 THEN greatest(0, ${sql}) END`
+
+const ENTROPY = 'ln(sum(c)) - sum(c * ln(c)) / sum(c)'
 
 const FREQUENCY: Record<FrequencyName, (keys: number) => AggregateSql> = {
   distinct: () => ({ value: 'count(*)', n: N }),
   distinctShare: () => ({ value: 'count(*) / sum(c)', n: N }),
   uniqueShare: () => ({ value: 'count(*) FILTER (c = 1) / sum(c)', n: N }),
-  entropy: () => ({ value: ENTROPY, n: N }),
+  entropy: () => ({ value: atLeastZero(ENTROPY), n: N }),
   /** Over the counts of pairs: what the columns say apart, less what they say together. */
   mutualInformation: () => ({
-    value: `greatest(0, ${marginal('k0')} + ${marginal('k1')} - ${ENTROPY})`,
+    value: atLeastZero(`${marginal('k0')} + ${marginal('k1')} - (${ENTROPY})`),
     n: N,
   }),
 }
@@ -102,7 +105,7 @@ export function valueSql({ name, type }: NamedType): string {
 }
 
 /** A column as a number: true is 1, an instant is epoch milliseconds. */
-function numberSql(column: NamedType): string {
+export function numberSql(column: NamedType): string {
   const { name, type } = column
   if (type === 'float') return valueSql(column)
   if (type === 'int') return `CAST(${quote(name)} AS DOUBLE)`

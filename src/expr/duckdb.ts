@@ -1,5 +1,5 @@
 /** Expressions as DuckDB SQL. Sessions must run in UTC (`SET TimeZone = 'UTC'`); columns with a zone are read through it. */
-import type { Schema } from '../core/records.ts'
+import type { Column, Schema } from '../core/records.ts'
 import type { ExprNode } from './ast.ts'
 import type { FnSpec, Literal } from './functions/spec.ts'
 import { type Known, type Resolved, resolve, resolveKey } from './resolve.ts'
@@ -11,6 +11,8 @@ export interface DuckOptions {
   column?: (name: string) => string
   /** Columns of the data, which settles types where the expression alone does not. */
   schema?: Schema
+  /** The columns have the very types of the schema, and no NaN: as an import or its relation leaves them. They are then read as they stand. */
+  isClean?: boolean
   expect?: Known
   place?: string
 }
@@ -35,17 +37,22 @@ const NAN_AS_NULL = 'CASE WHEN isnan({0}) THEN NULL ELSE {0} END'
 
 class DuckWriter {
   private readonly column: (name: string) => string
+  private readonly clean: ReadonlyMap<string, Column['type']>
   private names = 0
 
-  constructor(options: DuckOptions) {
-    this.column = options.column ?? quoted
+  constructor({ column, schema, isClean }: DuckOptions) {
+    this.column = column ?? quoted
+    this.clean = new Map(isClean ? schema?.columns.map((c) => [c.name, c.type]) : [])
   }
 
   /** `isNanRead`: whoever reads the result passes NaN on, and will turn it into missing. */
   write(node: Resolved, isNanRead = false): Sql {
     switch (node.op) {
       case 'col':
-        return raw(enter(this.column(node.name), node.type))
+        return raw(
+          cleanly(this.column(node.name), this.clean.get(node.name)) ??
+            enter(this.column(node.name), node.type),
+        )
       case 'lit':
         return literal(node.value, node.type)
       case 'call':
@@ -80,6 +87,13 @@ class DuckWriter {
 }
 
 const uses = (template: string, index: number): number => template.split(`{${index}}`).length - 1
+
+/** A column that needs nothing but to be widened; undefined for one that is not known to be clean. */
+function cleanly(column: string, type: Column['type'] | undefined): string | undefined {
+  if (type === undefined) return undefined
+  if (type === 'int') return `CAST(${column} AS DOUBLE)`
+  return type === 'date' ? `CAST(${column} AS TIMESTAMP)` : column
+}
 
 /** A column as its type: integers and decimals become doubles, NaN becomes missing, dates become times. */
 function enter(column: string, type: Known): string {
