@@ -6,15 +6,17 @@
  * A leaf goes on to itself, as it tests an entry of `z` that is always NaN; its limit is its value. A node that tests a category has the
  * lowest bit of its child's address set, holds the address of its bit set in place of a limit, and finds the code of the row in `z`.
  *
+ * The `z` of eight rows lie side by side, an entry of each after that of the one before; one row alone takes the first place of each eight.
  * Trees are walked eight at a time for one row, or one at a time for eight rows, so that eight loads are always under way. Within a chunk,
  * trees are walked in the order of their depth and summed in their own order.
  */
 
-const STEPS: u32 = 2 // levels between two looks whether all eight have arrived
+const STEPS: u32 = 2 // levels of one row between two looks whether all eight trees have arrived
+const ENTRY: usize = 64 // bytes of an entry of z: a double for each of eight rows
 
 // header, in bytes
 const N_FEATURES = 0
-const WIDTH = 4 // bytes of a row's z, with the entry that is NaN
+const WIDTH = 4 // bytes of z for eight rows, with the entry that is NaN
 const ROUNDS = 8
 const HAS_SETS = 12
 const HAS_NEGATIVES = 16
@@ -27,42 +29,41 @@ const N_CODES = 40
 const CODES = 44 // by category feature: offset in z, codes of its sets, code that stands for missing
 const SUMS_FLOATS = 48 // sums are rounded to floats after each tree
 
-function step(node: usize, z: usize): usize {
-  const more = <usize>(load<f64>(z + load<u32>(node, 12)) > load<f64>(node))
+/** Offset in `z` of what a node tests. */
+function place(node: usize): usize {
+  return <usize>load<u32>(node, 12)
+}
+
+/** Where a row goes on from a node that tests `x`. */
+function next(node: usize, x: f64): usize {
+  const more = <usize>(x > load<f64>(node))
   return <usize>load<u32>(node, 8) + (more << 4)
 }
 
-/** Also where the node may test a category: both answers are computed, and one is chosen. */
-function stepMixed(node: usize, z: usize): usize {
-  const at = z + load<u32>(node, 12)
+/** Also where the node may test a category, whose code lies in the place of `x`: both answers are computed, and one is chosen. */
+function nextMixed(node: usize, x: f64, code: u32): usize {
   const kid = load<u32>(node, 8)
-  const code = load<u32>(at)
   const isSet = kid & 1
   const word = select<usize>(<usize>load<u32>(node) + <usize>((code >> 5) << 2), node, isSet)
-  const more = select<u32>(
-    (load<u32>(word) >> (code & 31)) & 1,
-    <u32>(load<f64>(at) > load<f64>(node)),
-    isSet,
-  )
+  const more = select<u32>((load<u32>(word) >> (code & 31)) & 1, <u32>(x > load<f64>(node)), isSet)
   return <usize>((kid ^ isSet) + (more << 4))
 }
 
-/** Spreads a row's features to `z`: features, negatives, presence, NaN; codes of categories as indexes of bits. */
+/** Spreads a row's features to its lane of `z`: features, negatives, presence, NaN; codes of categories as indexes of bits. */
 function spread(header: usize, from: usize, z: usize): void {
-  const n = load<u32>(header, N_FEATURES) << 3
-  if (load<u32>(header, ROUNDS)) {
-    for (let j: u32 = 0; j < n; j += 8) store<f64>(z + j, <f64>(<f32>load<f64>(from + j)))
-  } else if (from !== z) memory.copy(z, from, n)
-  if (load<u32>(header, HAS_NEGATIVES)) {
-    for (let j: u32 = 0; j < n; j += 8) store<f64>(z + n + j, -load<f64>(z + j))
+  const bytes: usize = load<u32>(header, N_FEATURES) << 3
+  const block = load<u32>(header, N_FEATURES) * <u32>ENTRY
+  const rounds = load<u32>(header, ROUNDS)
+  const hasNegatives = load<u32>(header, HAS_NEGATIVES)
+  const hasPresence = load<u32>(header, HAS_PRESENCE)
+  for (let at = from, to = z; at < from + bytes; at += 8, to += ENTRY) {
+    let x = load<f64>(at)
+    if (rounds) x = <f64>(<f32>x)
+    store<f64>(to, x)
+    if (hasNegatives) store<f64>(to + block, -x)
+    if (hasPresence) store<f64>(to + (block << 1), Number.isNaN(x) ? 0 : 1)
   }
-  if (load<u32>(header, HAS_PRESENCE)) {
-    for (let j: u32 = 0; j < n; j += 8) {
-      const x = load<f64>(z + j)
-      store<f64>(z + (n << 1) + j, Number.isNaN(x) ? 0 : 1)
-    }
-  }
-  store<f64>(z + load<u32>(header, WIDTH) - 8, NaN)
+  store<f64>(z + load<u32>(header, WIDTH) - ENTRY, NaN)
   const codes = load<u32>(header, CODES)
   const end = codes + load<u32>(header, N_CODES) * 16
   for (let at: usize = codes; at < end; at += 16) {
@@ -71,6 +72,12 @@ function spread(header: usize, from: usize, z: usize): void {
     const code = x >= 0 && x < <f64>bits && Math.floor(x) === x ? <u32>x : load<u32>(at, 8)
     store<u32>(z + load<u32>(at), code)
   }
+}
+
+function startSums(header: usize, out: usize): void {
+  const bases: usize = load<u32>(header, BASES)
+  const bytes: usize = load<u32>(header, N_OUTPUTS) << 3
+  for (let at: usize = 0; at < bytes; at += 8) store<f64>(out + at, load<f64>(bases + at))
 }
 
 // ---------------------------------------------------------------- one row
@@ -90,23 +97,23 @@ function walkEight(tree: usize, z: usize, leaves: usize): void {
   let h: usize = load<u32>(tree, 56)
   for (;;) {
     for (let k: u32 = 1; k < STEPS; k++) {
-      a = step(a, z)
-      b = step(b, z)
-      c = step(c, z)
-      d = step(d, z)
-      e = step(e, z)
-      f = step(f, z)
-      g = step(g, z)
-      h = step(h, z)
+      a = next(a, load<f64>(z + place(a)))
+      b = next(b, load<f64>(z + place(b)))
+      c = next(c, load<f64>(z + place(c)))
+      d = next(d, load<f64>(z + place(d)))
+      e = next(e, load<f64>(z + place(e)))
+      f = next(f, load<f64>(z + place(f)))
+      g = next(g, load<f64>(z + place(g)))
+      h = next(h, load<f64>(z + place(h)))
     }
-    const a1 = step(a, z)
-    const b1 = step(b, z)
-    const c1 = step(c, z)
-    const d1 = step(d, z)
-    const e1 = step(e, z)
-    const f1 = step(f, z)
-    const g1 = step(g, z)
-    const h1 = step(h, z)
+    const a1 = next(a, load<f64>(z + place(a)))
+    const b1 = next(b, load<f64>(z + place(b)))
+    const c1 = next(c, load<f64>(z + place(c)))
+    const d1 = next(d, load<f64>(z + place(d)))
+    const e1 = next(e, load<f64>(z + place(e)))
+    const f1 = next(f, load<f64>(z + place(f)))
+    const g1 = next(g, load<f64>(z + place(g)))
+    const h1 = next(h, load<f64>(z + place(h)))
     const moved = (a1 ^ a) | (b1 ^ b) | (c1 ^ c) | (d1 ^ d) | (e1 ^ e) | (f1 ^ f) | (g1 ^ g) | (h1 ^ h)
     a = a1
     b = b1
@@ -138,14 +145,14 @@ function walkEightMixed(tree: usize, z: usize, leaves: usize): void {
   let g: usize = load<u32>(tree, 48)
   let h: usize = load<u32>(tree, 56)
   for (;;) {
-    const a1 = stepMixed(a, z)
-    const b1 = stepMixed(b, z)
-    const c1 = stepMixed(c, z)
-    const d1 = stepMixed(d, z)
-    const e1 = stepMixed(e, z)
-    const f1 = stepMixed(f, z)
-    const g1 = stepMixed(g, z)
-    const h1 = stepMixed(h, z)
+    const a1 = nextMixed(a, load<f64>(z + place(a)), load<u32>(z + place(a)))
+    const b1 = nextMixed(b, load<f64>(z + place(b)), load<u32>(z + place(b)))
+    const c1 = nextMixed(c, load<f64>(z + place(c)), load<u32>(z + place(c)))
+    const d1 = nextMixed(d, load<f64>(z + place(d)), load<u32>(z + place(d)))
+    const e1 = nextMixed(e, load<f64>(z + place(e)), load<u32>(z + place(e)))
+    const f1 = nextMixed(f, load<f64>(z + place(f)), load<u32>(z + place(f)))
+    const g1 = nextMixed(g, load<f64>(z + place(g)), load<u32>(z + place(g)))
+    const h1 = nextMixed(h, load<f64>(z + place(h)), load<u32>(z + place(h)))
     const moved = (a1 ^ a) | (b1 ^ b) | (c1 ^ c) | (d1 ^ d) | (e1 ^ e) | (f1 ^ f) | (g1 ^ g) | (h1 ^ h)
     a = a1
     b = b1
@@ -167,12 +174,12 @@ function walkEightMixed(tree: usize, z: usize, leaves: usize): void {
   settle(tree + 56, h, leaves)
 }
 
-/** Raw scores of the row whose features stand at `z`: the first is returned, all are written to `out`. */
-export function scoreRow(header: usize, z: usize, leaves: usize, out: usize): f64 {
-  spread(header, z, z)
+/** Raw scores of the row whose features stand at `row`: the first is returned, all are written to `out`. */
+export function scoreRow(header: usize, row: usize, z: usize, leaves: usize, out: usize): f64 {
+  spread(header, row, z)
   const nOutputs = load<u32>(header, N_OUTPUTS)
   const mixed = load<u32>(header, HAS_SETS)
-  memory.copy(out, load<u32>(header, BASES), nOutputs << 3)
+  startSums(header, out)
   let chunk: usize = load<u32>(header, CHUNKS)
   const chunksEnd = chunk + (load<u32>(header, N_CHUNKS) << 4)
   for (; chunk < chunksEnd; chunk += 16) {
@@ -223,112 +230,91 @@ function gain(out: usize, node: usize): void {
   store<f64>(out, load<f64>(out) + load<f64>(node))
 }
 
-/** One tree over eight rows. */
-function treeOverEight(root: usize, z: usize, width: usize, out: usize, outStep: usize): void {
-  const z1 = z + width
-  const z2 = z1 + width
-  const z3 = z2 + width
-  const z4 = z3 + width
-  const z5 = z4 + width
-  const z6 = z5 + width
-  const z7 = z6 + width
-  let a = root
-  let b = root
-  let c = root
-  let d = root
-  let e = root
-  let f = root
-  let g = root
-  let h = root
-  for (;;) {
-    for (let k: u32 = 1; k < STEPS; k++) {
-      a = step(a, z)
-      b = step(b, z1)
-      c = step(c, z2)
-      d = step(d, z3)
-      e = step(e, z4)
-      f = step(f, z5)
-      g = step(g, z6)
-      h = step(h, z7)
+/** One tree over rows, eight at a time. `n` is a multiple of eight. */
+function treeOverRows(root: usize, z: usize, width: usize, n: u32, out: usize, outStep: usize): void {
+  for (let i: u32 = 0; i < n; i += 8, z += width, out += outStep << 3) {
+    let a = root
+    let b = root
+    let c = root
+    let d = root
+    let e = root
+    let f = root
+    let g = root
+    let h = root
+    for (;;) {
+      const a1 = next(a, load<f64>(z + place(a)))
+      const b1 = next(b, load<f64>(z + place(b), 8))
+      const c1 = next(c, load<f64>(z + place(c), 16))
+      const d1 = next(d, load<f64>(z + place(d), 24))
+      const e1 = next(e, load<f64>(z + place(e), 32))
+      const f1 = next(f, load<f64>(z + place(f), 40))
+      const g1 = next(g, load<f64>(z + place(g), 48))
+      const h1 = next(h, load<f64>(z + place(h), 56))
+      const moved = (a1 ^ a) | (b1 ^ b) | (c1 ^ c) | (d1 ^ d) | (e1 ^ e) | (f1 ^ f) | (g1 ^ g) | (h1 ^ h)
+      a = a1
+      b = b1
+      c = c1
+      d = d1
+      e = e1
+      f = f1
+      g = g1
+      h = h1
+      if (moved === 0) break
     }
-    const a1 = step(a, z)
-    const b1 = step(b, z1)
-    const c1 = step(c, z2)
-    const d1 = step(d, z3)
-    const e1 = step(e, z4)
-    const f1 = step(f, z5)
-    const g1 = step(g, z6)
-    const h1 = step(h, z7)
-    const moved = (a1 ^ a) | (b1 ^ b) | (c1 ^ c) | (d1 ^ d) | (e1 ^ e) | (f1 ^ f) | (g1 ^ g) | (h1 ^ h)
-    a = a1
-    b = b1
-    c = c1
-    d = d1
-    e = e1
-    f = f1
-    g = g1
-    h = h1
-    if (moved === 0) break
+    gain(out, a)
+    gain(out + outStep, b)
+    gain(out + 2 * outStep, c)
+    gain(out + 3 * outStep, d)
+    gain(out + 4 * outStep, e)
+    gain(out + 5 * outStep, f)
+    gain(out + 6 * outStep, g)
+    gain(out + 7 * outStep, h)
   }
-  gain(out, a)
-  gain(out + outStep, b)
-  gain(out + 2 * outStep, c)
-  gain(out + 3 * outStep, d)
-  gain(out + 4 * outStep, e)
-  gain(out + 5 * outStep, f)
-  gain(out + 6 * outStep, g)
-  gain(out + 7 * outStep, h)
 }
 
-function treeOverEightMixed(root: usize, z: usize, width: usize, out: usize, outStep: usize): void {
-  const z1 = z + width
-  const z2 = z1 + width
-  const z3 = z2 + width
-  const z4 = z3 + width
-  const z5 = z4 + width
-  const z6 = z5 + width
-  const z7 = z6 + width
-  let a = root
-  let b = root
-  let c = root
-  let d = root
-  let e = root
-  let f = root
-  let g = root
-  let h = root
-  for (;;) {
-    const a1 = stepMixed(a, z)
-    const b1 = stepMixed(b, z1)
-    const c1 = stepMixed(c, z2)
-    const d1 = stepMixed(d, z3)
-    const e1 = stepMixed(e, z4)
-    const f1 = stepMixed(f, z5)
-    const g1 = stepMixed(g, z6)
-    const h1 = stepMixed(h, z7)
-    const moved = (a1 ^ a) | (b1 ^ b) | (c1 ^ c) | (d1 ^ d) | (e1 ^ e) | (f1 ^ f) | (g1 ^ g) | (h1 ^ h)
-    a = a1
-    b = b1
-    c = c1
-    d = d1
-    e = e1
-    f = f1
-    g = g1
-    h = h1
-    if (moved === 0) break
+function treeOverRowsMixed(root: usize, z: usize, width: usize, n: u32, out: usize, outStep: usize): void {
+  for (let i: u32 = 0; i < n; i += 8, z += width, out += outStep << 3) {
+    let a = root
+    let b = root
+    let c = root
+    let d = root
+    let e = root
+    let f = root
+    let g = root
+    let h = root
+    for (;;) {
+      const a1 = nextMixed(a, load<f64>(z + place(a)), load<u32>(z + place(a)))
+      const b1 = nextMixed(b, load<f64>(z + place(b), 8), load<u32>(z + place(b), 8))
+      const c1 = nextMixed(c, load<f64>(z + place(c), 16), load<u32>(z + place(c), 16))
+      const d1 = nextMixed(d, load<f64>(z + place(d), 24), load<u32>(z + place(d), 24))
+      const e1 = nextMixed(e, load<f64>(z + place(e), 32), load<u32>(z + place(e), 32))
+      const f1 = nextMixed(f, load<f64>(z + place(f), 40), load<u32>(z + place(f), 40))
+      const g1 = nextMixed(g, load<f64>(z + place(g), 48), load<u32>(z + place(g), 48))
+      const h1 = nextMixed(h, load<f64>(z + place(h), 56), load<u32>(z + place(h), 56))
+      const moved = (a1 ^ a) | (b1 ^ b) | (c1 ^ c) | (d1 ^ d) | (e1 ^ e) | (f1 ^ f) | (g1 ^ g) | (h1 ^ h)
+      a = a1
+      b = b1
+      c = c1
+      d = d1
+      e = e1
+      f = f1
+      g = g1
+      h = h1
+      if (moved === 0) break
+    }
+    gain(out, a)
+    gain(out + outStep, b)
+    gain(out + 2 * outStep, c)
+    gain(out + 3 * outStep, d)
+    gain(out + 4 * outStep, e)
+    gain(out + 5 * outStep, f)
+    gain(out + 6 * outStep, g)
+    gain(out + 7 * outStep, h)
   }
-  gain(out, a)
-  gain(out + outStep, b)
-  gain(out + 2 * outStep, c)
-  gain(out + 3 * outStep, d)
-  gain(out + 4 * outStep, e)
-  gain(out + 5 * outStep, f)
-  gain(out + 6 * outStep, g)
-  gain(out + 7 * outStep, h)
 }
 
-function roundEight(out: usize, outStep: usize): void {
-  const end = out + (outStep << 3)
-  for (; out < end; out += outStep) store<f64>(out, <f64>(<f32>load<f64>(out)))
+function roundRows(out: usize, outStep: usize, n: u32): void {
+  for (let i: u32 = 0; i < n; i++, out += outStep) store<f64>(out, <f64>(<f32>load<f64>(out)))
 }
 
 /**
@@ -339,13 +325,12 @@ export function scoreRows(header: usize, rows: usize, n: u32, z: usize, out: usi
   const width: usize = load<u32>(header, WIDTH)
   const rowBytes: usize = load<u32>(header, N_FEATURES) << 3
   const outStep: usize = load<u32>(header, N_OUTPUTS) << 3
-  const bases: usize = load<u32>(header, BASES)
   const mixed = load<u32>(header, HAS_SETS)
   const inFloats = load<u32>(header, SUMS_FLOATS)
   const nPadded = (n + 7) & ~7
   for (let i: u32 = 0; i < nPadded; i++) {
-    spread(header, rows + <usize>i * rowBytes, z + <usize>i * width)
-    memory.copy(out + <usize>i * outStep, bases, <u32>outStep)
+    spread(header, rows + <usize>i * rowBytes, z + <usize>(i >> 3) * width + <usize>((i & 7) << 3))
+    startSums(header, out + <usize>i * outStep)
   }
   let chunk: usize = load<u32>(header, CHUNKS)
   const chunksEnd = chunk + (load<u32>(header, N_CHUNKS) << 4)
@@ -355,15 +340,10 @@ export function scoreRows(header: usize, rows: usize, n: u32, z: usize, out: usi
     const outputs: usize = load<u32>(chunk, 8)
     for (let t: u32 = 0; t < nTrees; t++) {
       const root: usize = load<u32>(inOrder + (t << 2))
-      let to = out + load<u32>(outputs + (t << 2))
-      let row = z
-      for (let i: u32 = 0; i < nPadded; i += 8) {
-        if (mixed) treeOverEightMixed(root, row, width, to, outStep)
-        else treeOverEight(root, row, width, to, outStep)
-        if (inFloats) roundEight(to, outStep)
-        row += width << 3
-        to += outStep << 3
-      }
+      const to = out + load<u32>(outputs + (t << 2))
+      if (mixed) treeOverRowsMixed(root, z, width, nPadded, to, outStep)
+      else treeOverRows(root, z, width, nPadded, to, outStep)
+      if (inFloats) roundRows(to, outStep, nPadded)
     }
   }
 }

@@ -6,8 +6,6 @@ LightGBM answers single rows by its C interface (SingleRowFast); ONNX Runtime, l
 """
 
 import ctypes
-import os
-import sys
 
 import numpy as np
 from figures import THREADS, arguments, cpu, emit, matrix
@@ -49,8 +47,6 @@ def onnxruntime(a):
 
 
 def lleaves(a):
-    # lleaves 1.3 needs a part of llvmlite that is gone since 0.45, which numba and with it shap need: see README.md.
-    sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".lleaves"))
     import lleaves as ll
 
     model = ll.Model(model_file=a["model"])

@@ -15,7 +15,12 @@ import { report } from '../report.ts'
 const BENCH = 'train'
 const ROWS = 20_000
 const SHAPE = { trees: 100, leaves: 63, learningRate: 0.1, bins: 255 }
-const LIBRARIES = ['lightgbm', 'onnxruntime', 'lleaves', 'treelite'] as const
+const LIBRARIES: { library: string; environment?: string }[] = [
+  { library: 'lightgbm' },
+  { library: 'onnxruntime' },
+  { library: 'lleaves', environment: 'lleaves' },
+  { library: 'treelite' },
+]
 /** Asked: microseconds of a row alone and in a batch, seconds to build; how many times LightGBM and ONNX Runtime alone; the share of lleaves in a batch. */
 const GOALS = { singleUs: 2, batchUs: 1.2, buildS: 0.1, timesAlone: 4, ofLleaves: 2 }
 
@@ -78,8 +83,9 @@ async function besidePeers(model: Model, data: HiggsLike, own: Figures): Promise
   writeFileSync(text, exportLightGbmText(model))
   writeFileSync(onnx, exportOnnx(model))
   try {
-    for (const library of LIBRARIES) {
-      const theirs = await measured({ library, model: text, onnx, folder: data.folder, rows: ROWS })
+    for (const { library, environment } of LIBRARIES) {
+      const asked = { library, model: text, onnx, folder: data.folder, rows: ROWS }
+      const theirs = await measured(asked, environment)
       if (theirs === null) continue
       const alone = library === 'lightgbm' || library === 'onnxruntime'
       const times = theirs.single / own.single
@@ -107,9 +113,12 @@ async function besidePeers(model: Model, data: HiggsLike, own: Figures): Promise
 }
 
 /** `null`, with the reason on standard error, where a library does not run here. */
-async function measured(asked: { library: string; [name: string]: unknown }): Promise<Figures | null> {
+async function measured(
+  asked: { library: string; [name: string]: unknown },
+  environment: string | undefined,
+): Promise<Figures | null> {
   try {
-    return (await peer<Figures>('scoring', asked))[0]
+    return (await peer<Figures>('scoring', asked, { environment }))[0]
   } catch (error) {
     console.error(`  ${asked.library} is left out: ${(error as Error).message.split('\n').at(-1)}`)
     return null

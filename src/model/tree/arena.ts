@@ -13,7 +13,7 @@ import {
 import { SCORE_KERNELS } from './kernels-wasm.ts'
 
 export interface ScoreKernels {
-  scoreRow(header: number, z: number, leaves: number, out: number): number
+  scoreRow(header: number, row: number, z: number, leaves: number, out: number): number
   scoreRows(header: number, rows: number, n: number, z: number, out: number): void
 }
 

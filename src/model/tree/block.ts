@@ -8,6 +8,8 @@ import { ARENA_LIMITS, type Lease, lend } from './arena.ts'
 export const CHUNK_TREES = 256
 const HEADER_BYTES = 64
 const NODE_BYTES = 16
+/** An entry of `z`: a double for each of eight rows. */
+const ENTRY_BYTES = 64
 /** Sets of one feature get the length of its longest; more than this many times their own length, and they stay in the plain loops. */
 const SET_GROWTH_MAX = 8
 const SET_WORDS_FREE = 4096
@@ -75,20 +77,20 @@ function layOut(trees: CompiledTrees, sets: SetPlan) {
   const bases = take(trees.nOutputs * 8)
   const codes = take(sets.features.length * 16)
   const words = take(sets.words.length * 4)
-  const width = (trees.width + sets.features.length + 1) * 8
+  const width = (trees.width + sets.features.length + 1) * ENTRY_BYTES
   return { nodes, chunks, inDepth, outputs, bases, codes, words, width, nChunks, bytes: at }
 }
 
 function scratchOf({ nFeatures, nOutputs }: CompiledTrees, width: number) {
   const leavesBytes = (CHUNK_TREES + 1) * 8
-  const rowBytes = nFeatures * 8 + width + nOutputs * 8
-  const rows = Math.floor((ARENA_LIMITS.scratchBytes - leavesBytes - 64) / rowBytes) & ~7
+  const rowBytes = nFeatures * 8 + width / 8 + nOutputs * 8
+  const rows = Math.floor((ARENA_LIMITS.scratchBytes - leavesBytes - 2 * ENTRY_BYTES) / rowBytes) & ~7
   if (rows < 8) return null
   const blockRows = Math.min(64, rows)
   const leavesAt = 16
   const outAt = leavesAt + leavesBytes
-  const rowsAt = outAt + blockRows * nOutputs * 8
-  return { blockRows, leavesAt, outAt, rowsAt, zAt: rowsAt + blockRows * nFeatures * 8 }
+  const zAt = Math.ceil((outAt + blockRows * nOutputs * 8) / ENTRY_BYTES) * ENTRY_BYTES
+  return { blockRows, leavesAt, outAt, zAt, rowsAt: zAt + (blockRows / 8) * width }
 }
 
 // ---------------------------------------------------------------- writing
@@ -123,7 +125,7 @@ function write(
   )
   f64.set(trees.baseScores, word(layout.bases) >> 1)
   sets.features.forEach(({ feature, bits }, k) => {
-    u32.set([(trees.width + k) * 8, bits, bits, feature * 8], word(layout.codes) + 4 * k)
+    u32.set([(trees.width + k) * ENTRY_BYTES, bits, bits, feature * ENTRY_BYTES], word(layout.codes) + 4 * k)
   })
   u32.set(sets.words, word(layout.words))
   writeNodes(trees, sets, layout, shelf, at)
@@ -140,7 +142,7 @@ function writeNodes(
   const { slot, limit, kid, value, setOf, missingFirst } = trees
   const n = kid.length
   const base = at + layout.nodes
-  const codeSlot = new Map(sets.features.map(({ feature }, k) => [feature, (trees.width + k) * 8]))
+  const codeSlot = new Map(sets.features.map(({ feature }, k) => [feature, (trees.width + k) * ENTRY_BYTES]))
   for (let node = 0; node < n; node++) {
     const word = (base >> 2) + node * 4
     const isLeaf = kid[node] === node
@@ -148,7 +150,7 @@ function writeNodes(
     u32[word + 2] = base + kid[node] * NODE_BYTES
     if (isLeaf) {
       f64[word >> 1] = value[node]
-      u32[word + 3] = layout.width - 8
+      u32[word + 3] = layout.width - ENTRY_BYTES
     } else if (set >= 0) {
       u32[word] = at + layout.words + sets.placeOf.get(setKey(set, slot[node], missingFirst[node]))! * 4
       u32[word + 1] = 0
@@ -156,13 +158,13 @@ function writeNodes(
       u32[word + 3] = codeSlot.get(slot[node])!
     } else {
       f64[word >> 1] = limit[node]
-      u32[word + 3] = slot[node] * 8
+      u32[word + 3] = slot[node] * ENTRY_BYTES
     }
   }
   const still = (base >> 2) + n * 4
   f64[still >> 1] = 0
   u32[still + 2] = base + n * NODE_BYTES
-  u32[still + 3] = layout.width - 8
+  u32[still + 3] = layout.width - ENTRY_BYTES
 }
 
 /** Trees of each chunk by depth in eights, the rest of the last eight a node that stays where it is; then their roots in order. */

@@ -43,14 +43,14 @@ function blockKernel(block: TreeBlock): Kernel {
 }
 
 function rowOnBlock(
-  { lease, nFeatures, zAt, leavesAt, outAt }: TreeBlock,
+  { lease, nFeatures, rowsAt, zAt, leavesAt, outAt }: TreeBlock,
   x: Float64Array,
   from = 0,
 ): number {
   const { kernels, f64 } = lease.shelf
-  const first = zAt >> 3
+  const first = rowsAt >> 3
   for (let j = 0; j < nFeatures; j++) f64[first + j] = x[from + j]
-  return kernels.scoreRow(lease.at, zAt, leavesAt, outAt)
+  return kernels.scoreRow(lease.at, rowsAt, zAt, leavesAt, outAt)
 }
 
 /** Rows of an unfinished eight that cost less one by one than as an eight. */
