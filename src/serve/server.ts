@@ -8,11 +8,13 @@ import type { Digest } from '../core/records.ts'
 import type { Store } from '../store/ports.ts'
 import { checkBinding, isHealthPath, requestGuard } from './http/guard.ts'
 import { healthRoutes, type ReadinessOptions } from './http/health-routes.ts'
-import { closingError, oipRoutes, type ServerInfo } from './http/oip-routes.ts'
 import { plainRoutes } from './http/plain-routes.ts'
 import { codedError, sendProblem } from './http/problem.ts'
 import { SERVE_LIMITS } from './limits.ts'
 import { type GraphRunner, predictorLoader } from './load-predictor.ts'
+import { explainRoutes } from './oip/explain-routes.ts'
+import { closingError, oipRoutes, type ServerInfo } from './oip/routes.ts'
+import { RowBackend } from './oip/row-backend.ts'
 import type { LogPolicy } from './prediction-log.ts'
 import type { Predictor } from './predictor.ts'
 import { Station } from './station.ts'
@@ -78,7 +80,9 @@ export function servingRoutes(
     done(new MillraceError('MR_SERVE_MEDIA_TYPE', { got: type.slice(0, 64) }))
   })
   plainRoutes(app, station)
-  oipRoutes(app, station, info)
+  const backend = new RowBackend(station)
+  oipRoutes(app, backend, { server: info, jsonDepthMax: station.limits.jsonDepthMax })
+  explainRoutes(app, station, backend)
   healthRoutes(app, station, options)
 }
 

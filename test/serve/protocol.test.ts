@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { PredictionBlock } from '../../src/core/log-blocks.ts'
 import type { ModelVersion, SignatureField } from '../../src/core/records.ts'
 import { assemblePredictor } from '../../src/serve/assemble.ts'
-import { decodeBinary, encodeBinary } from '../../src/serve/http/tensor-types.ts'
+import { decodeBinary, encodeBinary } from '../../src/serve/oip/datatypes.ts'
 import { type Fixture, logged, putBundle, release, route, serving, versionRecord } from './fixture.ts'
 
 /** value = hour + 100 · weekend + length of origin; -1 where hour is missing. */

@@ -1,0 +1,108 @@
+/** What the Open Inference Protocol asks of whatever answers it, over HTTP and gRPC alike: models that take rows, and models that take tensors. */
+import type { Json } from '../../core/canonical.ts'
+
+export interface TensorSpec {
+  name: string
+  datatype: string
+  /** -1 is any size. */
+  shape: number[]
+}
+
+export interface ModelMetadata {
+  name: string
+  versions: string[]
+  platform: string
+  inputs: TensorSpec[]
+  outputs: TensorSpec[]
+  parameters?: Record<string, Json>
+}
+
+/** A tensor as it was sent: values of JSON, or bytes of the datatype's layout. As many elements as the shape has, where it is not bytes. */
+export interface SentTensor {
+  name: string
+  datatype: string
+  shape: number[]
+  values: readonly Json[] | Uint8Array
+}
+
+export interface InferAsk {
+  /** Name as it was asked for. */
+  model: string
+  version?: string
+  id?: string
+  inputs: readonly SentTensor[]
+  /** Outputs asked for by name; undefined for the usual ones. */
+  outputs?: readonly string[]
+  /** Sticky key, id and trace of the request. */
+  key?: string
+  requestId?: string
+  trace?: string
+  /** Time by which the answer is of use, in `performance.now()` milliseconds. */
+  deadlineMs?: number
+  /** Aborted when the client is gone. */
+  signal?: AbortSignal
+}
+
+export interface AnswerTensor {
+  name: string
+  datatype: string
+  shape: number[]
+  data: ArrayLike<number | bigint | boolean | string>
+}
+
+export interface InferAnswer {
+  model: string
+  version: string
+  id: string
+  parameters?: Record<string, Json>
+  outputs: AnswerTensor[]
+}
+
+export interface RepositoryEntry {
+  name: string
+  version: string
+  state: 'READY' | 'UNAVAILABLE' | 'LOADING' | 'UNLOADING'
+  reason: string
+}
+
+/** Counts and nanoseconds since the model was loaded, as the statistics extension has them. */
+export interface ModelStatistics {
+  name: string
+  version: string
+  lastInferenceMs: number
+  inferences: number
+  executions: number
+  success: Spent
+  fail: Spent
+  queue: Spent
+  input: Spent
+  compute: Spent
+  output: Spent
+  batches: { size: number; compute: Spent }[]
+}
+
+export interface Spent {
+  count: number
+  ns: number
+}
+
+/** Loading and unloading by name, where models can. */
+export interface Repository {
+  index(onlyReady: boolean): RepositoryEntry[]
+  load(model: string): Promise<void>
+  unload(model: string): Promise<void>
+}
+
+export interface OipBackend {
+  /** Extensions of the protocol that it has. */
+  readonly extensions: readonly string[]
+  /** Throws what keeps the model from answering now. */
+  modelReady(model: string, version?: string): Promise<void>
+  metadata(model: string, version?: string): Promise<ModelMetadata>
+  infer(ask: InferAsk): Promise<InferAnswer>
+  /** An error that was met before `infer` was asked. */
+  failed(model: string, error: unknown): void
+  readonly repository?: Repository
+  /** Of one model, or of all. */
+  statistics?(model?: string, version?: string): ModelStatistics[]
+}

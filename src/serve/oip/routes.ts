@@ -1,0 +1,144 @@
+/** The Open Inference Protocol V2 over HTTP: metadata, readiness, inference with JSON or binary tensors, repository and statistics where there are any. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { MillraceError } from '../../core/errors.ts'
+import { bytesOf, headersOf, type ModelParams, type ModelRequest, sendJson } from '../http/plain-routes.ts'
+import { answerBody } from './answer.ts'
+import type { InferAsk, ModelStatistics, OipBackend, Repository, Spent } from './backend.ts'
+import { type InferRequest, readInfer } from './request.ts'
+
+export interface ServerInfo {
+  name: string
+  version: string
+}
+
+export interface OipOptions {
+  server: ServerInfo
+  jsonDepthMax: number
+}
+
+export const HEADER_LENGTH = 'inference-header-content-length'
+
+export function oipRoutes(app: FastifyInstance, backend: OipBackend, options: OipOptions): void {
+  const { server, jsonDepthMax } = options
+  app.get('/v2', (_, reply) => sendJson(reply, { ...server, extensions: backend.extensions }))
+  for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {
+    app.get<{ Params: ModelParams }>(path, async ({ params }, reply) =>
+      sendJson(reply, await backend.metadata(params.model, params.version)),
+    )
+    app.get<{ Params: ModelParams }>(`${path}/ready`, async ({ params }, reply) => {
+      await backend.modelReady(params.model, params.version)
+      return sendJson(reply, { name: params.model, ready: true })
+    })
+    app.post<{ Params: ModelParams }>(`${path}/infer`, (request, reply) =>
+      infer(backend, request, reply, jsonDepthMax),
+    )
+    if (backend.statistics)
+      app.get<{ Params: ModelParams }>(`${path}/stats`, ({ params }, reply) =>
+        sendJson(reply, statisticsJson(backend.statistics?.(params.model, params.version) ?? [])),
+      )
+  }
+  if (backend.statistics)
+    app.get('/v2/models/stats', (_, reply) => sendJson(reply, statisticsJson(backend.statistics?.() ?? [])))
+  if (backend.repository) repositoryRoutes(app, backend.repository)
+}
+
+async function infer(
+  backend: OipBackend,
+  request: ModelRequest,
+  reply: FastifyReply,
+  jsonDepthMax: number,
+): Promise<FastifyReply> {
+  const { model, version } = request.params
+  const asked = await readTensors(backend, request, jsonDepthMax).catch(async (error) => {
+    backend.failed(model, error)
+    await backend.metadata(model, version)
+    throw error
+  })
+  const answer = answerBody(await backend.infer(askOf(request, asked, model, version)), asked)
+  if (answer.headerLength !== undefined) reply.header(HEADER_LENGTH, answer.headerLength)
+  return reply.header('content-type', answer.contentType).send(answer.body)
+}
+
+export async function readTensors(
+  backend: OipBackend,
+  request: ModelRequest,
+  jsonDepthMax: number,
+): Promise<InferRequest> {
+  const { model, version } = request.params
+  const inputsOf = async () => (await backend.metadata(model, version)).inputs
+  const length = String(request.headers[HEADER_LENGTH] ?? '') || undefined
+  return await readInfer(bytesOf(request), length, { inputsOf, jsonDepthMax })
+}
+
+export function askOf(
+  request: FastifyRequest,
+  asked: InferRequest,
+  model: string,
+  version: string | undefined,
+): InferAsk {
+  const headers = headersOf(request)
+  return {
+    ...headers,
+    model,
+    version,
+    id: asked.id,
+    inputs: asked.inputs,
+    outputs: asked.outputs?.map(({ name }) => name),
+    key: asked.key ?? headers.key,
+    deadlineMs: asked.timeoutUs === undefined ? undefined : performance.now() + asked.timeoutUs / 1000,
+  }
+}
+
+// ---------------------------------------------------------------- repository and statistics
+
+function repositoryRoutes(app: FastifyInstance, repository: Repository): void {
+  app.post('/v2/repository/index', (request, reply) => {
+    const body = bytesOf(request)
+    const asked =
+      body.length === 0 ? {} : (JSON.parse(Buffer.from(body).toString('utf8')) as { ready?: boolean })
+    return sendJson(reply, repository.index(asked.ready === true))
+  })
+  app.post<{ Params: ModelParams }>('/v2/repository/models/:model/load', async ({ params }, reply) => {
+    await repository.load(params.model)
+    return sendJson(reply, {})
+  })
+  app.post<{ Params: ModelParams }>('/v2/repository/models/:model/unload', async ({ params }, reply) => {
+    await repository.unload(params.model)
+    return sendJson(reply, {})
+  })
+}
+
+const spent = ({ count, ns }: Spent) => ({ count, ns: Math.round(ns) })
+
+function statisticsJson(models: readonly ModelStatistics[]): unknown {
+  return {
+    model_stats: models.map((model) => ({
+      name: model.name,
+      version: model.version,
+      last_inference: model.lastInferenceMs,
+      inference_count: model.inferences,
+      execution_count: model.executions,
+      inference_stats: {
+        success: spent(model.success),
+        fail: spent(model.fail),
+        queue: spent(model.queue),
+        compute_input: spent(model.input),
+        compute_infer: spent(model.compute),
+        compute_output: spent(model.output),
+        cache_hit: { count: 0, ns: 0 },
+        cache_miss: { count: 0, ns: 0 },
+      },
+      batch_stats: model.batches.map(({ size, compute }) => ({
+        batch_size: size,
+        compute_input: { count: compute.count, ns: 0 },
+        compute_infer: spent(compute),
+        compute_output: { count: compute.count, ns: 0 },
+      })),
+    })),
+  }
+}
+
+/** What a request gets once the server closes. */
+export function closingError(): MillraceError {
+  return new MillraceError('MR_SERVE_CLOSING', { what: 'server' })
+}

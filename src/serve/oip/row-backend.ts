@@ -1,0 +1,118 @@
+/** The protocol over models that take rows: columns of the signature are tensors of one element a row. */
+import { MillraceError } from '../../core/errors.ts'
+import type { ModelTask, SignatureField } from '../../core/records.ts'
+import { answerKind, type OutputTensor } from '../answers.ts'
+import { groupByMember } from '../member-groups.ts'
+import { parseAddress, routeFor, versionsOf } from '../router.ts'
+import type { Answers, PredictRequest, Station } from '../station.ts'
+import type { AnswerTensor, InferAnswer, InferAsk, ModelMetadata, OipBackend, TensorSpec } from './backend.ts'
+import { datatypeOf } from './datatypes.ts'
+import { rowsOf } from './rows.ts'
+
+/** An output tensor that may look at the whole of the answers. */
+type Output = Omit<OutputTensor, 'data'> & { data: (answers: Answers) => (number | boolean | string)[] }
+
+const ON_REQUEST: readonly Output[] = [
+  { name: 'id', datatype: 'BYTES', data: (a) => [...a.ids] },
+  { name: 'member', datatype: 'BYTES', data: (a) => [...a.members] },
+]
+
+export class RowBackend implements OipBackend {
+  readonly extensions = ['binary_tensor_data', 'explain', 'feedback']
+  readonly #station: Station
+
+  constructor(station: Station) {
+    this.#station = station
+  }
+
+  /** Ready means: asked now, it would answer. So the model is loaded here when it is not. */
+  async modelReady(model: string, version?: string): Promise<void> {
+    const { family, member } = parseAddress(model)
+    const live = await this.#station.router.release(family)
+    const route = routeFor(live, family, '', version)
+    const [group] = groupByMember(route.record, [{}], member)
+    await this.#station.cache.with(group.digest, () => undefined)
+  }
+
+  async metadata(model: string, version?: string): Promise<ModelMetadata> {
+    const live = await this.#station.router.release(parseAddress(model).family)
+    if (version) routeFor(live, model, '', version)
+    const info = await this.#station.describe(model, ({ task, format, inputs, classes }) => ({
+      platform: `millrace_${format}`,
+      inputs: inputSpecs(inputs),
+      outputs: outputSpecs(task, classes),
+      ...(classes && { parameters: { classes: [...classes] } }),
+    }))
+    return { name: model, versions: versionsOf(live).map(String), ...info }
+  }
+
+  async infer(ask: InferAsk): Promise<InferAnswer> {
+    const request = await this.rowsAsked(ask).catch((error) => {
+      this.failed(ask.model, error)
+      throw error
+    })
+    const answers = await this.#station.predict(request)
+    const { version, route, requestId } = answers
+    return {
+      model: ask.model,
+      version: String(version),
+      id: ask.id ?? requestId,
+      parameters: { version, route },
+      outputs: tensorsOf(answers, ask.outputs),
+    }
+  }
+
+  /** Tensors as a request for rows. Errors: MR_SERVE_TENSOR, also for outputs that the model does not have, before anything is scored. */
+  async rowsAsked(ask: InferAsk): Promise<PredictRequest> {
+    const { task, inputs } = await this.#station.describe(ask.model, ({ task, inputs }) => ({ task, inputs }))
+    checkOutputs(task, ask.outputs)
+    const { model, version, key, trace } = ask
+    const rows = rowsOf(ask.inputs, inputs, this.#station.limits)
+    return { model, version, key, trace, rows, requestId: ask.id ?? ask.requestId }
+  }
+
+  failed(model: string, error: unknown): void {
+    this.#station.countError(parseAddress(model).family, error)
+  }
+}
+
+function inputSpecs(fields: readonly SignatureField[]): TensorSpec[] {
+  return fields.map(({ name, type }) => ({ name, datatype: datatypeOf(type), shape: [-1] }))
+}
+
+function outputSpecs(task: ModelTask, classes: readonly string[] = []): TensorSpec[] {
+  return outputsOf(task).map(({ name, datatype, perClass }) => ({
+    name,
+    datatype,
+    shape: perClass ? [-1, classes.length] : [-1],
+  }))
+}
+
+/** Outputs of a task: those that come unasked first, then those on request. */
+function outputsOf(task: ModelTask): readonly Output[] {
+  return [...answerKind(task).tensors, ...ON_REQUEST]
+}
+
+function checkOutputs(task: ModelTask, wanted: readonly string[] | undefined): void {
+  const names = outputsOf(task).map(({ name }) => name)
+  for (const name of wanted ?? []) {
+    if (names.includes(name)) continue
+    throw new MillraceError('MR_SERVE_TENSOR', {
+      tensor: name.slice(0, 64),
+      need: `one of the outputs ${names.join(', ')}`,
+      got: 'this name',
+    })
+  }
+}
+
+function tensorsOf(answers: Answers, wanted: readonly string[] | undefined): AnswerTensor[] {
+  const all = outputsOf(answers.task)
+  const asked: readonly Output[] = wanted
+    ? wanted.map((name) => all.find((output) => output.name === name) as Output)
+    : answerKind(answers.task).tensors
+  const rows = answers.ids.length
+  return asked.map(({ name, datatype, perClass, data: dataOf }) => {
+    const data = dataOf(answers)
+    return { name, datatype, shape: perClass ? [rows, data.length / rows] : [rows], data }
+  })
+}
