@@ -1,5 +1,6 @@
 /** Everything the command line does, as functions: `import { openRuntime, importData, trainModel, up } from 'millrace/runtime'`. */
 
+export { type ServedModels, type ServeModelsOptions, serveModels } from './api/serve-models.ts'
 export { type Running, type UpOptions, up } from './api/up.ts'
 export { isMillraceError, MillraceError } from './core/errors.ts'
 export { refs } from './core/names.ts'

@@ -54,6 +54,28 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/up.ts')).up,
   },
   {
+    name: 'serve',
+    args: '<path>',
+    summary: 'serve models of others from where they lie: ONNX, LightGBM, XGBoost, Triton, MLflow, MLServer',
+    options: [
+      ['--port <port>', 'port to listen on, 0 for any free one (default: 8080)'],
+      ['--host <host>', 'address to listen on (default: 127.0.0.1)'],
+      ['--token <token>', 'needed by clients when others can reach the host (or MILLRACE_TOKEN)'],
+      ['--grpc <port>', 'port for gRPC, 0 for any free one (default: no gRPC)'],
+      ['--latency <ms>', 'answer within this, and refuse at once what would take longer'],
+      ['--batch <rows>', 'rows of one batch at most (default: the model, else 256)'],
+      ['--threads <n>', 'threads that run ONNX (default: one a core)'],
+      ['--memory <mb>', 'memory of loaded models (default: 1024)'],
+      ['--dry-run', 'say what is there and how it would be served'],
+    ],
+    examples: [
+      'millrace serve model.onnx',
+      'millrace serve models/ --port 8000 --latency 20',
+      'millrace serve models/ --dry-run',
+    ],
+    load: async () => (await import('./commands/serve.ts')).serve,
+  },
+  {
     name: 'plan',
     summary: 'print everything that is inferred: features, task, splits, gates, release',
     examples: ['millrace plan', 'millrace plan --json'],

@@ -16,6 +16,8 @@ export const SERVE_LIMITS = {
   openApiModelsMax: 200,
   /** Characters of an id, a sticky key or a trace header. */
   idCharsMax: 200,
+  /** Versions of one model that are loaded when it is loaded by name. */
+  versionsLoadedMax: 8,
   /** Models named in one readiness answer. */
   readinessListMax: 50,
   /** How long a closing server waits for requests under way before it cuts their connections. */

@@ -60,7 +60,7 @@ export class ServeMetrics {
     this.#addOwnGauges()
   }
 
-  answered(model: string, version: number, route: string, rows: number, seconds: number): void {
+  answered(model: string, version: number | string, route: string, rows: number, seconds: number): void {
     const series = this.#durations.use(labels({ model, version: String(version), route }))
     const bound = DURATION_BOUNDS_S.findIndex((end) => seconds <= end)
     series.buckets[bound < 0 ? DURATION_BOUNDS_S.length : bound]++

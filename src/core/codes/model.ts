@@ -24,6 +24,33 @@ export const model = {
     retryable: false,
     status: 422,
   },
+  MR_REPOSITORY_PATH: {
+    what: (d: { path: string }) => `there is nothing at ${d.path}`,
+    fix: (_: { path: string }) =>
+      "give the path of a model file, of a model's folder, or of a folder of models",
+    retryable: false,
+    status: 404,
+  },
+  MR_REPOSITORY_EMPTY: {
+    what: (d: { path: string }) => `no model was found at ${d.path}`,
+    fix: (_: { path: string }) =>
+      'put there: an .onnx file, LightGBM text, XGBoost JSON, a Triton repository (model/1/model.onnx), an MLflow folder (MLmodel) or an MLServer folder (model-settings.json)',
+    retryable: false,
+    status: 404,
+  },
+  MR_REPOSITORY_NAME: {
+    what: (d: { name: string; path: string }) => `two models at ${d.path} are named "${d.name}"`,
+    fix: (d: { name: string; path: string }) => `rename one of the files or folders named "${d.name}"`,
+    retryable: false,
+    status: 409,
+  },
+  MR_REPOSITORY_CONFIG: {
+    what: (d: { file: string; where: string; need: string; got: string }) =>
+      `${d.file}: ${d.where} must be ${d.need}, got ${d.got}`,
+    fix: (d: { file: string; where: string; need: string; got: string }) => `correct ${d.where} of ${d.file}`,
+    retryable: false,
+    status: 422,
+  },
   MR_MODEL_IMPORT: {
     what: (d: { source: string; place: string; expected: string; got: string }) =>
       `${d.source} at ${d.place}: expected ${d.expected}, got ${d.got}`,

@@ -90,6 +90,41 @@ export const serve = {
     retryable: false,
     status: 400,
   },
+  MR_SERVE_UNLOADED: {
+    what: (d: { model: string; version: string; why: string }) =>
+      `version ${d.version} of model "${d.model}" is not loaded: ${d.why}`,
+    fix: (d: { model: string; version: string; why: string }) =>
+      `load it: POST /v2/repository/models/${d.model}/load`,
+    retryable: false,
+    status: 503,
+  },
+  MR_SERVE_LATENCY: {
+    what: (d: { model: string; latencyMs: number; expectedMs: number; waitMs: number }) =>
+      `model "${d.model}" is to answer within ${d.latencyMs} ms, and would take ${d.expectedMs} ms now`,
+    fix: (d: { model: string; latencyMs: number; expectedMs: number; waitMs: number }) =>
+      `ask again in ${d.waitMs} ms or later, less often, or start with a longer --latency`,
+    retryable: true,
+    status: 429,
+  },
+  MR_SERVE_DEADLINE: {
+    what: (d: { model: string; waitedMs: number }) =>
+      `the deadline of a request to model "${d.model}" passed after it had waited ${d.waitedMs} ms`,
+    fix: (_: { model: string; waitedMs: number }) => 'ask again with more time, or less often',
+    retryable: true,
+    status: 504,
+  },
+  MR_SERVE_GRPC_METHOD: {
+    what: (d: { path: string }) => `no gRPC method answers ${d.path}`,
+    fix: (_: { path: string }) => 'call a method of inference.GRPCInferenceService or grpc.health.v1.Health',
+    retryable: false,
+    status: 501,
+  },
+  MR_SERVE_GRPC_ENCODING: {
+    what: (d: { got: string }) => `messages may be compressed by gzip or deflate, got ${d.got}`,
+    fix: (_: { got: string }) => 'send messages as they are, or compress them by gzip',
+    retryable: false,
+    status: 501,
+  },
   MR_SERVE_OUTPUT: {
     what: (d: { model: string; row: number; got: number }) =>
       `model "${d.model}" gave ${d.got} for row ${d.row}, which is no answer`,

@@ -1,10 +1,10 @@
 /** What the ONNX pool and its worker threads say to each other. */
 import type { OnnxSignature, OnnxTensor } from '../../core/tensors.ts'
 
-export type { OnnxData, OnnxSignature, OnnxTensor, OnnxValue } from '../../core/tensors.ts'
+export type { OnnxData, OnnxSignature, OnnxSource, OnnxTensor, OnnxValue } from '../../core/tensors.ts'
 
 export type ToOnnx =
-  | { type: 'load'; seq: number; id: string; bytes: Uint8Array }
+  | { type: 'load'; seq: number; id: string; source: Uint8Array | string }
   | { type: 'run'; seq: number; id: string; feeds: Record<string, OnnxTensor> }
   | { type: 'unload'; seq: number; id: string }
   | { type: 'close'; seq: number; id: string }

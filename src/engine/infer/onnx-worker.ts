@@ -40,7 +40,7 @@ function answer(message: FromOnnx, transfer: ArrayBuffer[] = []): void {
 const fail = (seq: number, failed: 'absent' | 'load' | 'run', thrown: unknown) =>
   answer({ seq, failed, message: toError(thrown).message })
 
-async function load({ seq, id, bytes }: Extract<ToOnnx, { type: 'load' }>): Promise<void> {
+async function load({ seq, id, source }: Extract<ToOnnx, { type: 'load' }>): Promise<void> {
   runtime ??= import('onnxruntime-node')
   let ort: Runtime
   try {
@@ -49,7 +49,7 @@ async function load({ seq, id, bytes }: Extract<ToOnnx, { type: 'load' }>): Prom
     return fail(seq, 'absent', thrown)
   }
   try {
-    const session = await ort.InferenceSession.create(bytes, SESSION)
+    const session = await create(ort, source)
     await sessions.get(id)?.release()
     sessions.set(id, session)
     const signature = {
@@ -60,6 +60,13 @@ async function load({ seq, id, bytes }: Extract<ToOnnx, { type: 'load' }>): Prom
   } catch (thrown) {
     fail(seq, 'load', thrown)
   }
+}
+
+/** The runtime reads a file itself, so that what it holds beside the model need not pass through memory of ours. */
+async function create(ort: Runtime, source: Uint8Array | string): Promise<InferenceSession> {
+  return typeof source === 'string'
+    ? await ort.InferenceSession.create(source, SESSION)
+    : await ort.InferenceSession.create(source, SESSION)
 }
 
 function describe(value: InferenceSession.ValueMetadata): OnnxValue {
@@ -89,10 +96,15 @@ function plain(results: InferenceSession.ReturnType): Record<string, OnnxTensor>
   const outputs: Record<string, OnnxTensor> = {}
   for (const [name, value] of Object.entries(results)) {
     const { type, dims, data } = value as Tensor
-    if (type !== undefined)
-      outputs[name] = { type, dims: [...dims], data: (data as Float32Array).slice() as OnnxData }
+    if (type !== undefined) outputs[name] = { type, dims: [...dims], data: ownData(type, data) }
   }
   return outputs
+}
+
+/** A copy; halves as their bits, whichever array the runtime keeps them in. */
+function ownData(type: string, data: Tensor['data']): OnnxData {
+  const own = (data as Float32Array).slice() as OnnxData
+  return type === 'float16' && !Array.isArray(own) ? new Uint16Array(own.buffer) : own
 }
 
 function buffersOf(outputs: Record<string, OnnxTensor>): ArrayBuffer[] {

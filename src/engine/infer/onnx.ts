@@ -3,10 +3,10 @@ import { createRequire } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { assert, excerpt, MillraceError, toError } from '../../core/errors.ts'
 import { checkFeeds, copyFeeds } from './feeds.ts'
-import type { FromOnnx, OnnxSignature, OnnxTensor } from './messages.ts'
+import type { FromOnnx, OnnxSignature, OnnxSource, OnnxTensor } from './messages.ts'
 import { OnnxThread } from './onnx-thread.ts'
 
-export type { OnnxData, OnnxSignature, OnnxTensor, OnnxValue } from './messages.ts'
+export type { OnnxData, OnnxSignature, OnnxSource, OnnxTensor, OnnxValue } from './messages.ts'
 
 export interface OnnxOptions {
   /** Threads; each scores one request at a time. */
@@ -22,7 +22,7 @@ export interface Onnx {
    * Loads a model under an id, on `replicas` threads (default 1), replacing what the id held. The caller keeps its bytes.
    * Errors: MR_ONNX_LOAD, MR_ONNX_MEMORY, MR_ONNX_ABSENT, MR_ONNX_WORKER.
    */
-  load(bytes: Uint8Array, options: { id: string; replicas?: number }): Promise<OnnxSignature>
+  load(source: OnnxSource, options: { id: string; replicas?: number }): Promise<OnnxSignature>
   /**
    * Scores one batch on the least busy thread that holds the model. The caller keeps its arrays; outputs are the caller's.
    * Errors: MR_ONNX_UNKNOWN, MR_ONNX_INPUT, MR_ONNX_RUN, MR_ONNX_BUSY, MR_ONNX_WORKER, MR_ONNX_STUCK.
@@ -44,6 +44,11 @@ const CLOSE_MS = 5_000
 /** A session was measured to take two to five times its file, and about 130 kB at least. */
 const SESSION_PER_BYTE = 5
 const SESSION_BYTES = 200_000
+/** Large files are mostly weights, which a session holds once, and once more while it is made. */
+const LARGE_BYTES = 64 * MB
+const LARGE_PER_BYTE = 2
+
+const perByte = (bytes: number): number => (bytes < LARGE_BYTES ? SESSION_PER_BYTE : LARGE_PER_BYTE)
 
 /** Opens a pool. Threads start with the first model. Errors: MR_ONNX_ABSENT, MR_DIST_MISSING. */
 export async function openOnnx(options: OnnxOptions): Promise<Onnx> {
@@ -63,7 +68,7 @@ export function requireRuntime(name: string): void {
 interface Model {
   id: string
   /** Kept to load the model again where a thread was replaced. */
-  bytes: Uint8Array
+  source: Uint8Array | string
   needBytes: number
   /** Indexes of the threads that hold it. */
   places: number[]
@@ -84,17 +89,19 @@ class OnnxPool implements Onnx {
   }
 
   async load(
-    bytes: Uint8Array,
+    given: OnnxSource,
     { id, replicas = 1 }: { id: string; replicas?: number },
   ): Promise<OnnxSignature> {
     assert(!this.closed, 'an ONNX pool is not used after close()')
     const places = this.leastLoaded(Math.min(replicas, this.threads.length))
-    const needBytes = bytes.length + places.length * (bytes.length * SESSION_PER_BYTE + SESSION_BYTES)
+    const isFile = !(given instanceof Uint8Array)
+    const bytes = isFile ? given.bytes : given.length
+    const needBytes = (isFile ? 0 : bytes) + places.length * (bytes * perByte(bytes) + SESSION_BYTES)
     this.checkMemory(id, needBytes)
     await this.unload(id)
     const model: Model = {
       id,
-      bytes: new Uint8Array(bytes),
+      source: isFile ? given.path : new Uint8Array(given),
       needBytes,
       places,
       signature: { inputs: [], outputs: [] },
@@ -162,8 +169,9 @@ class OnnxPool implements Onnx {
   private async loadAt(place: number, model: Model): Promise<OnnxSignature> {
     const thread = this.threadAt(place)
     thread.loaded.add(model.id)
-    const bytes = new Uint8Array(model.bytes)
-    const answer = await thread.ask({ type: 'load', id: model.id, bytes }, [bytes.buffer])
+    const source = typeof model.source === 'string' ? model.source : new Uint8Array(model.source)
+    const transfer = typeof source === 'string' ? [] : [source.buffer as ArrayBuffer]
+    const answer = await thread.ask({ type: 'load', id: model.id, source }, transfer)
     if ('signature' in answer) return answer.signature
     thread.loaded.delete(model.id)
     throw failure(model.id, answer)

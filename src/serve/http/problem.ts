@@ -65,7 +65,7 @@ export function sendProblem(
 ): FastifyReply {
   const instance = request.url.split('?', 1)[0].slice(0, 200)
   if (error.status === 401) reply.header('www-authenticate', 'Bearer realm="millrace"')
-  if (error.code === 'MR_SERVE_BUSY' || error.status === 503) reply.header('retry-after', '1')
+  if (error.status === 429 || error.status === 503) reply.header('retry-after', '1')
   return reply
     .code(error.status)
     .header('content-type', 'application/problem+json; charset=utf-8')

@@ -103,6 +103,8 @@ export interface OipBackend {
   /** An error that was met before `infer` was asked. */
   failed(model: string, error: unknown): void
   readonly repository?: Repository
+  /** Rows that a call of a loaded model takes at most; 0 where it takes none, or any number. */
+  rowsMax?(model: string, version?: string): number
   /** Of one model, or of all. */
   statistics?(model?: string, version?: string): ModelStatistics[]
 }

@@ -1,9 +1,9 @@
 /** The Open Inference Protocol V2 over HTTP: metadata, readiness, inference with JSON or binary tensors, repository and statistics where there are any. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { MillraceError } from '../../core/errors.ts'
 import { bytesOf, headersOf, type ModelParams, type ModelRequest, sendJson } from '../http/plain-routes.ts'
 import { answerBody } from './answer.ts'
 import type { InferAsk, ModelStatistics, OipBackend, Repository, Spent } from './backend.ts'
+import { configJson, configOf } from './config.ts'
 import { type InferRequest, readInfer } from './request.ts'
 
 export interface ServerInfo {
@@ -31,6 +31,9 @@ export function oipRoutes(app: FastifyInstance, backend: OipBackend, options: Oi
     })
     app.post<{ Params: ModelParams }>(`${path}/infer`, (request, reply) =>
       infer(backend, request, reply, jsonDepthMax),
+    )
+    app.get<{ Params: ModelParams }>(`${path}/config`, async ({ params }, reply) =>
+      sendJson(reply, configJson(await configOf(backend, params.model, params.version))),
     )
     if (backend.statistics)
       app.get<{ Params: ModelParams }>(`${path}/stats`, ({ params }, reply) =>
@@ -136,9 +139,4 @@ function statisticsJson(models: readonly ModelStatistics[]): unknown {
       })),
     })),
   }
-}
-
-/** What a request gets once the server closes. */
-export function closingError(): MillraceError {
-  return new MillraceError('MR_SERVE_CLOSING', { what: 'server' })
 }

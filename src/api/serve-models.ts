@@ -1,0 +1,72 @@
+/** Models of others served from where they lie, over HTTP and gRPC, with what runs them. */
+import { availableParallelism } from 'node:os'
+import type { MillraceError } from '../core/errors.ts'
+import { type Onnx, openOnnx } from '../engine/infer/onnx.ts'
+import { createModelServer, type ModelServer } from '../serve/models/model-server.ts'
+
+export interface ServeModelsOptions {
+  /** A model file, a model's folder, or a folder of models. */
+  path: string
+  /** Default 127.0.0.1. Other than loopback needs a token. */
+  host?: string
+  /** Default 8080; 0 takes any free one. */
+  port?: number
+  /** Port for gRPC, 0 for any free one. Default: no gRPC. */
+  grpcPort?: number
+  token?: string
+  /** Threads that run ONNX. Default: one a core. */
+  threads?: number
+  /** Memory that loaded models may take, estimated from their files. Default 1024. */
+  memoryMb?: number
+  /** Time within which an answer is of use: what would take longer is refused at once. */
+  latencyMs?: number
+  /** Rows of one batch at most. Default: what the model says, else 256. */
+  batchRowsMax?: number
+}
+
+export interface ServedModels {
+  address: string
+  /** `host:port`, where gRPC was asked for. */
+  grpcAddress?: string
+  backend: ModelServer['backend']
+  /** Loads the models that there are, as far as the memory goes; without it each is loaded when it is first asked for. */
+  load(onLoaded?: (model: string, error?: MillraceError) => void): Promise<void>
+  /** Whether every model that was found can answer. */
+  ready(): boolean
+  /** Takes no new requests, answers those under way, ends the threads. */
+  close(): Promise<void>
+}
+
+const MEMORY_MB = 1024
+const MB = 1024 * 1024
+const CLOCK = { now: () => Date.now() }
+
+/** Errors: MR_REPOSITORY_PATH, MR_REPOSITORY_EMPTY, MR_REPOSITORY_NAME, MR_SERVE_TOKEN_NEEDED, MR_PORT_TAKEN. */
+export async function serveModels(options: ServeModelsOptions): Promise<ServedModels> {
+  const { threads = availableParallelism(), memoryMb = MEMORY_MB, grpcPort, ...rest } = options
+  let pool: Promise<Onnx> | undefined
+  const server = createModelServer({
+    ...rest,
+    threads,
+    clock: CLOCK,
+    limits: { modelCacheBytesMax: memoryMb * MB },
+    infer: () => {
+      pool ??= openOnnx({ workers: threads, memoryMb: memoryMb * threads })
+      return pool
+    },
+  })
+  const grpc = grpcPort === undefined ? undefined : server.grpc(grpcPort)
+  const close = async () => {
+    await Promise.all([server.close(), grpc?.close()])
+    await (await pool)?.close()
+  }
+  try {
+    const address = await server.listen()
+    const grpcAddress = await grpc?.listen()
+    const { backend, ready } = server
+    return { address, grpcAddress, backend, ready, load: (onLoaded) => backend.loadAll(onLoaded), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}

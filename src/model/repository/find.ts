@@ -1,0 +1,97 @@
+/** Models under a path: one file, one model's folder, or a folder of them. */
+import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
+import { basename, extname, join, resolve } from 'node:path'
+import { isMillraceError, MillraceError } from '../../core/errors.ts'
+import { formatOfFile } from '../import/open.ts'
+import type { Found, FoundModel, RefusedModel } from './found.ts'
+import { isMlflowModel, readMlflowModel } from './mlflow.ts'
+import { isMlserverModel, readMlserverModel } from './mlserver.ts'
+import { isTritonModel, readTritonModel } from './triton.ts'
+
+/** Longest name of a model; those that could not be asked for are refused. */
+const NAME = /^[\w.@+-]{1,128}$/
+const ENDINGS = new Set(['.onnx', '.txt', '.json', '.ubj', '.bst', '.lgb', '.xgb', '.model'])
+const LAYOUTS: { is: (folder: string) => boolean; read: (folder: string) => FoundModel | RefusedModel }[] = [
+  { is: isMlflowModel, read: readMlflowModel },
+  { is: isMlserverModel, read: readMlserverModel },
+  { is: isTritonModel, read: readTritonModel },
+]
+
+/**
+ * Finds what can be served. Reads configurations and the first bytes of files. Models are in the order of their names.
+ * Errors: MR_REPOSITORY_PATH when nothing is there, MR_REPOSITORY_EMPTY when there is no model, MR_REPOSITORY_NAME for two of one name.
+ */
+export function findModels(path: string): Found {
+  if (!existsSync(path)) throw new MillraceError('MR_REPOSITORY_PATH', { path })
+  const all = statSync(path).isDirectory() ? inFolder(path) : [fileModel(path)]
+  const models = all.filter((one): one is FoundModel => 'versions' in one)
+  const refused = all.filter((one): one is RefusedModel => !('versions' in one))
+  const unnamed = models.filter(({ name }) => !NAME.test(name))
+  for (const { name } of unnamed)
+    refused.push({
+      name,
+      path,
+      why: 'its name cannot stand in a path',
+      fix: 'use letters, digits, and . _ - + @',
+    })
+  const named = models.filter(({ name }) => NAME.test(name)).sort((a, b) => (a.name < b.name ? -1 : 1))
+  named.forEach(({ name }, i) => {
+    if (named[i + 1]?.name === name) throw new MillraceError('MR_REPOSITORY_NAME', { name, path })
+  })
+  if (named.length + refused.length === 0) throw new MillraceError('MR_REPOSITORY_EMPTY', { path })
+  return { models: named, refused }
+}
+
+function inFolder(folder: string): (FoundModel | RefusedModel)[] {
+  const own = layoutOf(folder)
+  if (own) return [guarded(own, folder)]
+  return readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name)
+    if (name.startsWith('.') || !existsSync(path)) return []
+    if (!statSync(path).isDirectory())
+      return ENDINGS.has(extname(name)) && isModelFile(path) ? [fileModel(path)] : []
+    const layout = layoutOf(path)
+    return layout ? [guarded(layout, path)] : []
+  })
+}
+
+const layoutOf = (folder: string) => LAYOUTS.find(({ is }) => is(folder))
+
+/** A configuration that cannot be read leaves its model out, not the others. */
+function guarded({ read }: (typeof LAYOUTS)[number], folder: string): FoundModel | RefusedModel {
+  try {
+    return read(folder)
+  } catch (thrown) {
+    if (!isMillraceError(thrown)) throw thrown
+    const why = thrown.message.slice(thrown.code.length + 2)
+    return { name: basename(resolve(folder)), path: folder, why, fix: thrown.fix }
+  }
+}
+
+function fileModel(path: string): FoundModel | RefusedModel {
+  const name = basename(path).replace(/\.[^.]+$/, '')
+  if (isModelFile(path)) return { name, from: 'file', versions: [{ version: '1', path }], notes: [] }
+  return {
+    name,
+    path,
+    why: 'it is no ONNX, LightGBM text, XGBoost JSON or UBJSON',
+    fix: 'save the model in one of these: torch.onnx.export, skl2onnx, booster.save_model("m.txt"), bst.save_model("m.json")',
+  }
+}
+
+const HEAD_BYTES = 64
+
+function isModelFile(path: string): boolean {
+  const file = openSync(path, 'r')
+  try {
+    const head = new Uint8Array(HEAD_BYTES)
+    const read = readSync(file, head, 0, HEAD_BYTES, 0)
+    formatOfFile(head.subarray(0, read))
+    return true
+  } catch (thrown) {
+    if (isMillraceError(thrown)) return false
+    throw thrown
+  } finally {
+    closeSync(file)
+  }
+}

@@ -1,0 +1,160 @@
+/** A fastify 5 instance as every server here has it: who may ask, bodies as bytes, faults as problem details, and a close that answers what is under way. */
+import type { AddressInfo } from 'node:net'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { MillraceError } from '../../core/errors.ts'
+import type { Limits } from '../../core/limits.ts'
+import { SERVE_LIMITS } from '../limits.ts'
+import { checkBinding, isHealthPath, requestGuard } from './guard.ts'
+import { codedError, sendProblem } from './problem.ts'
+
+export interface AppOptions {
+  /** Default 127.0.0.1. Other than loopback needs a token. */
+  host?: string
+  /** Default 8080; 0 takes any free one. */
+  port?: number
+  token?: string
+  /** Paths besides health that need no token (sign-in pages, for instance). */
+  isPublic?: (path: string) => boolean
+  /** What is told of faults of the server itself. Default: standard error. */
+  onFault?: (error: MillraceError, request: FastifyRequest) => void
+}
+
+export interface App {
+  fastify: FastifyInstance
+  /** True from the first call of `close`. */
+  closing(): boolean
+  /** Gives the address. Errors: MR_PORT_TAKEN, MR_NO_PERMISSION. */
+  listen(): Promise<string>
+  /** Answers a request for a path that no route has. Last one set wins. */
+  onNotFound(handler: (request: FastifyRequest, reply: FastifyReply) => unknown): void
+  /** Takes no new requests, answers those under way, then does `after`. Safe to call twice. */
+  close(after: () => Promise<void>): Promise<void>
+}
+
+const HOST = '127.0.0.1'
+const PORT = 8080
+/** Longest name in a path: a family and a member, URL-encoded. */
+const PARAM_CHARS_MAX = 1024
+const REQUEST_TIMEOUT_MS = 60_000
+
+/** Errors: MR_SERVE_TOKEN_NEEDED when the host can be reached from elsewhere and there is no token. */
+export function createApp(options: AppOptions, limits: Limits, newId: () => string): App {
+  const { host = HOST, port = PORT, token } = options
+  checkBinding(host, token)
+  const fastify = newFastify(limits, newId)
+  let closing: Promise<void> | undefined
+  let notFound: ((request: FastifyRequest, reply: FastifyReply) => unknown) | undefined
+  const isClosing = () => closing !== undefined
+  const drain = trackRequests(fastify, isClosing)
+  const isPublic = (path: string) => isHealthPath(path) || options.isPublic?.(path) === true
+  const guard = requestGuard({ host, token, isPublic })
+  fastify.addHook('onRequest', (request, _, done) => {
+    guard(request)
+    if (closing && !isHealthPath(request.url)) throw new MillraceError('MR_SERVE_CLOSING', { what: 'server' })
+    done()
+  })
+  fastify.setNotFoundHandler((request, reply) => {
+    if (notFound) return notFound(request, reply)
+    throw new MillraceError('MR_SERVE_PATH', { method: request.method, path: request.url.slice(0, 100) })
+  })
+  fastify.setErrorHandler((thrown, request, reply) => {
+    const error = codedError(thrown, request, limits.bodyBytesMax)
+    if (error.code === 'MR_SERVE_INTERNAL') (options.onFault ?? printFault)(error, request)
+    return sendProblem(error, request, reply)
+  })
+  return {
+    fastify,
+    closing: isClosing,
+    listen: () => listen(fastify, host, port),
+    onNotFound: (handler) => {
+      notFound = handler
+    },
+    close: (after) => {
+      closing ??= Promise.all([fastify.close(), drain()]).then(after)
+      return closing
+    },
+  }
+}
+
+/** Bodies reach the routes as bytes, of the types that the protocols have. */
+export function takeBytes(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  const take = (_: FastifyRequest, body: Buffer, done: (error: null, body: Buffer) => void) =>
+    done(null, body)
+  app.addContentTypeParser(
+    ['application/json', 'application/octet-stream', 'application/vnd.sagemaker-triton.binary+json'],
+    { parseAs: 'buffer' },
+    take,
+  )
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+    const type = request.headers['content-type']
+    if (type === undefined || type === '' || /\+json\b/.test(type)) return done(null, body)
+    done(new MillraceError('MR_SERVE_MEDIA_TYPE', { got: type.slice(0, 64) }))
+  })
+}
+
+/**
+ * Counts requests under way, and gives what closes the server's connections once there are none (or `drainMsMax` has passed): a kept-alive
+ * connection, or one that never asked anything, would hold the server open otherwise. Streams end themselves in a `preClose` hook.
+ */
+function trackRequests(fastify: FastifyInstance, isClosing: () => boolean): () => Promise<void> {
+  let active = 0
+  let idle: () => void = () => undefined
+  const ended = () => {
+    if (--active === 0) idle()
+  }
+  fastify.addHook('onRequest', (_, reply, done) => {
+    active++
+    reply.raw.once('close', ended)
+    done()
+  })
+  fastify.addHook('onSend', (_, reply, __, done) => {
+    if (isClosing()) reply.header('connection', 'close')
+    done()
+  })
+  return async () => {
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      if (active === 0) return resolve()
+      idle = resolve
+      timer = setTimeout(resolve, SERVE_LIMITS.drainMsMax)
+    })
+    clearTimeout(timer)
+    fastify.server.closeAllConnections()
+  }
+}
+
+function newFastify(limits: Limits, newId: () => string): FastifyInstance {
+  return Fastify({
+    bodyLimit: limits.bodyBytesMax,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: 'idle',
+    genReqId: newId,
+    routerOptions: { maxParamLength: PARAM_CHARS_MAX, ignoreTrailingSlash: true },
+  })
+}
+
+async function listen(fastify: FastifyInstance, host: string, port: number): Promise<string> {
+  try {
+    await fastify.listen({ host, port })
+  } catch (error) {
+    const { code } = error as { code?: string }
+    if (code === 'EADDRINUSE') throw new MillraceError('MR_PORT_TAKEN', { host, port }, { cause: error })
+    if (code === 'EACCES')
+      throw new MillraceError(
+        'MR_NO_PERMISSION',
+        { path: `port ${port}`, act: 'listen on' },
+        { cause: error },
+      )
+    throw error
+  }
+  const { port: bound } = fastify.server.address() as AddressInfo
+  return `http://${host.includes(':') ? `[${host}]` : host}:${bound}`
+}
+
+/** A fault of the server itself is the one thing that must not pass in silence: its stack goes to standard error. */
+function printFault(error: MillraceError, request: FastifyRequest): void {
+  const cause =
+    error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error.cause)
+  process.stderr.write(`${error.message} (${request.method} ${request.url.slice(0, 100)})\n${cause}\n`)
+}

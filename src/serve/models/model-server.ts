@@ -1,0 +1,90 @@
+/** A server of models of others: nothing is written, nothing is needed but the path they lie at. */
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { Clock } from '../../core/clock.ts'
+import { LIMITS, type Limits } from '../../core/limits.ts'
+import type { Infer } from '../../core/tensors.ts'
+import { createGrpcServer, type GrpcServer } from '../grpc/server.ts'
+import { type AppOptions, createApp, takeBytes } from '../http/app.ts'
+import { sendJson } from '../http/plain-routes.ts'
+import { IdMaker } from '../ids.ts'
+import { ServeMetrics } from '../metrics.ts'
+import { oipRoutes } from '../oip/routes.ts'
+import { INFO } from '../server.ts'
+import { ModelsBackend } from './models-backend.ts'
+import { otherRoutes } from './other-routes.ts'
+
+export interface ModelServerOptions extends AppOptions {
+  /** A model file, a model's folder, or a folder of models. */
+  path: string
+  clock: Clock
+  limits?: Partial<Limits>
+  /** Opens what runs ONNX, when the first graph needs it. */
+  infer: () => Promise<Infer>
+  /** Worker threads that there are for graphs. */
+  threads: number
+  /** Time within which an answer is of use, in milliseconds: what would take longer is refused. */
+  latencyMs?: number
+  /** Rows of one batch at most. */
+  batchRowsMax?: number
+}
+
+export interface ModelServer {
+  fastify: FastifyInstance
+  backend: ModelsBackend
+  metrics: ServeMetrics
+  /** Whether it takes requests, and every model that was found can answer. */
+  ready(): boolean
+  /** The same models over gRPC; it listens and closes by itself. */
+  grpc(port: number): GrpcServer
+  /** Gives the address. Errors: MR_PORT_TAKEN, MR_NO_PERMISSION. */
+  listen(): Promise<string>
+  /** Takes no new requests, answers those under way, lets go of the models. Safe to call twice. */
+  close(): Promise<void>
+}
+
+/** Errors: MR_REPOSITORY_PATH, MR_REPOSITORY_EMPTY, MR_REPOSITORY_NAME, MR_SERVE_TOKEN_NEEDED. */
+export function createModelServer(options: ModelServerOptions): ModelServer {
+  const limits: Limits = { ...LIMITS, ...options.limits }
+  const ids = new IdMaker(options.clock)
+  const metrics = new ServeMetrics()
+  const backend = new ModelsBackend({ ...options, limits, metrics, newId: () => ids.next() })
+  const app = createApp(options, limits, () => ids.next())
+  const ready = () => !app.closing() && backend.problems().size === 0
+  app.fastify.register(async (routes) => {
+    takeBytes(routes)
+    oipRoutes(routes, backend, { server: INFO, jsonDepthMax: limits.jsonDepthMax })
+    otherRoutes(routes, backend, { ready, jsonDepthMax: limits.jsonDepthMax })
+    healthRoutes(routes, backend, metrics, ready)
+  })
+  return {
+    fastify: app.fastify,
+    backend,
+    metrics,
+    ready,
+    grpc: (port) => createGrpcServer(backend, { ...options, port, limits, info: INFO, ready }),
+    listen: app.listen,
+    close: () => app.close(async () => backend.close()),
+  }
+}
+
+/** Liveness never depends on a model; readiness says which one cannot be served, and why. */
+function healthRoutes(
+  app: FastifyInstance,
+  backend: ModelsBackend,
+  metrics: ServeMetrics,
+  ready: () => boolean,
+): void {
+  for (const path of ['/livez', '/v2/health/live'])
+    app.get(path, (_, reply) => sendJson(reply, { live: true }))
+  app.get('/v2/health/ready', (_, reply) => sendReady(reply, ready(), {}))
+  app.get('/readyz', (_, reply) =>
+    sendReady(reply, ready(), { models: Object.fromEntries(backend.problems()) }),
+  )
+  app.get('/metrics', (_, reply) =>
+    reply.header('content-type', 'text/plain; version=0.0.4; charset=utf-8').send(metrics.text()),
+  )
+}
+
+function sendReady(reply: FastifyReply, ready: boolean, more: object): FastifyReply {
+  return sendJson(reply.code(ready ? 200 : 503), { ready, ...more })
+}

@@ -1,0 +1,184 @@
+/** A model of others made ready to take tensors and give tensors: ONNX on worker threads, trees on this one. */
+import { readFileSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { MillraceError } from '../../core/errors.ts'
+import type { Infer, OnnxSource, OnnxTensor, OnnxValue } from '../../core/tensors.ts'
+import { withoutMaps } from '../../model/graph/maps.ts'
+import { externalFile } from '../../model/import/external-data.ts'
+import { IMPORT_LIMITS, type ImportedModel } from '../../model/import/imported.ts'
+import { describeOnnx, type OnnxDescription } from '../../model/import/onnx-describe.ts'
+import { readOnnxFile } from '../../model/import/onnx-file.ts'
+import { formatOfFile, readModelFile } from '../../model/import/open.ts'
+import type { FoundModel, StatedTensor } from '../../model/repository/found.ts'
+import { compileScorer } from '../../model/score.ts'
+import type { TensorSpec } from '../oip/backend.ts'
+import { datatypeOfOnnx } from '../oip/datatypes.ts'
+
+export type Tensors = Record<string, OnnxTensor>
+
+export interface TensorModel {
+  platform: string
+  /** Memory it takes, about. */
+  bytes: number
+  inputs: TensorSpec[]
+  outputs: TensorSpec[]
+  /** Whether the first axis of every input and output is rows, of any number, so that requests can be put together. */
+  hasRows: boolean
+  /** Rows that one call takes at most, where the model or its configuration says so. */
+  rowsMax?: number
+  /** Whether numbers of any datatype, under any name, will do for its only input. */
+  isLiberal: boolean
+  run(feeds: Tensors): Promise<Tensors>
+  close(): void
+}
+
+export interface OpenOptions {
+  /** Opens what runs ONNX, when the first graph needs it. */
+  infer: () => Promise<Infer>
+  /** Threads that hold a graph. */
+  replicas: number
+}
+
+let opened = 0
+
+/** Opens one version. Errors: MR_MODEL_IMPORT, MR_MODEL_INVALID, MR_SERVE_GRAPH, MR_REPOSITORY_CONFIG, and the runtime's (MR_ONNX_…). */
+export async function openTensorModel(
+  found: FoundModel,
+  path: string,
+  options: OpenOptions,
+): Promise<TensorModel> {
+  const { size } = statSync(path)
+  if (size > IMPORT_LIMITS.fileBytesMax) return await openGraph(found, { path, bytes: size }, path, options)
+  const bytes = readFileSync(path)
+  if (formatOfFile(bytes) !== 'onnx') return openTrees(readModelFile(bytes), bytes.length)
+  const described = describeOnnx(readOnnxFile(bytes))
+  const [problem] = described.problems
+  if (problem) throw graphError(path, problem.fix, problem.problem)
+  return await openGraph(found, sourceOf(bytes, path, described), path, options)
+}
+
+function graphError(graph: string, need: string, got: string): MillraceError {
+  return new MillraceError('MR_SERVE_GRAPH', { graph, need, got })
+}
+
+/** A model whose tensors are in files beside it is opened by its path, once these are known to lie in its folder. */
+function sourceOf(bytes: Uint8Array, path: string, { external }: OnnxDescription): OnnxSource {
+  if (external.length === 0) return withoutMaps(bytes)
+  const folder = dirname(path)
+  const files = new Set(external.map((tensor) => externalFile(folder, tensor)))
+  return { path, bytes: bytes.length + [...files].reduce((sum, file) => sum + statSync(file).size, 0) }
+}
+
+// ---------------------------------------------------------------- ONNX
+
+async function openGraph(
+  found: FoundModel,
+  source: OnnxSource,
+  path: string,
+  { infer, replicas }: OpenOptions,
+): Promise<TensorModel> {
+  const runtime = await infer()
+  const id = `${found.name}#${opened++}`
+  const signature = await runtime.load(source, { id, replicas })
+  const close = () => void runtime.unload(id).catch(() => undefined)
+  try {
+    const inputs = signature.inputs.map((value) => specOf(value, path))
+    const outputs = signature.outputs.map((value) => specOf(value, path))
+    const hasRows = batches(found, inputs, outputs)
+    return {
+      platform: 'onnxruntime_onnx',
+      bytes: source instanceof Uint8Array ? source.length : source.bytes,
+      inputs: refined(inputs, found.inputs, found, path),
+      outputs: refined(outputs, found.outputs, found, path),
+      hasRows,
+      ...(found.batchRowsMax && { rowsMax: found.batchRowsMax }),
+      isLiberal: false,
+      run: (feeds) => runtime.run(id, feeds),
+      close,
+    }
+  } catch (error) {
+    close()
+    throw error
+  }
+}
+
+function specOf({ name, type, shape }: OnnxValue, path: string): TensorSpec {
+  const datatype = datatypeOfOnnx(type)
+  if (datatype === undefined)
+    throw graphError(path, 'tensors of types that the inference protocol has', `${name}: ${type}`)
+  return { name, datatype, shape: shape.map((size) => (typeof size === 'number' && size >= 0 ? size : -1)) }
+}
+
+/** Rows are told by an open first axis of all; a configuration that says 0 rows means that there are none. */
+function batches(
+  { batchRowsMax }: FoundModel,
+  inputs: readonly TensorSpec[],
+  outputs: readonly TensorSpec[],
+): boolean {
+  const isOpen = ({ shape }: TensorSpec) => shape.length === 0 || shape[0] === -1
+  return batchRowsMax !== 0 && inputs.every(({ shape }) => shape[0] === -1) && outputs.every(isOpen)
+}
+
+/** What the graph leaves open is as its configuration states it; what they both say must be the same. */
+function refined(
+  specs: TensorSpec[],
+  stated: readonly StatedTensor[] | undefined,
+  { batchRowsMax = 0 }: FoundModel,
+  path: string,
+): TensorSpec[] {
+  for (const { name } of stated ?? []) {
+    if (!specs.some((spec) => spec.name === name))
+      throw configError(path, `tensor "${name}"`, `one of ${specs.map((spec) => spec.name).join(', ')}`, name)
+  }
+  return specs.map((spec) => {
+    const said = stated?.find(({ name }) => name === spec.name)
+    if (!said) return spec
+    if (said.datatype !== spec.datatype)
+      throw configError(
+        path,
+        `data_type of "${spec.name}"`,
+        `TYPE_${spec.datatype}, as the graph has it`,
+        said.datatype,
+      )
+    const dims = batchRowsMax > 0 ? [-1, ...said.dims] : said.dims
+    const fits =
+      dims.length === spec.shape.length &&
+      dims.every((size, axis) => size < 0 || spec.shape[axis] < 0 || size === spec.shape[axis])
+    if (!fits)
+      throw configError(path, `dims of "${spec.name}"`, `those of the graph, [${spec.shape}]`, `[${dims}]`)
+    return { ...spec, shape: spec.shape.map((size, axis) => (size < 0 ? dims[axis] : size)) }
+  })
+}
+
+function configError(file: string, where: string, need: string, got: string): MillraceError {
+  return new MillraceError('MR_REPOSITORY_CONFIG', { file, where, need, got })
+}
+
+// ---------------------------------------------------------------- trees
+
+/** Names as MLServer's runtimes have them. */
+const INPUT = 'input'
+const OUTPUT = 'predict'
+
+/** One input `[rows, features]` of doubles, missing ones NaN; one output: the probability, the value, or one number a class. */
+function openTrees({ source, model, features }: ImportedModel, bytes: number): TensorModel {
+  const scorer = compileScorer(model)
+  const { nOutputs } = scorer
+  return {
+    platform: source.split(' ')[0].toLowerCase(),
+    bytes,
+    inputs: [{ name: INPUT, datatype: 'FP64', shape: [-1, features.length] }],
+    outputs: [{ name: OUTPUT, datatype: 'FP64', shape: nOutputs > 1 ? [-1, nOutputs] : [-1] }],
+    hasRows: true,
+    isLiberal: true,
+    run: async (feeds) => {
+      const matrix = feeds[INPUT].data as Float64Array
+      const nRows = matrix.length / features.length
+      const out = new Float64Array(nRows * nOutputs)
+      scorer.scoreBatch(matrix, nRows, out)
+      const dims = nOutputs > 1 ? [nRows, nOutputs] : [nRows]
+      return { [OUTPUT]: { type: 'float64', dims, data: out } }
+    },
+    close: () => undefined,
+  }
+}

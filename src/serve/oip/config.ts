@@ -1,0 +1,42 @@
+/** A model's configuration as clients of Triton ask for it. */
+import type { ModelMetadata, OipBackend, TensorSpec } from './backend.ts'
+
+export interface ModelConfig {
+  name: string
+  platform: string
+  /** 0 where a request has no axis of rows. */
+  maxBatchSize: number
+  /** Dimensions are without the axis of rows where there is one. */
+  input: TensorSpec[]
+  output: TensorSpec[]
+}
+
+/** Errors: those of `metadata`. */
+export async function configOf(backend: OipBackend, model: string, version?: string): Promise<ModelConfig> {
+  const metadata = await backend.metadata(model, version)
+  const maxBatchSize = backend.rowsMax?.(model, version) ?? 0
+  return { ...tensorsOf(metadata, maxBatchSize > 0), maxBatchSize }
+}
+
+function tensorsOf({ name, platform, inputs, outputs }: ModelMetadata, hasRows: boolean) {
+  const own = (spec: TensorSpec) => (hasRows ? { ...spec, shape: spec.shape.slice(1) } : spec)
+  return { name, platform, input: inputs.map(own), output: outputs.map(own) }
+}
+
+/** As JSON has it, with the names of the configuration's own types. */
+export function configJson({ name, platform, maxBatchSize, input, output }: ModelConfig): unknown {
+  const tensors = (specs: TensorSpec[]) =>
+    specs.map((spec) => ({
+      name: spec.name,
+      data_type: `TYPE_${spec.datatype === 'BYTES' ? 'STRING' : spec.datatype}`,
+      dims: spec.shape,
+    }))
+  return {
+    name,
+    platform,
+    backend: 'onnxruntime',
+    max_batch_size: maxBatchSize,
+    input: tensors(input),
+    output: tensors(output),
+  }
+}
