@@ -37,7 +37,7 @@ import { fitTemperature } from '../stats/temperature.ts'
 import { cardOf, referenceOf } from './card.ts'
 import { checkpointsOf, dropCheckpoint } from './checkpoints.ts'
 import { concat } from './columns.ts'
-import { type LearnRows, placeOf, takeRows } from './learner.ts'
+import { type Learner, type LearnRows, placeOf, takeRows } from './learner.ts'
 import { learnerOf } from './learners.ts'
 import { type Made, madeGraph, madeModel } from './made.ts'
 import { FIT_CODE, type FitParams } from './specs.ts'
@@ -102,8 +102,7 @@ async function fitParent(work: Work): Promise<{ made: Made; scores?: Float32Arra
   const validate = work.matrix.slice('validate')
   const { trainer } = work.params
   const learner = learnerOf(trainer.kind)
-  const isAsked = work.params.calibrate !== 'none' && !learner.uncalibrated
-  const calibrator = isAsked ? CALIBRATORS[work.plan.task] : undefined
+  const calibrator = await calibratorFor(work, learner)
   const calibrate = calibrator !== undefined && train.nRows >= calibrator.rowsMin
   const kept = calibrate ? rowsWhere(train.nRows, (i) => i % 10 !== 9) : undefined
   const learn = learner.learnAny ?? learner.learn
@@ -127,6 +126,17 @@ async function fitParent(work: Work): Promise<{ made: Made; scores?: Float32Arra
   const fits = calibrator.fits?.(model) ?? true
   const calibration = fits ? calibrateOn(work, calibrator, model, heldOut, validate) : null
   return { made: madeModel({ model, calibration }), scores }
+}
+
+/** Nothing where no map is asked for, or none of what is asked for can be learned: then all rows teach the model. */
+async function calibratorFor(work: Work, learner: Learner): Promise<Calibrator | undefined> {
+  const { context, params, plan } = work
+  const { calibrate = 'auto', trainer } = params
+  const calibrator = CALIBRATORS[plan.task]
+  if (!calibrator) return undefined
+  const canLearn = (await learner.calibrates?.(trainer, plan.task, placeOf(context))) ?? true
+  if (!canLearn) return undefined
+  return calibrate === 'auto' || calibrate in calibrator.kinds ? calibrator : undefined
 }
 
 /** Puts raw scores `[rows.length * nOutputs]` at their rows. */

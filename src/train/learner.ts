@@ -124,8 +124,11 @@ export interface Learner<D extends TrainerDef = TrainerDef> {
   learn(input: LearnInput, trainer: D): Learned | Promise<Learned>
   /** As `learn`, where what is learned may be a network for ONNX Runtime; `learn` refuses those. */
   learnAny?(input: LearnInput, trainer: D): Promise<Learned | LearnedGraph>
-  /** Whether probabilities are used as they come, since a map learned once would not follow a model that goes on learning. */
-  uncalibrated?: true
+  /**
+   * Whether a map of its probabilities can be learned once, so that rows are held out for it. Absent: always. Not of what goes on learning, which a map would not follow, of
+   * what ONNX Runtime scores, and of classes whose answers come from no softmax.
+   */
+  calibrates?(trainer: D, task: ModelTask, place?: LearnPlace): boolean | Promise<boolean>
   /** The model after more rows, each learned from once and in order, and the raw scores it gave them before. Absent when a model cannot learn on. */
   learnOn?(model: Model, rows: LearnRows): { model: Model; raws: Float64Array }
   /** A model that is added to the parent's raw scores. Absent when members of a family cannot be learned this way. */

@@ -1,4 +1,4 @@
-import { average, ebm, gbdt, linear, mlp, stack } from 'millrace'
+import { average, ebm, forest, gbdt, linear, mlp, neighbours, stack } from 'millrace'
 import { expect, test } from 'vitest'
 import type { ModelDef } from '../../src/define/types.ts'
 import { loadModel } from '../../src/model/load.ts'
@@ -40,4 +40,30 @@ test('probabilities are calibrated by the map that a config names', async () => 
     const { graph } = await loadModel(place.store, parent)
     expect(graph.calibration?.kind ?? 'none').toBe(calibrate)
   }
+})
+
+const CLASSES = (n: number) => `
+  select x, case when x + u < -0.2 then 'low' when x + u < 0.6 then 'middle' else 'high' end as y
+  from (select (hash(i * 64 + 1) % 10000) / 5000.0 - 1 as x, (hash(i * 64 + 2) % 10000) / 10000.0 - 0.5 as u from range(${n}) t(i))`
+
+test('where no map of probabilities can be learned, all training rows teach the model', async () => {
+  const place = await openPlace()
+  const version = await place.version([CLASSES(6_000)], { x: 'float', y: 'string' })
+  const learnedFrom = async (more: Partial<ModelDef>) => {
+    const def: ModelDef = { ...modelDef({ trainer: neighbours() }), ...more }
+    const { parent, version: model } = await place.train(def, version)
+    const { graph } = await loadModel(place.store, parent)
+    return { model: graph.model, calibration: graph.calibration, rows: model.trainedOn.rows }
+  }
+  const near = await learnedFrom({})
+  expect(near.model.kind === 'NeighbourModel' && near.model.targets.length).toBe(near.rows)
+  const trees = await learnedFrom({ trainer: forest({ trees: 3, bootstrap: false }) })
+  expect(trees.model.kind === 'TreeEnsemble' && trees.model.cover[0]).toBe(trees.rows)
+  const boosted = await learnedFrom({ trainer: gbdt({ trees: 2 }) })
+  expect(boosted.model.kind === 'TreeEnsemble' && boosted.model.cover[0]).toBeLessThan(0.91 * boosted.rows)
+  const plain = await learnedFrom({ trainer: gbdt({ trees: 2 }), calibrate: 'isotonic' })
+  expect(plain.calibration).toBeNull()
+  expect(plain.model.kind === 'TreeEnsemble' && plain.model.cover[0]).toBe(plain.rows)
+  const each = await learnedFrom({ trainer: gbdt({ trees: 2, objective: 'oneVsAll' }) })
+  expect(each.model.kind === 'TreeEnsemble' && each.model.cover[0]).toBe(each.rows)
 })

@@ -10,6 +10,11 @@ export function averageLearner(learnerOf: LearnerOf): Learner<Extract<TrainerDef
   return {
     kind: 'average',
     tasks: ['binary', 'regression', 'multiclass'],
+    async calibrates({ of }, task, place) {
+      for (const part of of)
+        if (!((await learnerOf(part.kind).calibrates?.(part, task, place)) ?? true)) return false
+      return true
+    },
     async learn(input, { of, seeds }) {
       const total = of.length * seeds
       const models: Model[] = []

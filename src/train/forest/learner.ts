@@ -8,6 +8,7 @@ import { trainForest } from './train.ts'
 export const forestLearner: Learner<Extract<TrainerDef, { kind: 'forest' }>> = {
   kind: 'forest',
   tasks: ['binary', 'regression', 'multiclass'],
+  calibrates: (_, task) => task === 'binary',
   learn(input, trainer) {
     const { kind: _, ...params } = trainer
     const rows = keptRows(input)

@@ -6,7 +6,7 @@ import { continueFtrl, trainFtrl } from './train.ts'
 export const ftrlLearner: Learner<Extract<TrainerDef, { kind: 'ftrl' }>> = {
   kind: 'ftrl',
   tasks: ['binary', 'regression'],
-  uncalibrated: true,
+  calibrates: () => false,
   learnOn(model, rows) {
     assert(model.kind === 'FtrlModel', 'FTRL learns on from what it learned')
     return continueFtrl(model, rows)

@@ -12,6 +12,7 @@ type Gbdt = Extract<TrainerDef, { kind: 'gbdt' }>
 export const gbdtLearner: Learner<Gbdt> = {
   kind: 'gbdt',
   tasks: ['binary', 'regression', 'multiclass', 'ranking'],
+  calibrates: ({ objective }, task) => objectiveFor(task, objective, 'trainer.objective').name !== 'oneVsAll',
   async learn(input, trainer) {
     const { train, validate, kept, signal } = input
     const binned = binColumns(train.columns, categoricalOf(input), trainer.bins)

@@ -16,6 +16,7 @@ import {
   type LearnedGraph,
   type Learner,
   type LearnInput,
+  type LearnPlace,
   ownModel,
 } from '../learner.ts'
 import { fitHead, type Head } from './fit.ts'
@@ -26,16 +27,21 @@ export const headLearner: Learner<Head> = {
   tasks: ['binary', 'regression', 'multiclass'],
   learn: (input, trainer) => ownModel(learnAny(input, trainer), 'head'),
   learnAny,
+  calibrates: async (trainer, _, place) => (await openedOf(trainer, place)).opened.kind !== 'network',
+}
+
+/** The network that a head is put on, from the store. */
+async function openedOf({ layer, contents }: Head, place: LearnPlace | undefined) {
+  assert(place && contents, 'a head is learned by a worker, which has the network')
+  const bytes = await readFile(await place.path(Object.values(contents)[0]))
+  const isNamed = typeof layer === 'string' && layer !== 'last'
+  return { bytes, opened: openModelFile(bytes, isNamed ? 'onnx' : undefined) }
 }
 
 /** A chain of dense layers is scored here; a head on any other network, or at a named tensor, makes a new network for ONNX Runtime. */
 async function learnAny(input: LearnInput, trainer: Head): Promise<Learned | LearnedGraph> {
-  const { place } = input
-  const { network, layer, contents } = trainer
-  assert(place && contents, 'a head is learned by a worker, which has the network')
-  const bytes = await readFile(await place.path(Object.values(contents)[0]))
-  const isNamed = typeof layer === 'string' && layer !== 'last'
-  const opened = openModelFile(bytes, isNamed ? 'onnx' : undefined)
+  const { network } = trainer
+  const { bytes, opened } = await openedOf(trainer, input.place)
   if (opened.kind === 'network') return headedGraph(input, trainer, bytes, opened.graph)
   const { imported } = opened
   const rows = keptRows(input)

@@ -11,7 +11,7 @@ type Imported = Extract<TrainerDef, { kind: 'imported' }>
 export const importedLearner: Learner<Imported> = {
   kind: 'imported',
   tasks: ['binary', 'regression', 'multiclass', 'ranking'],
-  uncalibrated: true,
+  calibrates: () => false,
   learn: (input, trainer) => ownModel(learnAny(input, trainer), 'imported'),
   learnAny,
 }

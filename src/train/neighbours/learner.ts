@@ -9,6 +9,7 @@ const TARGETS: Partial<Record<ModelTask, TargetKind>> = { binary: 'probability',
 export const neighbourLearner: Learner<Extract<TrainerDef, { kind: 'neighbours' }>> = {
   kind: 'neighbours',
   tasks: ['binary', 'regression', 'multiclass'],
+  calibrates: (_, task) => task === 'binary',
   learn(input, { kind: _, ...params }) {
     const rows = keptRows(input)
     const model = trainNeighbours(
