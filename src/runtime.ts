@@ -21,6 +21,17 @@ export { parseExpr } from './expr/parse.ts'
 export { raw, type Sql, sql } from './expr/sql.ts'
 export { type BacktestReport, type BacktestRequest, backtest } from './loop/backtest.ts'
 export { type BacktestPlan, planAges, planRolling } from './loop/backtest-plan.ts'
+export {
+  type BranchPage,
+  type BranchRequest,
+  type BranchResult,
+  branchesOf,
+  type ChosenRow,
+  dropBranch,
+  mergeBranch,
+  type PutAsideRequest,
+  putAsideOnBranch,
+} from './loop/branches.ts'
 export { appendRows, type ImportRequest, type ImportResult, importData } from './loop/data.ts'
 export {
   type ChangeExplanation,
@@ -58,6 +69,15 @@ export {
   type TrialRow,
 } from './loop/search.ts'
 export { type Trained, type TrainProgress, type TrainRequest, trainModel } from './loop/train.ts'
+export {
+  chooseTriage,
+  readTriage,
+  type Triage,
+  type TriageFilter,
+  type TriagePage,
+  triageOf,
+} from './loop/triage.ts'
+export { type TryReport, type TryRequest, tryBranch } from './loop/try-branch.ts'
 export {
   planWorth,
   recordWorth,

@@ -9,10 +9,11 @@ export {
   type CheckTarget,
   checkData,
 } from './check-data.ts'
+export { rowChecksOf } from './checks.ts'
 export { type DatasetDiff, type DiffOptions, diff } from './diff.ts'
 export { EVENT_OF, planEdit, rowSelection } from './edit.ts'
 export { createEditTask, editTask } from './edit-task.ts'
-export type { ColumnFix, DatasetEdit, EditAct, EditOutcome } from './edit-types.ts'
+export type { ColumnFix, DatasetEdit, EditAct, EditOutcome, RowSelection } from './edit-types.ts'
 export {
   appendRows,
   type ImportPorts,
@@ -47,6 +48,7 @@ export {
 export {
   findDelivery,
   type ImportRecording,
+  importEvents,
   type RecordedImport,
   recordImport,
   recordRefusal,

@@ -94,7 +94,7 @@ const countsOf = ({ rows, rowsQuarantined }: Pick<DatasetVersion, 'rows' | 'rows
 })
 
 /** Newest version of a branch. Errors: MR_LOOP_NO_DATA, MR_DATA_BRANCH. */
-async function branchHead(
+export async function branchHead(
   rt: Pick<Runtime, 'store'>,
   dataset: string,
   branch: string,

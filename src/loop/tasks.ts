@@ -4,6 +4,7 @@ import { importTask } from '../data/import-task.ts'
 import { sketchTask } from '../data/sketch-task.ts'
 import type { Task } from '../engine/ports.ts'
 import { gateTask } from '../gate/task.ts'
+import { compareTask } from '../train/compare.ts'
 import { fitTask } from '../train/fit.ts'
 import { onlineTask } from '../train/online.ts'
 import { prepareTask } from '../train/prepare.ts'
@@ -11,6 +12,7 @@ import { scoreTask } from '../train/score-periods.ts'
 import { trialTask } from '../train/trial.ts'
 import { worthTask } from '../train/worth/task.ts'
 import { explainTask } from './explain-task.ts'
+import { triageTask } from './triage-task.ts'
 
 const tasks: Task[] = [
   importTask,
@@ -23,7 +25,9 @@ const tasks: Task[] = [
   gateTask,
   onlineTask,
   worthTask,
+  compareTask,
   explainTask,
+  triageTask,
 ]
 
 export default tasks

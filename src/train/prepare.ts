@@ -33,6 +33,7 @@ import {
   type Split,
   writeMatrix,
 } from '../model/matrix.ts'
+import { ordered, type RowsSql, takeBranch } from './branch-rows.ts'
 import { type Classes, codeClasses, hasClasses } from './classes.ts'
 import { concat } from './columns.ts'
 import { featuresFor, inputsOf } from './infer-features.ts'
@@ -162,7 +163,17 @@ export async function loadRows(
     time: params.split.time,
     window: coveredBy(params.split),
   })
-  const { schema } = version
+  const rowsOf = rowsSql(params, version.schema)
+  await query.exec(
+    sql`create or replace table mr_rows as ${ordered(rowsOf(relation, raw('row_number() over ()'), splitSql(params.split)))}`,
+    context.signal,
+  )
+  const { branch, split, group } = params
+  if (branch)
+    await takeBranch(query, context, version, { ...branch, split, grouped: group !== undefined }, rowsOf)
+}
+
+function rowsSql(params: PrepareParams, schema: Schema): RowsSql {
   const key = params.each
     ? sql`coalesce(${keyToDuckDb({ op: 'col', name: params.each.column }, { schema })}, '')`
     : raw("''")
@@ -173,16 +184,13 @@ export async function loadRows(
     ? raw('cast(null as double)')
     : sql`cast(${toDuckDb(params.target, { schema })} as double)`
   const { group, first, at } = groupSql(params, schema)
-  await query.exec(
-    sql`create or replace table mr_rows as select * exclude (mr_at, mr_first), row_number() over (order by mr_key, mr_group, mr_n) as mr_order from (
-      select *, ${splitSql(params.split)} as mr_split, mr_first % ${String(FOLDS)} as mr_fold
+  return (relation, number, split) => sql`select * exclude (mr_at, mr_first) from (
+      select *, ${split} as mr_split, mr_first % ${String(FOLDS)} as mr_fold
       from (select *, ${first} as mr_first, ${at} as mr_at
         from (select ${columns}, ${target} as mr_target, ${label} as mr_label, ${key} as mr_key, ${group} as mr_group, mr_n
-          from (select *, row_number() over () as mr_n from (${relation})))
+          from (select *, ${number} as mr_n from (${relation})))
         where mr_group is not null)
-    ) where mr_split is not null and ${coded ? 'mr_label is not null' : 'isfinite(mr_target)'}`,
-    context.signal,
-  )
+    ) where mr_split is not null and ${coded ? 'mr_label is not null' : 'isfinite(mr_target)'}`
 }
 
 /**

@@ -24,14 +24,25 @@ export interface PrepareParams {
   categories: TrainerTraits['categories']
   /** Columns that must not become features when features are inferred. */
   exclude: string[]
+  /** What of the rows is taken from the version `branch` among the inputs; absent: nothing. */
+  branch?: BranchRows
 }
 
-/** Reads the dataset, learns the fitted features and writes the training matrix. */
+/** Rows of a version with the edits of a branch of it. The split is that of the version: rows that both have stay where they are. */
+export interface BranchRows {
+  /** Rows that train and validate are those of the branch. */
+  train: boolean
+  /** Rows that the branch has lost do not test; what it has gained never does. */
+  test: boolean
+}
+
+/** Reads the dataset, learns the fitted features and writes the training matrix; with a branch, from the rows that it has. */
 export function prepareSpec(
   model: ModelDef,
   dataset: DatasetDef,
   version: Digest,
   split: SplitPlan,
+  edited?: { branch: Digest; rows: BranchRows },
 ): RunSpec {
   const params: PrepareParams = {
     model: model.name,
@@ -45,12 +56,13 @@ export function prepareSpec(
     trainer: model.trainer.kind,
     categories: trainerTraits(model.trainer).categories,
     exclude: [...dataset.exclude, ...dataset.key, ...(model.group === undefined ? [] : [model.group])],
+    branch: edited?.rows,
   }
   return {
     kind: 'RunSpec',
     task: 'train.prepare',
     code: PREPARE_CODE,
-    inputs: { version },
+    inputs: { version, ...(edited && { branch: edited.branch }) },
     params: asJson(params),
     seed: model.seed,
   }

@@ -186,6 +186,29 @@ export const data = {
     retryable: false,
     status: 404,
   },
+  MR_DATA_BRANCH_MAIN: {
+    what: (d: { dataset: string }) =>
+      `"main" of dataset "${d.dataset}" is what models train on, not a branch to be tried`,
+    fix: (_: { dataset: string }) => 'give the branch another name, such as "cleaned"',
+    retryable: false,
+    status: 400,
+  },
+  MR_DATA_BRANCH_EDITED: {
+    what: (d: { dataset: string; branch: string; version: string }) =>
+      `branch "${d.branch}" of dataset "${d.dataset}" cannot take more rows of ${d.version}: it was made of another version, or edited since`,
+    fix: (_: { dataset: string; branch: string; version: string }) =>
+      'use another name for the branch, or merge or drop this one first',
+    retryable: false,
+    status: 409,
+  },
+  MR_DATA_BRANCH_BEHIND: {
+    what: (d: { dataset: string; branch: string; base: string; main: string }) =>
+      `branch "${d.branch}" of dataset "${d.dataset}" was made from ${d.base}, and main is ${d.main} now`,
+    fix: (d: { dataset: string; branch: string; base: string; main: string }) =>
+      `judge the newest rows and choose anew: millrace data worth <model>, then millrace data triage ${d.dataset} --drop ${d.branch}`,
+    retryable: false,
+    status: 409,
+  },
   MR_DATA_VERSION: {
     what: (d: { name: string; known: string[] }) =>
       `no dataset version is called "${d.name}"; known: ${d.known.length === 0 ? 'none' : d.known.slice(0, 12).join(', ')}`,

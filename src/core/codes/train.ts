@@ -218,6 +218,14 @@ export const train = {
     retryable: false,
     status: 422,
   },
+  MR_TRAIN_COMPARE_ROWS: {
+    what: (d: { model: string; classes: string[] }) =>
+      `model "${d.model}" cannot be tried without the rows: ${d.classes.length === 0 ? 'other rows would test it' : `no row is left to learn ${d.classes.slice(0, 5).join(', ')} from`}`,
+    fix: (_: { model: string; classes: string[] }) =>
+      'leave some training rows of every class on the branch: choose fewer rows with a filter',
+    retryable: false,
+    status: 422,
+  },
   MR_TRAIN_WORTH_TASK: {
     what: (d: { model: string; task: string }) =>
       `rows of model "${d.model}" are judged by their classes, and its task is ${d.task}`,
