@@ -1,3 +1,4 @@
+import { ebm } from '../../define/trainers.ts'
 import { checkParams, type ParamRule } from '../params.ts'
 
 export interface EbmParams {
@@ -30,18 +31,14 @@ export interface EbmParams {
   seed: number
 }
 
+const { kind: _, monotone: __, ...WRITTEN } = ebm()
+/** Those of a config that says nothing, and what a config does not say. */
 export const EBM_DEFAULTS: EbmParams = {
+  ...WRITTEN,
   loss: 'logloss',
   nClasses: 1,
-  rounds: 1000,
-  learningRate: 0.05,
   greed: 4,
-  leaves: 3,
-  minRowsInLeaf: 5,
-  bins: 255,
   pairBins: 32,
-  interactions: 10,
-  bags: 8,
   validShare: 0.15,
   patience: 5,
   seed: 1,

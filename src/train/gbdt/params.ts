@@ -6,6 +6,7 @@ import {
   STOP_BY,
   type StopBy,
 } from '../../define/boost-objectives.ts'
+import { gbdt } from '../../define/trainers.ts'
 import type { FeatureBins } from './binning.ts'
 
 /** How category features are split. Names and defaults follow LightGBM's `cat_*` parameters. */
@@ -73,13 +74,11 @@ export interface GbdtParams {
   categorical: CategoricalParams
 }
 
+const { trees, learningRate, leaves, minRowsInLeaf, bins } = gbdt()
+/** Those of a config that says nothing; but leaf values have no penalty, and nothing ends training early. */
 export const GBDT_DEFAULTS: GbdtParams = {
-  trees: 200,
-  learningRate: 0.1,
-  leaves: 31,
-  minRowsInLeaf: 20,
+  ...{ trees, learningRate, leaves, minRowsInLeaf, bins },
   minHessian: 1e-3,
-  bins: 255,
   l2: 0,
   l1: 0,
   minGain: 0,

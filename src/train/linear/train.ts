@@ -1,4 +1,5 @@
 import { MillraceError } from '../../core/errors.ts'
+import { linear } from '../../define/trainers.ts'
 import type { EncodedLinearModel } from '../../model/forms/encoded-linear.ts'
 import type { LinearModel } from '../../model/trees.ts'
 import { checkRowsToLearn } from '../checks.ts'
@@ -38,7 +39,8 @@ export interface LinearParams extends Penalty {
   start?: LinearResult['model']
 }
 
-export const LINEAR_DEFAULTS: LinearParams = { loss: 'logloss', l1: 0, l2: 1, tolerance: 1e-8 }
+const { l1, l2 } = linear()
+export const LINEAR_DEFAULTS: LinearParams = { loss: 'logloss', l1, l2, tolerance: 1e-8 }
 
 export interface LinearResult {
   model: LinearModel | EncodedLinearModel

@@ -1,3 +1,4 @@
+import { mlp } from '../../define/trainers.ts'
 import { TRAINED_ACTIVATIONS } from '../../model/network/activations.ts'
 import { checkParams, type ParamRule, refuseParam } from '../params.ts'
 
@@ -33,19 +34,13 @@ export interface MlpParams {
   seed: number
 }
 
+const { kind: _, ...WRITTEN } = mlp()
+/** Those of a config that says nothing, and what a config does not say. */
 export const MLP_DEFAULTS: MlpParams = {
+  ...WRITTEN,
   loss: 'logloss',
   nClasses: 1,
-  hidden: [64, 64],
-  activation: 'relu',
-  epochs: 40,
-  batchRows: 256,
-  optimizer: 'adam',
-  learningRate: 1e-3,
   momentum: 0.9,
-  weightDecay: 0.01,
-  dropout: 0,
-  patience: 5,
   oneHotMax: 8,
   categoriesMax: 10_000,
   seed: 1,
