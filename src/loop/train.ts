@@ -75,7 +75,7 @@ export async function trainModel(rt: Runtime, request: TrainRequest): Promise<Tr
   )
   const prepared = prepareRun.record.outputs as unknown as Prepared
   const plan = await rt.store.getRecord<PreparedPlan>(prepared.plan, 'PreparedPlan')
-  const parentRun = await run('parent', fitSpec(model, data, prepared, undefined, notes))
+  const parentRun = await run('parent', fitSpec(model, data, prepared, undefined, { notes }))
   const { model: parent, scores } = parentRun.record.outputs
   const members = await fitMembers(rt, model, data, prepared, plan, { parent, scores }, request)
   const live = await liveBundle(rt, model.name)

@@ -284,7 +284,8 @@ async function writeModel(work: Work, made: Made, base: Digest | undefined): Pro
   )
   const version = await context.store.getRecord<DatasetVersion>(context.spec.inputs.version, 'DatasetVersion')
   const train = matrix.slice('train', params.member)
-  const test = matrix.slice('test', params.member)
+  const tested = matrix.slice('test', params.member)
+  const test = params.untested ? noRowsOf(tested) : tested
   const later = [matrix.slice('validate', params.member), test]
   const featureInfo: FeatureInfo[] = matrix.header.features.map((f, i) => ({
     ...f,
@@ -323,11 +324,22 @@ async function writeModel(work: Work, made: Made, base: Digest | undefined): Pro
       features: matrix.header.features,
       bytes: bytes.length,
       notes: work.notes,
-      explain: base === undefined,
+      explain: base === undefined && !params.untested,
     }),
     createdAt: version.createdAt,
   }
   return context.store.putRecord(model)
+}
+
+function noRowsOf(slice: MatrixSlice): MatrixSlice {
+  const { groups } = slice
+  return {
+    ...slice,
+    nRows: 0,
+    columns: slice.columns.map((column) => column.subarray(0, 0)),
+    target: slice.target.subarray(0, 0),
+    ...(groups && { groups: groups.subarray(0, 0) }),
+  }
 }
 
 /** Mean absolute contribution of each feature over test rows, the largest first. */

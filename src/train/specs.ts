@@ -78,6 +78,8 @@ export interface FitParams {
   description: string
   /** Sentences for the model's card, e.g. how its parameters were chosen. */
   notes?: string[]
+  /** Whether another run measures the model on the test rows: then its card says only what training tells. */
+  untested?: true
 }
 
 /** Outputs of `train.prepare`, by name. */
@@ -117,7 +119,7 @@ export function fitSpec(
   version: Digest,
   prepared: Prepared,
   member?: { key: string; parent: Digest; scores: Digest },
-  notes?: string[],
+  { notes, untested }: Pick<FitParams, 'notes' | 'untested'> = {},
 ): RunSpec {
   const params: FitParams = {
     model: model.name,
@@ -126,6 +128,7 @@ export function fitSpec(
     calibrate: model.calibrate,
     description: model.description,
     notes,
+    untested,
   }
   const inputs: Record<string, Digest> = { version, ...pick(prepared), ...trainerInputs(model.trainer) }
   if (member) Object.assign(inputs, { parent: member.parent, scores: member.scores })

@@ -1,7 +1,7 @@
 /** A backtest on rows whose truth turns with time: each window is trained once, and the decay that was put in comes out. */
 import { beforeAll, describe, expect, test } from 'vitest'
 import { refs } from '../../src/core/names.ts'
-import type { TimeWindow } from '../../src/core/records.ts'
+import type { ModelVersion, TimeWindow } from '../../src/core/records.ts'
 import { type BacktestReport, backtest } from '../../src/loop/backtest.ts'
 import { planAges, planRolling } from '../../src/loop/backtest-plan.ts'
 import type { Runtime } from '../../src/loop/runtime.ts'
@@ -37,8 +37,10 @@ async function runtimeOf(place: Place): Promise<{ rt: Runtime; jobs: OnceJobs }>
 
 describe('rolling through six months', () => {
   let told: Told
+  let place: Place
   beforeAll(async () => {
-    const { rt, jobs } = await runtimeOf(await openPlace())
+    place = await openPlace()
+    const { rt, jobs } = await runtimeOf(place)
     const plan = planRolling({ scheme: 'sliding', width: MONTH, step: MONTH, span: SPAN })
     const { report } = await backtest(rt, { ...plan, model: 'm', actor: 'test' })
     told = { report, ran: jobs.done.map((spec) => spec.task) }
@@ -51,6 +53,16 @@ describe('rolling through six months', () => {
     expect(report.rows.map((r) => `${r.label} ${new Date(r.test.fromAt).getUTCMonth()}`)).toHaveLength(15)
     for (const row of report.rows) expect(row.test.fromAt).toBeGreaterThanOrEqual(row.window.toAt)
     expect(report.rows[0]!.rowsTrained).toBeGreaterThan(1500)
+  })
+
+  test('the models are measured on later rows by their scores alone, not once more for a card', async () => {
+    for (const { modelVersion } of told.report.rows) {
+      const { card } = await place.store.getRecord<ModelVersion>(modelVersion, 'ModelVersion')
+      expect(card.metrics.auc?.n ?? 0).toBe(0)
+      expect(card.importance).toEqual([])
+      expect(card.featureAuc).toEqual({})
+      expect(card.baseRate).toBeGreaterThan(0.4)
+    }
   })
 
   test('a model that learned before the truth turned loses skill by age, and the report says how fast', () => {
