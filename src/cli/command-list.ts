@@ -456,6 +456,15 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'what training rows are worth: wrong labels, copies, outliers, sources, and what to collect',
     options: [
       ['--on <version>', 'dataset version, e.g. flights@main~1'],
+      ['--embedding <column>', 'compare rows by the list of numbers in this column, not by the features'],
+      [
+        '--layer <layer>',
+        'compare rows by a hidden layer of the network that the model is of: a number from 1, last, or a name',
+      ],
+      [
+        '--folds-by <way>',
+        'time or spread: whether rows are judged by models of other periods (default: time where the model is tested by time)',
+      ],
       ['--source <column>', 'column that says where rows are from; each of its values is judged as a whole'],
       ['--folds <n>', 'parts of the rows, each judged by a model that learned from the others (default: 5)'],
       ['--neighbours <n>', 'nearest rows that vote on what a row is worth (default: 10)'],

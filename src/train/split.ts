@@ -110,6 +110,24 @@ export function planCrossSplits(split: SplitPlan, folds: number): SplitPlan[] {
   })
 }
 
+/** Share of the rows of the other periods that early stopping looks at. */
+const VALIDATE_SHARE = 0.1
+
+/**
+ * The same with a period of time a fold: each is tested by a model that learned from the periods before and after it, so that no row is judged by its neighbours in time.
+ * `borders` are the instants at which the periods after the first begin.
+ */
+export function planPeriodSplits(split: SplitPlan, borders: readonly number[]): SplitPlan[] {
+  const pool = planPool(split)
+  const { fromAt, toAt } = pool.train as TimeWindow
+  const edges = [fromAt, ...borders, toAt]
+  return edges.slice(1).map((end, k) => ({
+    ...pool,
+    validate: { share: VALIDATE_SHARE },
+    test: { fromAt: edges[k], toAt: end },
+  }))
+}
+
 /** Where folds begin on the spread, and 1: whole steps of it, so that no row lies between two. */
 export function crossBorders({ skipShare = 0 }: SplitPlan, folds: number): number[] {
   const steps = 2 ** 32

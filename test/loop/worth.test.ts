@@ -203,11 +203,21 @@ describe('worth of rows', () => {
     expect(found.identifiers.map(({ column }) => column)).toEqual(['i'])
   })
 
-  test('refuses a target that is a number, and a source that is no column or has too many values', async () => {
+  test('refuses rows that are ranked, and a source that is no column or has too many values', async () => {
     const place = await openPlace()
     const version = await place.version([rowsOf()], SCHEMA)
-    const { rt } = setUp(place, { target: col('c'), features: [{ name: 'a', expr: col('a') }] })
-    await expect(worthOfRows(rt, request(version))).rejects.toMatchObject({ code: 'MR_TRAIN_WORTH_TASK' })
+    const { rt } = setUp(place, {
+      task: 'ranking',
+      group: 'site',
+      target: col('c'),
+      trainer: gbdt({ trees: 3 }),
+      features: [{ name: 'a', expr: col('a') }],
+    })
+    const grouped = await place.version(
+      [`select * replace ('g' || (i % 60) as site) from (${rowsOf()})`],
+      SCHEMA,
+    )
+    await expect(worthOfRows(rt, request(grouped))).rejects.toMatchObject({ code: 'MR_TRAIN_WORTH_TASK' })
     const { rt: named } = setUp(place)
     await expect(worthOfRows(named, { ...request(version), source: 'hospital' })).rejects.toMatchObject({
       code: 'MR_LOOP_UNKNOWN',
@@ -239,6 +249,120 @@ test('what more rows would give most is a rare kind with a border of its own, in
   }
   expect(first).toBeGreaterThanOrEqual(9)
 }, 120_000)
+
+describe('targets that are numbers', () => {
+  /** A plane with a step and a little noise; where `turned`, the number is far off. */
+  const numbers = (seed: number, rows = 2500, noise = 0.02) =>
+    `select i, id, site, kind, a, b, c, turned, 3 * least(a, 4) + 2 * b + case when kind = 'rare' then 2 else 0 end
+      + 0.3 * ${normal(21, seed)} + case when turned then 15 else 0 end as y from (${rowsOf({ seed, rows, noise })})`
+  const FLOAT = { ...SCHEMA, y: 'float' } as const
+  const features = [
+    ...['a', 'b', 'c'].map((name) => ({ name, expr: col(name) })),
+    { name: 'kind', expr: { op: 'fit', fn: 'category', arg: col('kind'), params: {} } as never },
+  ]
+
+  test('wrong ones are found, worth less than nothing, and all worth sums to the error that neighbours save, over 4 seeds', async () => {
+    const place = await openPlace()
+    let [hits, flagged, turned] = [0, 0, 0]
+    for (let seed = 1; seed <= 4; seed++) {
+      const planted = numbers(seed)
+      const version = await place.version([planted], FLOAT)
+      const { rt } = setUp(place, { trainer: gbdt({ trees: 100, leaves: 7 }), features }, { key: ['i'] })
+      const { found } = await worthOfRows(rt, { ...request(version), source: 'site' })
+      const rows = await joined(place, found, planted)
+      expect(found).toMatchObject({ task: 'regression', classes: [], rows: rows.length })
+      expect(found.labels.numbers?.explained).toBeGreaterThan(0.4)
+      expect(found.neighbours.utility).toBeGreaterThan(0.3)
+      const total = rows.reduce((sum, row) => sum + Number(row.worth), 0)
+      expect(Math.abs(total - found.neighbours.utility)).toBeLessThan(1e-9)
+      hits += rows.filter((r) => r.label_issue && r.turned).length
+      flagged += rows.filter((r) => r.label_issue).length
+      turned += rows.filter((r) => r.turned).length
+      const mean = (of: Row[]) => of.reduce((sum, r) => sum + Number(r.worth), 0) / of.length
+      expect(mean(rows.filter((r) => r.turned))).toBeLessThan(0)
+      const worst = rows.find((r) => Number(r.issue_rank) === 1)
+      expect(worst?.turned).toBe(true)
+      expect(typeof worst?.given).toBe('number')
+    }
+    expect(hits / flagged, 'precision').toBeGreaterThan(0.65)
+    expect(hits / turned, 'recall').toBeGreaterThan(0.7)
+  }, 120_000)
+
+  test('copies whose numbers lie far apart contradict one another', async () => {
+    const place = await openPlace()
+    const planted = `select * replace (case when i >= 2500 then y + 40 * (i % 2) else y end as y) from (${numbers(1)})`
+    const version = await place.version([planted], FLOAT)
+    const { rt } = setUp(place, { features: features.slice(0, 2) }, { key: ['i'] })
+    const { found } = await worthOfRows(rt, request(version))
+    expect(found.duplicates.conflicting).toBeGreaterThan(5)
+    expect(found.duplicates.conflicting).toBeLessThan(25)
+  })
+})
+
+test('a family is judged by its members: a label that only its member knows is not called wrong', async () => {
+  const place = await openPlace()
+  // In the north the label is turned, and no feature says where a row is from.
+  const planted = rowsOf({ rows: 3000, label: "case when site = 'broken' then not truth else y end" })
+  const version = await place.version([planted], SCHEMA)
+  const each = { column: 'site', rowsMin: 100, membersMax: 100 }
+  const { rt, jobs } = setUp(place, { trainer: gbdt({ trees: 40, leaves: 7 }), each }, { key: ['i'] })
+  const { found } = await worthOfRows(rt, { ...request(version), folds: 3 })
+  expect(jobs.done.filter(({ task }) => task === 'train.fit')).toHaveLength(3 + 6)
+  expect(found.members?.column).toBe('site')
+  const [good, broken] = found.members?.values ?? []
+  expect([good.key, broken.key]).toEqual(['good', 'broken'])
+  expect(broken).toMatchObject({ own: true })
+  expect(broken.issues / broken.rows).toBeLessThan(0.15)
+  const { rt: alone } = setUp(place, { trainer: gbdt({ trees: 40, leaves: 7 }) }, { key: ['i'] })
+  const asOne = await worthOfRows(alone, { ...request(version), folds: 3 })
+  const rows = await joined(place, asOne.found, planted)
+  const flagged = rows.filter((r) => r.site === 'broken' && r.label_issue).length
+  expect(flagged).toBeGreaterThan(2 * broken.issues)
+  expect(found.slices.map(({ feature }) => feature)).toContain('site')
+  // Each finding still names its row.
+  for (const row of await joined(place, found, planted)) expect(Number(row.row)).toBe(Number(row.i))
+}, 60_000)
+
+test('rows are compared by a column of vectors, and refused by one that holds none', async () => {
+  const place = await openPlace()
+  const planted = `select *, '[' || a || ',' || b || ', ' || (a + b) * 3 || ']' as seen, case when i % 7 = 0 then '[1]' else '[1, 2]' end as ragged from (${rowsOf({ noise: 0.05 })})`
+  const version = await place.version([planted], { ...SCHEMA, seen: 'json', ragged: 'json' })
+  const features = [{ name: 'c', expr: col('c') }]
+  const { rt } = setUp(place, { features }, { key: ['i'] })
+  const by = (column: string) => worthOfRows(rt, { ...request(version), space: { kind: 'column', column } })
+  const { found } = await by('seen')
+  expect(found.space).toEqual({ kind: 'column', column: 'seen', width: 3 })
+  const plain = await worthOfRows(rt, request(version))
+  // The one feature says nothing, the vectors nearly all.
+  expect(found.neighbours.utility).toBeGreaterThan(plain.found.neighbours.utility + 0.25)
+  await expect(by('ragged')).rejects.toMatchObject({
+    code: 'MR_TRAIN_WORTH_VECTOR',
+    message: expect.stringContaining('from 1 to 2 numbers'),
+  })
+  await expect(by('id')).rejects.toMatchObject({ code: 'MR_TRAIN_WORTH_VECTOR' })
+  await expect(by('none')).rejects.toMatchObject({ code: 'MR_LOOP_UNKNOWN' })
+  await expect(
+    worthOfRows(rt, { ...request(version), space: { kind: 'layer', layer: 'last' } }),
+  ).rejects.toMatchObject({ code: 'MR_TRAIN_WORTH_VECTOR' })
+})
+
+test('folds are periods where a model is tested by time, of about as many rows each', async () => {
+  const place = await openPlace()
+  const timed = `select *, make_timestamp(i * 3600000000) as at from (${rowsOf()}) order by hash(i)`
+  const version = await place.version([timed], { ...SCHEMA, at: 'time' })
+  const split = { by: 'time', validateMs: 6 * 86_400_000, testMs: 6 * 86_400_000 } as const
+  const { rt } = setUp(place, { split }, { key: ['i'], time: 'at' })
+  const { found } = await worthOfRows(rt, request(version))
+  const rows = await findingsOf(place, found)
+  expect(found.labels.judged).toBe(found.rows)
+  for (let fold = 0; fold < 5; fold++) {
+    const hours = rows.filter((r) => Number(r.fold) === fold).map((r) => Number(r.i))
+    expect(Math.abs(hours.length / rows.length - 0.2)).toBeLessThan(0.02)
+    expect(Math.max(...hours) - Math.min(...hours)).toBeLessThan(rows.length * 0.22)
+  }
+  const spread = await worthOfRows(rt, { ...request(version), foldsBy: 'spread' })
+  expect(spread.report).not.toBe((await worthOfRows(rt, request(version))).report)
+})
 
 describe('plans of worth', () => {
   test('are data: folds divide what trains, and leave out what validates and tests', () => {

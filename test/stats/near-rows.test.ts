@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { seededRng } from '../../src/core/rng.ts'
 import type { PointRows } from '../../src/stats/distance-blocks.ts'
-import { nearRows, outlierRows } from '../../src/stats/near-rows.ts'
+import { nearRows, outlierRows, surprisingRadius } from '../../src/stats/near-rows.ts'
 import { expectCode } from './close.ts'
 
 function cloud(seed: number, nRows: number, width: number, nNumbers = width): PointRows {
@@ -105,5 +105,61 @@ describe('outliers', () => {
   it('do not count a row as its own neighbour', () => {
     const line = { nRows: 5, width: 1, nNumbers: 1, points: Float64Array.of(0, 1, 3, 7, 20) }
     expect([...outlierRows(line, { k: 1 }).distances]).toEqual([1, 1, 2, 4, 13])
+  })
+})
+
+describe('rows nearer than chance allows', () => {
+  const SHAPES: Record<string, (rng: ReturnType<typeof seededRng>) => number> = {
+    normal: (rng) => rng.normal(),
+    uniform: (rng) => rng.next(),
+    skewed: (rng) => Math.exp(rng.normal()),
+    'whole numbers': (rng) => Math.round(12 * rng.normal()),
+    clumped: (rng) => rng.nextInt(4) * 8 + rng.normal(),
+  }
+  const shaped = (shape: string, seed: number, nRows: number, width: number): PointRows => {
+    const rng = seededRng(seed)
+    const points = Float64Array.from({ length: nRows * width }, () => SHAPES[shape](rng))
+    return { nRows, width, nNumbers: width, points }
+  }
+  const found = (rows: PointRows) => {
+    const exact = nearRows(rows, 0)
+    const near = nearRows(rows, surprisingRadius(rows, outlierRows(rows, { referenceMax: 1000 })))
+    return near.nRows - exact.nRows
+  }
+
+  it.each(Object.keys(SHAPES))(
+    'are hardly ever found in rows of shape %s without copies, over 30 seeds',
+    (shape) => {
+      let seedsWithAny = 0
+      for (let seed = 1; seed <= 30; seed++)
+        if (found(shaped(shape, seed, 1500, 2 + (seed % 4))) > 0) seedsWithAny++
+      // One in twenty is expected to have a pair where rows lie evenly; they do not.
+      expect(seedsWithAny).toBeLessThanOrEqual(4)
+    },
+  )
+
+  it('are found in 95 of 100 copies that were moved by a thousandth of a deviation', () => {
+    for (const width of [3, 6, 12]) {
+      const rows = shaped('normal', width, 3000, width)
+      const rng = seededRng(1)
+      for (let i = 0; i < 100; i++)
+        for (let c = 0; c < width; c++)
+          rows.points[(2900 + i) * width + c] = rows.points[i * width + c] + 1e-3 * rng.normal()
+      expect(found(rows)).toBeGreaterThanOrEqual(190)
+    }
+  })
+
+  it('know how many dimensions rows fill', () => {
+    for (const width of [1, 2, 5]) {
+      const { dimension } = outlierRows(shaped('uniform', 3, 3000, width))
+      expect(Math.abs(dimension - width) / width).toBeLessThan(0.2)
+    }
+  })
+
+  it('are none where there are no numbers or all rows are one', () => {
+    const same = { nRows: 50, width: 2, nNumbers: 2, points: new Float64Array(100).fill(3) }
+    expect(surprisingRadius(same, outlierRows(same))).toEqual(new Float64Array(50))
+    const kinds = cloud(1, 60, 2, 0)
+    expect(surprisingRadius(kinds, outlierRows(kinds))).toEqual(new Float64Array(60))
   })
 })

@@ -228,9 +228,16 @@ export const train = {
   },
   MR_TRAIN_WORTH_TASK: {
     what: (d: { model: string; task: string }) =>
-      `rows of model "${d.model}" are judged by their classes, and its task is ${d.task}`,
+      `rows of model "${d.model}" are judged by their labels, one each, and its task is ${d.task}`,
     fix: (_: { model: string; task: string }) =>
-      'ask for a model whose target is a yes or no or a text; a number can be made one, e.g. target: col("delay").gt(15)',
+      'ask for a model whose target is a yes or no, a text or a number',
+    retryable: false,
+    status: 422,
+  },
+  MR_TRAIN_WORTH_VECTOR: {
+    what: (d: { column: string; why: string }) => `rows cannot be compared by "${d.column}": ${d.why}`,
+    fix: (_: { column: string; why: string }) =>
+      'name a column that holds a list of as many numbers in each row, or a layer of the network of a head() or imported() model; without, the features are compared',
     retryable: false,
     status: 422,
   },

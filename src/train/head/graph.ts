@@ -41,7 +41,7 @@ export async function headedGraph(
   })
 }
 
-function tensorOf(file: OnnxFile, { layer, network }: Head): string {
+export function tensorOf(file: OnnxFile, { layer, network }: Pick<Head, 'network' | 'layer'>): string {
   const hidden = hiddenTensors(file)
   const name = layer === 'last' ? hidden.at(-1) : typeof layer === 'number' ? hidden[layer - 1] : layer
   const isThere = file.graph.nodes.some(({ outputs }) => outputs.includes(name ?? ''))
@@ -55,12 +55,15 @@ function tensorOf(file: OnnxFile, { layer, network }: Head): string {
   throw new MillraceError('MR_TRAIN_HEAD', { network, expected, got: `layer ${layer}` })
 }
 
+/** What the runtime needs to know of the rows. */
+export type EmbedInput = Pick<LearnInput, 'features' | 'task' | 'classes' | 'place' | 'signal' | 'progress'>
+
 /** One column a number of the embedding. */
-async function embedded(
-  input: LearnInput,
-  { network }: Head,
+export async function embedded(
+  input: EmbedInput,
+  { network }: Pick<Head, 'network'>,
   body: Uint8Array,
-  rows: LearnRows,
+  rows: Pick<LearnRows, 'columns' | 'nRows'>,
 ): Promise<Float64Array[]> {
   const { features, task, classes, place, signal } = input
   assert(place, 'a head is learned by a worker, which has the runtime')

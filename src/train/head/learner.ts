@@ -45,7 +45,7 @@ async function learnAny(input: LearnInput, trainer: Head): Promise<Learned | Lea
   if (opened.kind === 'network') return headedGraph(input, trainer, bytes, opened.graph)
   const { imported } = opened
   const rows = keptRows(input)
-  const body = bodyOf(wholeOf(imported, input, trainer, rows.columns), trainer)
+  const body = denseBody(imported, input, trainer, rows.columns)
   const fit = fitHead(input, rows, embeddings(body, rows.columns, rows.nRows), trainer)
   input.note(
     `the layers ${body.widths.join('-')} of ${network} (${imported.source}) were taken as they are; the last layer was learned from ${rows.nRows} rows`,
@@ -54,11 +54,21 @@ async function learnAny(input: LearnInput, trainer: Head): Promise<Learned | Lea
   return { model: withHead(body, fit) }
 }
 
+/** The network of a file up to a hidden layer. Errors: MR_TRAIN_HEAD. */
+export function denseBody(
+  imported: ImportedModel,
+  input: Pick<LearnInput, 'features'>,
+  taken: Pick<Head, 'network' | 'layer'>,
+  columns: Float64Array[],
+): DenseNetwork {
+  return bodyOf(wholeOf(imported, input, taken, columns), taken)
+}
+
 /** The network of the file, which takes the features of this model in their order. */
 function wholeOf(
   imported: ImportedModel,
-  { features }: LearnInput,
-  { network }: Head,
+  { features }: Pick<LearnInput, 'features'>,
+  { network }: Pick<Head, 'network'>,
   columns: Float64Array[],
 ): DenseNetwork {
   const { model } = imported
@@ -80,7 +90,7 @@ function refused(network: string, expected: string, got: string): MillraceError 
 }
 
 /** The network up to a hidden layer, as one whose outputs are that layer before its activation. */
-function bodyOf(whole: DenseNetwork, { layer, network }: Head): DenseNetwork {
+function bodyOf(whole: DenseNetwork, { layer, network }: Pick<Head, 'network' | 'layer'>): DenseNetwork {
   const hidden = whole.widths.length - 1
   const taken = layer === 'last' ? hidden : Number(layer)
   if (!Number.isInteger(taken) || taken < 1 || taken > hidden)
@@ -103,7 +113,7 @@ function bodyOf(whole: DenseNetwork, { layer, network }: Head): DenseNetwork {
 }
 
 /** One column a unit of the body's last layer, after its activation. */
-function embeddings(body: DenseNetwork, columns: Float64Array[], nRows: number): Float64Array[] {
+export function embeddings(body: DenseNetwork, columns: Float64Array[], nRows: number): Float64Array[] {
   const raw = new Float64Array(nRows * body.nOutputs)
   compileScorer(body).rawBatch(columns, nRows, raw)
   const activate = CURVES[body.activation].value

@@ -10,22 +10,32 @@ import type { WorthParams } from './specs.ts'
 
 export interface Pool {
   nRows: number
-  /** Number of each row in its version, from 0 in the order of the parts, ascending. */
+  /** Number of each row in its version, from 0 in the order of the parts. */
   rows: Float64Array
   /** Fold that tests it. */
   fold: Int32Array
   /** Code of each row's source, and names by code; where a column was asked for. */
-  sources?: { codes: Int32Array; names: (string | null)[] }
+  sources?: Groups
+  /** Key of each row's member, in a family. */
+  members?: Groups
+  /** Instant of each row in milliseconds, where rows have a time; NaN where it is missing. */
+  times?: Float64Array
 }
 
-/** Leaves the rows in the table `mr_pool`, with their number as `mr_row`. */
+/** Rows by a name: a code each, and names by code. */
+export interface Groups {
+  codes: Int32Array
+  names: (string | null)[]
+}
+
+/** Leaves the rows in the table `mr_pool`, with their number as `mr_row`. Rows are in the order of the matrix. */
 export async function loadPool(
   query: Query,
   context: TaskContext,
   version: DatasetVersion,
   params: WorthParams,
 ): Promise<Pool> {
-  const { pool, folds, source } = params
+  const { pool, source } = params
   await loadRows(query, context, version, pool)
   const { time, train } = pool.split
   const within =
@@ -40,28 +50,45 @@ export async function loadPool(
     ) mr_numbers using (mr_n) order by mr_rows.mr_order`,
     context.signal,
   )
-  const borders = crossBorders(pool.split, folds)
-  const spread = '((mr_n * 2654435769) % 4294967296) / 4294967296.0'
-  const fold = borders.slice(1, -1).map((border) => `(${spread} >= ${border})::int`)
   const name = source === undefined ? 'null' : `left(${quoted(source)}::varchar, 64)`
+  const at = time === undefined ? 'null' : `epoch_ms(${quoted(time)})`
   const { nRows, columns } = await query.columns(
     raw(
-      `select mr_row::double as mr_row, (${['0', ...fold].join(' + ')})::double as fold, ${name} as source from mr_pool order by mr_row`,
+      `select mr_row::double as mr_row, (${foldSql(params)})::double as fold, ${name} as source, mr_key as member, (${at})::double as at from mr_pool order by mr_order`,
     ),
-    { categories: ['source'], signal: context.signal },
+    { categories: ['source', 'member'], signal: context.signal },
   )
   assert(columns.mr_row.kind === 'number' && columns.fold.kind === 'number', 'numbers of rows are numbers')
-  const found: Pool = { nRows, rows: columns.mr_row.values, fold: Int32Array.from(columns.fold.values) }
-  if (source === undefined || columns.source.kind !== 'category') return found
-  const { codes, categories } = columns.source
   return {
-    ...found,
-    sources: {
-      codes: codes.map((code) => (code < 0 ? categories.length : code)),
-      names: [...categories, null],
-    },
+    nRows,
+    rows: columns.mr_row.values,
+    fold: Int32Array.from(columns.fold.values),
+    ...(source !== undefined && { sources: groupsOf(columns.source) }),
+    ...(pool.each && { members: groupsOf(columns.member) }),
+    ...(time !== undefined && columns.at.kind === 'number' && { times: columns.at.values }),
   }
 }
+
+/** The fold that tests a row: by its time where folds are periods, else by the spread of its number. */
+function foldSql({ pool: { split }, folds, borders }: WorthParams): string {
+  const place = borders
+    ? `epoch_ms(${quoted(split.time as string)})`
+    : '((mr_n * 2654435769) % 4294967296) / 4294967296.0'
+  const inner = borders ?? crossBorders(split, folds).slice(1, -1)
+  return ['0', ...inner.map((border) => `(${place} >= ${border})::int`)].join(' + ')
+}
+
+/** Rows without a name are the last group. */
+function groupsOf(column: ColumnOf): Groups {
+  if (column.kind !== 'category') return { codes: new Int32Array(0), names: [] }
+  const { codes, categories } = column
+  return {
+    codes: codes.map((code) => (code < 0 ? categories.length : code)),
+    names: [...categories, null],
+  }
+}
+
+type ColumnOf = Awaited<ReturnType<Query['columns']>>['columns'][string]
 
 /** Distinct share of the rows from which a column names them. */
 const IDENTIFIER_SHARE = 0.95

@@ -1,6 +1,7 @@
 /** Slices of the rows by one feature each: a category, or a quarter of the numbers. */
 import type { MatrixHeader, MatrixSlice } from '../../model/matrix.ts'
 import { quantiles } from '../../stats/quantiles.ts'
+import type { Groups } from './pool.ts'
 
 /** A feature that rows are sliced by. */
 export interface Slicing {
@@ -11,8 +12,8 @@ export interface Slicing {
   test: Int32Array
 }
 
-/** Features that are sliced by, and categories of one. */
-export const SLICE_LIMITS = { features: 64, categories: 20 }
+/** Features that are sliced by, categories of one, and members of a family. */
+export const SLICE_LIMITS = { features: 64, categories: 20, members: 50 }
 const QUARTERS = [0.25, 0.5, 0.75]
 
 export type SliceFeature = MatrixHeader['features'][number] & { values?: readonly string[] }
@@ -34,6 +35,29 @@ export function slicingsOf(
       },
     ]
   })
+}
+
+/** A family's members as slices: those with most training rows. */
+export function slicingOfMembers(
+  column: string,
+  { codes, names }: Groups,
+  keyOfTest: (iTest: number) => string,
+  nTests: number,
+): Slicing {
+  const rows = new Int32Array(names.length)
+  for (const code of codes) rows[code]++
+  const kept = [...names.keys()]
+    .filter((code) => names[code] !== null && rows[code] > 0)
+    .sort((a, b) => rows[b] - rows[a] || a - b)
+    .slice(0, SLICE_LIMITS.members)
+  const place = new Map(kept.map((code, at) => [code, at]))
+  const byName = new Map(kept.map((code, at) => [names[code] as string, at]))
+  return {
+    feature: column,
+    names: kept.map((code) => (names[code] as string).slice(0, 64)),
+    train: codes.map((code) => place.get(code) ?? -1),
+    test: Int32Array.from({ length: nTests }, (_, i) => byName.get(keyOfTest(i)) ?? -1),
+  }
 }
 
 interface Cut {

@@ -2,8 +2,8 @@
  * Task `train.worth`: what each training row is worth, which labels are probably wrong, which rows are copies or far from all others, which features give the target
  * away, and of what kind of rows more would help.
  *
- * Labels are judged by probabilities of models that did not learn from them, one a fold. Worth is exact for a classifier by nearest neighbours on the model's own features,
- * tested on the validation rows; rows that test the model are not looked at.
+ * Labels are judged by probabilities of models that did not learn from them, one a fold. Worth is exact for nearest neighbours on the model's own features or on a
+ * vector of each row, tested on the validation rows; rows that test the model are not looked at.
  */
 import { assert, MillraceError } from '../../core/errors.ts'
 import type { DatasetVersion, ModelVersion } from '../../core/records.ts'
@@ -11,20 +11,23 @@ import type { Task, TaskContext } from '../../engine/ports.ts'
 import type { FittedFeatures } from '../../expr/features.ts'
 import { raw } from '../../expr/sql.ts'
 import { type MatrixFile, openMatrix, type PreparedPlan } from '../../model/matrix.ts'
-import type { PointRows } from '../../stats/distance-blocks.ts'
-import { nearRows, outlierRows, type RowGroups } from '../../stats/near-rows.ts'
-import { median } from '../../stats/quantiles.ts'
+import { outlierRows } from '../../stats/near-rows.ts'
 import { type RowColumn, writeRows } from '../rows-file.ts'
-import { findLabelIssues, type LabelFindings, outOfSample } from './answers.ts'
+import { outOfSample } from './answers.ts'
+import { copiesOf } from './copies.ts'
+import { LABEL_JUDGES, type LabelFindings } from './labels.ts'
 import { judgeByNeighbours, SOURCES_MAX } from './neighbours.ts'
-import { pointsBy, spreadPoints } from './points.ts'
+import { spreadPoints } from './points.ts'
 import { identifiersOf, loadPool, type Pool } from './pool.ts'
-import type { DuplicateReport, WorthReport } from './report.ts'
-import { slicingsOf } from './slices.ts'
+import type { MemberReport, WorthReport } from './report.ts'
+import { shortcutsOf } from './shortcuts.ts'
+import { slicingOfMembers, slicingsOf } from './slices.ts'
+import { spaceOf } from './space.ts'
 import { WORTH_CODE, type WorthParams } from './specs.ts'
+import { VOTING } from './votes.ts'
 
-/** Distances that worth may take: 50,000 training rows by 5,000 tests. Of more, fewer tests are looked at. */
-export const WORTH_LIMITS = { distances: 250_000_000, testsMax: 5_000, testsMin: 200 }
+/** Distances that worth may take: 50,000 training rows by 5,000 tests. Of more, fewer tests are looked at, and fewer rows as neighbours of outliers. */
+export const WORTH_LIMITS = { distances: 250_000_000, testsMax: 5_000, testsMin: 200, members: 200 }
 
 /** How well a feature alone must tell the target to be named a leak. */
 const LEAK_AUC = 0.95
@@ -35,11 +38,11 @@ export const worthTask: Task = {
   async run(context) {
     const params = context.spec.params as unknown as WorthParams
     const plan = await context.store.getRecord<PreparedPlan>(context.spec.inputs.plan, 'PreparedPlan')
-    checkTask(plan)
     const matrix = openMatrix(await context.store.objects.path(context.spec.inputs.matrix))
     try {
       const { found, numbers, columns } = await judge(context, params, plan, matrix)
       const query = await context.query()
+      context.progress(0.97, 'writing what was found of each row')
       const rows = await writeRows(query, context, {
         table: 'mr_pool',
         key: params.key,
@@ -55,50 +58,73 @@ export const worthTask: Task = {
   },
 }
 
-function checkTask({ model, task }: PreparedPlan): void {
-  if (task !== 'binary' && task !== 'multiclass')
-    throw new MillraceError('MR_TRAIN_WORTH_TASK', { model, task })
-}
-
 async function judge(
   context: TaskContext,
   params: WorthParams,
   plan: PreparedPlan,
   matrix: MatrixFile,
-): Promise<{ found: Omit<WorthReport, 'findings'>; numbers: Float64Array; columns: RowColumn[] }> {
+): Promise<{
+  found: Omit<WorthReport, 'findings'>
+  numbers: Float64Array
+  columns: RowColumn[]
+}> {
+  const [labelJudge, vote] = [LABEL_JUDGES[plan.task], VOTING[plan.task]]
+  if (!labelJudge || !vote)
+    throw new MillraceError('MR_TRAIN_WORTH_TASK', { model: plan.model, task: plan.task })
   const { version: versionDigest } = context.spec.inputs
   const version = await context.store.getRecord<DatasetVersion>(versionDigest, 'DatasetVersion')
   const query = await context.query()
   context.progress(0, 'reading rows')
+  // Vectors come before the pool: both load rows under one name.
+  const { points: allPoints, report: space } = await spaceOf(context, query, {
+    params,
+    version,
+    plan,
+    matrix,
+  })
   const pool = await loadPool(query, context, version, params)
   checkSources(params, pool)
   const train = matrix.slice('train')
   const validate = matrix.slice('validate')
   assert(train.nRows === pool.nRows, 'the rows that train are the rows of the pool')
   const answers = await outOfSample(context, plan, pool, train.target, params.folds)
-  const labels = findLabelIssues(answers, train.target)
-  const place = pointsBy(matrix.header.features, train)
-  const points = place(train)
-  const { rows: test, picked } = spreadPoints(place(validate), testsFor(pool.nRows))
+  const labels = labelJudge.find(answers, train.target)
+  const points = allPoints.train
+  const { rows: test, picked } = spreadPoints(allPoints.validate, testsFor(pool.nRows))
+  const named = await namedFeatures(context, matrix)
+  const keys = keysOfValidate(matrix)
   const neighbours = judgeByNeighbours({
     train: points,
     test,
     picked,
+    voting: vote(train.target, test.labels, params.k),
     k: params.k,
     sources: pool.sources,
-    slicings: slicingsOf(await namedFeatures(context, matrix), train, validate),
-    wrong: Int8Array.from(labels.suggested, (said, i) => (said < 0 ? -1 : Number(said !== train.target[i]))),
+    slicings: [
+      ...(pool.members && params.pool.each
+        ? [slicingOfMembers(params.pool.each.column, pool.members, keys, validate.nRows)]
+        : []),
+      ...slicingsOf(named, train, validate),
+    ],
+    loss: labels.loss,
     onRow: (n) =>
       context.progress(0.3 + (0.5 * n) / test.nRows, `worth by ${n} of ${test.nRows} validation rows`),
   })
-  context.progress(0.8, 'copies and outliers')
-  const outliers = outlierRows(points, { k: params.k })
-  const copies = copiesOf(points, outliers.distances, train.target)
+  const outliers = outlierRows(points, {
+    k: params.k,
+    referenceMax: testsFor(pool.nRows),
+    onRow: (n) => context.progress(0.8 + (0.1 * n) / pool.nRows, `distances of ${n} of ${pool.nRows} rows`),
+  })
+  context.progress(0.9, 'copies')
+  const copies = copiesOf(points, outliers, params.k, train.target, labelJudge.differ(labels))
+  context.progress(0.95, 'shortcuts')
   const found: Omit<WorthReport, 'findings'> = {
     kind: 'WorthReport',
     model: plan.model,
     dataset: versionDigest,
+    task: plan.task,
     classes: answers.classes,
+    space,
     rows: pool.nRows,
     folds: params.folds,
     labels: labels.report,
@@ -113,13 +139,34 @@ async function judge(
       pool.nRows,
     ),
     ...(params.source !== undefined && { sources: { column: params.source, values: neighbours.sources } }),
+    ...(pool.members &&
+      params.pool.each && {
+        members: {
+          column: params.pool.each.column,
+          values: memberReports(context, pool.members, labels, neighbours.worth),
+        },
+      }),
+    shortcuts: shortcutsOf({
+      features: matrix.header.features,
+      columns: train.columns,
+      target: train.target,
+      classes: answers.classes,
+      sources: pool.sources,
+      times: pool.times,
+    }),
     slices: neighbours.slices,
-    notes: [...notesOf(pool, labels, test.nRows, validate.nRows), ...neighbours.notes],
+    notes: [...notesOf(params, pool, labels, test.nRows, validate.nRows), ...neighbours.notes],
   }
+  const label = (
+    values: Float64Array,
+  ): { values: ArrayLike<number> } & ({ type: 'varchar'; texts: string[] } | { type: 'double' }) =>
+    answers.classes.length > 0
+      ? { type: 'varchar', texts: answers.classes, values: values.map((x) => (Number.isNaN(x) ? -1 : x)) }
+      : { type: 'double', values }
   const columns: RowColumn[] = [
     { name: 'fold', type: 'integer', values: pool.fold },
-    { name: 'given', type: 'varchar', values: train.target, texts: answers.classes },
-    { name: 'suggested', type: 'varchar', values: labels.suggested, texts: answers.classes },
+    { name: 'given', ...label(train.target) },
+    { name: 'suggested', ...label(labels.suggested) },
     { name: 'confidence', type: 'double', values: labels.confidence },
     { name: 'margin', type: 'double', values: labels.margin },
     { name: 'label_issue', type: 'boolean', values: labels.flags },
@@ -136,6 +183,44 @@ async function judge(
     { name: 'conflicting', type: 'boolean', values: copies.conflicting },
   ]
   return { found, numbers: pool.rows, columns }
+}
+
+/** The member of each validation row, by where its rows lie in the matrix. */
+function keysOfValidate({ header }: MatrixFile): (iTest: number) => string {
+  const first = header.splits.validate.rowStart
+  const keys = new Map<number, string>()
+  for (const [key, { validate }] of Object.entries(header.members))
+    for (let row = validate.rowStart; row < validate.rowEnd; row++) keys.set(row - first, key)
+  return (iTest) => keys.get(iTest) ?? ''
+}
+
+function memberReports(
+  { spec }: TaskContext,
+  { codes, names }: NonNullable<Pool['members']>,
+  { flags }: LabelFindings,
+  worth: Float64Array,
+): MemberReport[] {
+  const own = new Set(
+    Object.keys(spec.inputs).flatMap((name) => /^fold\d+:member:(.*)$/s.exec(name)?.[1] ?? []),
+  )
+  const found = names.map(
+    (key): MemberReport => ({
+      key: key ?? '',
+      own: own.has(key ?? ''),
+      rows: 0,
+      issues: 0,
+      worth: 0,
+    }),
+  )
+  codes.forEach((code, i) => {
+    found[code].rows++
+    found[code].issues += flags[i]
+    found[code].worth += worth[i]
+  })
+  return found
+    .filter(({ rows }) => rows > 0)
+    .sort((a, b) => b.rows - a.rows || (a.key < b.key ? -1 : 1))
+    .slice(0, WORTH_LIMITS.members)
 }
 
 function checkSources({ pool: { model }, source }: WorthParams, { sources }: Pool): void {
@@ -172,48 +257,23 @@ async function leaksOf({ store, spec }: TaskContext): Promise<WorthReport['leaks
     .sort((a, b) => b.auc - a.auc)
 }
 
-/** A row in ten thousand may be near by chance, of rows that lie evenly in as many dimensions as there are numbers; never more than a tenth of the usual distance. */
-const NEAR_CHANCE = 1e-4
-const NEAR_SHARE_MAX = 0.1
-/** Rows that distances were taken to. */
-const REFERENCE_ROWS = 5_000
-
-function copiesOf(points: PointRows, distances: Float64Array, codes: Float64Array) {
-  const exact = nearRows(points, 0)
-  const { nNumbers, nRows } = points
-  const usual = median(distances) * Math.min(1, REFERENCE_ROWS / nRows) ** (1 / Math.max(1, nNumbers))
-  const share = Math.min(NEAR_SHARE_MAX, NEAR_CHANCE ** (1 / Math.max(1, nNumbers)))
-  const radius = nNumbers === 0 ? 0 : (share * usual) / Math.sqrt(nNumbers)
-  const near = nearRows(points, radius)
-  const conflicting = conflictsOf(near, codes)
-  const report: DuplicateReport = {
-    exact: { rows: exact.nRows, groups: exact.nGroups },
-    near: { rows: near.nRows, groups: near.nGroups, radius },
-    conflicting: conflicting.reduce((n, flag) => n + flag, 0),
-  }
-  return { exact, near, conflicting, report }
-}
-
-/** Rows in a group whose labels differ. */
-function conflictsOf({ groupOf, nGroups }: RowGroups, codes: Float64Array): Uint8Array {
-  const first = new Float64Array(nGroups).fill(-1)
-  const mixed = new Uint8Array(nGroups)
-  groupOf.forEach((group, i) => {
-    if (group < 0) return
-    if (first[group] < 0) first[group] = codes[i]
-    else if (first[group] !== codes[i]) mixed[group] = 1
-  })
-  return Uint8Array.from(groupOf, (group) => (group < 0 ? 0 : mixed[group]))
-}
-
 function orMissing(groupOf: Int32Array): Float64Array {
   return Float64Array.from(groupOf, (group) => (group < 0 ? Number.NaN : group))
 }
 
-function notesOf(pool: Pool, { report }: LabelFindings, tests: number, validated: number): string[] {
+function notesOf(
+  { membersLeft = 0 }: WorthParams,
+  pool: Pool,
+  { report }: LabelFindings,
+  tests: number,
+  validated: number,
+): string[] {
   const unjudged = pool.nRows - report.judged
   return [
     ...(unjudged > 0 ? [`${unjudged} labels are not judged: no row of another fold has their class`] : []),
     ...(tests < validated ? [`worth is by ${tests} of ${validated} validation rows, spread evenly`] : []),
+    ...(membersLeft > 0
+      ? [`${membersLeft} members are judged by their parent: fitting each in every fold would take too long`]
+      : []),
   ]
 }
