@@ -7,7 +7,7 @@ import { canonicalJson, type Json } from '../core/canonical.ts'
 import { MillraceError } from '../core/errors.ts'
 import type { Moments } from './moments.ts'
 import type { ColumnSketch } from './sketch-column.ts'
-import { emptyHll, type HllSketch } from './sketch-hll.ts'
+import { emptyHll, HLL_RANK_MAX, type HllSketch } from './sketch-hll.ts'
 import type { KllSketch } from './sketch-kll.ts'
 
 const MAGIC = new TextEncoder().encode('MRSKETCH')
@@ -51,12 +51,12 @@ export function encodeSketches(columns: SketchesByColumn): Uint8Array {
   view.setUint32(MAGIC.length, text.length, true)
   bytes.set(text, HEAD_AT)
   let at = bodyAt(text.length)
-  for (const [, { kll, hll }] of entries) {
+  for (const [i, [, { kll, hll }]] of entries.entries()) {
     for (const item of kll?.levels.flat() ?? []) {
       view.setFloat64(at, item, true)
       at += 8
     }
-    at = eight(writeRegisters(view, at, hll))
+    at = eight(writeRegisters(view, at, hll, head.columns[i].hll))
   }
   return bytes
 }
@@ -71,7 +71,7 @@ function bytesOf({ kll, hll }: ColumnHead): number {
 }
 
 function headOf(name: string, { kll, hll, frequent, ...rest }: ColumnSketch): ColumnHead {
-  const filled = hll.registers.reduce((n, rank) => n + (rank > 0 ? 1 : 0), 0)
+  const filled = filledRegisters(hll)
   const { capacity, n, floor } = frequent
   return {
     ...rest,
@@ -87,15 +87,29 @@ function headOf(name: string, { kll, hll, frequent, ...rest }: ColumnSketch): Co
   }
 }
 
-function writeRegisters(view: DataView, at: number, { lgK, registers }: HllSketch): number {
-  const filled = [...registers.keys()].filter((i) => registers[i] > 0)
-  if (filled.length > sparseMax(lgK)) {
+function filledRegisters({ registers }: HllSketch): number {
+  let filled = 0
+  for (let i = 0; i < registers.length; i++) if (registers[i] > 0) filled++
+  return filled
+}
+
+function writeRegisters(
+  view: DataView,
+  at: number,
+  { registers }: HllSketch,
+  { sparse }: ColumnHead['hll'],
+): number {
+  if (sparse === null) {
     new Uint8Array(view.buffer).set(registers, at)
     return at + registers.length
   }
-  for (const [i, register] of filled.entries())
-    view.setUint32(at + 4 * i, register * 64 + registers[register], true)
-  return at + 4 * filled.length
+  let end = at
+  for (let i = 0; i < registers.length; i++) {
+    if (registers[i] === 0) continue
+    view.setUint32(end, i * 64 + registers[i], true)
+    end += 4
+  }
+  return end
 }
 
 /** Law: `decodeSketches(encodeSketches(s))` equals `s`. Errors: MR_STATS_DECODE for other, cut or damaged bytes. Cost: O(bytes). */
@@ -151,11 +165,13 @@ function readKll(
   { levels, ...rest }: NonNullable<ColumnHead['kll']>,
 ): KllSketch {
   let at = from
-  const read = () => {
-    at += 8
-    return view.getFloat64(at - 8, true)
+  return { kind: 'KllSketch', ...rest, levels: levels.map(read) }
+
+  function read(length: number): number[] {
+    const items = new Array<number>(length)
+    for (let i = 0; i < length; i++, at += 8) items[i] = view.getFloat64(at, true)
+    return items
   }
-  return { kind: 'KllSketch', ...rest, levels: levels.map((length) => Array.from({ length }, read)) }
 }
 
 function readHll(view: DataView, at: number, { lgK, sparse }: ColumnHead['hll'], name: string): HllSketch {
@@ -167,6 +183,7 @@ function readHll(view: DataView, at: number, { lgK, sparse }: ColumnHead['hll'],
     if (word >>> 6 >= registers.length) throw refusal(`a register of column "${name}" is malformed`)
     registers[word >>> 6] = word & RANK_MAX
   }
-  if (registers.some((rank) => rank > 53)) throw refusal(`a register of column "${name}" is malformed`)
+  for (let i = 0; i < registers.length; i++)
+    if (registers[i] > HLL_RANK_MAX) throw refusal(`a register of column "${name}" is malformed`)
   return sketch
 }

@@ -5,6 +5,7 @@ import { blockFloor, FrequentCounter, type FrequentItems } from './sketch-freque
 import { addNumbersToHll, addTextToHll, emptyHll, type HllSketch, raiseHll } from './sketch-hll.ts'
 import { type KllSketch, mergeAllKll } from './sketch-kll.ts'
 import { KllStream } from './sketch-kll-stream.ts'
+import { SORT_BLOCK, sortBlock } from './sort-block.ts'
 
 /** Quantiles: any rank is off by less than 1 % of the rows, in practice by half of that. */
 export const SKETCH_K = 512
@@ -14,7 +15,7 @@ export const SKETCH_LG_K = 14
 export const SKETCH_ITEMS = 256
 
 /** Rows of numbers that are sorted together. */
-const BLOCK = 4096
+const BLOCK = SORT_BLOCK
 /** Of the coins that KLL throws; the same for every column, since columns are never merged with one another. */
 const SEED = 0x6d696c6c
 
@@ -60,7 +61,7 @@ export class NumberSketcher {
     const block = this.#block.subarray(0, n)
     const moments = blockMoments(block)
     this.#moments = this.#moments ? mergeMoments(this.#moments, moments) : moments
-    block.sort()
+    sortBlock(block)
     this.#kll.addSorted(block)
     const runs = this.#runs(block)
     addNumbersToHll(this.#hll, this.#values, runs)
@@ -99,7 +100,7 @@ export class NumberSketcher {
       moments,
       kll: this.#kll.finish(),
       hll: this.#hll,
-      frequent: this.#frequent.summary(),
+      frequent: this.#frequent.summary({ sure: true }),
     }
   }
 }
@@ -175,7 +176,7 @@ export class TextSketcher {
   }
 
   finish(rows: number, nulls: number): ColumnSketch {
-    const frequent = this.#frequent.summary()
+    const frequent = this.#frequent.summary({ sure: true })
     return { rows, nulls, notFinite: 0, moments: null, kll: null, hll: this.#hll, frequent }
   }
 }

@@ -117,9 +117,21 @@ export class FrequentCounter {
     if (this.#held.size >= 2 * this.capacity) this.#evict()
   }
 
-  /** The summary, at most `capacity` items, largest first, ties by name. */
-  summary(): FrequentItems {
+  /** Drops items whose count is mostly error, least first, as far as the floor may rise for it: a column without frequent items keeps none. */
+  #dropUnsure(): void {
+    const highest = this.#n / (this.capacity + 1)
+    for (const [item, { count, error }] of [...this.#held].sort(largestFirst).reverse()) {
+      if (count > highest) return
+      if (count >= 2 * error) continue
+      this.#floor = Math.max(this.#floor, count)
+      this.#held.delete(item)
+    }
+  }
+
+  /** The summary, at most `capacity` items, largest first, ties by name. `sure` leaves out those of which little is known. */
+  summary({ sure = false }: { sure?: boolean } = {}): FrequentItems {
     this.#evict()
+    if (sure) this.#dropUnsure()
     const sorted = [...this.#held].sort(largestFirst)
     const items: FrequentItems['items'] = Object.create(null)
     for (const [item, { count, error }] of sorted) items[String(item)] = { count, error }

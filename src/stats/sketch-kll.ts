@@ -53,7 +53,9 @@ export function mergeAllKll(sketches: readonly KllSketch[], rng: Rng): KllSketch
     n: sketches.reduce((n, sketch) => n + sketch.n, 0),
     min: ends.length === 0 ? null : Math.min(...ends.map((sketch) => sketch.min!)),
     max: ends.length === 0 ? null : Math.max(...ends.map((sketch) => sketch.max!)),
-    levels: Array.from({ length: height }, (_, h) => sketches.flatMap((sketch) => sketch.levels[h] ?? [])),
+    levels: Array.from({ length: height }, (_, h) =>
+      ([] as number[]).concat(...sketches.map((sketch) => sketch.levels[h] ?? [])),
+    ),
   }
   compress(merged, rng)
   return merged
