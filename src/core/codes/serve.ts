@@ -146,6 +146,13 @@ export const serve = {
     retryable: false,
     status: 501,
   },
+  MR_SERVE_GRAPH_UNRUN: {
+    what: (d: { graph: string; problem: string; fix: string }) =>
+      `ONNX graph ${d.graph.slice(-80)} cannot be run: ${d.problem}`,
+    fix: (d: { graph: string; problem: string; fix: string }) => d.fix,
+    retryable: false,
+    status: 422,
+  },
   MR_SERVE_GRAPH: {
     what: (d: { graph: string; need: string; got: string }) =>
       `ONNX graph ${d.graph.slice(0, 19)} must have ${d.need}, got ${d.got}`,

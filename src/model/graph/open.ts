@@ -85,7 +85,7 @@ function checkFile(digest: string, bytes: Uint8Array): void {
   const { external, problems } = describeOnnx(readOnnxFile(bytes))
   if (external.length > 0)
     throw graphError(digest, 'constants in the file itself', `${external.length} tensors in other files`)
-  if (problems.length > 0) throw graphError(digest, problems[0].fix, problems[0].problem)
+  if (problems.length > 0) throw new MillraceError('MR_SERVE_GRAPH_UNRUN', { graph: digest, ...problems[0] })
 }
 
 function graphError(graph: string, need: string, got: string): MillraceError {

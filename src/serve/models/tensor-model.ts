@@ -1,7 +1,7 @@
 /** A model of others made ready to take tensors and give tensors: ONNX on worker threads, trees on this one. */
 import { readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { MillraceError } from '../../core/errors.ts'
+import { isMillraceError, MillraceError } from '../../core/errors.ts'
 import type { Infer, OnnxSource, OnnxTensor, OnnxValue } from '../../core/tensors.ts'
 import { withoutMaps } from '../../model/graph/maps.ts'
 import { externalFile } from '../../model/import/external-data.ts'
@@ -52,9 +52,18 @@ export async function openTensorModel(
   const bytes = readFileSync(path)
   if (formatOfFile(bytes) !== 'onnx') return openTrees(readModelFile(bytes), bytes.length)
   const described = describeOnnx(readOnnxFile(bytes))
-  const [problem] = described.problems
-  if (problem) throw graphError(path, problem.fix, problem.problem)
-  return await openGraph(found, sourceOf(bytes, path, described), path, options)
+  try {
+    return await openGraph(found, sourceOf(bytes, path, described), path, options)
+  } catch (error) {
+    throw advised(error, path, described)
+  }
+}
+
+/** What the runtime could not load, with what is known to keep it from that and what to do. It is tried first: it runs some of what it says it does not. */
+function advised(error: unknown, graph: string, { problems: [known] }: OnnxDescription): unknown {
+  return known && isMillraceError(error, 'MR_ONNX_LOAD')
+    ? new MillraceError('MR_SERVE_GRAPH_UNRUN', { graph, ...known }, { cause: error })
+    : error
 }
 
 function graphError(graph: string, need: string, got: string): MillraceError {

@@ -1,5 +1,6 @@
 /** The Open Inference Protocol V2 over HTTP: metadata, readiness, inference with JSON or binary tensors, repository and statistics where there are any. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { isObject, parseJson } from '../http/body.ts'
 import { bytesOf, headersOf, type ModelParams, type ModelRequest, sendJson } from '../http/plain-routes.ts'
 import { answerBody } from './answer.ts'
 import type { InferAsk, ModelStatistics, OipBackend, Repository, Spent } from './backend.ts'
@@ -42,7 +43,7 @@ export function oipRoutes(app: FastifyInstance, backend: OipBackend, options: Oi
   }
   if (backend.statistics)
     app.get('/v2/models/stats', (_, reply) => sendJson(reply, statisticsJson(backend.statistics?.() ?? [])))
-  if (backend.repository) repositoryRoutes(app, backend.repository)
+  if (backend.repository) repositoryRoutes(app, backend.repository, jsonDepthMax)
 }
 
 async function infer(
@@ -94,12 +95,11 @@ export function askOf(
 
 // ---------------------------------------------------------------- repository and statistics
 
-function repositoryRoutes(app: FastifyInstance, repository: Repository): void {
+function repositoryRoutes(app: FastifyInstance, repository: Repository, jsonDepthMax: number): void {
   app.post('/v2/repository/index', (request, reply) => {
     const body = bytesOf(request)
-    const asked =
-      body.length === 0 ? {} : (JSON.parse(Buffer.from(body).toString('utf8')) as { ready?: boolean })
-    return sendJson(reply, repository.index(asked.ready === true))
+    const asked = body.length === 0 ? {} : parseJson(body, jsonDepthMax)
+    return sendJson(reply, repository.index(isObject(asked) && asked.ready === true))
   })
   app.post<{ Params: ModelParams }>('/v2/repository/models/:model/load', async ({ params }, reply) => {
     await repository.load(params.model)
