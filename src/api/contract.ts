@@ -342,6 +342,8 @@ export interface Why {
     /** Whether the contributions are what their definition says, or an estimate. */
     exact: boolean
     scale: string
+    /** What time did not allow, or why there are no contributions; absent when there is nothing to say. */
+    fallback?: string
     /** The class that is explained. */
     class?: string
   }

@@ -417,6 +417,7 @@ describe('why', () => {
     await f.store.log.append(PREDICTIONS_STREAM, [predictions({ ids: ['x'], modelVersions: [onnx] })])
     const why = await whyView(f.rt, 'x')
     expect(why.explanation).toMatchObject({ contributions: [], raw: why.output, residual: 0, exact: false })
+    expect(why.explanation.fallback).toContain('MR_')
   })
 })
 

@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { col, dataset, imported, model, project } from 'millrace'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { whyView } from '../../src/api/views/index.ts'
 import type { ModelVersion } from '../../src/core/records.ts'
 import { explainModel, explainOneRow } from '../../src/loop/explain.ts'
 import { releaseLatest } from '../../src/loop/release.ts'
@@ -157,6 +158,15 @@ describe.each(models.map(({ name }) => name))('the network %s', (name) => {
           0.01 * Math.max(Math.abs(found.raw - base), 1e-6) + 1e-9,
         )
     }
+    const asked = (await place.post(`/predict/${name}`, rowsFrom(3, 1)[0])).body
+    const why = await whyView(place.rt, asked.id as string)
+    expect(why.explanation).toMatchObject({ method: 'permutation', exact: false, scale: 'output' })
+    expect(why.explanation.raw).toBeCloseTo(why.output, 6)
+    const parts = why.explanation.contributions.reduce(
+      (total, c) => total + c.contribution,
+      why.explanation.base,
+    )
+    expect(parts + why.explanation.residual).toBeCloseTo(why.explanation.raw, 9)
     await expect(explainModel(place.rt, { model: name })).rejects.toMatchObject({ code: 'MR_LOOP_EXPLAIN' })
   })
 })

@@ -60,7 +60,7 @@ export function WhyScreen() {
           <Section>
             <Figure
               title={why.label === undefined ? 'What made it so' : `What made it ${why.label}`}
-              note={`From base to raw score, largest first; then calibrated to the answer. Scale: ${why.explanation.scale}.${Math.abs(why.explanation.residual) > 1e-9 ? ` Residual ${plain(why.explanation.residual)}.` : ' The parts add up exactly.'}`}
+              note={partsNote(why)}
               table={() => ({
                 columns: ['feature', 'value', 'contribution'],
                 rows: why.explanation.contributions.map((c) => [c.feature, c.value, c.contribution]),
@@ -99,6 +99,13 @@ export function WhyScreen() {
       )}
     </Ask>
   )
+}
+
+/** What the parts are of, whether they add up, and what stood in their way. */
+function partsNote({ explanation: { scale, exact, residual, fallback } }: Why): string {
+  const sum = Math.abs(residual) > 1e-9 ? `Residual ${plain(residual)}.` : 'The parts add up exactly.'
+  const how = exact ? '' : ' They are estimates, by samples of training rows.'
+  return `From base to raw score, largest first; then calibrated to the answer. Scale: ${scale}. ${sum}${how}${fallback ? ` ${fallback}.` : ''}`
 }
 
 function runnerUp(probabilities: Record<string, number>): string {

@@ -1,7 +1,8 @@
 /** Why a prediction is what it is: inputs, features, contributions that add up, and what the model stands on. */
-import { MillraceError } from '../../core/errors.ts'
+import { isMillraceError, MillraceError } from '../../core/errors.ts'
 import type { ModelVersion, Observation } from '../../core/records.ts'
 import { featureRowFn } from '../../expr/features.ts'
+import { explainByGraph } from '../../loop/explain.ts'
 import { findOutcome, findPrediction } from '../../loop/find-prediction.ts'
 import { explainerOf } from '../../model/explain.ts'
 import { CLOSED_FORM } from '../../model/explain-rows.ts'
@@ -62,10 +63,13 @@ async function explain(store: Store, answer: Observation, version: ModelVersion)
   const names = fitted.features.map((feature) => feature.name)
   const numberOf = (j: number) => (Number.isNaN(x[j]) ? null : x[j])
   const features = Object.fromEntries(names.map((name, j) => [name, numberOf(j)]))
-  if (version.format === 'onnx') return { features, explanation: unexplained(answer.output) }
-  const { graph } = await loadModel(store, answer.modelVersion)
   const { classes } = version
   const code = classes && answer.label !== undefined ? Math.max(0, classes.indexOf(answer.label)) : 0
+  if (version.format === 'onnx') {
+    const parts = { names, x, numberOf, output: code }
+    return { features, explanation: await explainGraph(store, answer, version, parts) }
+  }
+  const { graph } = await loadModel(store, answer.modelVersion)
   const explainer = explainerOf(graph.model)
   const { base, contributions, raw, residual } = explainer.explain(x, code)
   const parts = names.map((feature, j) => ({ feature, value: numberOf(j), contribution: contributions[j] }))
@@ -84,10 +88,43 @@ async function explain(store: Store, answer: Observation, version: ModelVersion)
   }
 }
 
-/** An ONNX graph has no exact contributions; all of its answer stands in the base. */
-function unexplained(output: number): Why['explanation'] {
-  return {
-    ...{ base: output, contributions: [], raw: output, residual: 0 },
-    ...{ method: 'none', exact: false, scale: 'output (ONNX, not explained)' },
+interface GraphParts {
+  names: string[]
+  x: Float64Array
+  numberOf(j: number): number | null
+  output: number
+}
+
+/** A graph that ONNX Runtime scores, by samples against rows that it was trained on; where that cannot be, all of its answer stands in the base, with the reason. */
+async function explainGraph(
+  store: Store,
+  answer: Observation,
+  version: ModelVersion,
+  { names, x, numberOf, output }: GraphParts,
+): Promise<Why['explanation']> {
+  const { modelVersion: digest, model, member } = answer
+  try {
+    const located = { digest, version, member: member === '' ? undefined : member }
+    const found = await explainByGraph(store, located, { model, output, rowOf: () => x })
+    const { base, contributions, residual, method, exact, fallback } = found.ways[0]
+    const parts = names.map((feature, j) => ({
+      feature,
+      value: numberOf(j),
+      contribution: contributions[j],
+    }))
+    parts.sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution))
+    const { classes } = version
+    return {
+      ...{ base, contributions: parts, raw: found.outputs[output], residual, method, exact },
+      ...(fallback !== undefined && { fallback }),
+      scale: 'output',
+      ...(classes && { class: classes[output] }),
+    }
+  } catch (thrown) {
+    if (!isMillraceError(thrown)) throw thrown
+    return {
+      ...{ base: answer.output, contributions: [], raw: answer.output, residual: 0 },
+      ...{ method: 'none', exact: false, scale: 'output (ONNX, not explained)', fallback: thrown.message },
+    }
   }
 }

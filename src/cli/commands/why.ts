@@ -3,7 +3,7 @@ import type { Why } from '../../api/contract.ts'
 import { whyView } from '../../api/views/index.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { count, day, figure, findingLines, minute, orDash, percent, rowsText, short } from '../format.ts'
-import { pairs, table } from '../table.ts'
+import { pairs, table, wrapped } from '../table.ts'
 
 const SHOWN = 15
 
@@ -66,6 +66,7 @@ function linesOf(cli: Cli, view: Why, isShare: boolean): string[] {
       ],
       { right: ['value', adds], paint },
     ),
+    ...(explanation.fallback === undefined ? [] : ['', ...wrapped('  ', explanation.fallback, cli.width)]),
     '',
     ...view.gates.filter((f) => f.slice === undefined).flatMap((f) => findingLines(cli, f)),
     '',
