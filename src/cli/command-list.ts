@@ -274,11 +274,19 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: [
       ['--as <model>', 'model of the config whose version it becomes'],
       ['--features <names>', "names of the file's columns in order, with commas, when it names none"],
+      ['--classes <labels>', 'labels of its outputs in order, with commas, when it names none'],
+      ['--output <name>', 'output of a network that is the answer, when it has several'],
+      [
+        '--gives <what>',
+        'what the answer of a network is: probabilities or scores (default: told from rows)',
+      ],
+      ['--runtime <name>', 'onnx leaves an ONNX file to ONNX Runtime, also where Millrace could score it'],
       REASON,
     ],
     examples: [
       'millrace model import model.txt --as late',
       'millrace model import forest.onnx --as late --features hour,distance',
+      'millrace model import net.onnx --as kind --classes dry,rain,snow --gives scores',
     ],
     load: async () => (await import('./commands/model.ts')).modelImport,
   },

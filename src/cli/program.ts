@@ -1,10 +1,11 @@
 /** The commands as commander sees them. What they do is loaded when it is asked for, so that help is there at once. */
 import { Command, CommanderError } from 'commander'
-import { MillraceError } from '../core/errors.ts'
+import { isMillraceError, MillraceError } from '../core/errors.ts'
 import { Cli, type GlobalOptions, type Streams } from './cli.ts'
 import { COMMANDS, type CommandSpec } from './command-list.ts'
 import { EXIT, EXIT_HELP } from './exit.ts'
 import type { Handler, Options } from './handler.ts'
+import { missingModel } from './missing-model.ts'
 
 interface Chosen {
   spec: CommandSpec
@@ -79,9 +80,12 @@ export async function runProgram(
   streams: Streams,
   signal: AbortSignal,
 ): Promise<number> {
-  if (!parse(program, args)) return EXIT.done
-  const globals = program.opts() as GlobalOptions & { version?: boolean }
-  const cli = new Cli(globals, streams, signal)
+  try {
+    if (!parse(program, args)) return EXIT.done
+  } catch (thrown) {
+    throw await withModels(thrown, new Cli(program.opts(), streams, signal))
+  }
+  const cli = new Cli(program.opts() as GlobalOptions, streams, signal)
   const found = chosen.get(program)
   if (found === undefined) return await tellVersion(cli)
   try {
@@ -93,6 +97,15 @@ export async function runProgram(
     cli.meter.clear()
     await cli.close()
   }
+}
+
+/** An error for want of a model, with the models there are; others as they are. */
+async function withModels(thrown: unknown, cli: Cli): Promise<unknown> {
+  if (!isMillraceError(thrown) || !(thrown.cause instanceof CommanderError)) return thrown
+  const { code, message } = thrown.cause
+  if (code !== 'commander.missingArgument' || !message.includes("'model'")) return thrown
+  const { why, help } = thrown.data as { why: string; help: string }
+  return await missingModel(cli, why, help, thrown.cause)
 }
 
 async function tellVersion(cli: Cli): Promise<number> {

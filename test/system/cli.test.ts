@@ -265,6 +265,8 @@ describe('from a file to an answer', () => {
     [['data', 'sail'], 'MR_CLI_USAGE', 2],
     [['status', '--sail'], 'MR_CLI_USAGE', 2],
     [['train'], 'MR_CLI_USAGE', 2],
+    [['model', 'import', 'x.onnx'], 'MR_CLI_USAGE', 2],
+    [['model', 'import', 'x.onnx', '--as', 'survived', '--gives', 'wishes'], 'MR_CLI_VALUE', 2],
     [['status', '--project', '/nowhere/at/all'], 'MR_DEFINE_NO_CONFIG', 1],
   ])('millrace %j is refused with %s', async (args, error, code) => {
     const words = await millrace(dir, args)
@@ -276,6 +278,15 @@ describe('from a file to an answer', () => {
       fix: expect.any(String),
     })
     expect(json.code).toBe(code)
+  })
+
+  test('what is missing is named at once: the models there are, and all that a backtest needs', async () => {
+    for (const args of [['train'], ['release'], ['model', 'import', 'x.onnx']])
+      expect((await millrace(dir, args)).err).toContain('models: survived')
+    expect((await millrace(dir, ['backtest'])).err).toContain('models: survived')
+    const { err } = await millrace(dir, ['backtest', 'survived'])
+    for (const option of ['--train', '--ages', '--sliding', '--expanding', '--test'])
+      expect(err.split('\n')[0]).toContain(`'${option}`)
   })
 
   test('a port that somebody else has is named before any work is done', async () => {

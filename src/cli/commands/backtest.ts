@@ -42,11 +42,7 @@ async function planOf(rt: Runtime, model: string, options: Options): Promise<Bac
   const ways = ['train', 'ages', 'sliding', 'expanding'].filter(
     (way) => textOption(options, way) !== undefined,
   )
-  if (ways.length !== 1)
-    throw new MillraceError('MR_CLI_USAGE', {
-      why: `one of '--train', '--ages', '--sliding' and '--expanding' is needed, got ${ways.length === 0 ? 'none' : ways.join(' and ')}`,
-      help: 'millrace backtest --help',
-    })
+  if (ways.length !== 1) throw usage(whichWay(ways, textOption(options, 'test')))
   const text = textOption(options, ways[0]) as string
   if (ways[0] === 'sliding' || ways[0] === 'expanding') {
     const width = spanText(`--${ways[0]}`, text)
@@ -66,13 +62,21 @@ async function planOf(rt: Runtime, model: string, options: Options): Promise<Bac
   return planAges(test, ages, spanText('--width', width))
 }
 
+/** All that is missing at once: what to train on, and for two of the ways also what to test on. */
+function whichWay(given: readonly string[], test: string | undefined): string {
+  const got = given.length === 0 ? 'none' : given.map((way) => `'--${way}'`).join(' and ')
+  const also = test === undefined ? "; '--train' and '--ages' also need '--test <window>'" : ''
+  return `one of '--train', '--ages', '--sliding' and '--expanding' is needed, got ${got}${also}`
+}
+
 function needed(options: Options, name: string): string {
   const text = textOption(options, name)
   if (text !== undefined) return text
-  throw new MillraceError('MR_CLI_USAGE', {
-    why: `option '--${name}' is needed`,
-    help: 'millrace backtest --help',
-  })
+  throw usage(`option '--${name}' is needed`)
+}
+
+function usage(why: string): MillraceError {
+  return new MillraceError('MR_CLI_USAGE', { why, help: 'millrace backtest --help' })
 }
 
 async function windowsOf(

@@ -14,6 +14,7 @@ import { type LoadedModel, loadModel } from '../../model/load.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { count } from '../format.ts'
 import type { Options } from '../handler.ts'
+import { missingModel } from '../missing-model.ts'
 import { oneOf, textOption } from '../options.ts'
 import { trainedAnswer, trainStep } from '../steps.ts'
 import { pad } from '../table.ts'
@@ -94,18 +95,37 @@ function featureText({
 }
 
 export async function modelImport(cli: Cli, [file]: readonly unknown[], options: Options): Promise<Answer> {
+  const reading = readingOf(options)
+  const as = textOption(options, 'as')
+  if (as === undefined)
+    throw await missingModel(cli, "option '--as' is needed", 'millrace model import --help')
   const rt = await cli.open()
-  const { name } = modelDef(rt, textOption(options, 'as') ?? '')
+  const { name } = modelDef(rt, as)
   const path = relative(rt.folder, resolve(file as string))
-  const features = textOption(options, 'features')
-    ?.split(',')
-    .map((text) => text.trim())
   const trained = await trainStep(cli, rt, {
     model: name,
-    trainer: imported(path, features ? { features } : {}),
+    trainer: imported(path, reading),
     reason: textOption(options, 'reason') ?? `imported from ${path}`,
   })
   return trainedAnswer(cli, name, trained)
+}
+
+/** What the file does not say of itself. */
+function readingOf(options: Options): Parameters<typeof imported>[1] {
+  const list = (name: string) =>
+    textOption(options, name)
+      ?.split(',')
+      .map((text) => text.trim())
+  const [features, classes, output] = [list('features'), list('classes'), textOption(options, 'output')]
+  const gives = oneOf('--gives', textOption(options, 'gives'), ['probabilities', 'scores'] as const)
+  const runtime = oneOf('--runtime', textOption(options, 'runtime'), ['onnx'] as const)
+  return {
+    ...(features && { features }),
+    ...(classes && { classes }),
+    ...(output !== undefined && { output }),
+    ...(gives && { gives }),
+    ...(runtime && { runtime }),
+  }
 }
 
 const FORMATS = ['onnx', 'lightgbm'] as const
