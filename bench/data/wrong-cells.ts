@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { readQuarantine, resolveVersion } from '../../dist/data/index.js'
 import { dataset, project } from '../../dist/index.js'
-import { importData, openRuntime } from '../../dist/runtime.js'
+import { importData, openRuntime, type Runtime } from '../../dist/runtime.js'
 
 /** A table of texts as it stands in a CSV file, blanks around values off. */
 export interface Table {
@@ -31,15 +31,16 @@ export interface Accusing {
 export function readTable(path: string): Table {
   const bytes = readFileSync(path)
   const text = (path.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8')
-  const [columns = [], ...rows] = recordsOf(text)
+  const [columns = [], ...rows] = recordsOf(text, /^[^,\r\n]*;/.test(text) ? ';' : ',')
   return { columns, rows: rows.filter((r) => r.length === columns.length) }
 }
 
-function recordsOf(text: string): string[][] {
+function recordsOf(text: string, delimiter: string): string[][] {
+  const cell = new RegExp(`(?:"((?:[^"]|"")*)"|([^"${delimiter}\\r\\n]*))(${delimiter}|\\r?\\n|$)`, 'g')
   const records: string[][] = [[]]
-  for (const [, quoted, plain, end] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/g)) {
+  for (const [, quoted, plain, end] of text.matchAll(cell)) {
     records.at(-1)!.push((quoted?.replaceAll('""', '"') ?? plain ?? '').trim())
-    if (end !== ',' && end !== '') records.push([])
+    if (end !== delimiter && end !== '') records.push([])
     if (end === '') break
   }
   return records
@@ -64,19 +65,9 @@ export async function accusedCells(
   id: string,
   accusing: readonly Accusing[],
 ): Promise<Map<string, Set<string>>> {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-cells-'))
-  const data = dataset('dirty', {
-    source: path,
-    checks: accusing.map(({ check }, i) => ({ ...check, name: `c${i}`, onFail: 'quarantine' }) as never),
-  })
-  const rt = await openRuntime({
-    project: project('cells', { datasets: [data], models: [] }),
-    folder,
-    stateDir: join(folder, 'state'),
-  })
-  try {
-    await importData(rt, { dataset: 'dirty', actor: 'bench' })
-    const { digest } = await resolveVersion(rt.store, 'dirty')
+  const checks = accusing.map(({ check }, i) => ({ ...check, name: `c${i}`, onFail: 'quarantine' }))
+  return await withImported(path, checks, async (rt) => {
+    const { digest } = await resolveVersion(rt.store, 'rows')
     const { columns, rows } = await readQuarantine(rt.store, await rt.query(), digest, { limit: 1_000_000 })
     const at = columns.indexOf(id)
     const cells = new Map(accusing.map(({ check }) => [check.name, new Set<string>()]))
@@ -86,6 +77,34 @@ export async function accusedCells(
         cells.get(check.name)!.add(`${Number(values[at]) - 1}:${column}`)
       }
     return cells
+  })
+}
+
+/** The verdict of each check on a file, in their order. */
+export async function verdictsOn(path: string, checks: readonly Accusing['check'][]): Promise<string[]> {
+  const named = checks.map((check, i) => ({ ...check, name: `c${i}`, onFail: 'warn' }))
+  return await withImported(path, named, async (rt) => {
+    const { version } = await resolveVersion(rt.store, 'rows')
+    const verdicts = new Map(version.findings.map(({ check, verdict }) => [check, verdict]))
+    return named.map(({ name }) => verdicts.get(name) ?? 'absent')
+  })
+}
+
+async function withImported<T>(
+  path: string,
+  checks: readonly object[],
+  work: (rt: Runtime) => Promise<T>,
+): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-cells-'))
+  const data = dataset('rows', { source: path, checks: checks as never })
+  const rt = await openRuntime({
+    project: project('cells', { datasets: [data], models: [] }),
+    folder,
+    stateDir: join(folder, 'state'),
+  })
+  try {
+    await importData(rt, { dataset: 'rows', actor: 'bench' })
+    return await work(rt)
   } finally {
     await rt.close()
     rmSync(folder, { recursive: true, force: true })

@@ -459,6 +459,20 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/triage.ts')).dataTriage,
   },
   {
+    name: 'data import-checks',
+    args: '<file>',
+    summary: 'rules of Great Expectations (JSON) or DQDL as checks, as a change of the config',
+    options: [
+      ['--dataset <name>', 'dataset that they are for (default: the only one)'],
+      ['--write', 'change the config'],
+    ],
+    examples: [
+      'millrace data import-checks suite.json',
+      'millrace data import-checks rules.dqdl --dataset flights --write',
+    ],
+    load: async () => (await import('./commands/import-checks.ts')).dataImportChecks,
+  },
+  {
     name: 'data worth',
     args: '<model>',
     summary: 'what training rows are worth: wrong labels, copies, outliers, sources, and what to collect',

@@ -87,4 +87,11 @@ export const define = {
     retryable: false,
     status: 400,
   },
+  MR_DEFINE_IMPORT: {
+    what: (d: { what: string; why: string }) => `${d.what} was expected, but ${d.why}`,
+    fix: (_: { what: string; why: string }) =>
+      'give a suite of Great Expectations as JSON (0.x or 1.x), or a DQDL ruleset as text: Rules = [ … ]',
+    retryable: false,
+    status: 422,
+  },
 }

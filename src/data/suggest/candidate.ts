@@ -9,6 +9,8 @@ export interface Candidate {
   why: string
   /** Share of rows that may fail and the check still be worth having, with a tolerance. 0: it holds or is dropped. */
   failingMax: number
+  /** Share of fresh rows that will fail although all of these hold. Default 0. */
+  unseen?: number
 }
 
 /** `12,345`. */

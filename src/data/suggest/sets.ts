@@ -47,6 +47,7 @@ export function sets(facts: ColumnFacts): Candidate[] {
       check: checks.isIn(facts.name, values).named(`isIn(${facts.name}, ${values.length} values)`).def,
       columns: [facts.name],
       why: `${grouped(n)} rows have ${kept.length === 1 ? 'one value' : `${kept.length} values`}${unseenText(once)}${suspectText(facts, suspects)}`,
+      unseen: once / n,
       failingMax: suspects.size === 0 ? 0.02 : FAILING_MAX,
     },
   ]

@@ -124,11 +124,12 @@ export function verdictOf(
     return drop(`only ${heldOut.rows} held-out rows could judge it`)
   if (shareOut > candidate.failingMax)
     return drop(`it fails in ${percentText(shareOut)} of ${grouped(heldOut.rows)} held-out rows`)
-  const strict = heldOut.failing === 0 && trial.fitted.failing === 0
+  const unseen = candidate.unseen ?? 0
+  const strict = heldOut.failing === 0 && trial.fitted.failing === 0 && unseen === 0
   return {
     suggestion: {
       kind: candidate.kind,
-      check: strict ? candidate.check : withRoom((again ?? candidate).check, trial),
+      check: strict ? candidate.check : withRoom((again ?? candidate).check, trial, unseen),
       columns: candidate.columns,
       why: (again ?? candidate).why,
       fitted: trial.fitted,
@@ -160,9 +161,9 @@ function sumOf(judged: readonly Judged[]): Judged {
  * were learned from, whichever is more; and no more than the worst block of a size that tells had. Rows that fail such a check are not put aside: they are too many to
  * be faults one and all.
  */
-function withRoom(check: CheckDef, { fitted, blocks }: Trial): CheckDef {
+function withRoom(check: CheckDef, { fitted, blocks }: Trial, unseen: number): CheckDef {
   const heldOut = sumOf(blocks)
-  const share = Math.max(shareOf(fitted), shareOf(heldOut))
+  const share = Math.max(shareOf(fitted), shareOf(heldOut), unseen)
   const asked = heldOut.rows > 0 ? heldOut.rows : fitted.rows
   const failing = clopperPearson(share * asked, asked, ROOM_LEVEL).interval[1]
   const worst = Math.max(0, ...blocks.filter(({ rows }) => rows >= BLOCK_ROWS_MIN).map(shareOf))
