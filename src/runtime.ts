@@ -17,6 +17,7 @@ export {
 export { checkText, importsOf } from './define/check-text.ts'
 export { importChecks } from './define/imports/import-checks.ts'
 export type { ImportedChecks } from './define/imports/imported.ts'
+export { type RowSchema, rowSchema } from './define/json-schema.ts'
 export { loadProject } from './define/load.ts'
 export type { DatasetDef, ModelDef, ProjectDef } from './define/types.ts'
 export { parseExpr } from './expr/parse.ts'

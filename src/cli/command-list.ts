@@ -473,6 +473,14 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/import-checks.ts')).dataImportChecks,
   },
   {
+    name: 'data schema',
+    args: '<version>',
+    summary: 'rows of a dataset as JSON Schema 2020-12, with the checks that one row can break',
+    options: [['--output <file>', 'write it there']],
+    examples: ['millrace data schema flights', 'millrace data schema flights --output flights.schema.json'],
+    load: async () => (await import('./commands/schema.ts')).dataSchema,
+  },
+  {
     name: 'data worth',
     args: '<model>',
     summary: 'what training rows are worth: wrong labels, copies, outliers, sources, and what to collect',

@@ -18,7 +18,7 @@ export interface ImportedChecks {
 export class NotSaid extends Error {}
 
 /** A rule of a row, where a condition holds; rows of other kinds are not judged. */
-export function onlyWhere(rule: Expr<boolean>, condition: Expr<boolean> | undefined): Expr<boolean> {
+function onlyWhere(rule: Expr<boolean>, condition: Expr<boolean> | undefined): Expr<boolean> {
   return condition === undefined ? rule : (when(condition).then(rule) as Expr<boolean>)
 }
 
