@@ -7,12 +7,15 @@ export { refs } from './core/names.ts'
 export type * from './core/records.ts'
 export {
   type Dropped,
+  reportHtml,
   type Suggestion,
   type SuggestionKind,
   type SuggestOptions,
   type SuggestReport,
   suggestChecks,
   suggestForVersion,
+  type VersionReport,
+  versionReport,
 } from './data/index.ts'
 export { checkText, importsOf } from './define/check-text.ts'
 export { importChecks } from './define/imports/import-checks.ts'

@@ -2,6 +2,8 @@
 
 import os
 import re
+import sys
+import traceback
 
 os.environ["SPARK_VERSION"] = "3.5"
 
@@ -66,22 +68,28 @@ def faults(texts, suggestion):
     return [f"{i}:{column}" for i in texts.index[broken]]
 
 
-asked = arguments()
-spark = session()
-spark.sparkContext.setLogLevel("ERROR")
-fit = read(spark, asked["fit"])
-with cpu() as spent:
-    found = suggested(spark, fit)
-if asked.get("test"):
-    test = read(spark, asked["test"]).cache()
-    held = [holding(spark, test, s) for s in found]
-    broken = [s["code_for_constraint"] for s, ok in zip(found, held) if not ok]
-    emit(suggested=len(found), holding=sum(held), broken=broken, cpu=spent["cpu"])
-else:
-    texts = pd.read_csv(asked["fit"], dtype=str, keep_default_na=False)
-    cells = sorted({cell for s in found for cell in faults(texts, s)})
-    emit(suggested=len(found), cells=cells, cpu=spent["cpu"])
-spark.sparkContext._gateway.shutdown_callback_server()
-spark.stop()
-# The thread that answers Deequ's calls keeps the process alive.
+def run(spark, asked):
+    fit = read(spark, asked["fit"])
+    with cpu() as spent:
+        found = suggested(spark, fit)
+    if asked.get("test"):
+        test = read(spark, asked["test"]).cache()
+        held = [holding(spark, test, s) for s in found]
+        broken = [s["code_for_constraint"] for s, ok in zip(found, held) if not ok]
+        emit(suggested=len(found), holding=sum(held), broken=broken, cpu=spent["cpu"])
+    else:
+        texts = pd.read_csv(asked["fit"], dtype=str, keep_default_na=False)
+        cells = sorted({cell for s in found for cell in faults(texts, s)})
+        emit(suggested=len(found), cells=cells, cpu=spent["cpu"])
+
+
+# The thread that answers Deequ's calls keeps the process alive, also when something goes wrong.
+try:
+    spark = session()
+    spark.sparkContext.setLogLevel("ERROR")
+    run(spark, arguments())
+except Exception:
+    traceback.print_exc()
+    sys.stderr.flush()
+    os._exit(1)
 os._exit(0)

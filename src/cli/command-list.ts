@@ -473,10 +473,24 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/import-checks.ts')).dataImportChecks,
   },
   {
+    name: 'data report',
+    args: '<version>',
+    summary: 'checks, columns, rows put aside and history of a version as one HTML file',
+    options: [
+      ['-o, --output <file>', 'where to write (default: <dataset>-<version>.html)'],
+      ['--rows <n>', 'rows put aside that it shows with their values (default: 20)'],
+    ],
+    examples: [
+      'millrace data report flights',
+      'millrace data report flights@main~1 --output report.html --rows 0',
+    ],
+    load: async () => (await import('./commands/report.ts')).dataReport,
+  },
+  {
     name: 'data schema',
     args: '<version>',
     summary: 'rows of a dataset as JSON Schema 2020-12, with the checks that one row can break',
-    options: [['--output <file>', 'write it there']],
+    options: [['-o, --output <file>', 'write it there']],
     examples: ['millrace data schema flights', 'millrace data schema flights --output flights.schema.json'],
     load: async () => (await import('./commands/schema.ts')).dataSchema,
   },

@@ -54,6 +54,8 @@ export {
   recordRefusal,
 } from './record-import.ts'
 export type { Remark, RemarkKind } from './remarks/index.ts'
+export { REPORT_ROWS_MAX, type VersionReport, versionReport } from './report/report-data.ts'
+export { reportHtml } from './report/report-html.ts'
 export { createSketchTask, planSketch, sketchTask } from './sketch-task.ts'
 export { findFiles, takeSource, takeSources } from './sources.ts'
 export { type SuggestOptions, suggestChecks, suggestForVersion } from './suggest/suggest.ts'

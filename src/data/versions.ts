@@ -131,7 +131,8 @@ export async function log(store: Store, dataset: string, limit = 100): Promise<L
   return rows
 }
 
-async function logRow(store: Store, digest: Digest, version: DatasetVersion): Promise<LogRow> {
+/** One line of the history. */
+export async function logRow(store: Store, digest: Digest, version: DatasetVersion): Promise<LogRow> {
   const before = await parentOf(store, version)
   const known = new Set(before?.parts.map((p) => p.digest))
   return {
