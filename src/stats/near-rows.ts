@@ -14,13 +14,17 @@ export interface RowGroups {
 
 /**
  * Groups of rows whose numbers are at most `radius` apart in root mean square, and whose categories are the same; a chain of such rows is one group. `radius` 0 finds exact copies.
- * With a radius a row, two rows are near when they are by both.
+ * With a radius a row, two rows are near when they are by both; with `accept`, which is asked of those alone, when it says so too.
  *
  * Exact: rows are sorted along one direction, on which no two are farther apart than they are in space, and only those within the radius there are compared.
  * Shapes: as `PointRows`; numbers standardised, since one radius is used for all. Missing: NaN is not looked for; impute before.
  * Cost: O(n log n), and the pairs of distinct rows that are near along the direction. Errors: MR_STATS_RANGE, MR_STATS_LENGTH.
  */
-export function nearRows(rows: PointRows, radius: number | Float64Array): RowGroups {
+export function nearRows(
+  rows: PointRows,
+  radius: number | Float64Array,
+  accept: (a: number, b: number) => boolean = () => true,
+): RowGroups {
   checkPoints('rows', rows)
   const { nRows, nNumbers } = rows
   const mosts = squaresOf(radius, nRows, nNumbers)
@@ -38,7 +42,7 @@ export function nearRows(rows: PointRows, radius: number | Float64Array): RowGro
     for (let j = i + 1; j < order.length; j++) {
       const b = order[j]
       if (categories[a] !== categories[b] || along[b] > end) break
-      if (isWithin(rows, a, b, Math.min(mosts[a], mosts[b]))) sets.join(a, b)
+      if (isWithin(rows, a, b, Math.min(mosts[a], mosts[b])) && accept(a, b)) sets.join(a, b)
     }
   }
   return sets.groups()
@@ -82,7 +86,7 @@ function alongDirection({ nRows, width, nNumbers, points }: PointRows): Float64A
 }
 
 /** A number for each combination of values from a column on, in the order of their first rows. Equal values are equal numbers: 0 and -0 are one. */
-function keysOf({ nRows, width, points }: PointRows, from: number): Int32Array {
+export function keysOf({ nRows, width, points }: PointRows, from: number): Int32Array {
   let slots = 16
   while (slots < 2 * nRows) slots *= 2
   const firsts = new Int32Array(slots).fill(-1)

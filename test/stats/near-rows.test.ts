@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { seededRng } from '../../src/core/rng.ts'
 import type { PointRows } from '../../src/stats/distance-blocks.ts'
+import { nearCopies } from '../../src/stats/near-copies.ts'
 import { nearRows, outlierRows, surprisingRadius } from '../../src/stats/near-rows.ts'
 import { expectCode } from './close.ts'
 
@@ -123,7 +124,7 @@ describe('rows nearer than chance allows', () => {
   }
   const found = (rows: PointRows) => {
     const exact = nearRows(rows, 0)
-    const near = nearRows(rows, surprisingRadius(rows, outlierRows(rows, { referenceMax: 1000 })))
+    const { near } = nearCopies(rows, outlierRows(rows, { referenceMax: 1000 }))
     return near.nRows - exact.nRows
   }
 
@@ -147,6 +148,37 @@ describe('rows nearer than chance allows', () => {
           rows.points[(2900 + i) * width + c] = rows.points[i * width + c] + 1e-3 * rng.normal()
       expect(found(rows)).toBeGreaterThanOrEqual(190)
     }
+  })
+
+  it('are hardly ever found among counted and measured numbers with categories, where thousands share a cell, over 8 seeds', () => {
+    let any = 0
+    for (let seed = 1; seed <= 8; seed++) {
+      const rng = seededRng(seed)
+      const points = Float64Array.from({ length: 4000 * 5 }, (_, at) => {
+        const c = at % 5
+        if (c === 0) return rng.next() < 0.6 ? 0 : rng.nextInt(20) / 5
+        if (c === 1) return rng.nextInt(8) / 3
+        return c === 2 ? rng.normal() : rng.nextInt(3)
+      })
+      const rows = { nRows: 4000, width: 5, nNumbers: 3, points }
+      if (found(rows) > 0) any++
+      // By density alone such rows look like copies of one another.
+      const byDensity = nearRows(rows, surprisingRadius(rows, outlierRows(rows, { referenceMax: 1000 })))
+      expect(byDensity.nRows).toBeGreaterThan(0)
+    }
+    expect(any).toBeLessThanOrEqual(1)
+  })
+
+  it('are hardly ever found where columns follow one another, over 20 seeds', () => {
+    let any = 0
+    for (let seed = 1; seed <= 20; seed++) {
+      const rows = shaped('normal', seed, 2000, 4)
+      for (let i = 0; i < 2000; i++)
+        for (let c = 1; c < 4; c++)
+          rows.points[i * 4 + c] = rows.points[i * 4] * (c + 1) + 1e-4 * rows.points[i * 4 + c]
+      if (found(rows) > 0) any++
+    }
+    expect(any).toBeLessThanOrEqual(2)
   })
 
   it('know how many dimensions rows fill', () => {

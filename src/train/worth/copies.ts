@@ -1,7 +1,7 @@
 /** Rows that are there more than once, or as good as. */
 import type { PointRows } from '../../stats/distance-blocks.ts'
-import { nearRows, type Outliers, type RowGroups, surprisingRadius } from '../../stats/near-rows.ts'
-import { median } from '../../stats/quantiles.ts'
+import { nearCopies } from '../../stats/near-copies.ts'
+import { nearRows, type Outliers, type RowGroups } from '../../stats/near-rows.ts'
 import type { DuplicateReport } from './report.ts'
 
 export interface Copies {
@@ -21,8 +21,7 @@ export function copiesOf(
   differ: (a: number, b: number) => boolean,
 ): Copies {
   const exact = nearRows(points, 0)
-  const radii = surprisingRadius(points, outliers, { k })
-  const near = nearRows(points, radii)
+  const { near, radius } = nearCopies(points, outliers, { k })
   const conflicting = conflictsOf(near, targets, differ)
   return {
     exact,
@@ -30,7 +29,7 @@ export function copiesOf(
     conflicting,
     report: {
       exact: { rows: exact.nRows, groups: exact.nGroups },
-      near: { rows: near.nRows, groups: near.nGroups, radius: median(radii) },
+      near: { rows: near.nRows, groups: near.nGroups, radius },
       conflicting: conflicting.reduce((n, flag) => n + flag, 0),
     },
   }
