@@ -44,6 +44,10 @@ const routes = [
     component: lazyRouteComponent(() => import('./screens/dataset-version.tsx'), 'DatasetVersion'),
   }),
   createRoute({
+    ...at('/data/$name/triage'),
+    component: lazyRouteComponent(() => import('./screens/triage.tsx'), 'Triage'),
+  }),
+  createRoute({
     ...at('/data/$dataset/diff'),
     component: lazyRouteComponent(() => import('./screens/dataset-diff.tsx'), 'Diff'),
   }),

@@ -12,7 +12,13 @@
  * | GET /api/datasets | DatasetRow[] |
  * | GET /api/datasets/:dataset | DatasetPage |
  * | GET /api/datasets/:dataset/versions/:digest | DatasetVersionPage |
- * | GET /api/datasets/:dataset/versions/:digest/quarantine?limit | QuarantineRows |
+ * | GET /api/datasets/:dataset/versions/:digest/quarantine?limit&before&failed&where | QuarantineRows |
+ * | POST /api/datasets/:dataset/quarantine {verb: release, fix or drop; version, branch?, rows?, failed?, where?, all?, set?, dryRun?, reason?} | ActionResult |
+ * | GET /api/triage/:name?finding&where&from&limit (a dataset or a model) | TriageView |
+ * | GET /api/datasets/:dataset/branches | BranchRow[] |
+ * | POST /api/datasets/:dataset/branches/:branch/quarantine {name, finding?, where?, rows?, top?, dryRun?, reason?} | ActionResult |
+ * | POST /api/datasets/:dataset/branches/:branch/try {model, cleanTest?, dryRun?, reason?}: begins, see `trying` of the branch | ActionResult |
+ * | POST /api/datasets/:dataset/branches/:branch/merge and /drop {dryRun?, reason?} | ActionResult |
  * | GET /api/datasets/:dataset/diff?from=<digest>&to=<digest> | DatasetDiff |
  * | GET /api/alerts | Alert[] (newest first) |
  * | POST /api/alerts/:id/acknowledge | Alert |
@@ -283,6 +289,109 @@ export interface QuarantineRows {
   byReason: Record<string, number>
   /** Asked for as `before`: the next page; null at the end. */
   next: number | null
+}
+
+/** What speaks against rows of a dataset's version, side by side. */
+export interface TriageView {
+  /** As it was asked for. */
+  name: string
+  dataset: string
+  /** The model whose rows were judged, or would be. */
+  model: string | null
+  /** Models that the dataset feeds. */
+  models: string[]
+  version: Digest
+  /** main holds another version than the one whose rows these are. */
+  isBehind: boolean
+  sentence: string
+  /** Rows of the version, and those with something against them. */
+  rows: number
+  found: number
+  /** Every finding that any row has: rows in all, and rows that the filter leaves. */
+  findings: { name: string; words: string; rows: number; matched: number }[]
+  columns: { name: string; type: Column['type'] }[]
+  page: TriageRow[]
+  /** Rows that the filter leaves. */
+  matched: number
+  /** Asked for as `from`: the next page; null at the end. */
+  next: number | null
+  worth: TriageWorth | null
+  notes: string[]
+  branches: BranchRow[]
+}
+
+export interface TriageRow {
+  /** Number in the version. */
+  row: number
+  findings: string[]
+  /** Orders rows, worst first, and means nothing else. */
+  score: number
+  checks: string[]
+  given: string | null
+  suggested: string | null
+  /** Probability of the given label, out of sample. */
+  confidence: number | null
+  worth: number | null
+  distance: number | null
+  copyGroup: number | null
+  nearGroup: number | null
+  likeness: number | null
+  /** In the order of `columns`. */
+  values: (string | number | boolean | null)[]
+}
+
+/** What the rows that train a model are worth, as a whole. */
+export interface TriageWorth {
+  rows: number
+  labels: { judged: number; issues: number; noise: number }
+  negative: number
+  copies: { exact: number; near: number; conflicting: number }
+  outliers: number
+  /** Slices of which more rows would surely gain, most first; `gain` is a share of the validation rows. */
+  collect: { slice: string; rows: number; gain: number; interval: [number, number] }[]
+}
+
+/** A branch of a dataset beside main. */
+export interface BranchRow {
+  dataset: string
+  branch: string
+  version: Digest
+  base: Digest
+  rows: number
+  baseRows: number
+  aside: number
+  message: string
+  changedAt: number
+  isBehind: boolean
+  tries: BranchTry[]
+  /** A try that goes on now. */
+  trying: { model: string; done: number; note: string } | null
+  /** Why the last try came to nothing; null where it did not. */
+  failed: { model: string; code: string; message: string; fix: string } | null
+}
+
+/** A model trained with and without what the branch has put aside, on the same test rows. */
+export interface BranchTry {
+  model: string
+  verdict: Finding['verdict']
+  sentence: string
+  cleanTest: boolean
+  rows: {
+    base: Record<'train' | 'validate' | 'test', number>
+    branch: Record<'train' | 'validate' | 'test', number>
+  }
+  /** What decides comes first. */
+  metrics: {
+    metric: string
+    higherIsBetter: boolean
+    base: Measured
+    branch: Measured
+    /** Above 0 the branch is better. */
+    gain?: { value: number; interval: [number, number]; n: number }
+    isShare: boolean
+    verdict: Finding['verdict']
+  }[]
+  notes: string[]
 }
 
 export interface DatasetDiff {

@@ -6,6 +6,10 @@ export const API_LIMITS = {
   jsonDepthMax: 8,
   /** Characters of a reason, a search or a name. */
   textCharsMax: 500,
+  /** Rows of a triage in one answer. */
+  triageRowsMax: 500,
+  /** Rows that one action may name by their numbers; more are named by a filter. */
+  rowNumbersMax: 10_000,
   /** Readers of the stream at once. */
   streamsMax: 64,
   /** Bytes that may wait for a reader who does not read before its connection is ended. */

@@ -6,7 +6,7 @@ import { API_LIMITS } from './limits.ts'
 
 type Given = Record<string, unknown>
 
-function refuse(name: string, need: string, got: unknown): MillraceError {
+export function refuse(name: string, need: string, got: unknown): MillraceError {
   const text = got === undefined ? 'nothing' : excerpt(JSON.stringify(got), 60)
   return new MillraceError('MR_API_QUERY', { name, need, got: text })
 }
@@ -69,7 +69,8 @@ export function actionBody(body: unknown): ActionBody {
   return { dryRun, reason: reason.trim() }
 }
 
-function bodyObject(body: unknown): Given {
+/** A body as an object; an empty one is `{}`. */
+export function bodyObject(body: unknown): Given {
   const value = body instanceof Uint8Array && body.length > 0 ? parseJson(body, API_LIMITS.jsonDepthMax) : {}
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw refuse('the body', 'an object such as {"dryRun": true, "reason": "…"}', value)

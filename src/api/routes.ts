@@ -8,6 +8,8 @@ import type { Effects } from './contract.ts'
 import { API_LIMITS } from './limits.ts'
 import { actionBody, neededText, onlyKnown, param, text, wholeNumber } from './query.ts'
 import { Feed, type ProgressSource } from './stream.ts'
+import type { TriageDesk } from './triage-desk.ts'
+import { filterOf, triageRoutes } from './triage-routes.ts'
 import {
   alertsView,
   backtestView,
@@ -42,6 +44,8 @@ export interface ApiDeps {
   progress?: ProgressSource
   /** What a model leans on; without it nobody is told. */
   effects?: (ask: { model: string; class?: string; feature?: string }) => Promise<Effects | null>
+  /** Where rows are chosen and branches are tried; without it there are no such routes. */
+  triage?: TriageDesk
   /** Who the journal says acted. Default `console`. */
   actor?: string
 }
@@ -62,6 +66,7 @@ export function apiRoutes(fastify: FastifyInstance, deps: ApiDeps): void {
       dataRoutes(app, deps)
       historyRoutes(app, deps)
       actionRoutes(app, deps)
+      if (deps.triage) triageRoutes(app, deps.triage, deps.actor)
       streamRoute(app, deps)
     },
     { prefix: PREFIX },
@@ -133,9 +138,14 @@ function dataRoutes(app: FastifyInstance, { rt }: ApiDeps): void {
     datasetVersionView(rt, dataset(request), param(request, 'digest')),
   )
   app.get('/datasets/:dataset/versions/:digest/quarantine', (request) => {
-    const query = onlyKnown(request.query, ['limit'])
-    const limit = wholeNumber(query, 'limit', 1, QUARANTINE_MAX)
-    return quarantineView(rt, dataset(request), param(request, 'digest'), { limit })
+    const query = onlyKnown(request.query, ['limit', 'before', 'failed', 'where'])
+    const failed = text(query, 'failed')
+    return quarantineView(rt, dataset(request), param(request, 'digest'), {
+      limit: wholeNumber(query, 'limit', 1, QUARANTINE_MAX),
+      before: wholeNumber(query, 'before', 0, NO_NUMBER_MAX),
+      reasons: failed === undefined ? undefined : [failed],
+      where: filterOf(text(query, 'where')),
+    })
   })
   app.get('/datasets/:dataset/diff', (request) => {
     const query = onlyKnown(request.query, ['from', 'to'])

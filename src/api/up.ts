@@ -15,6 +15,7 @@ import type { WatchState } from '../watch/records.ts'
 import { type Actions, loopActions } from './actions.ts'
 import { consoleFiles } from './console-files.ts'
 import { apiRoutes } from './routes.ts'
+import { TriageDesk } from './triage-desk.ts'
 
 export interface UpOptions {
   host?: string
@@ -83,6 +84,7 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
   }
   apiRoutes(server.fastify, {
     ...{ rt, live, actions: actionsOf(rt, server), progress: options.progress },
+    triage: new TriageDesk(rt),
     effects: (ask) => explainOnWorker(rt, { ...ask, rows: EFFECT_ROWS, curves: 1 }),
   })
   server.onNotFound((request, reply) => files.handle(request, reply))

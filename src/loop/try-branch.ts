@@ -4,6 +4,7 @@ import { MillraceError } from '../core/errors.ts'
 import { MAIN, refs, subjects } from '../core/names.ts'
 import type { Digest, RunSpec, Verdict } from '../core/records.ts'
 import { getVersion, type NamedVersion } from '../data/index.ts'
+import { METRICS } from '../define/metrics.ts'
 import type { DatasetDef, ModelDef } from '../define/types.ts'
 import type { PreparedPlan } from '../model/matrix.ts'
 import { LEAD_OF, LOSS_OF, METRICS_OF } from '../model/measure.ts'
@@ -196,8 +197,10 @@ function sentenceOf(
   const less = rows.base.train + rows.base.validate - rows.branch.train - rows.branch.validate
   const count = (n: number) => Math.abs(n).toLocaleString('en-US')
   const change = less >= 0 ? `${count(less)} rows less` : `${count(less)} rows more`
-  const range = gain ? ` (${[gain.value, ...gain.interval].map((x) => signed(x, isShare)).join(', ')})` : ''
-  return `with ${change} ${metric} goes from ${figure(base.value)} to ${figure(branch.value)}${range}: ${WORDS[verdict]}`
+  const [by, low, high] = gain ? [gain.value, ...gain.interval].map((x) => signed(x, isShare)) : []
+  const range = gain ? ` (gain ${by}, ${low} to ${high})` : ''
+  const name = METRICS[metric]?.label ?? metric
+  return `with ${change} ${name} goes from ${figure(base.value)} to ${figure(branch.value)}${range}: ${WORDS[verdict]}`
 }
 
 const figure = (x: number): string => String(+x.toPrecision(4))

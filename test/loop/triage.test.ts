@@ -1,103 +1,19 @@
 import { describe, expect, test } from 'vitest'
-import { LIMITS } from '../../src/core/limits.ts'
 import { refs } from '../../src/core/names.ts'
 import type { DatasetVersion, Digest, ModelVersion } from '../../src/core/records.ts'
-import { openDuck } from '../../src/data/duck.ts'
-import { runEdit } from '../../src/data/edit-run.ts'
-import { createEditTask } from '../../src/data/edit-task.ts'
-import { linear } from '../../src/define/index.ts'
-import type { CheckDef, DatasetDef, ModelDef } from '../../src/define/types.ts'
+import type { ModelDef } from '../../src/define/types.ts'
 import { parseExpr } from '../../src/expr/parse.ts'
 import { raw } from '../../src/expr/sql.ts'
 import { branchesOf, dropBranch, mergeBranch, putAsideOnBranch } from '../../src/loop/branches.ts'
 import { editQuarantine, parseFix } from '../../src/loop/quarantine.ts'
-import type { Runtime } from '../../src/loop/runtime.ts'
 import { chooseTriage, readTriage, triageOf } from '../../src/loop/triage.ts'
-import { triageTask } from '../../src/loop/triage-task.ts'
 import { runTry, tryBranch, tryPlanOf } from '../../src/loop/try-branch.ts'
 import { worthOfRows } from '../../src/loop/worth.ts'
 import { openMatrix } from '../../src/model/matrix.ts'
-import { compareTask } from '../../src/train/compare.ts'
-import { fitTask } from '../../src/train/fit.ts'
-import { prepareTask } from '../../src/train/prepare.ts'
 import type { Prepared } from '../../src/train/specs.ts'
-import { worthTask } from '../../src/train/worth/task.ts'
-import { OnceJobs } from '../fixtures/once-jobs.ts'
-import { col, datasetDef, modelDef, openPlace, type Place } from '../fixtures/training-place.ts'
-
-const TASKS = [
-  prepareTask,
-  fitTask,
-  worthTask,
-  compareTask,
-  triageTask,
-  createEditTask(LIMITS, async (job, options) =>
-    runEdit(await openDuck(job.folder, 600), job, (done, note) => options.onProgress?.(done, note)),
-  ),
-]
-
-const u = (place: number, seed = 0) =>
-  `((hash(i * 1000 + ${place} + ${seed} * 77777777) % 1000003) / 1000003.0)`
-const normal = (place: number, seed = 0) =>
-  `(sqrt(-2 * ln(1 - ${u(place, seed)})) * cos(2 * pi() * ${u(place + 1, seed)}))`
-
-/** Two clouds that a line divides, a day for every 20 rows; from the broken site most labels of the first 70 % are turned. Row 5 is there again at the end. */
-function rowsOf({ rows = 1000, noise = 0.8, seed = 0 } = {}): string {
-  return `select i, make_timestamp(j // 20 * 86400000000) as "at", a, b, site, y <> turned as y, turned from (
-    select *, a + b + 0.5 * ${normal(13, seed)} > 0 as y, site = 'broken' and i < ${0.7 * rows} and ${u(7, seed)} < ${noise} as turned from (
-      select j, case when j = ${rows} then 5 else j end as i, ${normal(1, seed)} as a, ${normal(3, seed)} as b,
-        case when ${u(9, seed)} < 0.3 then 'broken' else 'good' end as site from range(0, ${rows + 1}) t(j), lateral (select case when j = ${rows} then 5 else j end as i)))
-    order by j`
-}
-
-const SCHEMA = {
-  i: 'int',
-  at: 'time',
-  a: 'float',
-  b: 'float',
-  site: 'string',
-  y: 'bool',
-  turned: 'bool',
-} as const
-const DAY = 86_400_000
-const BY_TIME = { by: 'time', validateMs: 6 * DAY, testMs: 10 * DAY } as const
-
-const TALL: CheckDef = {
-  name: 'a below 2.5',
-  rule: { kind: 'row', holds: { op: 'call', fn: 'lt', args: [col('a'), { op: 'lit', value: 2.5 }] } },
-  atLeast: 1,
-  onFail: 'warn',
-}
-
-async function setUp(
-  { select = rowsOf(), parts = 3 } = {},
-  over: Partial<ModelDef> = {},
-  data: Partial<DatasetDef> = {},
-) {
-  const place = await openPlace()
-  const pieces = Array.from(
-    { length: parts },
-    (_, k) =>
-      `select * exclude (mr_k) from (select *, ntile(${parts}) over (order by "at", i) - 1 as mr_k from (${select})) where mr_k = ${k} order by "at", i`,
-  )
-  const version = await place.version(pieces, SCHEMA)
-  const { store } = place
-  await store.meta.commit({
-    moves: [{ name: refs.dataset('d'), to: version }],
-    event: { type: 'data.imported', subject: 'datasets/d', actor: 'test', reason: 'test', data: {} },
-  })
-  const model = modelDef({
-    trainer: linear({}),
-    features: ['a', 'b'].map((name) => ({ name, expr: col(name) })),
-    split: BY_TIME,
-    ...over,
-  })
-  const def = datasetDef({ time: 'at', checks: [TALL], ...data })
-  const jobs = new OnceJobs(place, TASKS)
-  const project = { datasets: [def], models: [model] }
-  const rt = { project, store, jobs, folder: '.', clock: { now: () => 7 }, query: async () => place.query }
-  return { place, rt: rt as unknown as Runtime, version, jobs }
-}
+import type { OnceJobs } from '../fixtures/once-jobs.ts'
+import type { Place } from '../fixtures/training-place.ts'
+import { BY_TIME, rowsOf, setUpTriage as setUp } from '../fixtures/triage-place.ts'
 
 const act = (over: object = {}) => ({
   dataset: 'd',

@@ -20,6 +20,7 @@ import type {
   Search,
   Shapes,
   Status,
+  TriageView,
   VersionDetail,
   Why,
 } from './types.ts'
@@ -46,11 +47,47 @@ export const datasetVersionQuery = (dataset: string, digest: string) =>
     ['dataset', dataset, digest],
     `/api/datasets/${seg(dataset)}/versions/${seg(digest)}`,
   )
-export const quarantineQuery = (dataset: string, digest: string, limit: number) =>
-  asked<QuarantineRows>(
-    ['quarantine', dataset, digest, limit],
-    `/api/datasets/${seg(dataset)}/versions/${seg(digest)}/quarantine?limit=${limit}`,
-  )
+export interface QuarantineAsk {
+  failed: string
+  where: string
+  limit: number
+}
+
+export function quarantineQuery(dataset: string, digest: string, ask: QuarantineAsk) {
+  const params = filled({ failed: ask.failed, where: ask.where, limit: String(ask.limit) })
+  return queryOptions({
+    ...asked<QuarantineRows>(
+      ['quarantine', dataset, digest, ask],
+      `/api/datasets/${seg(dataset)}/versions/${seg(digest)}/quarantine?${params}`,
+    ),
+    placeholderData: keepPreviousData,
+    retry: false,
+  })
+}
+
+export interface TriageAsk {
+  finding: string
+  where: string
+  from: number
+  limit: number
+}
+
+/** Rows of a triage; asked again while a branch is tried, so that what comes of it appears. */
+export function triageQuery(name: string, { from, limit, ...ask }: TriageAsk) {
+  const params = filled({ ...ask, from: from === 0 ? '' : String(from), limit: String(limit) })
+  return queryOptions({
+    ...asked<TriageView>(['triage', name, ask, from, limit], `/api/triage/${seg(name)}?${params}`),
+    placeholderData: keepPreviousData,
+    retry: false,
+    refetchInterval: ({ state }) => (state.data?.branches.some(({ trying }) => trying) ? TRYING_MS : false),
+  })
+}
+
+const TRYING_MS = 1000
+
+/** What is not empty. */
+const filled = (params: Record<string, string>): URLSearchParams =>
+  new URLSearchParams(Object.entries(params).filter(([, value]) => value !== ''))
 export const diffQuery = (dataset: string, from: string, to: string) =>
   asked<DatasetDiff>(
     ['diff', dataset, from, to],

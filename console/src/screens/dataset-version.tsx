@@ -2,21 +2,21 @@
 import { useQuery } from '@tanstack/react-query'
 import { useParams } from '@tanstack/react-router'
 import { useState } from 'react'
-import { datasetVersionQuery, quarantineQuery } from '../api/queries.ts'
-import type { DatasetVersionPage, ProfiledColumn, QuarantineRows } from '../api/types.ts'
+import { datasetVersionQuery } from '../api/queries.ts'
+import type { DatasetVersionPage, ProfiledColumn } from '../api/types.ts'
 import { HistogramStrip } from '../charts/histogram.tsx'
-import { toCsv } from '../format/csv.ts'
 import { bytes, compact, count, metric, plain, plural, psi, share, shortDigest } from '../format/numbers.ts'
 import { versionSentence } from '../format/sentences.ts'
 import { exact } from '../format/times.ts'
 import { Command, CopyButton } from '../parts/copy.tsx'
 import { Figure, Scroll } from '../parts/figure.tsx'
 import { Findings, verdictCounts } from '../parts/findings.tsx'
-import { Ask, AskPart, Chips, Page, Section } from '../parts/page.tsx'
+import { Ask, Page, Section } from '../parts/page.tsx'
 import { Sign } from '../parts/signs.tsx'
 import { Ago } from '../parts/time.tsx'
-import { Go, useParam } from '../shell/go.tsx'
+import { Go } from '../shell/go.tsx'
 import { hrefs } from '../shell/hrefs.ts'
+import { Quarantine } from './quarantine.tsx'
 
 /** Above this index a column is named as moved: the customary bound of a small change. */
 const PSI_MOVED = 0.1
@@ -221,129 +221,5 @@ function Parts({ page }: { page: DatasetVersionPage }) {
         </button>
       )}
     </Section>
-  )
-}
-
-const ROWS_FIRST = 50
-const ROWS_MORE = 500
-
-function Quarantine({ page }: { page: DatasetVersionPage }) {
-  const [limit, setLimit] = useState(ROWS_FIRST)
-  const query = useQuery({
-    ...quarantineQuery(page.dataset, page.digest, limit),
-    enabled: page.rowsQuarantined > 0,
-  })
-  return (
-    <div id="quarantine">
-      <Section
-        title="Quarantine"
-        note={
-          page.rowsQuarantined === 0
-            ? undefined
-            : 'Rows that failed a check. They are kept beside the data with the reason, and take no part in training.'
-        }
-      >
-        {page.rowsQuarantined === 0 ? (
-          <p className="soft">Every row passed its checks.</p>
-        ) : (
-          <AskPart query={query}>
-            {(data) => (
-              <QuarantineTable
-                data={data}
-                columns={page.columns}
-                more={limit === ROWS_FIRST && data.total > ROWS_FIRST ? () => setLimit(ROWS_MORE) : null}
-              />
-            )}
-          </AskPart>
-        )}
-      </Section>
-    </div>
-  )
-}
-
-function QuarantineTable({
-  data,
-  columns,
-  more,
-}: {
-  data: QuarantineRows
-  columns: readonly ProfiledColumn[]
-  more: (() => void) | null
-}) {
-  const types = new Map(columns.map((column) => [column.name, column.type]))
-  const isTime = (name: string) => ['time', 'date'].includes(types.get(name) ?? '')
-  const isNumber = (name: string) => ['int', 'float'].includes(types.get(name) ?? '')
-  const cell = (name: string, value: QuarantineRows['rows'][number]['values'][number]) =>
-    isTime(name) && typeof value === 'number'
-      ? exact(value).slice(0, types.get(name) === 'date' ? 10 : 19)
-      : value
-  const [reason, setReason] = useParam('reason')
-  const rows = reason === '' ? data.rows : data.rows.filter((row) => row.reasons.includes(reason))
-  const table = () => ({
-    columns: ['reasons', ...data.columns],
-    rows: rows.map((row) => [
-      row.reasons.join('; '),
-      ...row.values.map((value, j) => cell(data.columns[j] ?? '', value)),
-    ]),
-  })
-  return (
-    <>
-      <div className="filters">
-        <Chips label="Reason">
-          <button type="button" className="chip" aria-pressed={reason === ''} onClick={() => setReason('')}>
-            all <span className="muted">{count(data.total)}</span>
-          </button>
-          {Object.entries(data.byReason)
-            .sort((a, b) => b[1] - a[1])
-            .map(([name, n]) => (
-              <button
-                key={name}
-                type="button"
-                className="chip"
-                aria-pressed={reason === name}
-                onClick={() => setReason(name)}
-              >
-                {name} <span className="muted">{count(n)}</span>
-              </button>
-            ))}
-        </Chips>
-        <CopyButton text={() => toCsv(table())} label="Copy CSV" />
-      </div>
-      <Scroll label="Rows in quarantine" className="scroll-tall">
-        <table className="table table-sticky">
-          <thead>
-            <tr>
-              <th scope="col">Reason</th>
-              {data.columns.map((column) => (
-                <th key={column} scope="col" className={isNumber(column) ? 'num' : ''}>
-                  {column}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map((row, i) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: rows of data have no name of their own
-              <tr key={i}>
-                <td className="tone-warn nowrap">{row.reasons.join(', ')}</td>
-                {row.values.map((value, j) => (
-                  <td key={data.columns[j]} className={isNumber(data.columns[j] ?? '') ? 'num' : 'nowrap'}>
-                    {plain(cell(data.columns[j] ?? '', value))}
-                  </td>
-                ))}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </Scroll>
-      <p className="small muted">
-        {count(rows.length)} shown of {count(data.total)}.{' '}
-        {more && (
-          <button type="button" className="link-button" onClick={more}>
-            Show up to {ROWS_MORE}
-          </button>
-        )}
-      </p>
-    </>
   )
 }

@@ -29,9 +29,14 @@ export function Dataset() {
           sign={<ChecksSign findings={page.findings} />}
           actions={
             page.version && (
-              <Go href={hrefs.datasetVersion(page.dataset, page.version)} className="button">
-                Newest version
-              </Go>
+              <>
+                <Go href={hrefs.triage(page.dataset)} className="button">
+                  Triage rows
+                </Go>
+                <Go href={hrefs.datasetVersion(page.dataset, page.version)} className="button">
+                  Newest version
+                </Go>
+              </>
             )
           }
         >

@@ -23,6 +23,7 @@ export const hrefs = {
   dataset: (dataset: string) => `/data/${seg(dataset)}`,
   datasetVersion: (dataset: string, digest: string, search: Search = {}) =>
     withSearch(`/data/${seg(dataset)}/versions/${seg(digest)}`, search),
+  triage: (name: string, search: Search = {}) => withSearch(`/data/${seg(name)}/triage`, search),
   diff: (dataset: string, from: string, to: string) => withSearch(`/data/${seg(dataset)}/diff`, { from, to }),
   alerts: (search: Search = {}) => withSearch('/alerts', search),
   runs: (search: Search = {}) => withSearch('/runs', search),

@@ -5,6 +5,7 @@ import {
   datasetRows,
   diff,
   headOf,
+  type QuarantineAsk,
   readQuarantine,
   resolveVersion,
   show,
@@ -69,11 +70,11 @@ export async function quarantineView(
   rt: Pick<Runtime, 'store' | 'query'>,
   dataset: string,
   name: string,
-  options: { limit?: number; signal?: AbortSignal } = {},
+  options: QuarantineAsk = {},
 ): Promise<QuarantineRows> {
   const digest = await digestIn(rt.store, dataset, name)
-  const { limit = QUARANTINE_DEFAULT, signal } = options
-  return await readQuarantine(rt.store, await rt.query(), digest, { limit, signal })
+  const { limit = QUARANTINE_DEFAULT } = options
+  return await readQuarantine(rt.store, await rt.query(), digest, { ...options, limit })
 }
 
 /** What changed between two versions of a dataset, to the row. Errors: as `datasetVersionView`. */
