@@ -544,6 +544,14 @@ function add7(h: usize, bins: usize, p: i64): void {
   const at = h + ((<usize>load<u8>(bins, 7)) << 3)
   store<i64>(at, load<i64>(at, 14336) + p, 14336)
 }
+function add8(h: usize, bins: usize, p: i64): void {
+  const at = h + ((<usize>load<u8>(bins, 8)) << 3)
+  store<i64>(at, load<i64>(at, 16384) + p, 16384)
+}
+function add9(h: usize, bins: usize, p: i64): void {
+  const at = h + ((<usize>load<u8>(bins, 9)) << 3)
+  store<i64>(at, load<i64>(at, 18432) + p, 18432)
+}
 
 function pass1(h: usize, from: usize, to: usize, at: usize): void {
   for (; from < to; from += ENTRY) {
@@ -630,9 +638,42 @@ function pass8(h: usize, from: usize, to: usize, at: usize): void {
   }
 }
 
-/** Adds rows to `n` columns, 1 to 8. */
+function pass9(h: usize, from: usize, to: usize, at: usize): void {
+  for (; from < to; from += ENTRY) {
+    const bins = <usize>load<u32>(from) + at
+    const p = load<i64>(from, 8)
+    add0(h, bins, p)
+    add1(h, bins, p)
+    add2(h, bins, p)
+    add3(h, bins, p)
+    add4(h, bins, p)
+    add5(h, bins, p)
+    add6(h, bins, p)
+    add7(h, bins, p)
+    add8(h, bins, p)
+  }
+}
+function pass10(h: usize, from: usize, to: usize, at: usize): void {
+  for (; from < to; from += ENTRY) {
+    const bins = <usize>load<u32>(from) + at
+    const p = load<i64>(from, 8)
+    add0(h, bins, p)
+    add1(h, bins, p)
+    add2(h, bins, p)
+    add3(h, bins, p)
+    add4(h, bins, p)
+    add5(h, bins, p)
+    add6(h, bins, p)
+    add7(h, bins, p)
+    add8(h, bins, p)
+    add9(h, bins, p)
+  }
+}
+
+/** Adds rows to `n` columns, 1 to 10. */
 function pass(n: u32, h: usize, from: usize, to: usize, at: usize): void {
-  if (n === 8) pass8(h, from, to, at)
+  if (n > 8) passMany(n, h, from, to, at)
+  else if (n === 8) pass8(h, from, to, at)
   else if (n === 7) pass7(h, from, to, at)
   else if (n === 6) pass6(h, from, to, at)
   else if (n === 5) pass5(h, from, to, at)
@@ -640,6 +681,11 @@ function pass(n: u32, h: usize, from: usize, to: usize, at: usize): void {
   else if (n === 3) pass3(h, from, to, at)
   else if (n === 2) pass2(h, from, to, at)
   else pass1(h, from, to, at)
+}
+
+function passMany(n: u32, h: usize, from: usize, to: usize, at: usize): void {
+  if (n === 9) pass9(h, from, to, at)
+  else if (n === 10) pass10(h, from, to, at)
 }
 
 /** Notes where the records of `n` rows lie and what they add: a loop of loads alone, where dozens of cache misses are under way at once. */
@@ -710,7 +756,7 @@ export function histogram(thread: u32, alone: usize, counting: bool): void {
     let h = hist
     let bins: usize = HEAD
     let left = nByteColumns
-    for (let passes = (left + 7) >> 3; passes > 0; passes--) {
+    for (let passes = (left + 9) / 10; passes > 0; passes--) {
       const n = (left + passes - 1) / passes
       pass(n, h, batch, batchEnd, bins)
       h += n * SLOT_BYTES

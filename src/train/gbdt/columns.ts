@@ -123,14 +123,24 @@ function binOfCode(code: number, { divisor, codes }: CodePlace): number {
   return Math.floor(code / divisor) % codes
 }
 
-/** By code of a feature's column what a table says by bin. */
-export function byCode({ divisor, codes }: CodePlace, nCodes: number, table: Uint8Array): Uint8Array {
-  if (nCodes === codes) return table
-  const out = new Uint8Array(nCodes)
+/** Codes of the sides of a split at most: those of a column, or of a list, whose codes are bytes. */
+export function sideCodesMax({ columns }: Pick<ColumnPlan, 'columns'>): number {
+  return Math.max(BYTE_CODES, ...columns.map(({ codes }) => codes))
+}
+
+/** Writes by code of a feature's column what a table says by bin. */
+export function byCode(
+  { divisor, codes }: CodePlace,
+  nCodes: number,
+  table: Uint8Array,
+  to: Uint8Array,
+): Uint8Array {
   for (let code = 0; code < nCodes; ) {
-    for (let bin = 0; bin < codes; bin++, code += divisor) out.fill(table[bin], code, code + divisor)
+    for (let bin = 0; bin < codes; bin++) {
+      for (const end = code + divisor; code < end; code++) to[code] = table[bin]
+    }
   }
-  return out
+  return to
 }
 
 /** A histogram over features from one of a machine. */

@@ -55,9 +55,13 @@ export interface Crew {
   close(): boolean
 }
 
-/** A crew of the calling thread alone. */
+/** A crew of the calling thread alone. Kernels leave out the arguments that they do not take. */
 export function soloCrew(kernels: Kernels): Crew {
-  return { run: (name, ...args) => kernels[name](0, ...args), close: () => true }
+  return {
+    run: (name, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0) =>
+      kernels[name](0, a, b, c, d, e, f, g, h),
+    close: () => true,
+  }
 }
 
 /** Starts `nThreads - 1` helpers, or returns `null` when they do not come up. Nothing need be awaited: the caller may block its event loop all along. */

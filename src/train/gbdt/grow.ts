@@ -1,12 +1,13 @@
 import { mix32 } from '../../core/rng.ts'
-import type { FeatureBins } from './binning.ts'
+import type { BinnedData, FeatureBins } from './binning.ts'
 import type { ColumnPlan } from './columns.ts'
 import { type GrownTree, openTree } from './grown-tree.ts'
-import { isPlain, type LeafLimits, leafValue } from './leaf-value.ts'
+import { isPlain, leafValue } from './leaf-value.ts'
 import type { Histogram, Machine, RowSet, Scale, ScanLeaf } from './machine.ts'
 import { type Bounds, boundsOf, separatorsOf, UNBOUND } from './monotone.ts'
 import type { GbdtParams } from './params.ts'
-import type { LeafView, Scan, Split, SplitRules } from './search.ts'
+import { scannable } from './scan.ts'
+import { type LeafView, openSearch, type Scan, type Search, type Split } from './search.ts'
 import { findSplit } from './split.ts'
 
 /** Bytes of histograms that may be kept for subtraction; above, both children are built from their rows. */
@@ -25,6 +26,14 @@ export interface Ground {
   params: GbdtParams
   /** By feature, whether the machine's scans find its best split in plain leaves; `null` where it finds none. */
   scans: Uint8Array | null
+  /** By bin of the feature of a split, 1 where rows go right. */
+  goesRight: Uint8Array
+}
+
+export function openGround(machine: Machine, { features, plan }: BinnedData, params: GbdtParams): Ground {
+  const scans = machine.scanLeaves ? scannable(features, params) : null
+  const binsMax = features.reduce((max, { nBins }) => Math.max(max, nBins), 0)
+  return { machine, features, plan, params, scans, goesRight: new Uint8Array(binsMax + 1) }
 }
 
 /** What one tree is grown on. */
@@ -37,22 +46,20 @@ export interface Seedbed {
   salt: number
 }
 
-interface Leaf {
+interface Leaf extends LeafView, ScanLeaf {
   node: number
   depth: number
   rows: RowSet
-  /** Packed sum of its rows. */
-  packed: number
-  limits: LeafLimits
   /** Features of the splits above it. */
   path: readonly number[]
-  hist: Histogram | null
+  /** Features it may be divided by, ascending. */
+  features: Int32Array
   split: Split | null
 }
 
 interface Growth extends Seedbed {
   ground: Ground
-  rules: SplitRules
+  search: Search
   /** Those of `features` that are scanned. */
   scanned: Int32Array
   tree: GrownTree
@@ -66,15 +73,17 @@ interface Growth extends Seedbed {
 export function growTree(ground: Ground, bed: Seedbed): GrownTree {
   const { packing, gradStep, hessStep } = bed.scale
   const rules = { unit: packing.unit, gradStep, hessStep, params: ground.params }
+  const { features, plan, scans } = ground
+  const search = openSearch({ rules, features, starts: plan.featureSlots, scans })
   const scanned = scannedOf(ground, bed.features)
-  const growth: Growth = { ...bed, ground, rules, scanned, tree: openTree(), leaves: [] }
+  const growth: Growth = { ...bed, ground, search, scanned, tree: openTree(), leaves: [] }
   const root = openLeaf(growth, null, bed.rows, 0)
   growth.leaves.push(root)
   if (canDivide(growth, root)) {
     fillHistogram(growth, root)
     root.packed = packedSum(growth, root)
-    root.limits.value = quantisedValue(growth, root)
-    search(growth, [root])
+    root.value = quantisedValue(growth, root)
+    searchLeaves(growth, [root])
   }
   for (
     let leaf = bestLeaf(growth);
@@ -100,20 +109,32 @@ function openLeaf({ tree }: Growth, parent: Leaf | null, rows: RowSet, packed: n
     node,
     depth: parent ? parent.depth + 1 : 0,
     rows,
+    nRows: rows.nRows,
     packed,
-    limits: { value: 0, low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY },
-    path: parent ? extended(parent.path, parent.split!.feature) : [],
-    hist: null,
+    value: parent ? parent.value : 0,
+    low: parent ? parent.low : Number.NEGATIVE_INFINITY,
+    high: parent ? parent.high : Number.POSITIVE_INFINITY,
+    path: parent ? extended(parent.path, parent.split!.feature) : NO_PATH,
+    salt: 0,
+    features: NO_FEATURES,
+    scanned: NO_FEATURES,
+    histogram: null,
+    scan: null,
+    slots: null,
+    counts: null,
     split: null,
   }
 }
+
+const NO_PATH: readonly number[] = []
+const NO_FEATURES = new Int32Array(0)
 
 function extended(path: readonly number[], feature: number): readonly number[] {
   return path.includes(feature) ? path : [...path, feature]
 }
 
-function packedSum({ ground }: Growth, { hist }: Leaf): number {
-  const slots = ground.machine.readHistogram(hist!)
+function packedSum({ ground }: Growth, { histogram }: Leaf): number {
+  const slots = ground.machine.readHistogram(histogram!)
   let sum = 0
   for (let slot = 0; slot < ground.plan.featureSlots[1]; slot++) sum += slots[slot]
   return sum
@@ -121,71 +142,47 @@ function packedSum({ ground }: Growth, { hist }: Leaf): number {
 
 function canDivide({ ground }: Growth, leaf: Leaf): boolean {
   const { minRowsInLeaf, maxDepth } = ground.params
-  return leaf.rows.nRows >= 2 * minRowsInLeaf && leaf.depth < maxDepth
+  return leaf.nRows >= 2 * minRowsInLeaf && leaf.depth < maxDepth
 }
 
 // ---------------------------------------------------------------- searching
 
 /** Finds the split of each leaf; at most two at a time, and one where rows are counted. */
-function search(growth: Growth, leaves: readonly Leaf[], counts: Histogram | null = null): void {
-  const { features, plan, scans, machine } = growth.ground
-  const offered = leaves.map((leaf) => featuresOf(growth, leaf))
-  const asked = leaves.map((leaf, i) => askScan(growth, leaf, offered[i], counts))
-  const found = asked.some((leaf) => leaf !== null) ? machine.scanLeaves!(asked, growth.scale) : null
-  leaves.forEach((leaf, i) => {
-    const view = viewOf(growth, leaf, offered[i], { scan: found?.[i] ?? null, counts })
-    leaf.split =
-      findSplit(view, features, plan.featureSlots, growth.rules, scans) ?? searchOthers(growth, leaf, view)
-    if (leaf.split === null) dropHistogram(growth.ground, leaf)
-  })
-}
-
-function viewOf(
-  growth: Growth,
-  leaf: Leaf,
-  features: Int32Array,
-  { scan, counts }: { scan: Scan | null; counts: Histogram | null },
-): LeafView {
+function searchLeaves(growth: Growth, leaves: readonly Leaf[], counts: Histogram | null = null): void {
   const { machine } = growth.ground
-  const { limits, packed, rows, hist } = leaf
-  const isScanned = scan !== null && features === growth.features && features.length === growth.scanned.length
-  let slots: Float64Array | null = null
-  return {
-    value: limits.value,
-    low: limits.low,
-    high: limits.high,
-    packed,
-    nRows: rows.nRows,
-    counts: counts && !isScanned ? machine.readHistogram(counts).slice() : null,
-    features,
-    salt: saltOf(growth, leaf),
-    hist: () => {
-      slots ??= machine.readHistogram(hist!)
-      return slots
-    },
-    scan,
+  let nScanned = 0
+  for (const leaf of leaves) {
+    leaf.salt = saltOf(growth, leaf)
+    leaf.features = featuresOf(growth, leaf)
+    leaf.scanned = scannedIn(growth, leaf)
+    nScanned += leaf.scanned.length
   }
+  const scans = nScanned > 0 ? machine.scanLeaves!(leaves, counts, growth.scale) : null
+  for (let i = 0; i < leaves.length; i++) searchLeaf(growth, leaves[i], scans?.[i] ?? null, counts)
 }
 
-/** What is asked of a scan; `null` where it would find nothing. */
-function askScan(
-  growth: Growth,
-  leaf: Leaf,
-  features: Int32Array,
-  counts: Histogram | null,
-): ScanLeaf | null {
-  const { params } = growth.ground
-  const scanned = features === growth.features ? growth.scanned : scannedOf(growth.ground, features)
-  if (scanned.length === 0 || !isPlain(leaf.limits, params)) return null
-  if (leaf.packed % growth.rules.unit === 0) return null
-  return { histogram: leaf.hist!, counts, packed: leaf.packed, nRows: leaf.rows.nRows, features: scanned }
+function searchLeaf(growth: Growth, leaf: Leaf, scan: Scan | null, counts: Histogram | null): void {
+  leaf.scan = leaf.scanned.length > 0 ? scan : null
+  if (leaf.scanned.length < leaf.features.length) readSlots(growth, leaf, counts)
+  leaf.split = findSplit(growth.search, leaf, leaf.features) ?? searchOthers(growth, leaf, counts)
+  leaf.scan = leaf.slots = leaf.counts = null
+  if (leaf.split === null) dropHistogram(growth.ground, leaf)
+}
+
+function readSlots({ ground }: Growth, leaf: Leaf, counts: Histogram | null): void {
+  leaf.counts = counts && ground.machine.readHistogram(counts).slice()
+  leaf.slots = ground.machine.readHistogram(leaf.histogram!)
+}
+
+/** The features of a leaf that are scanned: none without a hessian, or where gains do not follow from sums alone. */
+function scannedIn({ ground, search, features, scanned }: Growth, leaf: Leaf): Int32Array {
+  if (leaf.packed % search.rules.unit === 0 || !isPlain(leaf, ground.params)) return NO_FEATURES
+  return leaf.features === features ? scanned : scannedOf(ground, leaf.features)
 }
 
 function scannedOf({ scans }: Ground, features: Int32Array): Int32Array {
   return scans ? features.filter((j) => scans[j]) : NO_FEATURES
 }
-
-const NO_FEATURES = new Int32Array(0)
 
 function saltOf({ salt }: Growth, { node }: Leaf): number {
   return mix32((salt + Math.imul(node + 1, 0x9e3779b9)) | 0)
@@ -202,21 +199,17 @@ function openFeatures({ ground, features }: Growth, leaf: Leaf): Int32Array {
 /** The share of them that is drawn for each node. */
 function featuresOf(growth: Growth, leaf: Leaf): Int32Array {
   const { featureFractionByNode } = growth.ground.params
-  return drawFeatures(openFeatures(growth, leaf), featureFractionByNode, saltOf(growth, leaf))
+  return drawFeatures(openFeatures(growth, leaf), featureFractionByNode, leaf.salt)
 }
 
 /** Where no feature that was drawn divides a leaf, further ones are tried one by one until one does, as forests do. */
-function searchOthers(growth: Growth, leaf: Leaf, view: LeafView): Split | null {
-  const { features, plan } = growth.ground
+function searchOthers(growth: Growth, leaf: Leaf, counts: Histogram | null): Split | null {
   const open = openFeatures(growth, leaf)
-  if (open.length === view.features.length) return null
-  for (const j of byHash(open, saltOf(growth, leaf)).subarray(view.features.length)) {
-    const split = findSplit(
-      { ...view, scan: null, features: Int32Array.of(j) },
-      features,
-      plan.featureSlots,
-      growth.rules,
-    )
+  if (open.length === leaf.features.length) return null
+  leaf.scan = null
+  if (!leaf.slots) readSlots(growth, leaf, counts)
+  for (const j of byHash(open, leaf.salt).subarray(leaf.features.length)) {
+    const split = findSplit(growth.search, leaf, Int32Array.of(j))
     if (split) return split
   }
   return null
@@ -247,8 +240,9 @@ function bestLeaf({ leaves }: Growth): Leaf | null {
 /** Leaves across the tree may have been divided since the leaf was searched. */
 function boundsHaveMoved(growth: Growth, leaf: Leaf): boolean {
   const { low, high } = boundsFor(growth, leaf.node)
-  if (low === leaf.limits.low && high === leaf.limits.high) return false
-  leaf.limits = { ...leaf.limits, low, high }
+  if (low === leaf.low && high === leaf.high) return false
+  leaf.low = low
+  leaf.high = high
   return true
 }
 
@@ -263,15 +257,13 @@ function boundsFor({ ground, tree }: Growth, node: number): Bounds {
 function divide(growth: Growth, leaf: Leaf): void {
   const { ground, tree } = growth
   const split = leaf.split!
-  const [leftRows, rightRows] = ground.machine.divideRows(
-    leaf.rows,
-    split.feature,
-    sidesOf(ground.features[split.feature].nBins, split),
-  )
+  const { features, goesRight, machine } = ground
+  writeSides(split, features[split.feature].nBins, goesRight)
+  const [leftRows, rightRows] = machine.divideRows(leaf.rows, split.feature, goesRight)
   if (Math.min(leftRows.nRows, rightRows.nRows) < ground.params.minRowsInLeaf) {
-    const counts = ground.machine.countRows(leaf.rows)
+    const counts = machine.countRows(leaf.rows)
     searchAgain(growth, leaf, counts)
-    ground.machine.dropHistogram(counts)
+    machine.dropHistogram(counts)
     return
   }
   const left = openLeaf(growth, leaf, leftRows, split.leftPacked)
@@ -281,50 +273,47 @@ function divide(growth: Growth, leaf: Leaf): void {
   tree.right[leaf.node] = right.node
   tree.missingLeft[leaf.node] = split.missingLeft ?? leftRows.nRows >= rightRows.nRows
   growth.leaves.splice(growth.leaves.indexOf(leaf), 1, left, right)
-  limitChildren(growth, leaf, left, right)
+  limitChildren(growth, left, right)
   if (growth.leaves.length < ground.params.leaves) searchChildren(growth, leaf, left, right)
   else dropHistogram(ground, leaf)
 }
 
 /** Values of both sides within the bounds of the leaf they came from; then each is a bound to the other where their order must hold. */
-function limitChildren(growth: Growth, parent: Leaf, left: Leaf, right: Leaf): void {
-  for (const leaf of [left, right]) {
-    leaf.limits = { ...parent.limits }
-    leaf.limits.value = quantisedValue(growth, leaf)
-    growth.tree.values[leaf.node] = leaf.limits.value
-  }
-  for (const leaf of [left, right]) Object.assign(leaf.limits, boundsFor(growth, leaf.node))
+function limitChildren(growth: Growth, left: Leaf, right: Leaf): void {
+  const { values } = growth.tree
+  values[left.node] = left.value = quantisedValue(growth, left)
+  values[right.node] = right.value = quantisedValue(growth, right)
+  if (!growth.ground.params.monotone) return
+  Object.assign(left, boundsFor(growth, left.node))
+  Object.assign(right, boundsFor(growth, right.node))
 }
 
-/** Value of a leaf from its quantised sums; its limits still hold the value of the leaf above. */
-function quantisedValue(growth: Growth, leaf: Leaf): number {
-  const { unit, gradStep, hessStep, params } = growth.rules
+/** Value of a leaf from its quantised sums; it still holds that of the leaf above. */
+function quantisedValue({ search }: Growth, leaf: Leaf): number {
+  const { unit, gradStep, hessStep, params } = search.rules
   const gradSteps = Math.floor(leaf.packed / unit)
   const hess = (leaf.packed - gradSteps * unit) * hessStep
-  return leafValue(gradSteps * gradStep, hess, leaf.rows.nRows, leaf.limits, params)
+  return leafValue(gradSteps * gradStep, hess, leaf.nRows, leaf, params)
 }
 
 /** 1 for each bin that goes right; missing values that no split has seen may go anywhere, as there are none. */
-function sidesOf(nBins: number, split: Split): Uint8Array {
-  const goesRight = new Uint8Array(nBins + 1)
-  for (let b = 0; b < nBins; b++)
-    goesRight[b] = Number(split.leftBins ? split.leftBins[b] === 0 : b > split.bin)
-  goesRight[nBins] = Number(split.missingLeft !== true)
-  return goesRight
+function writeSides({ leftBins, bin, missingLeft }: Split, nBins: number, goesRight: Uint8Array): void {
+  for (let b = 0; b < nBins; b++) goesRight[b] = leftBins ? 1 - leftBins[b] : Number(b > bin)
+  goesRight[nBins] = Number(missingLeft !== true)
 }
 
 /** Searches a leaf once more: its bounds have moved, or the hessian's estimate of row counts has failed and rows are counted. */
 function searchAgain(growth: Growth, leaf: Leaf, counts: Histogram | null): void {
   const { plan, params } = growth.ground
-  if (!leaf.hist) fillHistogram(growth, leaf)
-  search(growth, [leaf], counts)
+  if (!leaf.histogram) fillHistogram(growth, leaf)
+  searchLeaves(growth, [leaf], counts)
   if (!keepsHistograms(plan, params)) dropHistogram(growth.ground, leaf)
 }
 
 /** Builds the smaller child's histogram and gets the larger one's by subtraction from the parent's. */
 function searchChildren(growth: Growth, parent: Leaf, left: Leaf, right: Leaf): void {
   const { ground } = growth
-  const [small, large] = left.rows.nRows <= right.rows.nRows ? [left, right] : [right, left]
+  const [small, large] = left.nRows <= right.nRows ? [left, right] : [right, left]
   if (!canDivide(growth, large)) {
     dropHistogram(ground, parent)
     return
@@ -333,25 +322,25 @@ function searchChildren(growth: Growth, parent: Leaf, left: Leaf, right: Leaf): 
   const searched = canDivide(growth, small) ? [large, small] : [large]
   if (keeps) {
     fillHistogram(growth, small)
-    large.hist = parent.hist
-    ground.machine.subtractHistogram(large.hist!, small.hist!)
+    large.histogram = parent.histogram
+    ground.machine.subtractHistogram(large.histogram!, small.histogram!)
   } else {
     dropHistogram(ground, parent)
     for (const leaf of searched) fillHistogram(growth, leaf)
   }
-  parent.hist = null
-  search(growth, searched)
+  parent.histogram = null
+  searchLeaves(growth, searched)
   if (searched.length === 1) dropHistogram(ground, small)
   if (!keeps) for (const leaf of searched) dropHistogram(ground, leaf)
 }
 
 function fillHistogram({ ground, scale }: Growth, leaf: Leaf): void {
-  leaf.hist = ground.machine.buildHistogram(leaf.rows, scale.packing)
+  leaf.histogram = ground.machine.buildHistogram(leaf.rows, scale.packing)
 }
 
 function dropHistogram({ machine }: Ground, leaf: Leaf): void {
-  if (leaf.hist) machine.dropHistogram(leaf.hist)
-  leaf.hist = null
+  if (leaf.histogram) machine.dropHistogram(leaf.histogram)
+  leaf.histogram = null
 }
 
 function finish({ ground, tree, leaves }: Growth): GrownTree {
@@ -360,7 +349,7 @@ function finish({ ground, tree, leaves }: Growth): GrownTree {
     dropHistogram(ground, leaf)
     tree.leafOfNode[leaf.node] = i
     tree.leafNodes.push(leaf.node)
-    tree.leafRows.push(leaf.rows.nRows)
+    tree.leafRows.push(leaf.nRows)
     const above = tree.parent[leaf.node]
     const value = above < 0 ? 0 : tree.values[above]
     tree.leafLimits.push({ value, ...(monotone ? separatorsOf(tree, monotone, leaf.node) : UNBOUND) })

@@ -121,7 +121,7 @@ export function writeNodeTable(
     }
     const column = plan.columns[place.column]
     nodes[at] = column.at
-    const sides = byCode(place, column.codes, byBin)
+    const sides = byCode(place, column.codes, byBin, new Uint8Array(column.codes))
     if (!column.isWide) {
       writeBits(sides, nodes, at + 2)
       return

@@ -1,4 +1,4 @@
-import { byCode, spreadHistogram } from './columns.ts'
+import { byCode, sideCodesMax, spreadHistogram } from './columns.ts'
 import { type GrownTree, leafOfRow } from './grown-tree.ts'
 import {
   addLeafValues,
@@ -48,6 +48,7 @@ export function openPlainMachine({ rows, valid, objective }: MachineSetup): Mach
   const columns = codesByColumn(data)
   const lists = data.sparse && listByFeature(data.sparse, plan.places)
   const listed = new Uint8Array(lists ? nRows : 0)
+  const sides = new Uint8Array(sideCodesMax(plan))
   const pool: PlainHistogram[] = []
   const takeHistogram = (): PlainHistogram =>
     pool.pop() ?? { isHistogram: true, slots: new Float64Array(plan.nSlots) }
@@ -102,8 +103,8 @@ export function openPlainMachine({ rows, valid, objective }: MachineSetup): Mach
         partitionRows(indexes, begin, end, column, sides, spare)
       const middle =
         place.kind === 'sparse'
-          ? withListed(lists!, feature, listed, () => divide(listed, byListCode(place.common, goesRight)))
-          : divide(columns[place.column], byCode(place, plan.columns[place.column].codes, goesRight))
+          ? withListed(lists!, feature, listed, () => divide(listed, byListCode(place, goesRight, sides)))
+          : divide(columns[place.column], byCode(place, plan.columns[place.column].codes, goesRight, sides))
       return [set(begin, middle), set(middle, end)]
     },
     markLeaves: (leaves) => {

@@ -1,6 +1,6 @@
 import { EXP_FRACTIONS } from '../../stats/exp.ts'
 import type { FeatureBins } from './binning.ts'
-import { byCode, type ColumnPlan } from './columns.ts'
+import { byCode, type ColumnPlan, type Place, sideCodesMax } from './columns.ts'
 import { type Crew, type Kernels, soloCrew, startCrew } from './crew.ts'
 import { NODE_WORDS, type NodeTable, treeDepth, WIDE_WORDS, writeNodeTable } from './grown-tree.ts'
 import {
@@ -81,11 +81,7 @@ function machineOf(shop: Shop, setup: MachineSetup): Machine {
   const leafRanges = new Uint32Array(memory.buffer, layout.leafRanges, params.leaves * nThreads * 2)
   const results = doubles(layout.results, (nThreads * RESULT_BYTES) / 8)
   const middles = new Uint32Array(memory.buffer, layout.results, (nThreads * RESULT_BYTES) / 4)
-  const sides = new Uint8Array(
-    memory.buffer,
-    layout.sides,
-    Math.max(256, ...plan.columns.map((column) => column.codes)),
-  )
+  const sides = new Uint8Array(memory.buffer, layout.sides, sideCodesMax(plan))
   const leafValues = doubles(layout.leafValues, params.leaves)
   const wideAt = layout.wideBits
   const hasWide = plan.columns.some(({ isWide }) => isWide)
@@ -170,19 +166,16 @@ function machineOf(shop: Shop, setup: MachineSetup): Machine {
       kernels.readHistogram(placeOf(histogram), layout.seen)
       return seen
     },
-    scanLeaves: (leaves, scale) => {
-      scans.ask(leaves, scale)
+    scanLeaves: (leaves, counts, scale) => {
+      scans.ask(leaves, counts, scale)
       settle(leaves.length)
-      return leaves.map((leaf, i) => leaf && scans.found[i])
+      return scans.found
     },
     countRows: (set) => sumRows(set, 1),
     divideRows: (set, feature, goesRight) => {
       const place = plan.places[feature]
-      const right =
-        place.kind === 'sparse'
-          ? byListCode(place.common, goesRight)
-          : byCode(place, plan.columns[place.column].codes, goesRight)
-      for (let code = 0; code < right.length; code++) sides[code] = right[code] * 4
+      const nSides = writeSides(plan, place, goesRight, sides)
+      for (let code = 0; code < nSides; code++) sides[code] <<= 2
       writeRanges(set, ranges, 0)
       if (place.kind === 'code') crew.run('partition', place.column)
       else crew.run('partitionListed', listStarts[feature], listStarts[feature + 1])
@@ -232,12 +225,10 @@ function openScans({ layout, memory }: Shop, params: GbdtParams) {
   const seats = Array.from({ length: SCAN_LEAVES }, (_, i) => openSeat(layout, memory, i))
   return {
     found: seats.map(({ found }) => found),
-    ask: (leaves: readonly (ScanLeaf | null)[], { gradStep, hessStep }: Scale) => {
+    ask: (leaves: readonly ScanLeaf[], counts: Histogram | null, { gradStep, hessStep }: Scale) => {
       rules[0] = gradStep
       rules[1] = hessStep
-      leaves.forEach((leaf, i) => {
-        seats[i].ask(leaf)
-      })
+      for (let i = 0; i < leaves.length; i++) seats[i].ask(leaves[i], counts)
     },
   }
 }
@@ -271,15 +262,25 @@ function openSeat({ nFeatures, scanTable, scanOut }: Layout, { buffer }: SharedM
   }
   return {
     found,
-    ask: (leaf: ScanLeaf | null) => {
-      asked.setUint32(0, leaf ? placeOf(leaf.histogram) : 0, true)
-      if (!leaf) return
-      asked.setUint32(4, leaf.counts ? placeOf(leaf.counts) : 0, true)
-      asked.setFloat64(8, leaf.packed, true)
-      asked.setFloat64(16, leaf.nRows, true)
-      if (leaf.features !== masked) maskBy(leaf.features)
+    ask: ({ histogram, packed, nRows, scanned }: ScanLeaf, counts: Histogram | null) => {
+      asked.setUint32(0, scanned.length > 0 ? placeOf(histogram!) : 0, true)
+      asked.setUint32(4, counts ? placeOf(counts) : 0, true)
+      asked.setFloat64(8, packed, true)
+      asked.setFloat64(16, nRows, true)
+      if (scanned !== masked) maskBy(scanned)
     },
   }
+}
+
+/** Writes by code which side rows go to; returns how many codes there are. */
+function writeSides({ columns }: ColumnPlan, place: Place, goesRight: Uint8Array, to: Uint8Array): number {
+  if (place.kind === 'sparse') {
+    byListCode(place, goesRight, to)
+    return place.codes + 1
+  }
+  const nCodes = columns[place.column].codes
+  byCode(place, nCodes, goesRight, to)
+  return nCodes
 }
 
 /** Copies all data in; returns where the lists of sparse features begin. */

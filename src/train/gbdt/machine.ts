@@ -48,14 +48,12 @@ export interface Histogram {
 
 /** A leaf that is to be scanned. It has a hessian, and its gain follows from sums alone (`isPlain`). */
 export interface ScanLeaf {
-  histogram: Histogram
-  /** Exact rows by slot, where the estimate from the hessian has failed; else `null`. */
-  counts: Histogram | null
+  histogram: Histogram | null
   /** Packed sum of its rows. */
   packed: number
   nRows: number
-  /** Features for which `scannable` holds. */
-  features: Int32Array
+  /** Features for which `scannable` holds; when there are none, the leaf is left out. */
+  scanned: Int32Array
 }
 
 /**
@@ -89,11 +87,14 @@ export interface Machine {
   dropHistogram(histogram: Histogram): void
   /** Packed sums over features (`ColumnPlan.featureSlots`), good until the next call. */
   readHistogram(histogram: Histogram): Float64Array
-  /** The best split by each feature of up to two leaves, good until the next call; absent where searches try splits themselves. */
-  scanLeaves?(leaves: readonly (ScanLeaf | null)[], scale: Scale): (Scan | null)[]
+  /**
+   * The best split by each feature of up to two leaves, good until the next call; absent where searches try splits themselves. `counts` are the rows of the
+   * one leaf, where the estimate from the hessian has failed.
+   */
+  scanLeaves?(leaves: readonly ScanLeaf[], counts: Histogram | null, scale: Scale): readonly Scan[]
   /** A histogram that counts the rows. It belongs to the caller until `dropHistogram`. */
   countRows(rows: RowSet): Histogram
-  /** Divides rows by their bins of a feature. Both sets lie where `rows` lay, so `rows` stays valid too. */
+  /** Divides rows by their bins of a feature: `goesRight` is 1 or 0 by bin, and may be longer. Both sets lie where `rows` lay, so `rows` stays valid too. */
   divideRows(rows: RowSet, feature: number, goesRight: Uint8Array): [left: RowSet, right: RowSet]
   /** Notes the leaf of each row, by leaf number. */
   markLeaves(leaves: readonly RowSet[]): void

@@ -39,34 +39,32 @@ export interface LeafView extends LeafLimits {
   /** Packed sum of its rows. */
   packed: number
   nRows: number
-  /** Exact rows by slot, where the estimate from the hessian has failed; else `null`. */
-  counts: Float64Array | null
-  /** Features it may be split by, ascending. */
-  features: Int32Array
   /** For borders drawn at random. */
   salt: number
-  /** Histogram over features. */
-  hist(): Float64Array
   /** The best splits by the features for which `scannable` holds, where a machine has found them. */
   scan: Scan | null
+  /** Packed sums over features; `null` where all of them are scanned. */
+  slots: Float64Array | null
+  /** Beside `slots`, exact rows by slot, where the estimate from the hessian has failed; else `null`. */
+  counts: Float64Array | null
 }
 
-/** Sums of a leaf in real units, and what a border must exceed. */
-export interface LeafSum {
+/** Searches by the rules of one tree, of one leaf after another. */
+export interface Search {
+  readonly rules: SplitRules
+  readonly features: readonly FeatureBins[]
+  /** First slot of each feature. */
+  readonly starts: Int32Array
+  /** By feature, whether scans find its best split; `null` where none does. */
+  readonly scans: Uint8Array | null
+  leaf: LeafView
+  /** Sums of the leaf in real units. */
   grad: number
   hess: number
   /** Rows per unit of real hessian: estimates counts, as LightGBM does. */
   rowsPerHess: number
   /** Gain of the undivided leaf. */
   parent: number
-}
-
-/** A search, and the best split so far. */
-export interface Search extends LeafSum {
-  leaf: LeafView
-  rules: SplitRules
-  features: readonly FeatureBins[]
-  slots: Int32Array
   /** Whether gains follow from sums alone, but for the order of features. */
   isPlain: boolean
   best: Split | null
@@ -76,16 +74,51 @@ export interface Search extends LeafSum {
   bestTotal: number
 }
 
-/** `null` for a leaf without hessian. */
-export function leafSum(leaf: LeafView, { unit, gradStep, hessStep, params }: SplitRules): LeafSum | null {
+const NO_LEAF: LeafView = {
+  value: 0,
+  low: Number.NEGATIVE_INFINITY,
+  high: Number.POSITIVE_INFINITY,
+  packed: 0,
+  nRows: 0,
+  salt: 0,
+  scan: null,
+  slots: null,
+  counts: null,
+}
+
+export function openSearch(given: Pick<Search, 'rules' | 'features' | 'starts' | 'scans'>): Search {
+  return {
+    ...given,
+    leaf: NO_LEAF,
+    grad: Number.NaN,
+    hess: Number.NaN,
+    rowsPerHess: Number.NaN,
+    parent: Number.NaN,
+    isPlain: false,
+    best: null,
+    scanned: -1,
+    bestTotal: Number.NaN,
+  }
+}
+
+/** Turns a search to a leaf; false for one without hessian, which has no split. */
+export function turnTo(search: Search, leaf: LeafView): boolean {
+  const { unit, gradStep, hessStep, params } = search.rules
   const gradSteps = Math.floor(leaf.packed / unit)
   const grad = gradSteps * gradStep
   const hess = (leaf.packed - gradSteps * unit) * hessStep
-  if (!(hess > 0)) return null
-  const parent = isPlain(leaf, params)
+  search.leaf = leaf
+  search.grad = grad
+  search.hess = hess
+  search.rowsPerHess = leaf.nRows / hess
+  search.isPlain = isPlain(leaf, params)
+  search.parent = search.isPlain
     ? plainGain(grad, hess, params.l2)
     : gainAt(grad, hess, leaf.value, params, params.l2)
-  return { grad, hess, rowsPerHess: leaf.nRows / hess, parent }
+  search.best = null
+  search.scanned = -1
+  search.bestTotal = search.parent + params.minGain
+  return hess > 0
 }
 
 /** Gain of a division, both sides taken together; `-Infinity` where it is against the order that a feature must keep. */

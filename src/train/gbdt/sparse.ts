@@ -177,10 +177,13 @@ export function listByFeature(
   return { starts: begins, rows, codes }
 }
 
-/** By code of a list what a table says by bin: 0 is the common bin, others are one more than their bin. */
-export function byListCode(common: number, table: Uint8Array): Uint8Array {
-  const out = new Uint8Array(table.length + 1)
-  out[0] = table[common]
-  out.set(table, 1)
-  return out
+/** Writes by code of a list what a table says by bin: 0 is the common bin, others are one more than their bin. */
+export function byListCode(
+  { common, codes }: { common: number; codes: number },
+  table: Uint8Array,
+  to: Uint8Array,
+): Uint8Array {
+  to[0] = table[common]
+  for (let bin = 0; bin < codes; bin++) to[bin + 1] = table[bin]
+  return to
 }

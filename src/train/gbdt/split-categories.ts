@@ -48,11 +48,11 @@ export function searchCategory(search: Search, feature: number): void {
 }
 
 /** Fills `categories`; returns how many there are. */
-function sumCategories({ leaf, rules, rowsPerHess, slots, features }: Search, feature: number): number {
+function sumCategories({ leaf, rules, rowsPerHess, starts, features }: Search, feature: number): number {
   const { counts } = leaf
   const { unit, gradStep, hessStep } = rules
-  const hist = leaf.hist()
-  const base = slots[feature]
+  const hist = leaf.slots!
+  const base = starts[feature]
   const nCodes = features[feature].nBins + 1
   if (nCodes > categories.bin.length) categories = openCategories(nCodes)
   const { bin: bins, packed: packs, grad, hess, rows } = categories
@@ -168,13 +168,13 @@ function recordCategories(
 ): void {
   const gain = gainOf(search, total)
   if (gain === 0) return
-  const { leaf, slots } = search
+  const { leaf, starts } = search
   const { nBins } = search.features[feature]
   const { bin, order } = categories
   const leftBins = new Uint8Array(nBins + 1)
   for (let i = 0; i < end; i++) leftBins[bin[order[i]]] = 1
-  const slot = slots[feature] + nBins
-  const seenMissing = leaf.hist()[slot] !== 0 || (leaf.counts?.[slot] ?? 0) > 0
+  const slot = starts[feature] + nBins
+  const seenMissing = leaf.slots![slot] !== 0 || (leaf.counts?.[slot] ?? 0) > 0
   const missingLeft = seenMissing ? leftBins[nBins] === 1 : null
   record(search, total, { gain, feature, bin: -1, leftBins, missingLeft, leftPacked })
 }

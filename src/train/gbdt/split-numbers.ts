@@ -5,8 +5,8 @@ import { gainOf, record, type Search, totalGain } from './search.ts'
 export function searchNumber(search: Search, feature: number): void {
   const { nBins } = search.features[feature]
   const { counts } = search.leaf
-  const at = search.slots[feature] + nBins
-  const missing = search.leaf.hist()[at]
+  const at = search.starts[feature] + nBins
+  const missing = search.leaf.slots![at]
   const missingRows = counts?.[at] ?? 0
   const hasMissing = missing !== 0 || missingRows > 0
   const only = search.rules.params.randomBorders ? drawBorder(search, feature) : -1
@@ -24,14 +24,14 @@ function scanNumber(
   missingLeft: boolean | null,
   only: number,
 ): void {
-  const { leaf, hess, rowsPerHess, slots } = search
+  const { leaf, hess, rowsPerHess, starts } = search
   const { counts, nRows } = leaf
   const { gradStep, hessStep, unit, params } = search.rules
   const { l2, minHessian } = params
-  const hist = leaf.hist()
+  const hist = leaf.slots!
   const minRows = counts ? params.minRowsInLeaf : params.minRowsInLeaf - 0.5
   const perUnit = 1 / unit
-  const base = slots[feature]
+  const base = starts[feature]
   let packed = startPacked
   let rows = startRows
   let best = search.bestTotal
@@ -65,11 +65,12 @@ function scanNumber(
  * A border at random: uniform between the edges that part the leaf's rows, as extremely randomised trees draw it (Geurts, Ernst and Wehenkel, 2006).
  * Infinities are left out of the range. The hash is not the one that draws features, else their borders would all be low. With one bin in use there is only what parts the missing values from the others.
  */
-function drawBorder({ leaf, features, slots }: Search, feature: number): number {
+function drawBorder({ leaf, features, starts }: Search, feature: number): number {
   const bins = features[feature]
   if (bins.kind !== 'number') return -1
-  const hist = leaf.hist()
-  const isUsed = (b: number) => hist[slots[feature] + b] !== 0 || (leaf.counts?.[slots[feature] + b] ?? 0) > 0
+  const hist = leaf.slots!
+  const isUsed = (b: number) =>
+    hist[starts[feature] + b] !== 0 || (leaf.counts?.[starts[feature] + b] ?? 0) > 0
   let first = 0
   while (first < bins.nBins && !isUsed(first)) first++
   let last = bins.nBins - 1

@@ -6,7 +6,7 @@ import { addOutside, bagOf, type OutOfBag, openOutOfBag, rowsOutside, weighBag }
 import { binColumns, binWith } from './binning.ts'
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.ts'
 import { ensembleOf, type OutputTree } from './ensemble.ts'
-import { drawFeatures, type Ground, growTree } from './grow.ts'
+import { drawFeatures, type Ground, growTree, openGround } from './grow.ts'
 import { type GrownTree, settleLeaves } from './grown-tree.ts'
 import { packing } from './kernels.ts'
 import type { LeafSums, Machine, RanOn, Rows, Scale } from './machine.ts'
@@ -25,7 +25,6 @@ import {
   rowMajor,
   scatterScores,
 } from './rows.ts'
-import { scannable } from './scan.ts'
 import { NO_LEAF } from './sizes.ts'
 import type { FeatureColumn } from './sparse.ts'
 import { addToCourse, type Course, isStale, keptOf, openCourse } from './stopping.ts'
@@ -227,9 +226,7 @@ function openTraining(
   },
 ): Training {
   const { machine, params, objective, base } = given
-  const { features, plan } = rows.data
-  const scans = machine.scanLeaves ? scannable(features, params) : null
-  const ground = { machine, features, plan, params, scans }
+  const ground = openGround(machine, rows.data, params)
   const stopped = rows.data.nFeatures > 0 ? null : ('no-split' as const)
   const outOfBag = given.outOfBag ? openOutOfBag(rows.data.nRows) : null
   const judge = params.stopBy === 'objective' ? null : measureOf(params.stopBy, objective)
