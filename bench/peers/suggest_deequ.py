@@ -38,10 +38,20 @@ def suggested(spark, frame):
     return ConstraintSuggestionRunner(spark).onData(frame).addConstraintRule(DEFAULT()).run()["constraint_suggestions"]
 
 
+def repaired(code):
+    """The code of a suggestion as Python: where a value holds a bracket, PyDeequ closes the list there and leaves the end open."""
+    try:
+        compile("check" + code, "suggestion", "eval")
+        return code
+    except SyntaxError:
+        whole = re.sub(r'"(?:[^"\\]|\\.)*"', lambda m: m[0].replace("]", ")") if "(" in m[0] else m[0], code)
+        return re.sub(r'"\)(?=[,)])', '"]', whole, count=1)
+
+
 def holding(spark, frame, suggestion):
     """Whether the suggestion holds on another frame, by Deequ's own verification."""
     check = Check(spark, CheckLevel.Error, "held out")
-    check = eval("check" + suggestion["code_for_constraint"])
+    check = eval("check" + repaired(suggestion["code_for_constraint"]))
     result = VerificationSuite(spark).onData(frame).addCheck(check).run()
     rows = VerificationResult.checkResultsAsDataFrame(spark, result).collect()
     return all(row["constraint_status"] == "Success" for row in rows)
