@@ -45,15 +45,20 @@ const CLOCK = { now: () => Date.now() }
 export async function serveModels(options: ServeModelsOptions): Promise<ServedModels> {
   const { threads = availableParallelism(), memoryMb = MEMORY_MB, grpcPort, ...rest } = options
   let pool: Promise<Onnx> | undefined
+  let opened: Onnx | undefined
   const server = createModelServer({
     ...rest,
     threads,
     clock: CLOCK,
     limits: { modelCacheBytesMax: memoryMb * MB },
     infer: () => {
-      pool ??= openOnnx({ workers: threads, memoryMb: memoryMb * threads })
+      pool ??= openOnnx({ workers: threads, memoryMb: memoryMb * threads }).then((onnx) => {
+        opened = onnx
+        return onnx
+      })
       return pool
     },
+    threadProblems: () => opened?.problems() ?? [],
   })
   const grpc = grpcPort === undefined ? undefined : server.grpc(grpcPort)
   const close = async () => {

@@ -7,9 +7,14 @@ import type { FromOnnx, ToOnnx } from './messages.ts'
 /** Requests a thread may owe answers to. */
 export const PENDING_MAX = 1_024
 
+/** Loading may take so long at least: the first load of a thread loads the runtime too, from a disk that may be busy. */
+const LOAD_MS = 60_000
+
 type WithoutSeq<M> = M extends unknown ? Omit<M, 'seq'> : never
 interface Owed {
   id: string
+  /** What the thread may take for it. */
+  stuckMs: number
   resolve(answer: FromOnnx): void
   reject(error: Error): void
 }
@@ -21,15 +26,17 @@ export class OnnxThread {
   readonly ended: Promise<void>
   private readonly worker: Worker
   private readonly stuckMs: number
-  private readonly onGone: (thread: OnnxThread) => void
+  private readonly onGone: (thread: OnnxThread, reason: string) => void
   private readonly owed = new Map<number, Owed>()
   private seq = 0
   private timer: NodeJS.Timeout | undefined
   private reason = 'ended'
+  /** Whether it ended by itself, so that what it owed may be asked of another; one that was stuck may be stuck on just that. */
+  private isDead = true
   private gone = false
 
   /** `stuckMs`: how long it may work on one request. `onGone` is called once, before its requests fail. */
-  constructor(stuckMs: number, onGone: (thread: OnnxThread) => void) {
+  constructor(stuckMs: number, onGone: (thread: OnnxThread, reason: string) => void) {
     this.stuckMs = stuckMs
     this.onGone = onGone
     const file = import.meta.url.endsWith('.ts') ? './onnx-worker.ts' : './onnx-worker.js'
@@ -57,7 +64,8 @@ export class OnnxThread {
       throw new MillraceError('MR_ONNX_BUSY', { id: message.id, max: PENDING_MAX })
     const seq = ++this.seq
     return new Promise((resolve, reject) => {
-      this.owed.set(seq, { id: message.id, resolve, reject })
+      const stuckMs = message.type === 'load' ? Math.max(this.stuckMs, LOAD_MS) : this.stuckMs
+      this.owed.set(seq, { id: message.id, stuckMs, resolve, reject })
       if (this.owed.size === 1) this.watch()
       this.worker.postMessage({ ...message, seq }, transfer)
     })
@@ -69,6 +77,7 @@ export class OnnxThread {
    */
   stop(reason: string): void {
     this.reason = reason
+    this.isDead = false
     this.worker.unref()
     this.worker.postMessage({ type: 'close', seq: ++this.seq, id: '' } satisfies ToOnnx)
     this.end()
@@ -90,16 +99,17 @@ export class OnnxThread {
       return
     }
     this.worker.ref()
-    this.timer = setTimeout(() => this.stop(`was stuck for ${this.stuckMs} ms`), this.stuckMs)
+    const [{ stuckMs }] = this.owed.values()
+    this.timer = setTimeout(() => this.stop(`was stuck for ${stuckMs} ms`), stuckMs)
   }
 
   private end(): void {
     if (this.gone) return
     this.gone = true
     clearTimeout(this.timer)
-    this.onGone(this)
+    this.onGone(this, this.reason)
     for (const { id, reject } of this.owed.values()) {
-      reject(new MillraceError('MR_ONNX_WORKER', { id, reason: this.reason }))
+      reject(new MillraceError('MR_ONNX_WORKER', { id, reason: this.reason, isDead: this.isDead }))
     }
     this.owed.clear()
   }

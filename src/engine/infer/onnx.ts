@@ -30,6 +30,8 @@ export interface Onnx {
   run(id: string, feeds: Record<string, OnnxTensor>): Promise<Record<string, OnnxTensor>>
   /** Forgets a model; unknown is fine. */
   unload(id: string): Promise<void>
+  /** Threads that cannot score now, each with why: those that died or were stuck and are being replaced. Empty when all is well. */
+  problems(): string[]
   /** Ends the threads; what they still owe fails with MR_ONNX_WORKER. Waits some seconds for what they compute. */
   close(): Promise<void>
 }
@@ -39,6 +41,8 @@ const STUCK_MS = 10_000
 const MB = 1024 * 1024
 /** Threads that may be stuck at once, each on a core, before no more are started. */
 const STUCK_MAX = 4
+/** How long after a replacement that failed the next one is tried. */
+const AGAIN_MS = 1_000
 /** How long closing waits for threads that still compute. */
 const CLOSE_MS = 5_000
 /** A session was measured to take two to five times its file, and about 130 kB at least. */
@@ -81,6 +85,8 @@ class OnnxPool implements Onnx {
   private readonly models = new Map<string, Model>()
   /** Threads that were let go and have not ended yet. */
   private readonly leaving = new Set<OnnxThread>()
+  /** Why the thread of a place is being replaced, until its models are loaded again. */
+  private readonly replacing = new Map<number, string>()
   private closed = false
 
   constructor(options: Required<OnnxOptions>) {
@@ -157,13 +163,35 @@ class OnnxPool implements Onnx {
     if (thread) return thread
     if (this.leaving.size >= STUCK_MAX)
       throw new MillraceError('MR_ONNX_STUCK', { threads: this.leaving.size })
-    const made = new OnnxThread(this.options.stuckMs, (gone) => {
+    const made = new OnnxThread(this.options.stuckMs, (gone, reason) => {
       if (this.threads[place] === gone) this.threads[place] = undefined
       this.leaving.add(gone)
+      if (!this.closed) this.replace(place, reason)
     })
     void made.ended.then(() => this.leaving.delete(made))
     this.threads[place] = made
     return made
+  }
+
+  problems(): string[] {
+    return [...this.replacing].map(([place, reason]) => `thread ${place} ${reason} and is being replaced`)
+  }
+
+  /** Starts another thread in a place at once and gives it the models of the one before, so that the next request need not wait for them. */
+  private replace(place: number, reason: string): void {
+    this.replacing.set(place, reason)
+    const held = [...this.models.values()].filter(({ places }) => places.includes(place))
+    const loading = held.map(async (model) => {
+      if (this.models.get(model.id) === model && !this.threads[place]?.loaded.has(model.id))
+        await this.loadAt(place, model)
+    })
+    void Promise.all(loading).then(
+      () => this.replacing.delete(place),
+      () => {
+        if (!this.closed)
+          setTimeout(() => this.replacing.has(place) && this.replace(place, reason), AGAIN_MS).unref()
+      },
+    )
   }
 
   private async loadAt(place: number, model: Model): Promise<OnnxSignature> {

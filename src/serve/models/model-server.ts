@@ -22,6 +22,8 @@ export interface ModelServerOptions extends AppOptions {
   infer: () => Promise<Infer>
   /** Worker threads that there are for graphs. */
   threads: number
+  /** What is wrong with them now, in words. */
+  threadProblems?: () => string[]
   /** Time within which an answer is of use, in milliseconds: what would take longer is refused. */
   latencyMs?: number
   /** Rows of one batch at most. */
@@ -49,12 +51,16 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
   const metrics = new ServeMetrics()
   const backend = new ModelsBackend({ ...options, limits, metrics, newId: () => ids.next() })
   const app = createApp(options, limits, () => ids.next())
-  const ready = () => !app.closing() && backend.problems().size === 0
+  const threadProblems = options.threadProblems ?? (() => [])
+  const ready = () => !app.closing() && backend.problems().size === 0 && threadProblems().length === 0
   app.fastify.register(async (routes) => {
     takeBytes(routes)
     oipRoutes(routes, backend, { server: INFO, jsonDepthMax: limits.jsonDepthMax })
     otherRoutes(routes, backend, { ready, jsonDepthMax: limits.jsonDepthMax })
-    healthRoutes(routes, backend, metrics, ready)
+    healthRoutes(routes, metrics, ready, () => ({
+      models: Object.fromEntries(backend.problems()),
+      threads: threadProblems(),
+    }))
   })
   return {
     fastify: app.fastify,
@@ -67,19 +73,17 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
   }
 }
 
-/** Liveness never depends on a model; readiness says which one cannot be served, and why. */
+/** Liveness never depends on a model; readiness says which one cannot be served, or which thread cannot, and why. */
 function healthRoutes(
   app: FastifyInstance,
-  backend: ModelsBackend,
   metrics: ServeMetrics,
   ready: () => boolean,
+  problems: () => object,
 ): void {
   for (const path of ['/livez', '/v2/health/live'])
     app.get(path, (_, reply) => sendJson(reply, { live: true }))
   app.get('/v2/health/ready', (_, reply) => sendReady(reply, ready(), {}))
-  app.get('/readyz', (_, reply) =>
-    sendReady(reply, ready(), { models: Object.fromEntries(backend.problems()) }),
-  )
+  app.get('/readyz', (_, reply) => sendReady(reply, ready(), problems()))
   app.get('/metrics', (_, reply) =>
     reply.header('content-type', 'text/plain; version=0.0.4; charset=utf-8').send(metrics.text()),
   )

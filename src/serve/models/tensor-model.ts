@@ -102,13 +102,20 @@ async function openGraph(
       hasRows,
       ...(found.batchRowsMax && { rowsMax: found.batchRowsMax }),
       isLiberal: false,
-      run: (feeds) => runtime.run(id, feeds),
+      run: (feeds) =>
+        runtime.run(id, feeds).catch((error) => againIfDead(error, () => runtime.run(id, feeds))),
       close,
     }
   } catch (error) {
     close()
     throw error
   }
+}
+
+/** What a thread that died owed is asked once more: a model gives the same whoever runs it. */
+function againIfDead(error: unknown, run: () => Promise<Tensors>): Promise<Tensors> {
+  if (isMillraceError(error, 'MR_ONNX_WORKER') && error.data.isDead) return run()
+  throw error
 }
 
 function specOf({ name, type, shape }: OnnxValue, path: string): TensorSpec {

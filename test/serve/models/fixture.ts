@@ -51,6 +51,8 @@ export interface ModelsFixture {
   url: string
   grpcUrl: string
   server: ModelServer
+  /** The runtime under it, once a graph was asked for. */
+  pool(): Promise<Onnx>
   put(path: string, content: string | Uint8Array): void
   get(path: string): Promise<Answered>
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answered>
@@ -84,15 +86,21 @@ export async function serveModels(options: Partial<ModelServerOptions> = {}): Pr
   put('other/1/model.onnx', logistic([1, 1, 1], 0))
   put('other/config.pbtxt', 'input { name: "x" data_type: TYPE_INT64 dims: [3] }')
   let pool: Promise<Onnx> | undefined
+  let onnx: Onnx | undefined
+  const opened = () => {
+    pool ??= openOnnx({ workers: 1 }).then((one) => {
+      onnx = one
+      return one
+    })
+    return pool
+  }
   const server = createModelServer({
     path: root,
     clock: { now: () => Date.now() },
     port: 0,
     threads: 1,
-    infer: () => {
-      pool ??= openOnnx({ workers: 1 })
-      return pool
-    },
+    infer: opened,
+    threadProblems: () => onnx?.problems() ?? [],
     ...options,
   })
   const grpc: GrpcServer = server.grpc(0)
@@ -105,6 +113,7 @@ export async function serveModels(options: Partial<ModelServerOptions> = {}): Pr
     url,
     grpcUrl,
     server,
+    pool: opened,
     put,
     get: async (path) => await answered(await fetch(url + path)),
     post: async (path, body, headers = {}) =>
