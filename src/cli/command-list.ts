@@ -441,6 +441,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['--top <n>', 'only the worst so many of them'],
       ['--rows <n>', 'show so many of them (default: 20)'],
       ['--on <version>', 'dataset version (default: that in which rows were judged)'],
+      ['--drift', 'judge first how unlike the newest rows each training row is'],
       ['--quarantine <branch>', 'put these rows aside on a branch; main stays as it is'],
       ['--try [branch]', 'train with and without the rows that the branch has put aside, and compare'],
       ['--clean-test', 'rows that were put aside do not test either'],

@@ -21,6 +21,10 @@ export const refs = {
   search: (model: string) => `models/${model}@search`,
   /** Worth report of a model's training rows. */
   worth: (model: string) => `models/${model}@worth`,
+  /** Poison report of a model's training rows. */
+  poison: (model: string) => `models/${model}@poison`,
+  /** Likeness report of a model's training rows: which are unlike the newest. */
+  likeness: (model: string) => `models/${model}@likeness`,
   /** What training without the rows of a branch came to. */
   tried: (model: string, branch: string) => `models/${model}@tried/${branch}`,
   /** RunRecord of a RunSpec. */

@@ -6,6 +6,7 @@ import type { Task } from '../engine/ports.ts'
 import { gateTask } from '../gate/task.ts'
 import { compareTask } from '../train/compare.ts'
 import { fitTask } from '../train/fit.ts'
+import { likenessTask } from '../train/likeness/task.ts'
 import { onlineTask } from '../train/online.ts'
 import { prepareTask } from '../train/prepare.ts'
 import { scoreTask } from '../train/score-periods.ts'
@@ -26,6 +27,7 @@ const tasks: Task[] = [
   onlineTask,
   worthTask,
   compareTask,
+  likenessTask,
   explainTask,
   triageTask,
 ]

@@ -144,7 +144,9 @@ function copySql(have: readonly string[], path: string): string {
       : `cast(null as bigint) as ${kind}_place`,
   )
   const columns = Object.entries(TRIAGE_COLUMNS).flatMap(([name, type]) =>
-    name === 'score' ? [] : [known.has(name) ? quoted(name) : `cast(null as ${SQL_TYPES[type]}) as ${name}`],
+    name === 'score'
+      ? []
+      : [`cast(${known.has(name) ? quoted(name) : 'null'} as ${SQL_TYPES[type]}) as ${name}`],
   )
   const list = ['mr_row as row', 'findings', 'score', 'checks', ...columns].join(', ')
   return `copy (select ${list} from (select *, ${findingsSql(signals)} as findings, ${scoreSql(signals)} as score

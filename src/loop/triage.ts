@@ -42,7 +42,7 @@ export async function triageOf(rt: Runtime, request: TriageRequest): Promise<Tri
   const head = await branchHead(rt, dataset, 'main')
   const version = request.version ?? worth?.report.dataset ?? head.digest
   const def = datasetDef(rt, dataset)
-  const found: FoundBy = worth && worth.report.dataset === version ? { worth: worth.report.findings } : {}
+  const found = await foundBy(rt, model, version)
   const spec = triageSpec(version, found, { dataset, model, checks: def.checks })
   const [outcome] = await rt.jobs.run([spec], {
     signal: request.signal,
@@ -87,6 +87,29 @@ async function worthOf({ store }: Pick<Runtime, 'store'>, model: string): Promis
   return ref
     ? { report: await store.getRecord<WorthReport>(ref.digest, 'WorthReport'), movedAt: ref.movedAt }
     : null
+}
+
+/** Reports of a model whose findings of rows are joined: where each is, and of what kind. */
+const REPORTS: Record<keyof FoundBy, { ref: (model: string) => string; kind: string }> = {
+  worth: { ref: refs.worth, kind: 'WorthReport' },
+  poison: { ref: refs.poison, kind: 'PoisonReport' },
+  drift: { ref: refs.likeness, kind: 'LikenessReport' },
+}
+
+/** Findings of a model's rows, from the reports that are of this version. */
+async function foundBy(
+  { store }: Pick<Runtime, 'store'>,
+  model: string | null,
+  version: Digest,
+): Promise<FoundBy> {
+  const found: FoundBy = {}
+  for (const [source, { ref, kind }] of Object.entries(REPORTS)) {
+    const at = model === null ? undefined : await store.meta.ref(ref(model))
+    if (!at) continue
+    const report = await store.getRecord<{ kind: string; dataset: Digest; findings: Digest }>(at.digest, kind)
+    if (report.dataset === version) found[source as keyof FoundBy] = report.findings
+  }
+  return found
 }
 
 /** Which of the rows are meant; all conditions that are given have to hold. */

@@ -5,6 +5,7 @@ import type { ModelDef } from '../../src/define/types.ts'
 import { parseExpr } from '../../src/expr/parse.ts'
 import { raw } from '../../src/expr/sql.ts'
 import { branchesOf, dropBranch, mergeBranch, putAsideOnBranch } from '../../src/loop/branches.ts'
+import { likenessOfRows } from '../../src/loop/likeness.ts'
 import { editQuarantine, parseFix } from '../../src/loop/quarantine.ts'
 import { chooseTriage, readTriage, triageOf } from '../../src/loop/triage.ts'
 import { runTry, tryBranch, tryPlanOf } from '../../src/loop/try-branch.ts'
@@ -288,4 +289,63 @@ describe('triage', () => {
     // A two-sided interval of 95 % is above 0 by chance in 2.5 % of tries: 4 of 20 or more have a chance below 0.2 %.
     expect(told).toBeLessThanOrEqual(3)
   }, 120_000)
+})
+
+test('findings of poison stand beside the others, and those of another version do not', async () => {
+  const { place, rt, version } = await setUp()
+  const { store, query } = place
+  const path = `${store.scratch}/poison.parquet`
+  await query.exec(
+    raw(
+      `copy (select i::integer as row, i % 100 = 0 as poison, 0.5 as poison_odds from range(0, 700) t(i)) to '${path}' (format parquet)`,
+    ),
+  )
+  const { digest: findings } = await store.objects.putFile(path)
+  const report = async (dataset: Digest) => {
+    const to = await store.putRecord({ kind: 'PoisonReport', model: 'm', dataset, findings })
+    const event = { type: 'poison.finished', subject: 'models/m', actor: 'test', reason: 'test', data: {} }
+    await store.meta.commit({ moves: [{ name: refs.poison('m'), to }], event })
+  }
+  await report(findings)
+  expect((await triageOf(rt, { name: 'm' })).report.counts.poison).toBeUndefined()
+  await report(version)
+  const found = await triageOf(rt, { name: 'm' })
+  expect(found.report).toMatchObject({ counts: { poison: 7 }, sources: { poison: findings } })
+  const { rows } = await readTriage(rt, found.report, { findings: ['poison'] })
+  expect(rows.map(({ row }) => row).sort((a, b) => a - b)).toEqual([0, 100, 200, 300, 400, 500, 600])
+})
+
+describe('rows unlike the newest', () => {
+  const shifted = (seed: number, isShifted: boolean) =>
+    `select * replace (case when i < 250 and ${isShifted} then a + 6 else a end as a) from (${rowsOf({ noise: 0, seed })})`
+
+  test('are those of a kind that no longer comes, and triage names them', async () => {
+    const { place, rt, version } = await setUp({ select: shifted(1, true) })
+    const { found, known } = await likenessOfRows(rt, { model: 'm', version, ...why })
+    expect(known).toBe(false)
+    expect(found.auc.interval[0]).toBeGreaterThan(0.55)
+    const { report } = await triageOf(rt, { name: 'm', version })
+    const page = await readTriage(rt, report, { findings: ['stale'], limit: 1000 })
+    const i = page.columns.findIndex(({ name }) => name === 'i')
+    const old = page.rows.filter(({ values }) => Number(values[i]) < 250)
+    expect(page.matched).toBe(found.stale)
+    expect(old.length / page.matched).toBeGreaterThan(0.97)
+    expect(old.length).toBeGreaterThan(225)
+    expect((await likenessOfRows(rt, { model: 'm', version, ...why })).known).toBe(true)
+    expect(await place.store.meta.events({ types: ['likeness.finished'] })).toHaveLength(1)
+  })
+
+  test('are none where nothing has changed, over 12 seeds; and a feature that grows with time alone is left out', async () => {
+    for (let seed = 1; seed <= 12; seed++) {
+      const { rt, version } = await setUp(
+        { select: shifted(seed, false), parts: 1 },
+        {
+          features: ['a', 'b', 'i'].map((name) => ({ name, expr: { op: 'col', name } as const })),
+        },
+      )
+      const { found } = await likenessOfRows(rt, { model: 'm', version, ...why })
+      expect(found.leftOut).toEqual(['i'])
+      expect(found.stale).toBe(0)
+    }
+  }, 60_000)
 })

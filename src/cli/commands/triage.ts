@@ -11,6 +11,7 @@ import {
   mergeBranch,
   putAsideOnBranch,
 } from '../../loop/branches.ts'
+import { likenessOfRows } from '../../loop/likeness.ts'
 import { datasetDef, type Runtime } from '../../loop/runtime.ts'
 import { chooseTriage, readTriage, type Triage, type TriageFilter, triageOf } from '../../loop/triage.ts'
 import { SIGNALS } from '../../loop/triage-signals.ts'
@@ -75,6 +76,7 @@ function filterOf(options: Options): TriageFilter {
 
 async function joined(cli: Cli, rt: Runtime, name: string, options: Options): Promise<Triage> {
   const on = textOption(options, 'on')
+  if (options.drift === true && options.dryRun !== true) await judgeDrift(cli, rt, name)
   cli.meter.begin(`Triage ${name}`)
   const found = await triageOf(rt, {
     name,
@@ -84,6 +86,26 @@ async function joined(cli: Cli, rt: Runtime, name: string, options: Options): Pr
   })
   cli.meter.end()
   return found
+}
+
+async function judgeDrift(cli: Cli, rt: Runtime, name: string): Promise<void> {
+  const title = `Drift of rows`
+  cli.meter.begin(title)
+  const { found } = await likenessOfRows(rt, {
+    model: modelNamed(rt, name),
+    reason: BY_HAND,
+    actor: await cli.actor(),
+    signal: cli.signal,
+    onProgress: ({ done, note }) => cli.meter.update(done, note),
+  })
+  const ms = cli.meter.end()
+  cli.event(
+    { event: 'judged', ...found },
+    stepLine(cli, cli.paint.good('✓'), title, found.sentence, ms) +
+      (found.leftOut.length > 0
+        ? `\n      ${cli.paint.dim(`left out, since they tell the time alone: ${found.leftOut.join(', ')}`)}`
+        : ''),
+  )
 }
 
 // ---------------------------------------------------------------- the table
