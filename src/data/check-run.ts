@@ -27,8 +27,12 @@ export async function runCheck(duck: Duck, job: CheckJob, report: Report): Promi
     examples: job.examples,
     others: (name, columns) => otherRelation(job, name, columns),
   }
-  report(0.05, `judging ${job.checks.length} checks over ${relation.rows.toLocaleString('en-US')} rows`)
-  const judgement = await judgeRows(scan)
+  const judgement = await watched(
+    duck,
+    report,
+    `judging ${job.checks.length} checks over ${relation.rows.toLocaleString('en-US')} rows`,
+    () => judgeRows(scan),
+  )
   const failingRows = job.failing ? await writeFailing(scan, job.failing) : null
   const { rows, columns } = relation
   return {
@@ -37,6 +41,29 @@ export async function runCheck(duck: Duck, job: CheckJob, report: Report): Promi
     rules: job.checks.map((check) => ruleOf(check, judgement)),
     passes: judgement.passes,
     failingRows,
+  }
+}
+
+const WATCH_MS = 250
+/** What a pass is of the whole, when it is not known whether another will come. */
+const FIRST = 0.05
+const OF_WHAT_IS_LEFT = 0.7
+
+/** Says how far the running pass is, as long as the work goes on. */
+async function watched<T>(duck: Duck, report: Report, note: string, work: () => Promise<T>): Promise<T> {
+  let done = FIRST
+  let before = 0
+  report(done, note)
+  const timer = setInterval(() => {
+    const share = duck.share()
+    if (share < before) done += (1 - done) * OF_WHAT_IS_LEFT * before
+    before = share
+    report(done + (1 - done) * OF_WHAT_IS_LEFT * share, note)
+  }, WATCH_MS)
+  try {
+    return await work()
+  } finally {
+    clearInterval(timer)
   }
 }
 

@@ -19,6 +19,8 @@ export interface Duck {
   chunks(sql: string): AsyncIterable<DuckDBDataChunk>
   /** Rows the running statement has gone through. */
   processed(): number
+  /** How far the running statement is, from 0 to 1. */
+  share(): number
 }
 
 export async function openDuck(folder: string, memoryMb: number, threads = 1): Promise<Duck> {
@@ -32,8 +34,12 @@ export async function openDuck(folder: string, memoryMb: number, threads = 1): P
   })
   const connection = await instance.connect()
   await connection.run("SET TimeZone = 'UTC'")
+  for (const setting of COUNTING) await connection.run(`SET ${setting}`)
   return duckOf(connection)
 }
+
+/** Without these the engine does not count the rows that a statement has gone through. */
+const COUNTING = ['enable_progress_bar = true', 'enable_progress_bar_print = false', 'progress_bar_time = 0']
 
 function duckOf(connection: DuckDBConnection): Duck {
   const read = async <R>(sql: string | Sql): Promise<R[]> => {
@@ -49,6 +55,7 @@ function duckOf(connection: DuckDBConnection): Duck {
     chunks: (sql) => chunksOf(connection, sql),
     one: async <R>(sql: string | Sql) => (await read<R>(sql))[0]!,
     processed: () => Number(connection.progress.rows_processed),
+    share: () => Math.min(1, Math.max(0, connection.progress.percentage / 100)),
   }
 }
 

@@ -24,6 +24,9 @@ interface Page {
   anchors: Set<string>
 }
 
+/** Peers have environments of their own, with pages of their own. */
+const SKIPPED = /^(node_modules|\.venv.*|\.millrace)$/
+
 const pages = markdownFiles().map(readPage)
 
 function markdownFiles(): string[] {
@@ -37,8 +40,7 @@ function markdownFiles(): string[] {
 function walk(folder: string): string[] {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = `${folder}/${entry.name}`
-    if (entry.isDirectory())
-      return ['node_modules', '.venv', '.millrace'].includes(entry.name) ? [] : walk(path)
+    if (entry.isDirectory()) return SKIPPED.test(entry.name) ? [] : walk(path)
     return entry.name.endsWith('.md') ? [path] : []
   })
 }

@@ -13,7 +13,7 @@ const DOORS: Record<string, string> = {
   'millrace/metrics': 'src/define/metrics.ts',
   'millrace/stats': 'src/stats/index.ts',
 }
-const SKIPPED = new Set(['node_modules', 'dist', '.venv', '.millrace'])
+const SKIPPED = /^(node_modules|dist|\.venv.*|\.millrace)$/
 
 const files = ['src', 'test', 'console', 'bench', 'examples', 'scripts'].flatMap(walk)
 const sources = new Map(files.map((file) => [file, readFileSync(join(root, file), 'utf8')]))
@@ -24,7 +24,7 @@ function walk(folder: string): string[] {
   if (!existsSync(join(root, folder))) return []
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = `${folder}/${entry.name}`
-    if (entry.isDirectory()) return SKIPPED.has(entry.name) ? [] : walk(path)
+    if (entry.isDirectory()) return SKIPPED.test(entry.name) ? [] : walk(path)
     return /\.(tsx?|mjs)$/.test(entry.name) ? [path] : []
   })
 }
