@@ -27,7 +27,7 @@ export interface BetaCalibration {
 }
 
 /** Probabilities are held this far from 0 and 1 before their logarithms are taken. */
-const CHANCE_MIN = 1e-12
+export const CHANCE_MIN = 1e-12
 
 /**
  * Platt's map from raw scores (log-odds) to probabilities, with his smoothed targets `(hits + 1) / (hits + 2)` and `1 / (misses + 2)`, so that separable rows

@@ -30,10 +30,16 @@ export class OnnxGraphWriter {
 
   /** Adds a tensor of floats and gives its name. */
   constant(values: ArrayLike<number>, dims: number[]): string {
+    return this.tensor('float', values, dims)
+  }
+
+  /** Adds a tensor of numbers of some type and gives its name. No dimensions: a single number. */
+  tensor(type: keyof typeof TENSORS, values: ArrayLike<number>, dims: readonly number[]): string {
     const name = `c${this.count++}`
     const tensor = new WireWriter()
     for (const dim of dims) tensor.int(1, dim)
-    tensor.int(2, FLOAT).text(8, name).bytes(9, packedFloats(values))
+    const { code, bytes } = TENSORS[type]
+    tensor.int(2, code).text(8, name).bytes(9, bytes(values))
     this.graph.message(5, tensor)
     return name
   }
@@ -64,6 +70,17 @@ export class OnnxGraphWriter {
 }
 
 const FLOAT = 1
+/** Types of constants: their number in ONNX, and their bytes. */
+const TENSORS = {
+  float: { code: FLOAT, bytes: packedFloats },
+  int64: { code: 7, bytes: (values: ArrayLike<number>) => bytesOf(BigInt64Array.from(values, BigInt)) },
+  double: { code: 11, bytes: (values: ArrayLike<number>) => bytesOf(Float64Array.from(values)) },
+}
+
+function bytesOf({ buffer }: BigInt64Array | Float64Array): Uint8Array {
+  return new Uint8Array(buffer)
+}
+
 /** Old enough for every ONNX Runtime since 1.10. */
 const IR_VERSION = 8
 const OPSET = 13

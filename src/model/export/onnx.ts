@@ -1,6 +1,8 @@
-import { MillraceError } from '../../core/errors.ts'
+import { type BetaCalibration, CHANCE_MIN, type PlattCalibration } from '../../stats/sigmoid-calibration.ts'
 import { formOf, type Model } from '../forms/registry.ts'
 import type { Calibration, Link } from '../trees.ts'
+import { notInOnnx } from './not-in-onnx.ts'
+import { DOUBLE, FLOAT } from './onnx-columns.ts'
 import { OnnxGraphWriter } from './onnx-writer.ts'
 
 export interface OnnxExportOptions {
@@ -15,17 +17,13 @@ export interface OnnxExportOptions {
  * A model as an ONNX file: input `features` `[rows, nFeatures]` of float32, NaN where missing, category features as codes; output `output`
  * `[rows, nOutputs]` after link and calibration, and `raw` before them.
  *
- * Thresholds are rounded so that every decision on a float32 input is the model's own; leaves and sums are float32, so that scores agree to about 1e-7.
- * Files name operators of opset 13 and ai.onnx.ml 1. Errors: MR_MODEL_EXPORT for forms that ONNX has no operator for here. Cost: O(nodes + codes of sets).
+ * Thresholds and borders of tables are rounded so that every decision on a float32 input is the model's own; leaves, layers and sums are float32, so that answers agree to
+ * about 1e-7, and to 2e-6 of the largest in all. Maps of Platt and beta are computed in doubles. Files name operators of opset 13 and ai.onnx.ml 1.
+ * Errors: MR_MODEL_EXPORT for forms that ONNX has no operators for. Cost: O(nodes + codes of sets + weights + cells).
  */
 export function exportOnnx(model: Model, options: OnnxExportOptions = {}): Uint8Array {
   const form = formOf(model)
-  if (!form.writeOnnx)
-    throw new MillraceError('MR_MODEL_EXPORT', {
-      format: 'ONNX',
-      what: model.kind,
-      known: 'trees and linear models',
-    })
+  if (!form.writeOnnx) throw notInOnnx(model.kind)
   const graph = new OnnxGraphWriter()
   graph.port('input', 'features', model.nFeatures)
   const raw = graph.node('Identity', [form.writeOnnx(model, graph, 'features')], {}, { output: 'raw' })
@@ -35,7 +33,11 @@ export function exportOnnx(model: Model, options: OnnxExportOptions = {}): Uint8
       ? graph.node('Div', [raw, graph.constant([calibration.temperature], [1])])
       : raw
   const linked = writeLink(graph, model, tempered)
-  graph.node('Identity', [writeCalibration(graph, calibration, linked)], {}, { output: 'output' })
+  const calibrated =
+    calibration?.kind === 'platt' || calibration?.kind === 'beta'
+      ? writeSigmoidMap(graph, calibration, { link: model.link, raw, linked })
+      : writeCalibration(graph, calibration, linked)
+  graph.node('Identity', [calibrated], {}, { output: 'output' })
   graph.port('output', 'output', model.nOutputs)
   graph.port('output', 'raw', model.nOutputs)
   return graph.file(metadataOf(options))
@@ -63,6 +65,24 @@ function writeLink(graph: OnnxGraphWriter, { link, nOutputs }: Model, raw: strin
   }
   const operator = LINK_OPERATORS[link]
   return operator === null ? raw : graph.node(operator, [raw])
+}
+
+/** A sigmoid of the logarithms of a chance and of its opposite, in doubles: in floats a chance near 1 has no opposite. */
+function writeSigmoidMap(
+  graph: OnnxGraphWriter,
+  map: PlattCalibration | BetaCalibration,
+  { link, raw, linked }: { link: Link; raw: string; linked: string },
+): string {
+  const number = (value: number, dims = [1, 1]) => graph.tensor('double', [value], dims)
+  const wide = graph.node('Cast', [link === 'sigmoid' ? raw : linked], { to: DOUBLE })
+  const chance = link === 'sigmoid' ? graph.node('Sigmoid', [wide]) : wide
+  const held = graph.node('Clip', [chance, number(CHANCE_MIN, []), number(1 - CHANCE_MIN, [])])
+  const up = graph.node('Log', [held])
+  const down = graph.node('Log', [graph.node('Sub', [number(1), held])])
+  const [a, b, c] = map.kind === 'platt' ? [map.slope, map.slope, map.intercept] : [map.a, map.b, map.c]
+  const parts = [graph.node('Mul', [up, number(a)]), graph.node('Mul', [down, number(b)])]
+  const score = graph.node('Add', [graph.node('Sub', parts), number(c)])
+  return graph.node('Cast', [graph.node('Sigmoid', [score])], { to: FLOAT })
 }
 
 /** Piece-wise linear: the first value, and of each piece its slope times how far the output is in it. */

@@ -2,6 +2,8 @@
 import type { Json } from '../../core/canonical.ts'
 import { allFinite, between, check, checkLength } from '../checks.ts'
 import type { CompositeModel } from '../composite.ts'
+import { notInOnnx } from '../export/not-in-onnx.ts'
+import { writeCompositeOnnx } from '../export/onnx-tables.ts'
 import type {
   Explainer,
   FormHead,
@@ -39,6 +41,12 @@ export function compositeForm(formOf: FormOf): ModelForm<CompositeModel> {
     explainer: (model) => explainerOf(model, (m) => formAt(model, m)),
     scorerBytes: (model) =>
       model.members.reduce((sum, member, m) => sum + formAt(model, m).scorerBytes(member.model), 4_096),
+    writeOnnx: (model, graph, features) =>
+      writeCompositeOnnx(model, { graph, features }, (member, m) => {
+        const { writeOnnx } = formAt(model, m)
+        if (!writeOnnx) throw notInOnnx(member.kind)
+        return writeOnnx(member, graph, features)
+      }),
   }
 }
 

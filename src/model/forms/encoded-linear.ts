@@ -2,23 +2,9 @@
  * The form of linear models some of whose features are categories: each value has a weight of its own. Values that were never seen in training, and missing ones, have none.
  */
 import { allFinite, between, checkLength, shapeError } from '../checks.ts'
+import type { EncodedLinearModel } from '../encoded-linear.ts'
+import { writeEncodedLinearOnnx } from '../export/onnx-tables.ts'
 import type { Explainer, Kernel, ModelForm } from '../form.ts'
-import type { Link } from '../trees.ts'
-
-export interface EncodedLinearModel {
-  kind: 'EncodedLinearModel'
-  nFeatures: number
-  nOutputs: number
-  link: Link
-  /** Values of each feature with a weight, codes from 0; 0 for numbers, which have one weight. */
-  levels: Int32Array
-  /** Row-major `[nOutputs * width]`, features one after another; `width` is the sum of `max(1, levels)`. */
-  weights: Float64Array
-  /** `[nOutputs]`. */
-  intercepts: Float64Array
-  /** Training mean of each column of the weights: of numbers, and the share of rows that have a value. `[width]`. */
-  means: Float64Array
-}
 
 const WIDTH_MAX = 65_536
 
@@ -58,6 +44,7 @@ export const encodedLinearForm: ModelForm<EncodedLinearModel> = {
   kernel: encodedKernel,
   explainer: encodedExplainer,
   scorerBytes: ({ weights, means }) => 4_096 + (weights.length + means.length) * 8,
+  writeOnnx: writeEncodedLinearOnnx,
 }
 
 function widthOf(levels: ArrayLike<number>): number {

@@ -1,5 +1,6 @@
 /** The form of multilayer perceptrons. */
 import { allFinite, between, check, checkLength, shapeError } from '../checks.ts'
+import { writeNetworkOnnx } from '../export/onnx-network.ts'
 import type { Explainer, FormHead, Kernel, ModelForm, SectionReader } from '../form.ts'
 import { ACTIVATIONS, type Activation } from '../network/activations.ts'
 import { networkExplanations } from '../network/explain.ts'
@@ -25,6 +26,7 @@ export const networkForm: ModelForm<DenseNetwork> = {
   explainer: networkExplainer,
   scorerBytes: ({ weights, widths, base }) =>
     4_096 + weights.length * 4 + BLOCK_ROWS * 4 * widths.reduce((sum, units) => sum + units, base.length),
+  writeOnnx: writeNetworkOnnx,
 }
 
 function validate(model: DenseNetwork): void {

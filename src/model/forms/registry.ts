@@ -1,6 +1,7 @@
 /** All forms of model, by kind. */
 
 import type { CompositeModel } from '../composite.ts'
+import type { EncodedLinearModel } from '../encoded-linear.ts'
 import type { FactorModel } from '../factors.ts'
 import type { ModelBase, ModelForm } from '../form.ts'
 import type { FtrlModel } from '../ftrl.ts'
@@ -9,7 +10,7 @@ import type { DenseNetwork } from '../network/network.ts'
 import type { AdditiveTables } from '../tables/tables.ts'
 import type { LinearModel, TreeEnsemble } from '../trees.ts'
 import { compositeForm } from './composite.ts'
-import { type EncodedLinearModel, encodedLinearForm } from './encoded-linear.ts'
+import { encodedLinearForm } from './encoded-linear.ts'
 import { factorForm } from './factors.ts'
 import { ftrlForm } from './ftrl.ts'
 import { linearForm } from './linear.ts'

@@ -1,5 +1,6 @@
 /** The form of additive models of tables. */
 import { allFinite, between, check, checkLength, shapeError } from '../checks.ts'
+import { writeTablesOnnx } from '../export/onnx-tables.ts'
 import type { Explainer, FormHead, Kernel, ModelForm, SectionReader } from '../form.ts'
 import {
   type AdditiveTables,
@@ -24,6 +25,7 @@ export const tableForm: ModelForm<AdditiveTables> = {
   explainer: tableExplainer,
   scorerBytes: ({ terms, axes }) =>
     4_096 + 64 * axes.length + terms.reduce((sum, { values }) => sum + 24 * values.length, 0),
+  writeOnnx: writeTablesOnnx,
 }
 
 function validate({ nFeatures, nOutputs, intercepts, axes, terms }: AdditiveTables): void {

@@ -2,7 +2,7 @@ import type { ModelBase } from '../form.ts'
 import type { Activation } from './activations.ts'
 
 /** Standardised inputs are held to this many deviations, so that a stray or infinite value cannot flood the layers. */
-const INPUT_MAX = 8
+export const INPUT_MAX = 8
 
 /** How one feature becomes inputs of the first layer. */
 export type InputEncoding =

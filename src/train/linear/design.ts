@@ -1,6 +1,6 @@
 /** The columns that a linear model is fitted on: numbers standardised, categories one column a value, divided by its deviation and zero but where a row has the value. */
 import { MillraceError } from '../../core/errors.ts'
-import type { EncodedLinearModel } from '../../model/forms/encoded-linear.ts'
+import type { EncodedLinearModel } from '../../model/encoded-linear.ts'
 import type { LinearModel, Link } from '../../model/trees.ts'
 
 /** Columns of a design at most: the curvature has one number a pair of them. */

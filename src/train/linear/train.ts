@@ -1,6 +1,6 @@
 import { MillraceError } from '../../core/errors.ts'
 import { linear } from '../../define/trainers.ts'
-import type { EncodedLinearModel } from '../../model/forms/encoded-linear.ts'
+import type { EncodedLinearModel } from '../../model/encoded-linear.ts'
 import type { LinearModel } from '../../model/trees.ts'
 import { checkRowsToLearn } from '../checks.ts'
 import { openChances } from './chances.ts'

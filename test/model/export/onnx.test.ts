@@ -1,14 +1,20 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { seededRng } from '../../../src/core/rng.ts'
 import { type Onnx, openOnnx } from '../../../src/engine/infer/onnx.ts'
+import { compose } from '../../../src/model/composite.ts'
 import { exportLightGbmText } from '../../../src/model/export/lightgbm-text.ts'
 import { exportOnnx } from '../../../src/model/export/onnx.ts'
+import { floatAbove, floatBelow } from '../../../src/model/float32.ts'
 import { readLightGbmText } from '../../../src/model/import/lightgbm-text.ts'
 import { readOnnxModel } from '../../../src/model/import/onnx.ts'
 import { readXgboost } from '../../../src/model/import/xgboost.ts'
 import { compileScorer, type Model } from '../../../src/model/score.ts'
 import type { Calibration, LinearModel, TreeEnsemble } from '../../../src/model/trees.ts'
+import { trainEbm } from '../../../src/train/ebm/train.ts'
 import { trainForest } from '../../../src/train/forest/train.ts'
+import { trainFtrl } from '../../../src/train/ftrl/train.ts'
+import { trainLinear } from '../../../src/train/linear/train.ts'
+import { trainMlp } from '../../../src/train/mlp/train.ts'
 import { randomEnsemble } from '../fixtures.ts'
 import { answersOf, furthest, modelBytes } from '../import/recorded.ts'
 
@@ -163,5 +169,142 @@ describe('a model written as ONNX answers in ONNX Runtime as it does here', () =
         1e-5,
       )
     })
+  })
+})
+
+/** Rows of two numbers, some missing, and two categories with codes that training did not see. */
+function mixedRows(n: number, seed: number, codes = 12) {
+  const rng = seededRng(seed)
+  const missing = (value: number) => (rng.next() < 0.1 ? Number.NaN : value)
+  const columns = [
+    Float64Array.from({ length: n }, () => Math.fround(missing(1e6 + 20 * rng.normal()))),
+    Float64Array.from({ length: n }, () => Math.fround(missing(rng.normal()))),
+    Float64Array.from({ length: n }, () => missing(rng.nextInt(codes))),
+    Float64Array.from({ length: n }, () => missing(rng.nextInt(3))),
+  ]
+  const score = (i: number) =>
+    (columns[0][i] > 1e6 ? 1 : -1) + (columns[1][i] || 0) + (columns[2][i] % 3 === 0 ? 1 : 0) - 0.5
+  const chance = Float64Array.from({ length: n }, (_, i) =>
+    rng.next() < 1 / (1 + Math.exp(-score(i))) ? 1 : 0,
+  )
+  const kind = Float64Array.from({ length: n }, (_, i) => (score(i) > 1 ? 2 : score(i) > -0.5 ? 1 : 0))
+  const value = Float64Array.from({ length: n }, (_, i) => 1e5 + 300 * score(i))
+  const rows = new Float64Array(4 * n)
+  columns.forEach((column, j) => {
+    for (let i = 0; i < n; i++) rows[4 * i + j] = column[i]
+  })
+  return { nRows: n, columns, categorical: [false, false, true, true], chance, kind, value, rows }
+}
+
+/** The furthest that outputs are from what they are here, as a share of the largest of these. */
+async function share(model: Model, rows: Float64Array, calibration: Calibration | null = null) {
+  const n = rows.length / model.nFeatures
+  const expected = new Float64Array(n * model.nOutputs)
+  compileScorer(model, calibration).scoreBatch(rows, n, expected)
+  const { output } = await runtime(exportOnnx(model, { calibration }), rows, model.nFeatures)
+  expect(output).toHaveLength(expected.length)
+  return furthest(output, expected) / expected.reduce((most, x) => Math.max(most, Math.abs(x)), 1)
+}
+
+describe('networks, tables, linear models with categories and sums of models', () => {
+  const data = mixedRows(1_500, 1)
+  const { rows } = mixedRows(400, 2, 15)
+  const odd = Float64Array.of(
+    ...[Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e9, -1],
+    ...[Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, 2.5, Number.POSITIVE_INFINITY],
+    ...[Number.NaN, Number.NaN, Number.NaN, Number.NaN],
+  )
+  const all = Float64Array.of(...rows, ...odd)
+  const small = { hidden: [9, 5], epochs: 2, batchRows: 64 }
+  const nets = () =>
+    (['relu', 'gelu'] as const).flatMap((activation) => [
+      trainMlp({ ...data, target: data.chance }, { ...small, activation, loss: 'logloss' }).model,
+      trainMlp({ ...data, target: data.value }, { ...small, activation, loss: 'l2', oneHotMax: 2 }).model,
+      trainMlp({ ...data, target: data.kind }, { ...small, activation, loss: 'softmax', nClasses: 3 }).model,
+    ])
+
+  test('networks of every activation, with one-hot and embedded categories', async () => {
+    for (const net of nets()) expect(await share(net, all)).toBeLessThan(2e-6)
+    const [net] = nets()
+    for (const activation of ['gelu-exact', 'silu', 'tanh', 'sigmoid'] as const)
+      expect(await share({ ...net, activation }, all)).toBeLessThan(2e-6)
+  })
+
+  test('tables fall into the same cells on every float near an edge', async () => {
+    const params = { bags: 1, rounds: 60, interactions: 2 }
+    const tables = trainEbm({ ...data, target: data.chance }, { ...params, loss: 'logloss' }).model
+    expect(tables.terms.some(({ axes }) => axes.length === 2)).toBe(true)
+    const near = tables.axes.flatMap((axis) =>
+      axis.kind === 'number'
+        ? Array.from(axis.edges).flatMap((edge) => {
+            const float = Math.fround(edge)
+            return [floatBelow(float), float, floatAbove(float)].flatMap((x) => {
+              const row = [1e6, 0, 1, 2]
+              row[axis.feature] = x
+              return row
+            })
+          })
+        : [],
+    )
+    // Values that add up to the same floats in any order: cells that differ are seen.
+    const whole = {
+      ...tables,
+      link: 'identity' as const,
+      intercepts: Float64Array.of(0.5),
+      terms: tables.terms.map((term) => ({
+        ...term,
+        values: term.values.map((v) => Math.round(v * 256) / 256),
+      })),
+    }
+    expect(await share(whole, Float64Array.from(near))).toBe(0)
+    expect(await share(whole, all)).toBe(0)
+    expect(await share(tables, all)).toBeLessThan(2e-6)
+    const classes = trainEbm(
+      { ...data, target: data.kind },
+      { ...params, loss: 'softmax', nClasses: 3 },
+    ).model
+    expect(await share(classes, all)).toBeLessThan(2e-6)
+  })
+
+  test('linear models with a weight for each value', async () => {
+    const levels = Int32Array.of(0, 0, 12, 3)
+    const near = { ...data, columns: [data.columns[0].map((x) => x - 1e6), ...data.columns.slice(1)] }
+    const { model } = trainLinear({ ...near, levels, target: data.chance }, { loss: 'logloss' })
+    expect(model.kind).toBe('EncodedLinearModel')
+    const moved = all.map((x, at) => (at % 4 === 0 ? Math.fround(x - 1e6) : x)).slice(0, rows.length)
+    expect(await share(model, moved)).toBeLessThan(2e-6)
+    const { model: one } = trainLinear(
+      { ...near, levels, target: data.kind },
+      { loss: 'softmax', nClasses: 3 },
+    )
+    expect(await share(one, moved)).toBeLessThan(2e-6)
+  })
+
+  test('a weighted sum of trees and networks; one with a member that ONNX cannot say is refused by name', async () => {
+    const trees = text('lightgbm-binary.txt')
+    const { rows: theirs } = answersOf('lightgbm-binary.txt')
+    const floats = theirs.map(Math.fround)
+    expect(await share(compose([trees, trees], [0.25, 0.5], Float64Array.of(0.125)), floats)).toBeLessThan(
+      2e-6,
+    )
+    const [net] = nets()
+    expect(await share(compose([net, net], [0.3, 0.7], Float64Array.of(-1)), all)).toBeLessThan(2e-6)
+    const features = data.columns.map((_, j) => ({ name: `f${j}`, type: 'category' as const }))
+    const hashed = trainFtrl({ ...data, target: data.chance, features }, { loss: 'logloss', bits: 10 })
+    expect(() => exportOnnx(hashed)).toThrow('MR_MODEL_EXPORT: ')
+    expect(() => exportOnnx(compose([net, hashed], [0.5, 0.5], Float64Array.of(0)))).toThrow('FtrlModel')
+  })
+
+  test('maps of Platt and beta come along', async () => {
+    const model = text('lightgbm-binary.txt')
+    const rows = answersOf('lightgbm-binary.txt').rows.map(Math.fround)
+    for (const map of [
+      { kind: 'platt', slope: 1.7, intercept: -0.4 },
+      { kind: 'beta', a: 0.6, b: 1.9, c: 0.3 },
+    ] as const) {
+      expect(await share(model, rows, map)).toBeLessThan(2e-6)
+      const { model: forest } = trainForest({ ...data, target: data.chance }, { trees: 5, isChance: true })
+      expect(await share(forest, mixedRows(300, 3).rows, map)).toBeLessThan(2e-6)
+    }
   })
 })
