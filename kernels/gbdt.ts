@@ -853,16 +853,31 @@ export function readHistogram(hist: usize, to: usize): void {
 
 /** The slots of a feature that shares a column: runs of `divisor` codes have one bin, and the bins come round again. */
 function copyShared(from: usize, columnCodes: u32, divisor: u32, codes: u32, to: usize): void {
-  memory.fill(to, 0, codes << 3)
-  const end = from + (columnCodes << 3)
-  const last = to + (codes << 3)
-  const run: usize = divisor << 3
-  let slot = to
-  while (from < end) {
-    const runEnd = from + run
-    let sum: i64 = 0
-    for (; from < runEnd; from += 8) sum += load<i64>(from)
-    store<i64>(slot, load<i64>(slot) + sum)
+  if (divisor === 1) addRounds(from, from + (columnCodes << 3), to, codes << 3)
+  else addRuns(from, from + (columnCodes << 3), to, to + (codes << 3), divisor << 3)
+}
+
+/** Adds up rounds of `width` bytes. */
+function addRounds(from: usize, end: usize, to: usize, width: usize): void {
+  memory.copy(to, from, width)
+  const pairs = width & ~15
+  for (let round = from + width; round < end; round += width) {
+    for (let at: usize = 0; at < pairs; at += 16) {
+      v128.store(to + at, i64x2.add(v128.load(to + at), v128.load(round + at)))
+    }
+    if (pairs < width) store<i64>(to + pairs, load<i64>(to + pairs) + load<i64>(round + pairs))
+  }
+}
+
+/** Adds up the runs of each bin, `run` bytes long; the bins come round again after `last`. */
+function addRuns(from: usize, end: usize, to: usize, last: usize, run: usize): void {
+  memory.fill(to, 0, last - to)
+  const pairs = run & ~15
+  for (let slot = to; from < end; from += run) {
+    let sum = i64x2.splat(0)
+    for (let at: usize = 0; at < pairs; at += 16) sum = i64x2.add(sum, v128.load(from + at))
+    const rest: i64 = pairs < run ? load<i64>(from + pairs) : 0
+    store<i64>(slot, load<i64>(slot) + i64x2.extract_lane(sum, 0) + i64x2.extract_lane(sum, 1) + rest)
     slot += 8
     if (slot === last) slot = to
   }

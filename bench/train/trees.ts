@@ -67,7 +67,11 @@ function sameBytes(): void {
     columns.map(() => false),
   )
   const digest = (options: { threads?: number; kernels?: 'js' | 'wasm' }) => {
-    const { model } = trainOnBins({ binned, target: train.target }, { trees: 30, leaves: 63 }, options)
+    const { model } = trainOnBins(
+      { binned, target: train.target },
+      { trees: 30, leaves: 63 },
+      { ...options, threadRowsMin: 1 },
+    )
     return createHash('sha256').update(encodeModel(model)).digest('hex')
   }
   const all = [digest({}), digest({ threads: 2 }), digest({ threads: 3 }), digest({ kernels: 'js' })]

@@ -21,7 +21,7 @@ const INWARD = 1 - 1e-12
 export function trainForest(
   data: Omit<TrainData, 'init' | 'valid' | 'groups'>,
   given: Partial<ForestParams> & { isChance?: boolean; nClasses?: number } = {},
-  options: Pick<GbdtOptions, 'threads' | 'kernels' | 'onProgress' | 'signal'> = {},
+  options: Pick<GbdtOptions, 'threads' | 'threadRowsMin' | 'kernels' | 'onProgress' | 'signal'> = {},
 ): ForestResult {
   const { isChance = false, nClasses = 1, ...rest } = given
   const params = { ...FOREST_DEFAULTS, ...rest }

@@ -298,7 +298,8 @@ function quantisedValue({ search }: Growth, leaf: Leaf): number {
 
 /** 1 for each bin that goes right; missing values that no split has seen may go anywhere, as there are none. */
 function writeSides({ leftBins, bin, missingLeft }: Split, nBins: number, goesRight: Uint8Array): void {
-  for (let b = 0; b < nBins; b++) goesRight[b] = leftBins ? 1 - leftBins[b] : Number(b > bin)
+  if (leftBins) for (let b = 0; b < nBins; b++) goesRight[b] = 1 - leftBins[b]
+  else goesRight.fill(0, 0, bin + 1).fill(1, bin + 1, nBins)
   goesRight[nBins] = Number(missingLeft !== true)
 }
 

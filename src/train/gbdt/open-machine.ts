@@ -7,22 +7,32 @@ import { openWasmMachine } from './machine-wasm.ts'
 export interface MachineOptions {
   /** Threads at most, 1 to 8; the calling one is the first. Default 1. See `threadsFor`. */
   threads?: number
+  /** Rows for each thread at least; where there are fewer, so are the threads. Default 100,000. */
+  threadRowsMin?: number
   /** `wasm` (default) falls back to `js` where the platform lacks SIMD or shared memory, or the data does not fit in 4 GiB. */
   kernels?: 'wasm' | 'js'
 }
 
 /** Threads at most. */
 export const THREADS_MAX = 8
-/** Rows below which a second thread is waited for longer than it helps. */
-const TWO_THREADS_ROWS_MIN = 200_000
+/** Rows for each thread at least: with fewer, threads wait for one another at each leaf longer than they help. */
+const THREAD_ROWS_MIN = 100_000
 
 /** Threads that pay for so many rows on this machine: one for little data, else two where there are two processors. */
 export function threadsFor(nRows: number): number {
-  return nRows < TWO_THREADS_ROWS_MIN ? 1 : Math.min(2, availableParallelism())
+  return threadsOf(Math.min(2, availableParallelism()), nRows, THREAD_ROWS_MIN)
 }
 
-export function openMachine(setup: MachineSetup, { threads = 1, kernels = 'wasm' }: MachineOptions): Machine {
-  const nThreads = Math.max(1, Math.min(THREADS_MAX, Math.floor(threads)))
+export function openMachine(
+  setup: MachineSetup,
+  { threads = 1, threadRowsMin = THREAD_ROWS_MIN, kernels = 'wasm' }: MachineOptions,
+): Machine {
+  const nThreads = threadsOf(threads, setup.rows.data.nRows, threadRowsMin)
   const machine = kernels === 'wasm' ? openWasmMachine(setup, nThreads) : null
   return machine ?? openPlainMachine(setup)
+}
+
+function threadsOf(threads: number, nRows: number, threadRowsMin: number): number {
+  const most = Math.min(threads, THREADS_MAX, nRows / threadRowsMin)
+  return Math.max(1, Math.floor(most))
 }

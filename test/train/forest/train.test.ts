@@ -86,7 +86,11 @@ test('a forest and what it says out of bag are the same from each kernel and num
   const train = rows(fixture.late, true)
   for (const params of [{}, { bootstrap: false, randomBorders: true, features: 0.5 }]) {
     const grown = (options: { kernels?: 'js' | 'wasm'; threads?: number }) => {
-      const forest = trainForest(train, { ...params, trees: 8, isChance: true }, options)
+      const forest = trainForest(
+        train,
+        { ...params, trees: 8, isChance: true },
+        { ...options, threadRowsMin: 1 },
+      )
       expect(forest.ranOn.threads).toBe(options.threads ?? 1)
       return { bytes: encodeModel(forest.model), outOfBag: forest.outOfBag }
     }

@@ -104,7 +104,7 @@ for (const [name, make, params] of WORLDS) {
     }
     if (!hasThreads) return
     for (const threads of [2, 3])
-      expect(train(given, params, { sparse: 'always', threads })).toEqual(expected)
+      expect(train(given, params, { sparse: 'always', threads, threadRowsMin: 1 })).toEqual(expected)
   })
 }
 

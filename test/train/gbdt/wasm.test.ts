@@ -153,7 +153,7 @@ if (!hasThreads) console.log('SKIP trainings on two threads: dist is not built')
 /** One, two and three threads of WebAssembly, held to the plain loops in model, losses and scores. */
 function expectTwins(data: TrainData, params: object): void {
   const train = (options: { kernels?: 'js' | 'wasm'; threads?: number }) => {
-    const { model, validLoss, trainScores, ranOn } = trainGbdt(data, params, options)
+    const { model, validLoss, trainScores, ranOn } = trainGbdt(data, params, { ...options, threadRowsMin: 1 })
     expect(ranOn).toEqual({ kernels: options.kernels ?? 'wasm', threads: options.threads ?? 1 })
     return {
       model: digest(encodeModel(model)),
@@ -231,14 +231,23 @@ test('rows that a training leaves out have no score', () => {
 test('a cancelled training on two threads ends, and the next one is not disturbed', () => {
   if (!hasThreads) return
   const data = world(9000, 12)
-  const bytes = () => digest(encodeModel(trainGbdt(data, PARAMS, { threads: 2 }).model))
+  const options = { threads: 2, threadRowsMin: 1 }
+  const bytes = () => digest(encodeModel(trainGbdt(data, PARAMS, options).model))
   const before = bytes()
   const signal = { aborted: false }
   const onProgress = () => {
     signal.aborted = true
   }
-  expect(() => trainGbdt(data, PARAMS, { threads: 2, signal, onProgress })).toThrow('MR_CANCELLED')
+  expect(() => trainGbdt(data, PARAMS, { ...options, signal, onProgress })).toThrow('MR_CANCELLED')
   expect(bytes()).toBe(before)
+})
+
+test('little data is trained on by fewer threads than are given', () => {
+  const { ranOn } = trainGbdt(world(3000, 12), { trees: 2 }, { threads: 8 })
+  expect(ranOn).toEqual({ kernels: 'wasm', threads: 1 })
+  if (!hasThreads) return
+  const { ranOn: two } = trainGbdt(world(3000, 12), { trees: 2 }, { threads: 8, threadRowsMin: 1400 })
+  expect(two).toEqual({ kernels: 'wasm', threads: 2 })
 })
 
 test('the committed kernels are what their source compiles to, byte for byte', () => {
