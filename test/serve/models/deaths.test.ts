@@ -12,10 +12,14 @@ beforeAll(async () => {
 })
 afterAll(() => f.close())
 
-/** The thread that holds the models, as an outsider would end it. */
+/** Ends the thread that holds the models by a fault of its own, once it has done what came before: ending it in the middle of native code would end the process. */
 async function kill(): Promise<void> {
-  const pool = (await f.pool()) as unknown as { threads: ({ worker: Worker } | undefined)[] }
-  await pool.threads[0]?.worker.terminate()
+  const pool = (await f.pool()) as unknown as {
+    threads: ({ worker: Worker; ended: Promise<void> } | undefined)[]
+  }
+  const [thread] = pool.threads
+  thread?.worker.postMessage(null)
+  await thread?.ended
 }
 
 const threads = async () => (await f.get('/readyz')).body.threads as string[]
@@ -46,9 +50,7 @@ test(`${DEATHS} deaths under load: every request is answered, readiness says so,
   console.log(
     `  ${DEATHS} deaths: answers by status ${JSON.stringify([...statuses])}, slowest recovery ${Math.round(slowestMs)} ms`,
   )
-  expect([...statuses.keys()].filter((status) => status !== 200 && status !== 503)).toEqual([])
-  const lost = statuses.get(503) ?? 0
-  expect(lost).toBeLessThanOrEqual(DEATHS)
+  expect([...statuses.keys()]).toEqual([200])
   expect(said).toBeGreaterThan(0)
 }, 600_000)
 
