@@ -157,6 +157,21 @@ describe('from rows of known make', () => {
     expect(found).toBe(0)
   })
 
+  test('two columns that name a row together are one key, and only where no column does alone', async () => {
+    const make = (extra: boolean) =>
+      rowsOf(600, (rng, i) => ({
+        source: `s${i % 20}`,
+        flight: `f${Math.floor(i / 20)}`,
+        ...(extra && { id: `k${i}` }),
+        seats: rng.nextInt(9),
+      }))
+    const place = await openPlace()
+    const pair = await suggestChecks([csv(place, make(false))])
+    expect(texts(pair.suggestions, 'unique')).toEqual(["checks.unique('source', 'flight')"])
+    const single = await suggestChecks([csv(place, make(true))])
+    expect(texts(single.suggestions, 'unique')).toEqual(["checks.unique('id')"])
+  })
+
   test('few rows are said to be few, and nothing is learned from them', async () => {
     const { suggestions, notes } = await suggestChecks([csv(await openPlace(), rowsOf(12, sound))])
     expect(suggestions).toEqual([])

@@ -2,6 +2,7 @@
 import { checks } from '../../define/checks.ts'
 import { type Candidate, grouped } from './candidate.ts'
 import { filledRows } from './facts.ts'
+import type { Sample, SampledColumn } from './sample.ts'
 import type { ColumnFacts } from './types.ts'
 
 const ROWS_MIN = 30
@@ -33,4 +34,53 @@ function isTelling({ numbers, values }: ColumnFacts, n: number): boolean {
   }
   const chars = values.reduce((sum, { value }) => sum + String(value).length, 0) / Math.max(1, values.length)
   return chars <= CHARS_MAX
+}
+
+/** Two columns that name a row together, where neither does alone: a source and a flight. The pair with the fewest values, when chance would have made it repeat. */
+export function uniquePair({ columns, rows }: Sample): Candidate[] {
+  const usable = columns.filter(
+    (c) => c.type !== 'float' && c.type !== 'bool' && c.filled >= FILLED_MIN && c.distinct >= 2,
+  )
+  const repeats = usable.map(repetition)
+  const pairs = usable.flatMap((a, i) =>
+    usable.slice(i + 1).flatMap((b, j) => {
+      const expected = ((rows * (rows - 1)) / 2) * repeats[i]! * repeats[i + 1 + j]!
+      const canBe = rows >= ROWS_MIN && expected >= EXPECTED_MIN && a.distinct * b.distinct >= rows
+      return canBe && neverMeetTwice(a, b) ? [{ a, b, expected }] : []
+    }),
+  )
+  const [best] = pairs.toSorted((x, y) => x.a.distinct + x.b.distinct - (y.a.distinct + y.b.distinct))
+  if (!best) return []
+  const names = [best.a.name, best.b.name]
+  return [
+    {
+      kind: 'unique',
+      check: checks.unique(...names).def,
+      columns: names,
+      why: `no pair of values repeats in ${grouped(rows)} rows, where chance would have made ${grouped(Math.round(best.expected))} repeat`,
+      failingMax: 0,
+    },
+  ]
+}
+
+const FILLED_MIN = 0.99
+
+/** Chance that two rows have the same value. */
+function repetition({ codes, distinct }: SampledColumn): number {
+  const counts = new Float64Array(distinct + 1)
+  for (const code of codes) counts[code]!++
+  let sum = 0
+  for (const n of counts) sum += (n / codes.length) ** 2
+  return sum
+}
+
+function neverMeetTwice(a: SampledColumn, b: SampledColumn): boolean {
+  const seen = new Set<number>()
+  for (let row = 0; row < a.codes.length; row++) {
+    const pair = a.codes[row]! * (b.distinct + 1) + b.codes[row]!
+    if (a.codes[row] === 0 || b.codes[row] === 0) continue
+    if (seen.has(pair)) return false
+    seen.add(pair)
+  }
+  return true
 }

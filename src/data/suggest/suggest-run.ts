@@ -9,7 +9,7 @@ import { completeness } from './completeness.ts'
 import { dependencies } from './dependencies.ts'
 import { factsOf } from './facts.ts'
 import { freshness } from './freshness.ts'
-import { unique } from './keys.ts'
+import { unique, uniquePair } from './keys.ts'
 import { orders } from './orders.ts'
 import { patterns } from './patterns.ts'
 import { ranges } from './ranges.ts'
@@ -97,7 +97,8 @@ async function learn(
   }
   report(0.6, 'looking at pairs of columns')
   const sample = await sampleOf(duck, LEARNED, columns)
-  found.push(...dependencies(sample), ...orders(sample))
+  const isNamed = job.key.length > 0 || found.some(({ kind }) => kind === 'unique')
+  found.push(...(isNamed ? [] : uniquePair(sample)), ...dependencies(sample), ...orders(sample))
   if (job.time !== null) found.push(...freshness(job.time, await timesOf(duck, job.time), job.now))
   return found
 }

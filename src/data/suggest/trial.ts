@@ -122,6 +122,8 @@ export function verdictOf(
   const drop = (why: string) => ({ dropped: { check: candidate.check.name, why } })
   if (heldOut.rows < JUDGED_MIN && candidate.check.rule.kind !== 'fresh')
     return drop(`only ${heldOut.rows} held-out rows could judge it`)
+  if (candidate.failingMax === 0 && trial.fitted.failing > 0)
+    return drop(`it fails in ${grouped(trial.fitted.failing)} of the rows that it was learned from`)
   if (shareOut > candidate.failingMax)
     return drop(`it fails in ${percentText(shareOut)} of ${grouped(heldOut.rows)} held-out rows`)
   const unseen = candidate.unseen ?? 0
