@@ -1,10 +1,17 @@
-/** Label issues of 10,000 rows of 10 classes and of MNIST, and worth of 50,000 rows by 5,000, beside cleanlab on the same numbers. */
+/** Label issues of 10,000 and 10 million rows of 10 classes and of MNIST, how many people confirm, and worth of 50,000 rows by 5,000, beside cleanlab on the same numbers. */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { seededRng } from '../../dist/core/rng.js'
-import { knnShapley, knnUtility, LABEL_ISSUE_RULES, labelIssues } from '../../dist/stats/index.js'
+import {
+  knnShapley,
+  knnUtility,
+  LABEL_ISSUE_RULES,
+  labelIssues,
+  normalizedMargin,
+  selfConfidence,
+} from '../../dist/stats/index.js'
 import { writeNpy } from '../data/npy.ts'
 import { cpuPerCall, spentOn } from '../measure/cpu.ts'
 import type { Section } from '../measure/sections.ts'
@@ -22,10 +29,13 @@ const CLEANLAB_RULES: Record<string, string> = { 'predicted-not-given': 'predict
 const section: Section = async ({ peers }) => {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-worth-'))
   try {
+    judgeMany()
     await judgeLabels('10,000 × 10', drawnLabels(10_000, 10), folder, peers)
     const mnist = mnistLabels()
-    if (mnist) await judgeLabels('MNIST', mnist, folder, peers)
-    else console.error('  MNIST is left out: ../shared/data/mnist-t10k is absent')
+    if (mnist) {
+      await judgeLabels('MNIST', mnist, folder, peers)
+      await judgeByPeople(mnist, folder, peers)
+    } else console.error('  MNIST is left out: ../shared/data/mnist-t10k is absent')
     await judgeWorth()
     if (peers) await judgeSelf(folder)
   } finally {
@@ -106,6 +116,91 @@ async function judgeLabels(name: string, data: Labelled, folder: string, peers: 
   }
 }
 
+/** Rows that people looked at, and those whose label at least three of five did not choose. */
+function verdicts(): { looked: Set<number>; wrong: Set<number> } {
+  const all = JSON.parse(readFileSync(join(MNIST, 'mnist_mturk.json'), 'utf8')) as {
+    id: number
+    mturk: { given: number; guessed: number; neither: number }
+  }[]
+  const ofFive = all.filter(({ mturk: { guessed, neither } }) => guessed + neither >= 3)
+  return { looked: new Set(all.map(({ id }) => id)), wrong: new Set(ofFive.map(({ id }) => id)) }
+}
+
+/** Share of the first rows, worst first, whose label people call wrong; only rows that they looked at count. */
+async function judgeByPeople(
+  { probabilities, labels }: Labelled,
+  folder: string,
+  peers: boolean,
+): Promise<void> {
+  const { looked, wrong } = verdicts()
+  const files = { p: join(folder, 'p.npy'), labels: join(folder, 'labels.npy') }
+  const theirs = peers
+    ? await peer<{ score: string; order: number[] }>('worth', { what: 'ranks', ...files })
+    : []
+  const scores = { 'self-confidence': selfConfidence, 'normalized-margin': normalizedMargin }
+  for (const [name, score] of Object.entries(scores)) {
+    const values = score(probabilities, labels)
+    const order = [...values.keys()].sort((a, b) => values[a] - values[b] || a - b)
+    const other = theirs.find((t) => t.score === name.replaceAll('-', '_'))
+    for (const k of [15, 50, 100]) {
+      const share = (rows: readonly number[]) =>
+        rows
+          .filter((i) => looked.has(i))
+          .slice(0, k)
+          .filter((i) => wrong.has(i)).length / k
+      report({
+        bench: BENCH,
+        metric: `label issues: MNIST, ${name}, wrong of ${k}`,
+        value: share(order),
+        unit: 'share',
+        ...(other && { peer: 'cleanlab', peerValue: share(other.order) }),
+        note: `of ${looked.size} that people looked at they call ${wrong.size} wrong`,
+      })
+    }
+  }
+}
+
+const MANY = { rows: 10_000_000, width: 10, goalS: 20, goalMb: 2_000 }
+/** Different rows of probabilities among the many. */
+const DISTINCT = 4_096
+
+function judgeMany(): void {
+  const { rows, width, goalS, goalMb } = MANY
+  const few = drawnLabels(DISTINCT, width)
+  const probabilities = new Float64Array(rows * width)
+  const labels = new Uint8Array(rows)
+  const rng = seededRng(11)
+  for (let i = 0; i < rows; i++) {
+    const from = rng.nextInt(DISTINCT)
+    probabilities.set(few.probabilities.subarray(from * width, (from + 1) * width), i * width)
+    labels[i] = rng.next() < 0.05 ? rng.nextInt(width) : few.labels[from]
+  }
+  const before = process.cpuUsage()
+  const { nIssues } = labelIssues(probabilities, labels)
+  const { user, system } = process.cpuUsage(before)
+  const cpu = (user + system) / 1e6
+  const mb = process.resourceUsage().maxRSS / 1024
+  const metric = `label issues: ${rows / 1e6} M × ${width}`
+  report({
+    bench: BENCH,
+    metric,
+    value: cpu,
+    unit: 's',
+    goal: goalS,
+    met: cpu <= goalS,
+    note: `${nIssues} flagged`,
+  })
+  report({
+    bench: BENCH,
+    metric: `${metric}, memory`,
+    value: mb,
+    unit: 'MB',
+    goal: goalMb,
+    met: mb <= goalMb,
+    note: `${(rows * width * 8) / 1e6} MB of them the probabilities`,
+  })
+}
+
 function cloud(seed: number, nRows: number, width: number) {
   const rng = seededRng(seed)
   const points = Float64Array.from({ length: nRows * width }, () => rng.normal())
@@ -115,11 +210,18 @@ function cloud(seed: number, nRows: number, width: number) {
   return { nRows, width, nNumbers: width, points, labels }
 }
 
+/** Peak of this process, which other measurements may have had before: then what it holds now. */
+function peakMb(before: number): number {
+  const { maxRSS } = process.resourceUsage()
+  return maxRSS > before ? maxRSS / 1024 : process.memoryUsage.rss() / 2 ** 20
+}
+
 async function judgeWorth(): Promise<void> {
   const { rows, tests, width, goalS, goalMb } = WORTH
   const [train, test] = [cloud(1, rows, width), cloud(2, tests, width)]
+  const before = process.resourceUsage().maxRSS
   const { cpu, result } = await spentOn(() => knnShapley(train, test))
-  const mb = process.resourceUsage().maxRSS / 1024
+  const mb = peakMb(before)
   const apart = Math.abs(result.reduce((sum, x) => sum + x, 0) - knnUtility(train, test))
   const named = `worth: ${rows / 1000}k × ${width} by ${tests / 1000}k`
   report({ bench: BENCH, metric: named, value: cpu, unit: 's', goal: goalS, met: cpu <= goalS })

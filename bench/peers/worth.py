@@ -5,6 +5,7 @@ import resource
 import numpy as np
 from cleanlab.data_valuation import data_shapley_knn
 from cleanlab.filter import find_label_issues
+from cleanlab.rank import get_label_quality_scores
 from figures import arguments, cpu, emit
 
 RULES = ["prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given"]
@@ -26,6 +27,10 @@ if asked["what"] == "labels":
                 flags = find_label_issues(labels, p, filter_by=rule, n_jobs=1)
             best = spent["cpu"] if best is None else min(best, spent["cpu"])
         emit(rule=rule, cpu=best, issues=np.flatnonzero(flags).tolist())
+elif asked["what"] == "ranks":
+    p = np.load(asked["p"]).reshape(len(labels), -1)
+    for score in ["self_confidence", "normalized_margin"]:
+        emit(score=score, order=np.argsort(get_label_quality_scores(labels, p, method=score), kind="stable").tolist())
 else:
     points = np.load(asked["points"]).reshape(len(labels), asked["width"])
     before = peak_mb()

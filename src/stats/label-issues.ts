@@ -8,7 +8,7 @@
  */
 import { type Numbers, refuseNotProbability, requireLength, requireRange, requireRows } from './inputs.ts'
 import { likeliestClasses } from './metrics-classes.ts'
-import { ascendingOrder, sortedCopy } from './order.ts'
+import { ascendingOrder, selectInPlace } from './order.ts'
 
 /**
  * How rows are chosen, all from the estimated joint but the last: `prune-by-noise-rate` takes, of each pair of classes, as many rows as are estimated to be of the other class, those
@@ -63,15 +63,17 @@ export function labelIssues(
   labels: Numbers,
   rule: LabelIssueRule = 'prune-by-noise-rate',
 ): LabelIssues {
-  const joint = confidentJoint(probabilities, labels)
-  const flags = RULES[rule]({ probabilities, labels, width: joint.nClasses, joint })
+  const nClasses = checkLabelled(probabilities, labels)
+  const suggested = likeliestClasses(probabilities, nClasses)
+  const joint = jointOf(probabilities, labels, suggested, nClasses)
+  const flags = RULES[rule]({ probabilities, labels, width: nClasses, joint, suggested })
   let nIssues = 0
   for (let i = 0; i < flags.length; i++) {
     if (flags[i] === 1 && isNearlyLikeliest(probabilities, i * joint.nClasses, joint.nClasses, labels[i]))
       flags[i] = 0
     nIssues += flags[i]
   }
-  return { flags, nIssues, suggested: likeliestClasses(probabilities, joint.nClasses), joint }
+  return { flags, nIssues, suggested, joint }
 }
 
 /**
@@ -80,9 +82,17 @@ export function labelIssues(
  */
 export function confidentJoint(probabilities: Numbers, labels: Numbers): ConfidentJoint {
   const nClasses = checkLabelled(probabilities, labels)
+  return jointOf(probabilities, labels, likeliestClasses(probabilities, nClasses), nClasses)
+}
+
+function jointOf(
+  probabilities: Numbers,
+  labels: Numbers,
+  likeliest: Int32Array,
+  nClasses: number,
+): ConfidentJoint {
   const given = countsOf(labels, nClasses)
   const thresholds = thresholdsOf(probabilities, labels, given)
-  const likeliest = likeliestClasses(probabilities, nClasses)
   const confident = new Int32Array(labels.length)
   const counts = new Float64Array(nClasses * nClasses)
   for (let i = 0; i < labels.length; i++) {
@@ -221,6 +231,8 @@ interface Labelled {
   labels: Numbers
   width: number
   joint: ConfidentJoint
+  /** Likeliest class of each row. */
+  suggested: Int32Array
 }
 
 const RULES: Record<LabelIssueRule, (labelled: Labelled) => Uint8Array> = {
@@ -232,8 +244,8 @@ const RULES: Record<LabelIssueRule, (labelled: Labelled) => Uint8Array> = {
   },
   'confident-learning': ({ labels, joint }) =>
     Uint8Array.from(joint.confident, (k, i) => Number(k >= 0 && k !== labels[i])),
-  'predicted-not-given': ({ probabilities, labels, width }) =>
-    Uint8Array.from(likeliestClasses(probabilities, width), (k, i) => Number(k !== labels[i])),
+  'predicted-not-given': ({ suggested, labels }) =>
+    Uint8Array.from(suggested, (k, i) => Number(k !== labels[i])),
 }
 
 function pruneByNoiseRate(labelled: Labelled): Uint8Array {
@@ -241,12 +253,13 @@ function pruneByNoiseRate(labelled: Labelled): Uint8Array {
   const flags = new Uint8Array(labels.length)
   const prune = pruneCounts(joint)
   eachClass(labelled, (label, rows) => {
+    const margins = new Float64Array(rows.length)
     for (let k = 0; k < width; k++) {
       if (k === label || prune[label * width + k] === 0) continue
-      const margins = Float64Array.from(
-        rows,
-        (i) => -(probabilities[i * width + k] - probabilities[i * width + label]),
-      )
+      for (let at = 0; at < rows.length; at++) {
+        const row = rows[at] * width
+        margins[at] = -(probabilities[row + k] - probabilities[row + label])
+      }
       flagLeast(margins, rows, prune[label * width + k], flags)
     }
   })
@@ -282,7 +295,7 @@ function flagLeast(values: Float64Array, rows: Uint32Array, n: number, flags: Ui
     for (const row of rows) flags[row] = 1
     return
   }
-  const most = sortedCopy(values)[n - 1]
+  const most = selectInPlace(values.slice(), n - 1)
   let atMost = n
   for (const value of values) if (value < most) atMost--
   for (let i = 0; i < rows.length; i++) {

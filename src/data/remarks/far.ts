@@ -28,18 +28,51 @@ export async function farRemarks(
   const asked = columns.filter((c) => isTime(c) || c.type === 'int' || c.type === 'float')
   if (asked.length === 0 || nRows < ROWS_MIN) return []
   const k = Math.max(TAIL.min, Math.min(TAIL.max, Math.floor(nRows * TAIL.share)))
+  const middles = await middlesOf(duck, from, nRows, asked)
   const terms = asked.map((column, i) => {
     const x = numberOf(column)
-    const finite = `FILTER (isfinite(${x}))`
-    return `min(${x}, ${k}) ${finite} AS l${i}, max(${x}, ${k}) ${finite} AS h${i}, approx_quantile(${x}, 0.5) ${finite} AS m${i}`
+    const { low, high } = middles[i]
+    // Only what may be outermost goes through the heaps.
+    const only = (side: string) => `FILTER (isfinite(${x})${nRows < FEW_ROWS ? '' : ` AND ${x} ${side}`})`
+    return `min(${x}, ${k}) ${only(`<= ${low}`)} AS l${i}, max(${x}, ${k}) ${only(`>= ${high}`)} AS h${i}`
   })
-  const row = await duck.one<Record<string, number[] | number | null>>(
-    `SELECT ${terms.join(', ')} FROM ${from}`,
-  )
+  const row = await duck.one<Record<string, number[] | null>>(`SELECT ${terms.join(', ')} FROM ${from}`)
   return asked.flatMap((column, i) => {
-    const middle = row[`m${i}`] as number | null
+    const { middle } = middles[i]
     if (middle === null) return []
-    return [row[`l${i}`], row[`h${i}`]].flatMap((values) => sideRemark(column, values as number[], middle))
+    return [row[`l${i}`], row[`h${i}`]].flatMap((values) => sideRemark(column, values ?? [], middle))
+  })
+}
+
+/** Rows from which tails are looked for beyond the outer fiftieths alone, and of which some are enough for those and the middle. */
+const FEW_ROWS = 100_000
+const SAMPLE_ROWS = 50_000
+const OUTER = 0.02
+
+interface Middle {
+  low: number
+  middle: number | null
+  high: number
+}
+
+/** Outer fiftieths and the middle of each column, of rows spread evenly. */
+async function middlesOf(
+  duck: Duck,
+  from: string,
+  nRows: number,
+  columns: readonly NamedType[],
+): Promise<Middle[]> {
+  const step = Math.max(1, Math.floor(nRows / SAMPLE_ROWS))
+  const terms = columns.map((column, i) => {
+    const x = numberOf(column)
+    return `quantile_disc(${x}, [${OUTER}, 0.5, ${1 - OUTER}]) FILTER (isfinite(${x})) AS q${i}`
+  })
+  const row = await duck.one<Record<string, number[] | null>>(
+    `SELECT ${terms.join(', ')} FROM ${from} WHERE rowid % ${step} = 0`,
+  )
+  return columns.map((_, i) => {
+    const [low, middle, high] = row[`q${i}`] ?? [0, null, 0]
+    return { low: low ?? 0, middle, high: high ?? 0 }
   })
 }
 
