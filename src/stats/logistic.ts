@@ -182,7 +182,7 @@ function curveAt(problem: Problem, fit: FewFit, active: readonly number[]): [num
 }
 
 /** Gauss with row exchange. Columns without curvature get 0. */
-function solve(rows: number[][], right: number[]): number[] {
+export function solve(rows: number[][], right: number[]): number[] {
   const n = right.length
   for (let col = 0; col < n; col++) {
     let pivot = col

@@ -2,7 +2,8 @@ import { MillraceError } from '../../core/errors.ts'
 import type { TrainerDef } from '../../define/types.ts'
 import { compose } from '../../model/composite.ts'
 import { compileScorer, type Model } from '../../model/score.ts'
-import { type FewFit, fitLogistic, fitSquares } from '../../stats/logistic.ts'
+import { fitClassBlend } from '../../stats/class-blend.ts'
+import { type FewFit, type FewOptions, fitLogistic, fitSquares } from '../../stats/logistic.ts'
 import { type Learner, type LearnInput, takeRows } from '../learner.ts'
 import { foldsOf } from './folds.ts'
 import { type LearnerOf, learnPart } from './parts.ts'
@@ -15,14 +16,14 @@ const ROWS_MIN = 50
 const RIDGE = 1
 
 /**
- * Stacked generalisation: each part predicts rows that it did not learn from, a logistic (or linear) regression with weights of at least 0 learns from these
+ * Stacked generalisation: each part predicts rows that it did not learn from, a logistic, linear or multinomial regression with weights of at least 0 learns from these
  * raw scores, and the parts are trained again on all rows.
  * Cost: `folds + 1` trainings of each part. Source: Wolpert 1992; Breiman 1996 for weights of at least 0.
  */
 export function stackLearner(learnerOf: LearnerOf): Learner<Stack> {
   return {
     kind: 'stack',
-    tasks: ['binary', 'regression'],
+    tasks: ['binary', 'regression', 'multiclass'],
     async learn(input, trainer) {
       const total = trainer.of.length * (trainer.folds + 1)
       let done = 0
@@ -34,9 +35,19 @@ export function stackLearner(learnerOf: LearnerOf): Learner<Stack> {
       input.note(
         `weights learned on ${rows} rows out of fold: ${trainer.of.map(({ kind }, i) => `${kind} ${fit.weights[i].toFixed(3)}`).join(', ')}`,
       )
-      return { model: compose(models, fit.weights, Float64Array.of(fit.intercept)) }
+      return { model: compose(models, fit.weights, new Float64Array(models[0].nOutputs).fill(fit.intercept)) }
     },
   }
+}
+
+type Fit = (raws: number[][], target: number[], options: FewOptions) => FewFit
+
+/** How weights are learned, by task: of classes one weight a part, which all classes share. */
+const FITS: Record<LearnInput['task'], Fit> = {
+  binary: fitLogistic,
+  regression: fitSquares,
+  ranking: fitSquares,
+  multiclass: (raws, target, options) => ({ intercept: 0, weights: fitClassBlend(raws, target, options) }),
 }
 
 /** Weights of the parts by their raw scores of rows that they did not learn from. */
@@ -54,7 +65,7 @@ async function weigh(
     const held = takeRows(train, predict)
     for (let i = 0; i < of.length; i++) {
       const model = await part({ ...input, kept: learn, note: () => {} }, i)
-      const out = new Float64Array(held.nRows)
+      const out = new Float64Array(held.nRows * model.nOutputs)
       compileScorer(model).rawBatch(held.columns, held.nRows, out)
       for (const raw of out) raws[i].push(raw)
     }
@@ -65,7 +76,7 @@ async function weigh(
     throw new MillraceError('MR_MODEL_NO_ROWS', { need: ROWS_MIN, got: target.length })
   const towards = of.map(() => 1 / of.length)
   const options = { weights, notNegative: true, ridge: RIDGE, towards }
-  const fit = task === 'binary' ? fitLogistic(raws, target, options) : fitSquares(raws, target, options)
+  const fit = FITS[task](raws, target, options)
   if (fit.weights.some((w) => w > 0)) return { fit, rows: target.length }
   input.note('no part told the target out of fold: they have even weights')
   return { fit: { intercept: 0, weights: Float64Array.from(towards) }, rows: target.length }

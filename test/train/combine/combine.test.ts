@@ -1,4 +1,4 @@
-import { gbdt, linear, mlp, stack, type TrainerDef } from 'millrace'
+import { forest, gbdt, linear, mlp, stack, type TrainerDef } from 'millrace'
 import { expect, test } from 'vitest'
 import { seededRng } from '../../../src/core/rng.ts'
 import { average } from '../../../src/define/trainers.ts'
@@ -183,4 +183,39 @@ test('hostile bytes of a composite are refused, wherever one is changed', async 
       expect(String(error)).toMatch(/MR_MODEL_(FORMAT|VERSION|INVALID)/)
     }
   }
+})
+
+test('a stack of classes says later rows better than its best part, by weights that all classes share', async () => {
+  const classesOf = (nRows: number, seed: number): LearnRows => {
+    const rng = seededRng(seed + 100)
+    const rows = world(nRows, seed)
+    const [a, b, c, d] = rows.columns
+    const target = a.map((x, i) => {
+      const scores = [x + b[i] * c[i], [0, 1, -1, 2, 0][d[i]] - x, 0.5 * c[i]].map((z) => 1.5 * z)
+      const parts = scores.map(Math.exp)
+      const drawn = rng.next() * (parts[0] + parts[1] + parts[2])
+      return drawn < parts[0] ? 0 : drawn < parts[0] + parts[1] ? 1 : 2
+    })
+    return { ...rows, target }
+  }
+  const train = classesOf(3_000, 7)
+  const later = classesOf(3_000, 8)
+  const more = { task: 'multiclass', nClasses: 3 } as const
+  const lossOf = (model: Model) => {
+    const out = new Float64Array(3 * later.nRows)
+    compileScorer(model).scoreBatch(later.columns, later.nRows, out)
+    return later.target.reduce((sum, y, i) => sum - Math.log(out[3 * i + y]), 0) / later.nRows
+  }
+  const trainer = stack({ of: [gbdt({ trees: 40 }), linear()], folds: 3 })
+  const input = inputOf(train, more)
+  const { model } = await stackLearner(learnerOf).learn(input, trainer)
+  expect(model.nOutputs).toBe(3)
+  expect(input.notes.at(-1)).toMatch(/^weights learned on 2250 rows out of fold: gbdt [\d.]+, linear [\d.]+$/)
+  const alone = await Promise.all(
+    trainer.of.map(async (part) => learnerOf(part.kind).learn(inputOf(train, more), part)),
+  )
+  const best = Math.min(...alone.map((one) => lossOf((one as { model: Model }).model)))
+  expect(lossOf(model)).toBeLessThan(best + 0.002)
+  const forests = stack({ of: [forest({ trees: 3 }), linear()], folds: 2 })
+  await expect(stackLearner(learnerOf).learn(inputOf(train, more), forests)).rejects.toThrow('MR_TRAIN_PARTS')
 })
