@@ -258,6 +258,7 @@ describe('triage', () => {
     ).rejects.toMatchObject({
       code: 'MR_DATA_BRANCH_EDITED',
     })
+    // Its rows are aside in main already, so that nothing is left to merge.
     await expect(mergeBranch(rt, act())).rejects.toMatchObject({ code: 'MR_DATA_BRANCH_BEHIND' })
     expect(await dropBranch(rt, act({ dryRun: true }))).toMatchObject({ done: false })
     expect(await dropBranch(rt, act())).toMatchObject({ done: true, version: null })
@@ -275,6 +276,30 @@ describe('triage', () => {
     ).rejects.toMatchObject({
       code: 'MR_DATA_SELECTION_ROWS',
     })
+  })
+
+  test('a branch of what main held before is made again of what it holds now: what came meanwhile stays', async () => {
+    const { place, rt, version } = await setUp()
+    const chosen = await rowsIn(place, version, 'i % 7 = 0')
+    await putAsideOnBranch(rt, { ...act(), version, rows: withReason(chosen) })
+    // Main loses other rows meanwhile, and gains a copy of one that the branch has put aside.
+    const others = await rowsIn(place, version, 'i % 5 = 0')
+    await putAsideOnBranch(rt, { ...act({ branch: 'other' }), version, rows: withReason(others) })
+    await mergeBranch(rt, act({ branch: 'other' }))
+    const next = (await place.store.meta.ref(refs.dataset('d')))!.digest
+    const both = await rowsIn(place, version, 'i % 7 = 0 and i % 5 <> 0')
+    const foreseen = await mergeBranch(rt, act({ dryRun: true }))
+    expect(foreseen.effects[0]).toContain(
+      `${both.length} of its ${chosen.length} rows are in what main holds now`,
+    )
+    expect((await place.store.meta.ref(refs.dataset('d')))!.digest).toBe(next)
+    const merged = await mergeBranch(rt, act())
+    expect(merged.effects[0]).toBe(foreseen.effects[0])
+    const main = await place.store.getRecord<DatasetVersion>(merged.version as Digest, 'DatasetVersion')
+    expect(main.parents).toEqual([next])
+    expect(await rowsIn(place, merged.version as Digest, 'i % 7 = 0 or i % 5 = 0')).toEqual([])
+    const left = (await rowsIn(place, version, 'i % 7 <> 0 and i % 5 <> 0')).length
+    expect(main).toMatchObject({ rows: left, rowsQuarantined: others.length + both.length })
   })
 
   test('rows put aside at random are not told to do good, but as seldom as an interval of 95 % is wrong', async () => {

@@ -31,6 +31,7 @@ export function ActDialog({ act, close }: { act: Act | null; close: () => void }
       title={act?.title}
       size="lg"
       transitionProps={{ duration: 120 }}
+      closeButtonProps={{ 'aria-label': 'Dismiss' }}
       centered
     >
       {act && <ActBody act={act} close={close} />}

@@ -225,38 +225,41 @@ function Acts({
 }) {
   const newest = useQuery(datasetQuery(page.dataset))
   const [asked, setAsked] = useState<Verb | null>(null)
-  if (newest.data?.version && newest.data.version !== page.digest)
-    return (
-      <p className="note">
-        Rows are released, fixed and dropped on{' '}
-        <Go href={`${hrefs.datasetVersion(page.dataset, newest.data.version)}#quarantine`} className="link">
-          the newest version
-        </Go>
-        .
-      </p>
-    )
   const n = chosen.size === 0 ? data.matched : chosen.size
+  const newer = newest.data?.version && newest.data.version !== page.digest ? newest.data.version : null
   return (
-    <div className="choice choice-still">
-      <span>
-        {chosen.size === 0 ? `All ${plural(n, 'row')} of this filter` : `${plural(n, 'row')} chosen`}
-      </span>
-      <span className="choice-acts">
-        {VERBS.map((each) => (
-          <button
-            key={each.verb}
-            type="button"
-            className="button"
-            disabled={n === 0}
-            title={each.words}
-            onClick={() => setAsked(each)}
-          >
-            {each.label}…
-          </button>
-        ))}
-      </span>
+    <>
+      {newer !== null ? (
+        <p className="note">
+          Rows are released, fixed and dropped on{' '}
+          <Go href={`${hrefs.datasetVersion(page.dataset, newer)}#quarantine`} className="link">
+            the newest version
+          </Go>
+          .
+        </p>
+      ) : (
+        <div className="choice choice-still">
+          <span>
+            {chosen.size === 0 ? `All ${plural(n, 'row')} of this filter` : `${plural(n, 'row')} chosen`}
+          </span>
+          <span className="choice-acts">
+            {VERBS.map((each) => (
+              <button
+                key={each.verb}
+                type="button"
+                className="button"
+                disabled={n === 0}
+                title={each.words}
+                onClick={() => setAsked(each)}
+              >
+                {each.label}…
+              </button>
+            ))}
+          </span>
+        </div>
+      )}
       {asked && <Asked page={page} verb={asked} chosen={chosen} close={() => setAsked(null)} />}
-    </div>
+    </>
   )
 }
 

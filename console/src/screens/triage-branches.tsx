@@ -6,7 +6,6 @@ import { DotRows } from '../charts/dot-rows.tsx'
 import { metricTitle } from '../format/names.ts'
 import { count, metric, plural, share, signed } from '../format/numbers.ts'
 import { type Act, ActDialog } from '../parts/act.tsx'
-import { Command } from '../parts/copy.tsx'
 import { MeasuredValue } from '../parts/measured.tsx'
 import { Section } from '../parts/page.tsx'
 import { Sign, VerdictSign } from '../parts/signs.tsx'
@@ -22,15 +21,19 @@ export function Branches({ view }: { view: TriageView }) {
   const [cleanTest, setCleanTest] = useState(false)
   const act = asked && actOf(asked, { model, cleanTest, view, setModel, setCleanTest })
   return (
-    <Section
-      title={plural(view.branches.length, 'branch', 'branches')}
-      note="Rows are put aside on a branch while main stays as it is. Try what a model learns without them, then merge the branch into main or drop it."
-    >
-      {view.branches.map((branch) => (
-        <Branch key={branch.branch} branch={branch} ask={(verb) => setAsked({ verb, branch })} />
-      ))}
+    <>
+      {view.branches.length > 0 && (
+        <Section
+          title={plural(view.branches.length, 'branch', 'branches')}
+          note="Rows are put aside on a branch while main stays as it is. Try what a model learns without them, then merge the branch into main or drop it."
+        >
+          {view.branches.map((branch) => (
+            <Branch key={branch.branch} branch={branch} ask={(verb) => setAsked({ verb, branch })} />
+          ))}
+        </Section>
+      )}
       <ActDialog act={act} close={() => setAsked(null)} />
-    </Section>
+    </>
   )
 }
 
@@ -110,7 +113,7 @@ function Branch({ branch, ask }: { branch: BranchRow; ask: (verb: Asked['verb'])
           <button type="button" className="button" onClick={() => ask('try')} disabled={trying !== null}>
             {tries.length > 0 ? 'Try again' : 'Try'}
           </button>
-          <button type="button" className="button" onClick={() => ask('merge')} disabled={branch.isBehind}>
+          <button type="button" className="button" onClick={() => ask('merge')}>
             Merge
           </button>
           <button type="button" className="button" onClick={() => ask('drop')}>
@@ -135,7 +138,6 @@ function Branch({ branch, ask }: { branch: BranchRow; ask: (verb: Asked['verb'])
       {tries.map((each) => (
         <Tried key={each.model} tried={each} />
       ))}
-      {branch.isBehind && <Command text={`millrace data triage ${branch.dataset} --drop ${branch.branch}`} />}
     </article>
   )
 }

@@ -29,7 +29,7 @@ export function Triage() {
           actions={<Models view={view} />}
         >
           <Worth view={view} />
-          {view.branches.length > 0 && <Branches view={view} />}
+          <Branches view={view} />
           {view.found === 0 ? (
             <Empty title="Nothing speaks against any row" />
           ) : (

@@ -203,7 +203,7 @@ export const data = {
   },
   MR_DATA_BRANCH_BEHIND: {
     what: (d: { dataset: string; branch: string; base: string; main: string }) =>
-      `branch "${d.branch}" of dataset "${d.dataset}" was made from ${d.base}, and main is ${d.main} now`,
+      `branch "${d.branch}" of dataset "${d.dataset}" was made from ${d.base} and edited since or has no row in common with main, which is ${d.main} now`,
     fix: (d: { dataset: string; branch: string; base: string; main: string }) =>
       `judge the newest rows and choose anew: millrace data worth <model>, then millrace data triage ${d.dataset} --drop ${d.branch}`,
     retryable: false,
