@@ -1,39 +1,32 @@
 /** Gradient boosting: time and AUC beside LightGBM, XGBoost and scikit-learn on the same rows. */
-import { compileScorer } from '../../dist/model/score.js'
-import { auc } from '../../dist/stats/index.js'
-import { trainGbdt } from '../../dist/train/gbdt/train.js'
 import { type HiggsLike, higgsLike } from '../data/higgs-like.ts'
-import { alternate, least, type Spent, spentOn } from '../measure/cpu.ts'
+import { BOOSTED_SHAPE, type Boosted, boostOurs } from '../measure/boosted.ts'
+import { alternate, least } from '../measure/cpu.ts'
 import type { Section } from '../measure/sections.ts'
 import { peer } from '../peers/run.ts'
 import { report } from '../report.ts'
 
 const BENCH = 'train'
-const SHAPE = { trees: 100, leaves: 63, learningRate: 0.1, bins: 255, minRows: 20 }
 const LIBRARIES = ['lightgbm', 'xgboost', 'sklearn'] as const
 const AUC_BEHIND_MAX = 0.001
 /** Asked of our time against LightGBM's. */
 const TIME_SHARE_MAX = 0.8
 
-interface Trained extends Spent {
-  auc: number
-}
-
 const boosting: Section = async ({ peers }) => {
   const data = higgsLike()
   for (const threads of [1, 2]) {
-    if (!peers) reportOurs(await ours(data, threads), threads)
+    if (!peers) reportOurs(await boostOurs(data, threads), threads)
     else await besidePeers(data, threads)
   }
 }
 export default boosting
 
 async function besidePeers(data: HiggsLike, threads: number): Promise<void> {
-  const all: Trained[] = []
+  const all: Boosted[] = []
   const aucs: number[] = []
   for (const library of LIBRARIES) {
     const rounds = await alternate({
-      ours: () => ours(data, threads),
+      ours: () => boostOurs(data, threads),
       theirs: () => theirs(library, data, threads),
     })
     all.push(...rounds.ours)
@@ -66,7 +59,7 @@ async function besidePeers(data: HiggsLike, threads: number): Promise<void> {
   })
 }
 
-function reportOurs(trained: Trained, threads: number): void {
+function reportOurs(trained: Boosted, threads: number): void {
   report({
     bench: BENCH,
     metric: metricOf(threads),
@@ -80,23 +73,9 @@ function metricOf(threads: number): string {
   return `500 k × 28, 100 trees × 63 leaves, ${threads} thread${threads > 1 ? 's' : ''}`
 }
 
-async function ours({ train, test }: HiggsLike, threads: number): Promise<Trained> {
-  const columns = doubles(train.columns)
-  const data = { nRows: train.nRows, columns, categorical: columns.map(() => false), target: train.target }
-  const { minRows: minRowsInLeaf, ...shape } = SHAPE
-  const { result, ...spent } = await spentOn(() => trainGbdt(data, { ...shape, minRowsInLeaf }, { threads }))
-  const scores = new Float64Array(test.nRows)
-  compileScorer(result.model).rawBatch(doubles(test.columns), test.nRows, scores)
-  return { ...spent, auc: auc(scores, test.target) }
-}
-
-async function theirs(library: string, { folder }: HiggsLike, threads: number): Promise<Trained> {
-  const [figure] = await peer<Trained>('boosting', { library, folder, ...SHAPE }, { threads })
+async function theirs(library: string, { folder }: HiggsLike, threads: number): Promise<Boosted> {
+  const [figure] = await peer<Boosted>('boosting', { library, folder, ...BOOSTED_SHAPE }, { threads })
   return figure
-}
-
-function doubles(columns: Float32Array[]): Float64Array[] {
-  return columns.map((column) => Float64Array.from(column))
 }
 
 function round(value: number): number {
