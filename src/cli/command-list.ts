@@ -375,6 +375,33 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/data-check.ts')).dataCheck,
   },
   {
+    name: 'data history',
+    args: '<dataset> [metric]',
+    summary: 'numbers of all deliveries: what is usual, what was not, and how one metric went',
+    options: [
+      ['--parts', 'parts of the newest version instead of deliveries: months, days or blocks of rows'],
+      ['--limit <n>', 'newest points shown (default: 40)'],
+    ],
+    examples: [
+      'millrace data history flights',
+      'millrace data history flights rows',
+      'millrace data history flights "mean(delay)" --parts',
+    ],
+    load: async () => (await import('./commands/data-history.ts')).dataHistory,
+  },
+  {
+    name: 'data accept',
+    args: '<dataset> <metric>',
+    summary: 'an unusual value was right: later deliveries are judged by it too',
+    options: [
+      ['--at <time>', 'instant of the delivery, as data history shows it (default: the newest unusual one)'],
+      REASON,
+      DRY_RUN,
+    ],
+    examples: ['millrace data accept flights rows --reason "Christmas"'],
+    load: async () => (await import('./commands/data-history.ts')).dataAccept,
+  },
+  {
     name: 'data diff',
     args: '<from> [to]',
     summary: 'what changed between two versions, to the row',

@@ -94,7 +94,7 @@ export function metricFinding(dataset: string, check: CheckDef, { value, n }: Me
   )
 }
 
-const figure = (value: number): string =>
+export const figure = (value: number): string =>
   Number.isInteger(value) && Math.abs(value) < 1e15 ? grouped(value) : String(Number(value.toPrecision(6)))
 
 /** Verdict on the age of the newest row, judged at `now`. */
@@ -135,7 +135,7 @@ function limitText({ rule, atLeast }: CheckDef): string {
   return rule.kind === 'fresh' ? `<= ${rule.ageMsMax} ms old` : `>= ${atLeast} of rows`
 }
 
-function finding(
+export function finding(
   dataset: string,
   check: CheckDef,
   value: number | null,

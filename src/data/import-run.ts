@@ -2,11 +2,13 @@
 
 import { isMillraceError, MillraceError, toError } from '../core/errors.ts'
 import type { Finding } from '../core/records.ts'
+import { tableMetricText } from '../define/table-metrics.ts'
 import type { CheckDef } from '../define/types.ts'
 import { join, raw, type Sql } from '../expr/sql.ts'
 import { checksOf, type RowCheck, rowChecksOf, windowText } from './checks.ts'
 import { DUCK_TYPE } from './column-types.ts'
 import { canonicalOrder, openDelivery, relationsOf, schemaOf, selectList } from './columns-sql.ts'
+import { firstInstant, measureDelivery } from './delivery-metrics.ts'
 import { type Duck, literal, quote } from './duck.ts'
 import { errorFinding, metricFinding, rowCountFinding, shareFinding, type Tally } from './findings.ts'
 import type { Import, Report } from './import-context.ts'
@@ -49,6 +51,7 @@ export async function runImport(duck: Duck, job: ImportJob, report: Report): Pro
     refusedBy,
     byCheck: Object.fromEntries([...tallies].map(([name, t]) => [name, t.failed])),
     newest: await newestOf(duck, checks),
+    ...(await measuredOf(run, checks, measured)),
     notes: notesOf(run),
     remarks,
   }
@@ -222,6 +225,7 @@ function findingOf(job: ImportJob, check: CheckDef, rows: number, judged: Judged
   if (why !== undefined) return [errorFinding(dataset, check, why)]
   if (check.rule.kind === 'rowCount') return [rowCountFinding(dataset, check, rows)]
   const measurement = judged.measured.get(check.name)
+  if (check.rule.kind === 'usual') return []
   if (measurement) return [metricFinding(dataset, check, measurement)]
   const counted = judged.tallies.get(check.name)
   return counted ? [shareFinding(dataset, check, counted)] : []
@@ -291,6 +295,29 @@ async function writeQuarantine(run: Loaded, rows: number): Promise<WrittenPart |
   const key = `quarantine-${String((job.parent?.quarantineParts ?? 0) + 1).padStart(6, '0')}`
   const stats = await profile(duck, 'aside', delivery.columns, await referencesFor(run, []))
   return { path, key, keyRange: { min: key, max: key }, rows, stats }
+}
+
+/** What history and drift are judged by when the import is recorded. */
+async function measuredOf(
+  { duck, job, delivery }: Loaded,
+  checks: CheckDef[],
+  measured: ReadonlyMap<string, Measurement>,
+): Promise<Pick<ImportResult, 'metrics' | 'deliveredStats'>> {
+  const asked = checks.flatMap(({ name, rule }) => {
+    const found = rule.kind === 'usual' ? measured.get(name) : undefined
+    return found && rule.kind === 'usual' ? [[tableMetricText(rule.metric), found] as const] : []
+  })
+  const values = {
+    ...(await measureDelivery(duck, 'staged', delivery.columns)),
+    ...Object.fromEntries(asked),
+  }
+  const at = await firstInstant(duck, 'staged', job.params.time)
+  const isCompared = job.parent !== null && checks.some(({ rule }) => rule.kind === 'drift')
+  const references = isCompared ? await referencesFor({ duck, job }, []) : undefined
+  return {
+    metrics: { at, values },
+    ...(references && { deliveredStats: await profile(duck, 'staged', delivery.columns, references) }),
+  }
 }
 
 async function newestOf(duck: Duck, checks: CheckDef[]): Promise<Record<string, number | null>> {

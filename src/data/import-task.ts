@@ -125,6 +125,8 @@ async function importOf(
     byCheck: result.byCheck,
     findings: result.findings,
     newest: result.newest,
+    metrics: result.metrics,
+    ...(result.deliveredStats && { deliveredStats: result.deliveredStats }),
     refusedBy: result.refusedBy,
     window: windowOf(parts, params.time),
     source: params.files.map((f) => f.name).join(', '),

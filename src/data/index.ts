@@ -27,6 +27,20 @@ export { createImportTask, importTask } from './import-task.ts'
 export { type InspectOptions, inspect } from './inspect.ts'
 export { mergeStats, psiBetween } from './merged-stats.ts'
 export {
+  type Acceptance,
+  acceptUnusual,
+  type Delivery,
+  deliveries,
+  errorOf,
+  findUnusual,
+  judgedSeries,
+  type MetricPoint,
+  optionsFor,
+  type PointState,
+  partsSeries,
+  seriesOf,
+} from './metric-history.ts'
+export {
   type DatasetPage,
   type DatasetRow,
   type DatasetVersionPage,

@@ -40,7 +40,7 @@ function askedOf(
   broken: Map<string, string>,
 ): Asked[] {
   return checks.flatMap(({ name, rule }) => {
-    if (rule.kind !== 'metric') return []
+    if (!('metric' in rule)) return []
     try {
       return [{ name, asked: metricSql(rule.metric, columns) }]
     } catch (thrown) {

@@ -7,7 +7,7 @@ import type { Store } from '../store/ports.ts'
 import { EVENT_OF, editParams } from './edit.ts'
 import type { DatasetEdit, EditAct, EditOutcome } from './edit-types.ts'
 import { grouped } from './findings.ts'
-import { importEvents } from './record-import.ts'
+import { importEvents } from './import-events.ts'
 import { getVersion } from './versions.ts'
 
 export interface EditRecording {

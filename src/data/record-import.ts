@@ -4,9 +4,13 @@ import { type ErrorCode, MillraceError, toError } from '../core/errors.ts'
 import { refs, subjects } from '../core/names.ts'
 import type { DatasetVersion, Digest, Finding, JournalEvent, RunSpec } from '../core/records.ts'
 import type { Store } from '../store/ports.ts'
-import { freshFinding, grouped } from './findings.ts'
+import { grouped } from './findings.ts'
+import { type ImportEventData, importEvents } from './import-events.ts'
+import { type JudgedDelivery, judgeDelivery } from './judge-delivery.ts'
 import { deliveryOf, filesOf, importParams, selectionOf } from './plan-import.ts'
 import type { DatasetImport } from './types.ts'
+
+export { type ImportEventData, importEvents } from './import-events.ts'
 
 export interface ImportRecording {
   spec: RunSpec
@@ -35,10 +39,12 @@ export async function recordImport(store: Store, recording: ImportRecording): Pr
   const before = await recordedBefore(store, spec)
   if (before) return { ...before, known: true }
   const done = await store.getRecord<DatasetImport>(outputs.import!, 'DatasetImport')
-  const { findings, refusedBy } = judge(done, recording)
-  if (refusedBy.length > 0) throw await refuse(store, recording, done, findings, refusedBy)
+  const { checks } = importParams(spec)
+  const judged = await judgeDelivery(store, done, checks, recording.now)
+  const { findings, refusedBy } = judged
+  if (refusedBy.length > 0) throw await refuse(store, recording, done, judged)
   const [version] = await store.putRecords([versionOf(done, findings, recording.now), spec])
-  return { version: version!, event: await move(store, recording, done, findings, version!), known: false }
+  return { version: version!, event: await move(store, recording, done, judged, version!), known: false }
 }
 
 /** While the ref still holds what the import was planned on, it cannot have been recorded, or it was taken back since. */
@@ -53,27 +59,6 @@ async function recordedBefore(
   const found = await findEvent(store, dataset, (data) => data.run === run)
   return found && { version: found.data.version, event: found.event }
 }
-
-/** Dates the findings and adds those that depend on when it is: freshness. */
-function judge(
-  done: DatasetImport,
-  { spec, now }: ImportRecording,
-): { findings: Finding[]; refusedBy: string[] } {
-  const checks = importParams(spec).checks.filter((c) => c.rule.kind === 'fresh')
-  const fresh = checks.map((check) =>
-    freshFinding(done.dataset, check, newest(done, check.rule), done.delivered.rows, now),
-  )
-  const stale = checks
-    .filter((check, i) => check.onFail === 'stop' && fresh[i]!.verdict === 'fail')
-    .map((check) => check.name)
-  return {
-    findings: [...done.findings.map((f) => ({ ...f, at: now })), ...fresh],
-    refusedBy: [...done.refusedBy, ...stale],
-  }
-}
-
-const newest = (done: DatasetImport, rule: { kind: string; column?: string }): number | null =>
-  done.newest[rule.column ?? ''] ?? null
 
 function versionOf(done: DatasetImport, findings: Finding[], now: number): DatasetVersion {
   const { dataset, parent, schema, parts, quarantine, rows, rowsQuarantined, window, source, message } = done
@@ -98,7 +83,7 @@ async function move(
   store: Store,
   recording: ImportRecording,
   done: DatasetImport,
-  findings: Finding[],
+  judged: JudgedDelivery,
   version: Digest,
 ): Promise<JournalEvent> {
   const { spec, actor, reason } = recording
@@ -109,7 +94,7 @@ async function move(
       subject: subjects.dataset(done.dataset),
       actor,
       reason: reason ?? sentenceOf(done),
-      data: { ...eventData(spec, done, findings), version },
+      data: { ...eventData(spec, done, judged), version },
     },
   })
   if (commit.ok) return commit.event
@@ -128,7 +113,11 @@ function sentenceOf({ delivered, source, byCheck }: DatasetImport): string {
   return `${grouped(delivered.added)} of ${grouped(delivered.rows)} rows of ${source} were added${aside}`
 }
 
-function eventData(spec: RunSpec, done: DatasetImport, findings: Finding[]): Record<string, Json> {
+function eventData(
+  spec: RunSpec,
+  done: DatasetImport,
+  { findings, metrics, unusual }: JudgedDelivery,
+): Record<string, Json> {
   return {
     run: digestOf(spec),
     delivery: deliveryOf(spec),
@@ -143,6 +132,7 @@ function eventData(spec: RunSpec, done: DatasetImport, findings: Finding[]): Rec
     notes: done.notes,
     // Imports of before remarks were made have none.
     remarks: (done.remarks ?? []) as unknown as Json,
+    ...(metrics && { metrics, unusual }),
   }
 }
 
@@ -150,10 +140,10 @@ async function refuse(
   store: Store,
   recording: ImportRecording,
   done: DatasetImport,
-  findings: Finding[],
-  checks: string[],
+  judged: JudgedDelivery,
 ): Promise<Error> {
   const { dataset } = done
+  const { findings, refusedBy: checks } = judged
   const error = new MillraceError('MR_DATA_REFUSED', {
     dataset,
     checks,
@@ -162,7 +152,7 @@ async function refuse(
   const run = digestOf(recording.spec)
   if (await findEvent(store, dataset, (data) => data.run === run, 'data.refused')) return error
   const data = {
-    ...eventData(recording.spec, done, findings),
+    ...eventData(recording.spec, done, judged),
     code: error.code,
     findings: findings as unknown as Json,
   }
@@ -211,15 +201,6 @@ export async function findDelivery(
   return found && { version: found.data.version, event: found.event }
 }
 
-export interface ImportEventData {
-  run: Digest
-  delivery: Digest
-  version: Digest
-  /** Digests of the delivered files, and which of their rows were taken. */
-  files: Digest[]
-  selection: Digest
-}
-
 async function findEvent(
   store: Store,
   dataset: string,
@@ -231,24 +212,4 @@ async function findEvent(
     if (matches(data)) return { event, data }
   }
   return undefined
-}
-
-/** Events of a dataset, newest first, page by page. */
-export async function* importEvents(
-  store: Store,
-  dataset: string,
-  types: string | readonly string[],
-): AsyncIterable<JournalEvent> {
-  let before: number | undefined
-  for (;;) {
-    const page = await store.meta.events({
-      subject: subjects.dataset(dataset),
-      types: [types].flat(),
-      newest: true,
-      before,
-    })
-    if (page.length === 0) return
-    yield* page
-    before = page.at(-1)!.seq
-  }
 }

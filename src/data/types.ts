@@ -11,6 +11,7 @@ import type {
   TimeWindow,
 } from '../core/records.ts'
 import type { CheckDef, DatasetDef } from '../define/types.ts'
+import type { DeliveryValues } from './delivery-metrics.ts'
 import type { Remark } from './remarks/remark.ts'
 
 export type FileFormat = 'parquet' | 'csv' | 'json'
@@ -60,6 +61,10 @@ export interface DatasetImport {
   findings: Finding[]
   /** Newest value by column, for the checks of freshness, which are judged when the import is recorded. */
   newest: Record<string, number | null>
+  /** Numbers of the delivered rows, and their first instant where the dataset has a time; absent from imports of older versions. */
+  metrics?: { at: number | null; values: DeliveryValues }
+  /** Statistics of the delivered rows on the bins of the version before, where a check compares them. */
+  deliveredStats?: Record<string, ColumnStats>
   /** Names of `stop` checks that refuse the delivery. */
   refusedBy: string[]
   window: TimeWindow | null
@@ -137,6 +142,8 @@ export interface ImportResult {
   byCheck: Record<string, number>
   findings: Finding[]
   newest: Record<string, number | null>
+  metrics: { at: number | null; values: DeliveryValues }
+  deliveredStats?: Record<string, ColumnStats>
   refusedBy: string[]
   notes: string[]
   remarks: Remark[]

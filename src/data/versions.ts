@@ -7,8 +7,8 @@ import type { Task } from '../engine/ports.ts'
 import type { Store } from '../store/ports.ts'
 import { EDIT_EVENTS } from './edit.ts'
 import { editTask } from './edit-task.ts'
+import { type ImportEventData, importEvents } from './import-events.ts'
 import { importTask } from './import-task.ts'
-import { type ImportEventData, importEvents } from './record-import.ts'
 
 export interface NamedVersion {
   digest: Digest

@@ -25,7 +25,7 @@ export async function writeParts(run: Import): Promise<{ written: WrittenPart[];
 
 /** Bins that the version before has fixed; those of the named columns that have none yet are fixed now, from the new rows. */
 export async function referencesFor(
-  { duck, job }: Import,
+  { duck, job }: Pick<Import, 'duck' | 'job'>,
   fixNow: Import['delivery']['columns'],
 ): Promise<Map<string, Reference>> {
   const references = new Map<string, Reference>()
@@ -35,6 +35,7 @@ export async function referencesFor(
       if (reference && !references.has(name)) references.set(name, reference)
     }
   }
+  if (fixNow.length === 0) return references
   const fresh = await referencesOf(
     duck,
     'good',

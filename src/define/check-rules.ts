@@ -70,6 +70,10 @@ function byKind(rule: CheckDef['rule'], at: At): (() => void)[] {
       return boundFaults(rule, at.place, count(0))
     case 'metric':
       return metricFaults(rule, at)
+    case 'usual':
+      return measuredFaults(rule, at)
+    case 'drift':
+      return columnFaults(rule.columns, at)
     case 'exists':
       return existsFaults(rule, at)
     case 'determines':
@@ -114,10 +118,8 @@ function boundFaults(
 }
 
 function metricFaults(rule: RuleOf<'metric'>, at: At): (() => void)[] {
-  const { metric } = rule
-  const spec = tableMetricSpec(metric.of)
+  const spec = tableMetricSpec(rule.metric.of)
   if (spec === undefined) return []
-  const [least, most] = spec.columns
   const { floor, ceiling } = spec
   const reachable: Rule = {
     kind: 'number',
@@ -125,17 +127,30 @@ function metricFaults(rule: RuleOf<'metric'>, at: At): (() => void)[] {
     ...(ceiling !== undefined && { max: ceiling }),
   }
   return [
-    () => checkValue(`${at.place}.rule.metric.columns: how many`, count(least, most), metric.columns.length),
-    () => checkQ(at.place, rule),
+    ...measuredFaults(rule, at),
     () => requireBound(at.place, rule),
     ...boundFaults(rule, at.place, reachable),
+  ]
+}
+
+type Measured = RuleOf<'metric'> | RuleOf<'usual'>
+
+/** What any rule over a metric must keep. */
+function measuredFaults(rule: Measured, at: At): (() => void)[] {
+  const { metric } = rule
+  const spec = tableMetricSpec(metric.of)
+  if (spec === undefined) return []
+  const [least, most] = spec.columns
+  return [
+    () => checkValue(`${at.place}.rule.metric.columns: how many`, count(least, most), metric.columns.length),
+    () => checkQ(at.place, rule),
     ...columnFaults(metric.columns, at),
     ...metric.columns.map((name) => () => checkTakes(name, rule, at)),
   ]
 }
 
 /** A quantile says which; no other metric has one. */
-function checkQ(place: string, { metric }: RuleOf<'metric'>): void {
+function checkQ(place: string, { metric }: Measured): void {
   if (metric.of === 'quantile')
     checkValue(`${place}.rule.metric.q`, { kind: 'number', min: 0, max: 1 }, metric.q)
   else if (metric.q !== undefined)
@@ -153,7 +168,7 @@ const TAKEN: Record<'numbers' | 'measures' | 'anything', readonly Column['type']
   anything: ['int', 'float', 'bool', 'time', 'date', 'string', 'json'],
 }
 
-function checkTakes(name: string, { metric }: RuleOf<'metric'>, { place, schema }: At): void {
+function checkTakes(name: string, { metric }: Measured, { place, schema }: At): void {
   const type = schema?.columns.find((c) => c.name === name)?.type
   const taken = TAKEN[tableMetricSpec(metric.of).takes]
   if (type === undefined || taken.includes(type)) return

@@ -54,6 +54,10 @@ function writtenRule(rule: CheckDef['rule']): Written {
       }
     case 'metric':
       return writtenMetric(rule)
+    case 'usual':
+      return writtenUsual(rule)
+    case 'drift':
+      return writtenDrift(rule)
   }
 }
 
@@ -72,6 +76,36 @@ function writtenExists({ columns, in: dataset, of }: Rule<'exists'>): Written {
     text: `checks.exists(${oneOrList(columns)}, { in: ${quoteText(dataset)}${ofText} })`,
     made: checks.exists(columns as [string], where),
   }
+}
+
+function writtenUsual({ kind: _, metric, ...given }: Rule<'usual'>): Written {
+  const { of, columns, q } = metric
+  const options = objectText({ ...(q !== undefined && { q }), ...given })
+  const args = [quoteText(of), ...(columns.length > 0 ? [oneOrList(columns)] : []), ...options]
+  const made =
+    of === 'rows' ? checks.usual('rows', given) : checks.usual(of, columns as [string], { q, ...given })
+  return { text: `checks.usual(${args.join(', ')})`, made }
+}
+
+function writtenDrift({ columns, against, alpha, psiMin }: Rule<'drift'>): Written {
+  const made = checks.drift({ columns, against, alpha, psiMin })
+  const plain = checks.drift().def.rule as Rule<'drift'>
+  const options = objectText({
+    ...(columns.length > 0 && { columns }),
+    ...(against !== plain.against && { against }),
+    ...(alpha !== plain.alpha && { alpha }),
+    ...(psiMin !== plain.psiMin && { psiMin }),
+  })
+  return { text: `checks.drift(${options.join('')})`, made }
+}
+
+/** The object as an argument; none where it is empty. */
+function objectText(options: Record<string, string | number | readonly string[]>): string[] {
+  const entries = Object.entries(options).map(
+    ([name, value]) =>
+      `${name}: ${typeof value === 'number' ? value : typeof value === 'string' ? quoteText(value) : `[${value.map(quoteText).join(', ')}]`}`,
+  )
+  return entries.length === 0 ? [] : [`{ ${entries.join(', ')} }`]
 }
 
 /** Metrics whose function takes the columns one by one; of the others it takes one column or a list. */

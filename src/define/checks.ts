@@ -88,6 +88,37 @@ const numberOf = (bound: number | Date | undefined): number | undefined =>
 
 const shown = (value: unknown): string => (value instanceof Date ? value.toISOString() : String(value))
 
+export interface UsualOptions {
+  /** A season that is known of; found in the deliveries where there are enough, when left out. */
+  season?: 'day' | 'week' | 'year' | 'none'
+  /** Chance of an alarm for a usual delivery. Default: 0.0005. */
+  alpha?: number
+  /** Deliveries that are known before one is judged. Default: 8. */
+  pointsMin?: number
+}
+
+function usualCheck(metric: 'rows', options?: UsualOptions): Check<never>
+function usualCheck<const C extends string>(
+  metric: Exclude<TableMetric['of'], 'rows'>,
+  columns: C | readonly [C, ...C[]],
+  options?: UsualOptions & { q?: number },
+): Check<C>
+function usualCheck(
+  of: TableMetric['of'],
+  columns: string | readonly string[] | UsualOptions = [],
+  options: UsualOptions & { q?: number } = {},
+): Check<string> {
+  const isNamed = typeof columns === 'string' || Array.isArray(columns)
+  const { q, season, alpha, pointsMin } = isNamed ? options : { ...(columns as UsualOptions), q: undefined }
+  const metric = {
+    of,
+    columns: isNamed ? listOf<string>(columns as string | readonly string[]) : [],
+    ...(q !== undefined && { q }),
+  }
+  const given = Object.entries({ season, alpha, pointsMin }).filter(([, value]) => value !== undefined)
+  return check(`usual(${tableMetricText(metric)})`, { kind: 'usual', metric, ...Object.fromEntries(given) })
+}
+
 /**
  * Checks of data. Rules that judge rows quarantine by default, `rowCount` stops, `fresh` and checks of one number of all rows warn. What each means by a missing value:
  * docs/concepts/checks.md.
@@ -150,6 +181,23 @@ export const checks = {
   determines<const C extends string>(columns: C | readonly [C, ...C[]], column: C): Check<C> {
     const own = listOf<string>(columns)
     return check(`determines(${own.join(', ')} -> ${column})`, { kind: 'determines', columns: own, column })
+  },
+
+  /**
+   * A number of the new rows is what the deliveries before let expect: `checks.usual('rows')`, `checks.usual('mean', 'delay', { season: 'week' })`. Seasons are found
+   * where there is enough, or declared. Judged from the ninth delivery on; an unusual value is learned only once a person accepts it. docs/concepts/history.md
+   */
+  usual: usualCheck,
+  /**
+   * The new rows are spread over their values as those of an earlier version, all columns together held to `alpha`. Default: against the version before, 0.01 for
+   * `alpha`, and a population stability index of 0.02 that a change must reach.
+   */
+  drift<const C extends string = never>(
+    options: { columns?: readonly C[]; against?: string; alpha?: number; psiMin?: number } = {},
+  ): Check<C> {
+    const { columns = [], against = 'previous', alpha = 0.01, psiMin = 0.02 } = options
+    const name = `drift(${columns.length === 0 ? 'all columns' : columns.join(', ')}${against === 'previous' ? '' : ` from ${against}`})`
+    return check(name, { kind: 'drift', columns: [...columns], against, alpha, psiMin })
   },
 
   /** Any number of the new rows, between bounds. */

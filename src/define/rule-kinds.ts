@@ -19,4 +19,6 @@ export const RULE_KINDS: Record<CheckDef['rule']['kind'], RuleKind> = {
   rowCount: { judges: 'table', onFail: 'stop' },
   fresh: { judges: 'table', onFail: 'warn' },
   metric: { judges: 'table', onFail: 'warn' },
+  usual: { judges: 'table', onFail: 'warn' },
+  drift: { judges: 'table', onFail: 'warn' },
 }

@@ -58,6 +58,18 @@ export interface CheckDef {
     | { kind: 'exists'; columns: string[]; in: string; of: string[] }
     /** Rows with equal values in `columns` have equal values in `column`. Those that differ from the most frequent value fail; of equally frequent ones the least is right. */
     | { kind: 'determines'; columns: string[]; column: string }
+    /** One number of the new rows is what the deliveries before let expect. */
+    | {
+        kind: 'usual'
+        metric: TableMetric
+        season?: 'day' | 'week' | 'year' | 'none'
+        /** Chance of an alarm for a usual delivery. */
+        alpha?: number
+        /** Deliveries that are known before one is judged. */
+        pointsMin?: number
+      }
+    /** The new rows are spread over their values as those of an earlier version: `previous`, or one by its name. All columns when none is named. */
+    | { kind: 'drift'; columns: string[]; against: string; alpha: number; psiMin: number }
   /** Share of rows that must hold, 1 by default. Of rules that judge rows alone. */
   atLeast: number
   /** `quarantine` puts failing rows aside and goes on; `stop` refuses the version when the share is missed; `warn` only reports. */

@@ -78,7 +78,7 @@ export function compress(sketch: KllSketch, rng: Rng): void {
 
 /** Sorts a level and promotes every other item, from a random start; of an odd number the last one stays. */
 function halve(sketch: KllSketch, level: number, rng: Rng): void {
-  const items = Float64Array.from(sketch.levels[level]).sort()
+  const items = new Float64Array(sketch.levels[level]).sort()
   const pairs = items.length >> 1
   const offset = rng.next() < 0.5 ? 0 : 1
   for (let i = 0; i < pairs; i++) sketch.levels[level + 1].push(items[2 * i + offset])

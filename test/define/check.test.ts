@@ -44,6 +44,8 @@ const flights = dataset('flights', {
     checks.unique('id'),
     checks.rowCount({ min: 1, max: 10 }),
     checks.fresh('date', '2d'),
+    checks.usual('mean', 'delay', { season: 'week', alpha: 0.001, pointsMin: 10 }),
+    checks.drift({ columns: ['origin'], against: 'flights@main~3', alpha: 0.05, psiMin: 0.1 }),
     checks.inWindow('date'),
     checks.isIn('origin', ['ATL', 'SFO']),
     checks.matches('origin', /^[A-Z]{3}$/),

@@ -37,6 +37,16 @@ export const data = {
     retryable: false,
     status: 422,
   },
+  MR_DATA_NOT_UNUSUAL: {
+    what: (d: { dataset: string; metric: string; times: string[] }) =>
+      `no delivery of "${d.dataset}" has an unusual ${d.metric} to accept`,
+    fix: (d: { dataset: string; metric: string; times: string[] }) =>
+      d.times.length === 0
+        ? `see \`millrace data history ${d.dataset} "${d.metric}"\`: every value is usual or accepted`
+        : `name one of these by --at: ${d.times.slice(-10).join(', ')}`,
+    retryable: false,
+    status: 404,
+  },
   MR_DATA_NO_ROWS: {
     what: (d: { dataset: string; files: string[]; why: string }) =>
       `nothing to import into dataset "${d.dataset}" from ${d.files.join(', ')}: ${d.why}`,

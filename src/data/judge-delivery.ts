@@ -1,0 +1,88 @@
+/** What is said of a delivery when it is recorded: what depends on when that is and on what came before joins what its rows said. */
+import type { DatasetVersion, Digest, Finding } from '../core/records.ts'
+import type { CheckDef } from '../define/types.ts'
+import type { Store } from '../store/ports.ts'
+import { type DriftCheck, driftFinding } from './drift-check.ts'
+import { freshFinding } from './findings.ts'
+import { type DeliveryMetrics, deliveries, usualFindings } from './metric-history.ts'
+import type { DatasetImport } from './types.ts'
+import { getVersion, resolveVersion } from './versions.ts'
+
+export interface JudgedDelivery {
+  /** Dated. */
+  findings: Finding[]
+  /** Names of the `stop` checks that refuse it. */
+  refusedBy: string[]
+  /** Object with its numbers; absent where the import is of an older version. */
+  metrics?: Digest
+  /** Metrics that their history did not let expect. */
+  unusual: string[]
+}
+
+/** Adds the verdicts on freshness, history and drift. Puts the numbers of the delivery into the store; no ref moves. */
+export async function judgeDelivery(
+  store: Store,
+  done: DatasetImport,
+  checks: readonly CheckDef[],
+  now: number,
+): Promise<JudgedDelivery> {
+  const { dataset } = done
+  const kept = done.metrics && { at: done.metrics.at ?? now, values: done.metrics.values }
+  const usual = kept && (await judgeUsual(store, dataset, checks, kept))
+  const late = [
+    ...freshFindings(done, checks, now),
+    ...(usual?.findings ?? []),
+    ...(await driftFindings(store, done, checks)),
+  ]
+  const stops = new Set(checks.filter((check) => check.onFail === 'stop').map((check) => check.name))
+  const refusedBy = late.filter((f) => stops.has(f.check) && f.verdict === 'fail').map((f) => f.check)
+  const metrics: DeliveryMetrics | undefined = kept && { kind: 'DeliveryMetrics', dataset, ...kept }
+  return {
+    findings: [...done.findings, ...late].map((finding) => ({ ...finding, at: now })),
+    refusedBy: [...done.refusedBy, ...refusedBy],
+    ...(metrics && { metrics: await store.putRecord(metrics) }),
+    unusual: usual?.unusual ?? [],
+  }
+}
+
+function freshFindings(done: DatasetImport, checks: readonly CheckDef[], now: number): Finding[] {
+  return checks.flatMap((check) => {
+    if (check.rule.kind !== 'fresh') return []
+    const newestAt = done.newest[check.rule.column] ?? null
+    return [freshFinding(done.dataset, check, newestAt, done.delivered.rows, now)]
+  })
+}
+
+async function judgeUsual(
+  store: Store,
+  dataset: string,
+  checks: readonly CheckDef[],
+  kept: Pick<DeliveryMetrics, 'at' | 'values'>,
+): Promise<{ findings: Finding[]; unusual: string[] } | undefined> {
+  if (!checks.some(({ rule }) => rule.kind === 'usual')) return undefined
+  return usualFindings(dataset, checks, await deliveries(store, dataset), kept)
+}
+
+async function driftFindings(
+  store: Store,
+  done: DatasetImport,
+  checks: readonly CheckDef[],
+): Promise<Finding[]> {
+  const asked = checks.filter((check): check is DriftCheck => check.rule.kind === 'drift')
+  return await Promise.all(
+    asked.map(async (check) => {
+      const reference = await referenceOf(store, done, check.rule.against)
+      return driftFinding(done.dataset, check, reference, done.deliveredStats ?? {})
+    }),
+  )
+}
+
+async function referenceOf(
+  store: Store,
+  { parent }: DatasetImport,
+  against: string,
+): Promise<{ version: DatasetVersion; name: string } | undefined> {
+  if (parent === null) return undefined
+  if (against === 'previous') return { version: await getVersion(store, parent), name: 'the version before' }
+  return { version: (await resolveVersion(store, against)).version, name: against }
+}
