@@ -8,6 +8,7 @@ import {
 import { type JoinedRow, LogJoin } from '../core/log-join.ts'
 import { refs } from '../core/names.ts'
 import type {
+  DatasetVersion,
   Digest,
   ModelBundle,
   ModelCard,
@@ -16,6 +17,7 @@ import type {
   Route,
   TimeWindow,
 } from '../core/records.ts'
+import { ancestry, getVersion } from '../data/versions.ts'
 import type { ModelDef } from '../define/types.ts'
 import { type FittedFeatures, readFitted } from '../expr/features.ts'
 import type { GateReport } from '../gate/task.ts'
@@ -27,15 +29,18 @@ import { type AlertPlan, planAlerts } from '../watch/alerts.ts'
 import { judgeWindow } from '../watch/judge.ts'
 import { emptyWatch, openAlerts, readWatch, recordWindow } from '../watch/record.ts'
 import type { WatchState, WindowReport } from '../watch/records.ts'
+import { type TrafficCheck, trafficChecks } from '../watch/traffic-checks.ts'
 import { closesAt, windowAt } from '../watch/windows.ts'
 import { earliest, type LogPlace } from './read-logs.ts'
-import type { Runtime } from './runtime.ts'
+import { datasetDef, type Runtime } from './runtime.ts'
 import { startBefore } from './seek.ts'
 
 const ACTOR = 'millrace'
 const DAY = 86_400_000
 /** How many moves of the live ref are looked through for a version: a model that learns online makes one a checkpoint. */
 const MOVES_MAX = 100_000
+/** Deliveries whose checks are remembered beside those of live traffic. */
+const DELIVERIES_MAX = 200
 
 interface OpenWindow {
   accumulator: WindowAccumulator
@@ -284,9 +289,22 @@ export class ModelWatcher {
         featureInfo: parent.featureInfo,
         scores: promise?.scores ?? parent.card.scores,
         ...(promise?.classMix && { classMix: promise.classMix }),
+        checks: await this.#trafficChecks(parent),
       },
     }
     return this.#held
+  }
+
+  /** Row rules of the dataset on what clients send, with what the deliveries up to the training version came to. */
+  async #trafficChecks({ signature, trainedOn }: ModelVersion): Promise<TrafficCheck[]> {
+    const { checks } = datasetDef(this.#rt, this.model.from)
+    if (!checks.some(({ rule }) => rule.kind === 'row')) return []
+    const { store } = this.#rt
+    const versions: DatasetVersion[] = []
+    const from = { digest: trainedOn.version, version: await getVersion(store, trainedOn.version) }
+    for await (const { version } of ancestry(store, from))
+      if (versions.push(version) === DELIVERIES_MAX) break
+    return trafficChecks(checks, signature.inputs, versions)
   }
 
   /** Judges every window whose outcomes have had their time at an instant. */

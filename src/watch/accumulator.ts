@@ -3,9 +3,11 @@ import type { PredictionBlock } from '../core/log-blocks.ts'
 import type { JoinedRow } from '../core/log-join.ts'
 import type { FeatureInfo, Histogram, ModelTask, TimeWindow } from '../core/records.ts'
 import { mix32 } from '../core/rng.ts'
+import type { Row } from '../expr/ast.ts'
 import type { FittedFeatures } from '../expr/features.ts'
 import { featureRowFn } from '../expr/features.ts'
 import { type QualityCells, qualityCells } from './quality-cells.ts'
+import type { Tally, TrafficCheck } from './traffic-checks.ts'
 
 /** Rows of a window whose features are evaluated for drift; more are sampled by a hash of their id. */
 export const DRIFT_ROWS_MAX = 20_000
@@ -24,6 +26,8 @@ export interface Reference {
   scores: Histogram
   /** How often each class was said of the test rows, where the model tells several apart. */
   classMix?: Histogram
+  /** Row rules of the dataset that requests are held to as well. */
+  checks?: readonly TrafficCheck[]
 }
 
 export class WindowAccumulator {
@@ -40,6 +44,8 @@ export class WindowAccumulator {
   readonly total: QualityCells
   readonly members = new Map<string, QualityCells>()
   readonly byVersion = new Map<number, number>()
+  /** Sampled rows that each check of the reference judged, and that failed. */
+  readonly checks: Tally[]
   predictions = 0
   /** When the first prediction of the window came. */
   firstAt = Number.POSITIVE_INFINITY
@@ -58,6 +64,7 @@ export class WindowAccumulator {
     this.scores = emptyLike(reference.scores)
     this.classMix = reference.classMix && emptyLike(reference.classMix)
     this.total = qualityCells(reference.task, TOTAL_BINS)
+    this.checks = (reference.checks ?? []).map(() => ({ judged: 0, failed: 0 }))
   }
 
   /** Takes the answered rows of a block that lies in the window; shadows are left to the release. */
@@ -98,16 +105,32 @@ export class WindowAccumulator {
       this.#sampleOneIn *= 2
       this.driftRows /= 2
       for (const histogram of this.drift) halve(histogram)
+      for (const tally of this.checks) halveTally(tally)
     }
     return true
+  }
+
+  #judgeRow(raw: Row): void {
+    for (const [i, { holds }] of (this.#reference.checks ?? []).entries()) {
+      const held = holds(raw)
+      if (held === null) continue
+      this.checks[i].judged++
+      if (!held) this.checks[i].failed++
+    }
   }
 
   #addFeatures(columns: [string, unknown[]][], i: number): void {
     const raw: Record<string, unknown> = {}
     for (const [name, values] of columns) raw[name] = values[i]
+    this.#judgeRow(raw)
     this.#featuresOf(raw, this.#row, 0)
     for (let j = 0; j < this.drift.length; j++) addTo(this.drift[j], this.#row[j])
   }
+}
+
+function halveTally(tally: Tally): void {
+  tally.judged /= 2
+  tally.failed /= 2
 }
 
 /** A histogram of the same bins without counts. */

@@ -4,12 +4,13 @@ import type { WatchDef } from '../define/types.ts'
 import type { WindowReport } from './records.ts'
 
 /** What a check speaks of; findings of one cause are one story. */
-const CAUSES: Record<string, { cause: 'quality' | 'calibration' | 'drift'; runbook: string }> = {
+const CAUSES: Record<string, { cause: 'quality' | 'calibration' | 'drift' | 'checks'; runbook: string }> = {
   'watch.quality': { cause: 'quality', runbook: 'docs/operating/quality.md' },
   'watch.calibration': { cause: 'calibration', runbook: 'docs/operating/calibration.md' },
   'watch.drift': { cause: 'drift', runbook: 'docs/operating/drift.md' },
   'watch.prediction-drift': { cause: 'drift', runbook: 'docs/operating/drift.md' },
   'watch.class-drift': { cause: 'drift', runbook: 'docs/operating/drift.md' },
+  'watch.check': { cause: 'checks', runbook: 'docs/operating/checks.md' },
 }
 
 export type Cause = (typeof CAUSES)[string]['cause']
@@ -24,7 +25,7 @@ export interface AlertPlan {
 /** What a closed window means for the alerts that are open. Pure. */
 export function planAlerts(report: WindowReport, open: Alert[], watch: Pick<WatchDef, 'owner'>): AlertPlan {
   const plan: AlertPlan = { raise: [], update: [], resolve: [] }
-  for (const cause of ['quality', 'calibration', 'drift'] as const) {
+  for (const cause of ['quality', 'calibration', 'drift', 'checks'] as const) {
     const failed = report.findings.filter((f) => f.verdict === 'fail' && CAUSES[f.check]?.cause === cause)
     const judged = report.findings.some(
       (f) => CAUSES[f.check]?.cause === cause && f.verdict !== 'inconclusive',

@@ -11,6 +11,7 @@ import { type LordState, nextLord } from '../stats/multiplicity.ts'
 import type { Reference, WindowAccumulator } from './accumulator.ts'
 import type { QualityCells } from './quality-cells.ts'
 import type { ColumnDrift, MemberWindow, WindowReport } from './records.ts'
+import { type TrafficCheck, trafficVerdict } from './traffic-checks.ts'
 
 /** How much of a change matters, as shares of the scale that each test lives on. */
 export const MATTERS = {
@@ -87,6 +88,10 @@ export function judgeWindow(
   const inflation = dayInflation(members.map(([, cells]) => cells))
   for (const [key, cells] of members)
     tests.push(...biasTests(cells, card, reference.task, `${subject}/${key}`, at, inflation))
+  for (const [i, check] of (reference.checks ?? []).entries()) {
+    const found = trafficVerdict(check, window.checks[i], { subject, at })
+    tests.push(...(found ? [found] : []))
+  }
   const { findings, fdr: left } = decide(tests, fdr)
   const expected = expectedOf(card, reference.task, window.total.n())
   return {
@@ -106,6 +111,7 @@ export function judgeWindow(
       expected,
       calibration: window.total.reliability(),
       members: membersOf(window),
+      ...(reference.checks && { checks: checksOf(reference.checks, window) }),
       drift: columns.map(
         ({ name, result }, i): ColumnDrift => ({
           column: name,
@@ -134,6 +140,10 @@ function classesOf({ classMix, outcomes }: WindowAccumulator): WindowReport['cla
     happened: outcomes.get(label) ?? 0,
     isKnown: said.has(label),
   }))
+}
+
+function checksOf(checks: readonly TrafficCheck[], window: WindowAccumulator): WindowReport['checks'] {
+  return checks.map(({ name, training }, i) => ({ check: name, ...window.checks[i], training }))
 }
 
 function membersOf(window: WindowAccumulator): Record<string, MemberWindow> {

@@ -42,6 +42,13 @@ export interface WindowReport {
   /** How often each class was said and came true, where the model tells several apart; classes that it does not know come last. */
   classes?: { label: string; said: number; happened: number; isKnown: boolean }[]
   members: Record<string, MemberWindow>
+  /** Row rules of the dataset on sampled live rows, beside what deliveries came to; absent from windows of older versions. */
+  checks?: {
+    check: string
+    judged: number
+    failed: number
+    training: { judged: number; failed: number } | null
+  }[]
   drift: ColumnDrift[]
   findings: Finding[]
 }
