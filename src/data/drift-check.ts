@@ -15,7 +15,7 @@ const CALM_PARTS_MAX = 60
 
 export type DriftCheck = CheckDef & { rule: { kind: 'drift' } }
 
-export interface ColumnMoved {
+interface ColumnMoved {
   column: string
   psi: number
   /** Chance of such a difference if nothing moved, by Holm over all columns that were compared. */
@@ -28,7 +28,7 @@ export interface ColumnMoved {
  * `alpha` and its stability index at least `psiMin`. Where the version has three parts and more, the difference that these have among themselves is no drift.
  * Pure. Cost: O(parts · columns · bins).
  */
-export function compareColumns(
+function compareColumns(
   reference: Pick<DatasetVersion, 'parts'>,
   delivered: Readonly<Record<string, ColumnStats>>,
   { columns, alpha, psiMin }: { columns: readonly string[]; alpha: number; psiMin: number },

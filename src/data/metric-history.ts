@@ -129,7 +129,7 @@ export function errorOf(metric: string, { value, n }: Measurement, values: Deliv
 }
 
 /** Judges a number by the points before it. Pure. */
-export function judgeByHistory(
+function judgeByHistory(
   series: readonly MetricPoint[],
   next: { at: number; value: number; error?: number },
   options: HistoryOptions,
