@@ -97,14 +97,18 @@ function stateOf({ unusual, accepted, wasRefused }: Delivery, metric: string): P
   return wasRefused ? 'refused' : 'usual'
 }
 
+const SHARE: HistoryOptions = { absoluteMin: 0.001, least: 0, most: 1 }
+
 /** How numbers of a kind are judged: counts by ratios, shares from a thousandth on. */
 const SCALES: Record<string, HistoryOptions> = {
   rows: { scale: 'count' },
   distinct: { scale: 'count' },
   distinctApprox: { scale: 'count', relativeMin: 0.1 },
-  missing: { absoluteMin: 0.001 },
-  distinctShare: { absoluteMin: 0.001 },
-  uniqueShare: { absoluteMin: 0.001 },
+  missing: SHARE,
+  distinctShare: SHARE,
+  uniqueShare: SHARE,
+  std: { least: 0 },
+  entropy: { least: 0 },
 }
 
 const kindOf = (metric: string): string => metric.split('(')[0]!

@@ -32,6 +32,9 @@ export interface HistoryOptions {
   relativeMin?: number
   /** Nor are changes up to this number. Default: 0. */
   absoluteMin?: number
+  /** What the metric cannot be below or above, such as 0 and 1 of a share: intervals end there. Default: no ends. */
+  least?: number
+  most?: number
 }
 
 export interface HistoryPoint {
@@ -115,6 +118,8 @@ export class MetricHistory {
       pointsMin: 8,
       relativeMin: 0.01,
       absoluteMin: 0,
+      least: Number.NEGATIVE_INFINITY,
+      most: Number.POSITIVE_INFINITY,
       ...options,
     }
     const { alpha, pointsMin } = this.#options
@@ -306,8 +311,9 @@ export class MetricHistory {
     )
     const expected = this.#unscaled(forecast.y)
     const slack = Math.max(this.#options.absoluteMin, this.#options.relativeMin * Math.abs(expected))
-    const low = Math.min(this.#unscaled(forecast.y - limit), expected - slack)
-    const high = Math.max(this.#unscaled(forecast.y + limit), expected + slack)
+    const { least, most } = this.#options
+    const low = Math.max(least, Math.min(this.#unscaled(forecast.y - limit), expected - slack))
+    const high = Math.min(most, Math.max(this.#unscaled(forecast.y + limit), expected + slack))
     const apart = Math.abs(this.#scaled(point.value) - forecast.y)
     return {
       verdict: point.value < low || point.value > high ? 'unusual' : 'usual',

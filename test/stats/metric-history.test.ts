@@ -1,3 +1,6 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { gunzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { seededRng } from '../../src/core/rng.ts'
 import { type HistoryOptions, MetricHistory } from '../../src/stats/metric-history.ts'
@@ -158,3 +161,42 @@ test('the rule that counts the judged point in cannot alarm before the eleventh,
   const values = Array.from({ length: 9 }, (_, i) => (i === 8 ? 1e9 : 100 + (i % 2)))
   expect(alarms((i) => values[i]!, 9)).toEqual([8])
 })
+
+const NAB = fileURLToPath(new URL('../../../shared/data/nab-known-cause/', import.meta.url))
+const absent = !existsSync(NAB)
+if (absent)
+  console.warn('SKIPPED: taxi rides of New York: the folder ../shared/data/nab-known-cause is absent')
+test.skipIf(absent)(
+  'of the daily taxi rides of New York three known anomalies of five are told, the storm among them, and nothing else in 215 days',
+  () => {
+    const rides = new Map<number, number>()
+    const lines = gunzipSync(readFileSync(`${NAB}nyc_taxi.csv.gz`))
+      .toString()
+      .trim()
+      .split('\n')
+      .slice(1)
+    for (const line of lines) {
+      const [at, value] = line.split(',')
+      const day = Math.floor(Date.parse(`${at!.replace(' ', 'T')}Z`) / DAY)
+      rides.set(day, (rides.get(day) ?? 0) + Number(value))
+    }
+    const known = JSON.parse(readFileSync(`${NAB}combined_windows.json`, 'utf8'))[
+      'realKnownCause/nyc_taxi.csv'
+    ] as string[][]
+    const windows = known.map(
+      (ends) => ends.map((end) => Date.parse(`${end.replace(' ', 'T')}Z`) / DAY) as [number, number],
+    )
+    const history = new MetricHistory({ scale: 'count' })
+    const found = [...rides].flatMap(([day, value]) => {
+      const point = { at: day * DAY, value }
+      const unusual = history.judge(point).verdict === 'unusual'
+      history.learn(point, { accepted: unusual })
+      return unusual ? [day] : []
+    })
+    const windowOf = (day: number) => windows.findIndex(([from, to]) => day + 1 >= from && day <= to)
+    expect(rides.size).toBe(215)
+    expect(found.filter((day) => windowOf(day) < 0)).toEqual([])
+    expect(new Set(found.map(windowOf)).size).toBeGreaterThanOrEqual(3)
+    expect(found).toContain(Date.UTC(2015, 0, 26) / DAY)
+  },
+)

@@ -60,8 +60,10 @@ async function ofDeliveries(rt: Runtime, dataset: string): Promise<History> {
   }
 }
 
+/** The rows first. */
 const metricsOf = (all: readonly Delivery[]): string[] => [
-  ...new Set(all.flatMap(({ values }) => Object.keys(values))),
+  'rows',
+  ...new Set(all.flatMap(({ values }) => Object.keys(values)).filter((metric) => metric !== 'rows')),
 ]
 
 /** What checks of the config say of the metrics that they judge. */
@@ -110,7 +112,7 @@ function allMetrics(cli: Cli, dataset: string, { metrics, series, what }: Histor
       sparkline(points.map((point) => point.value)),
     ]
   })
-  const hint = `  ${paint.dim(`millrace data history ${dataset} "${found[0]?.metric ?? 'rows'}" shows one of them point by point`)}`
+  const hint = `  ${paint.dim(`millrace data history ${dataset} "${found[1]?.metric ?? 'rows'}" shows one of them point by point`)}`
   return {
     value: found.map(({ metric, points }) => ({ metric, points })),
     lines: [
