@@ -8,7 +8,7 @@ import { raw, type Sql } from '../expr/sql.ts'
 import { rowChecksOf } from './checks.ts'
 import { type Duck, quote } from './duck.ts'
 import type { Tally } from './findings.ts'
-import { quantileQuestion } from './scan-quantile.ts'
+import { type Level, quantilesQuestion } from './scan-quantile.ts'
 import { askAll, type Pass, type Question } from './scan-questions.ts'
 import {
   type AggregateSql,
@@ -120,7 +120,7 @@ function questionsOf(scan: Scan, judgement: Judgement): Question[] {
       ? attempt(name, broken, () => metricQuestion(scan, name, rule, judgement)).flat()
       : []
   })
-  return [...byRow, ...others]
+  return [...byRow, ...others, ...quantileQuestions(scan, judgement)]
 }
 
 function rowQuestion(scan: Scan, check: CheckDef, sql: Sql, { tallies, examples }: Judgement): Question {
@@ -130,7 +130,7 @@ function rowQuestion(scan: Scan, check: CheckDef, sql: Sql, { tallies, examples 
     params: verdict.params,
   })
   return {
-    name: check.name,
+    names: [check.name],
     aggregates: [counted('count'), counted('count_if')],
     take: ([judged, held]) => {
       const failed = (judged as number) - (held as number)
@@ -152,7 +152,7 @@ function exampleQuestion(
   const values = read.map((column, i) => `'v${i}': CAST(${quote(column)} AS VARCHAR)`)
   const row = `{${[`'row': ${ROW}`, ...values].join(', ')}}`
   return {
-    name,
+    names: [name],
     aggregates: [
       {
         text: `CAST(to_json(arg_min(${row}, ${ROW}, ${limit}) FILTER (${failing.text})) AS VARCHAR)`,
@@ -221,11 +221,11 @@ function uniqueQuestion(scan: Scan, name: string, rule: RuleOf<'unique'>, { tall
       : `count(DISTINCT (${values.join(', ')}))`
   const take: Question['take'] = ([rows, kinds]) =>
     void tallies.set(name, { judged: rows as number, failed: (rows as number) - (kinds as number) })
-  const plain: Question = { name, aggregates: [raw('count(*)'), raw(distinct)], take }
+  const plain: Question = { names: [name], aggregates: [raw('count(*)'), raw(distinct)], take }
   const bits = more.length === 0 ? bitsOf(only!, scan.relation) : undefined
   return bits === undefined
     ? plain
-    : { name, aggregates: [raw('count(*)'), raw(bits)], take, otherwise: plain }
+    : { names: [name], aggregates: [raw('count(*)'), raw(bits)], take, otherwise: plain }
 }
 
 const BITS_MAX = 1 << 29
@@ -250,13 +250,13 @@ function bitsOf({ name, type }: NamedType, { ends, rows }: Relation): string | u
 function newestQuestion(scan: Scan, name: string, rule: RuleOf<'fresh'>, { newest }: Judgement): Question {
   const column = numberSql(columnNamed(scan, rule.column))
   return {
-    name,
+    names: [name],
     aggregates: [raw(`max(${column})`)],
     take: ([at]) => void newest.set(name, at as number | null),
   }
 }
 
-/** None for metrics that group rows. */
+/** None for metrics that group rows, nor for quantiles, which are asked by column. */
 function metricQuestion(
   scan: Scan,
   name: string,
@@ -266,13 +266,28 @@ function metricQuestion(
   const { metric } = rule
   const put = (measurement: Measurement) => void measured.set(name, measurement)
   const sql = metricSql(metric, scan.relation.columns)
-  if (metric.of === 'quantile') {
-    const value = numberSql(columnNamed(scan, metric.columns[0]!))
-    return [quantileQuestion({ name, value, q: metric.q!, rows: scan.relation.rows, row: ROW }, put)]
-  }
+  if (metric.of === 'quantile') return []
   if (metric.of === 'distinct' || metric.of === 'distinctShare')
     return [distinctQuestion(scan, name, rule, put)]
   return sql.kind === 'frequency' ? [] : [aggregateQuestion(name, sql.sql, put)]
+}
+
+/** Quantiles of one column are asked together. */
+function quantileQuestions(scan: Scan, { measured, broken }: Judgement): Question[] {
+  const byColumn = new Map<string, Level[]>()
+  for (const { name, rule } of scan.checks) {
+    if (rule.kind !== 'metric' || rule.metric.of !== 'quantile') continue
+    const [column] = rule.metric.columns as [string]
+    const fit = attempt(name, broken, () => numberSql(columnNamed(scan, column)))
+    if (fit.length > 0) byColumn.set(column, [...(byColumn.get(column) ?? []), { name, q: rule.metric.q! }])
+  }
+  const { rows } = scan.relation
+  return [...byColumn].map(([column, levels]) =>
+    quantilesQuestion(
+      { levels, value: numberSql(columnNamed(scan, column)), rows, row: ROW },
+      (name, m) => void measured.set(name, m),
+    ),
+  )
 }
 
 function aggregateQuestion(
@@ -281,7 +296,7 @@ function aggregateQuestion(
   put: (m: Measurement) => void,
 ): Question {
   return {
-    name,
+    names: [name],
     aggregates: [value, n].map((sql) => raw(`CAST(${sql} AS DOUBLE)`)),
     take: (answers) => void put(measurementsIn({ value0: answers[0], n0: answers[1] }, 1)[0]!),
   }
@@ -300,7 +315,7 @@ function distinctQuestion(
     columns.length === 1 ? bitsOf(columns[0]!, scan.relation)?.replace(/ \+ CAST\(.*$/, '') : undefined
   const key = values.length === 1 ? values[0] : `(${values.join(', ')})`
   const asked = (distinct: string, otherwise?: Question): Question => ({
-    name,
+    names: [name],
     aggregates: [raw(`count(*) ${filled}`), raw(distinct)],
     take: ([n, kinds]) => void put(distinctOf(metric.of, n as number, kinds as number)),
     ...(otherwise && { otherwise }),

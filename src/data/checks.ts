@@ -2,6 +2,7 @@
 
 import type { Column, TimeWindow } from '../core/records.ts'
 import type { CheckDef } from '../define/types.ts'
+import type { ExprNode } from '../expr/ast.ts'
 import { toDuckDb } from '../expr/duckdb.ts'
 import type { Sql } from '../expr/sql.ts'
 import { quote } from './duck.ts'
@@ -72,7 +73,7 @@ function rowRule(
 ): Sql | undefined {
   const schema = { columns: columns.map((c) => ({ ...c, nullable: true })) }
   if (check.rule.kind === 'row')
-    return toDuckDb(check.rule.holds, {
+    return toDuckDb(asRange(check.rule.holds, columns), {
       schema,
       expect: 'bool',
       isClean: true,
@@ -89,3 +90,25 @@ export function windowText(column: string, window: TimeWindow): string {
 
 /** Epoch milliseconds as DuckDB's instant. */
 export const instant = (at: number): string => `make_timestamp_ms(${Math.round(at)})`
+
+/** Values up to which a list is compared one by one. */
+const LISTED_MAX = 8
+
+/** A list of whole numbers without a gap, asked of whole numbers, as the range that it is: the engine compares a list value by value. */
+function asRange(holds: ExprNode, columns: readonly Pick<Column, 'name' | 'type'>[]): ExprNode {
+  if (holds.op !== 'call' || holds.fn !== 'isIn' || holds.args.length <= LISTED_MAX) return holds
+  const [subject, ...list] = holds.args
+  const isWhole = subject!.op === 'col' && columns.find((c) => c.name === subject.name)?.type === 'int'
+  const values = new Set(
+    list.map((item) =>
+      item.op === 'lit' && Number.isSafeInteger(item.value) ? Number(item.value) : Number.NaN,
+    ),
+  )
+  const [low, high] = [Math.min(...values), Math.max(...values)]
+  if (!isWhole || high - low + 1 !== values.size) return holds
+  return {
+    op: 'call',
+    fn: 'between',
+    args: [subject!, { op: 'lit', value: low }, { op: 'lit', value: high }],
+  }
+}

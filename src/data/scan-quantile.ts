@@ -1,6 +1,6 @@
 /**
- * A quantile of many rows without keeping them: a systematic sample brackets it, and the next pass counts what lies below the bracket and keeps what lies inside.
- * The counts prove the answer, so it is exact whatever the sample was; when the bracket missed, all values are asked for.
+ * Quantiles of many rows without keeping them: a systematic sample brackets each, and the next pass counts what lies below the bracket and each value inside it.
+ * The counts prove the answer, so it is exact whatever the sample was; when a bracket missed, all values are asked for.
  * Source: Munro and Paterson, Selection and sorting with limited storage, 1980 (two passes); the bracket by a sample as in Floyd and Rivest, 1975.
  */
 import { raw } from '../expr/sql.ts'
@@ -9,18 +9,25 @@ import type { Measurement } from './table-metrics.ts'
 
 export const QUANTILE_LIMITS = {
   /** Rows up to which all values are kept: they fit into memory, and one pass does. */
-  wholeRowsMax: 1_000_000,
-  /** Rows of the sample that brackets the quantile. */
-  sampleRows: 150_000,
+  wholeRowsMax: 500_000,
+  /** Rows of the sample that brackets the quantiles. */
+  sampleRows: 100_000,
 } as const
-/** Standard deviations of a rank in the sample that the bracket spans on either side. */
+
+/** Standard deviations of a rank in the sample that a bracket spans on either side. */
 const BRACKET_WIDTH = 6
 
-export interface QuantileAsked {
+/** One quantile of a column, and the check that asks for it. */
+export interface Level {
   name: string
+  q: number
+}
+
+/** All quantiles that are asked of one column. */
+export interface QuantilesAsked {
+  levels: Level[]
   /** A number, missing as null. */
   value: string
-  q: number
   /** Rows there are. */
   rows: number
   /** Number of the row. */
@@ -28,83 +35,104 @@ export interface QuantileAsked {
   limits?: { wholeRowsMax: number; sampleRows: number }
 }
 
-/** Asks for the quantile of type 1 (a value of the data), as `TABLE_METRICS.quantile` says. */
-export function quantileQuestion(asked: QuantileAsked, put: (measurement: Measurement) => void): Question {
+type Put = (name: string, measurement: Measurement) => void
+
+/** Asks for quantiles of type 1 (values of the data), as `TABLE_METRICS.quantile` says. */
+export function quantilesQuestion(asked: QuantilesAsked, put: Put): Question {
   const { wholeRowsMax } = asked.limits ?? QUANTILE_LIMITS
   return asked.rows <= wholeRowsMax ? wholeQuestion(asked, put) : bracketQuestion(asked, put)
 }
 
-function wholeQuestion({ name, value, q }: QuantileAsked, put: (measurement: Measurement) => void): Question {
-  return {
-    name,
-    aggregates: [raw(`quantile_disc(${value}, ${q})`), raw(`count(${value})`)],
-    take: ([quantile, n]) => void put({ value: quantile as number | null, n: n as number }),
-  }
-}
+const namesOf = (levels: readonly Level[]): string[] => levels.map(({ name }) => name)
 
-function bracketQuestion(asked: QuantileAsked, put: (measurement: Measurement) => void): Question {
-  const { name, value, q, rows, row } = asked
-  const { sampleRows } = asked.limits ?? QUANTILE_LIMITS
-  const every = Math.max(1, Math.floor(rows / sampleRows))
-  const reach = BRACKET_WIDTH * Math.sqrt((q * (1 - q)) / sampleRows) + 3 / sampleRows
-  const levels = [Math.max(0, q - reach), Math.min(1, q + reach)]
-  const sample = `quantile_disc(${value}, [${levels.join(', ')}]) FILTER (${row} % ${every} = 0)`
+function wholeQuestion({ levels, value }: QuantilesAsked, put: Put): Question {
   return {
-    name,
-    aggregates: [raw(sample), raw(`count(${value})`)],
-    take: ([bracket, n]) => {
-      const [low, high] = (bracket ?? [null, null]) as (number | null)[]
-      if (low == null || high == null) return wholeQuestion(asked, put)
-      return insideQuestion(
-        asked,
-        {
-          low: levels[0] === 0 ? Number.NEGATIVE_INFINITY : low,
-          high: levels[1] === 1 ? Number.POSITIVE_INFINITY : high,
-          n: n as number,
-        },
-        put,
-      )
+    names: namesOf(levels),
+    aggregates: [
+      raw(`quantile_disc(${value}, [${levels.map(({ q }) => q).join(', ')}])`),
+      raw(`count(${value})`),
+    ],
+    take: ([found, n]) => {
+      for (const [i, { name }] of levels.entries())
+        put(name, { value: (found as number[] | null)?.[i] ?? null, n: n as number })
+      return undefined
     },
   }
 }
 
-interface Bracket {
+interface Bracket extends Level {
   low: number
   high: number
-  n: number
+}
+
+function bracketQuestion(asked: QuantilesAsked, put: Put): Question {
+  const { levels, value, rows, row } = asked
+  const { sampleRows } = asked.limits ?? QUANTILE_LIMITS
+  const every = Math.max(1, Math.floor(rows / sampleRows))
+  const ends = levels.map(({ q }) => {
+    const reach = BRACKET_WIDTH * Math.sqrt((q * (1 - q)) / sampleRows) + 3 / sampleRows
+    return [Math.max(0, q - reach), Math.min(1, q + reach)] as const
+  })
+  const sample = `quantile_disc(${value}, [${ends.flat().join(', ')}]) FILTER (${row} % ${every} = 0)`
+  return {
+    names: namesOf(levels),
+    aggregates: [raw(sample), raw(`count(${value})`)],
+    take: ([found, n]) => {
+      if (found === null) return wholeQuestion(asked, put)
+      const brackets = levels.map(
+        (level, i): Bracket => ({
+          ...level,
+          low: ends[i]![0] === 0 ? Number.NEGATIVE_INFINITY : (found as number[])[2 * i]!,
+          high: ends[i]![1] === 1 ? Number.POSITIVE_INFINITY : (found as number[])[2 * i + 1]!,
+        }),
+      )
+      return insideQuestion(asked, brackets, n as number, put)
+    },
+  }
 }
 
 /** Values inside are counted each, so that one which many rows have takes no more room than another. */
-function insideQuestion(
-  asked: QuantileAsked,
-  { low, high, n }: Bracket,
-  put: (measurement: Measurement) => void,
-): Question {
-  const { name, value, q } = asked
-  const [a, b] = [low, high].map(doubleSql)
-  const inside = `histogram(${value}) FILTER (${value} BETWEEN ${a} AND ${b})`
+function insideQuestion(asked: QuantilesAsked, brackets: readonly Bracket[], n: number, put: Put): Question {
+  const { value } = asked
+  const isInside = brackets.map(
+    ({ low, high }) => `${value} BETWEEN ${doubleSql(low)} AND ${doubleSql(high)}`,
+  )
+  const inside = `histogram(${value}) FILTER (${isInside.join(' OR ')})`
+  const below = brackets.map(({ low }) => raw(`coalesce(count_if(${value} < ${doubleSql(low)}), 0)`))
   return {
-    name,
-    aggregates: [raw(`count_if(${value} < ${a})`), raw(`map_keys(${inside})`), raw(`map_values(${inside})`)],
-    take: ([below, values, counts]) => {
-      const found = nth(
-        (values ?? []) as number[],
-        (counts ?? []) as number[],
-        rankOf(q, n) - ((below ?? 0) as number),
-      )
-      return found === undefined ? wholeQuestion(asked, put) : void put({ value: found, n })
+    names: namesOf(brackets),
+    aggregates: [raw(`map_keys(${inside})`), raw(`map_values(${inside})`), ...below],
+    take: ([values, counts, ...before]) => {
+      const counted = sorted((values ?? []) as number[], (counts ?? []) as number[])
+      const missed: Level[] = []
+      for (const [i, bracket] of brackets.entries()) {
+        const found = nth(counted, bracket, rankOf(bracket.q, n) - (before[i] as number))
+        if (found === undefined) missed.push(bracket)
+        else put(bracket.name, { value: found, n })
+      }
+      return missed.length === 0 ? undefined : wholeQuestion({ ...asked, levels: missed }, put)
     },
   }
 }
 
-/** The value at a place, from 1, among values that occur so often; undefined when the place lies outside. */
-function nth(values: readonly number[], counts: readonly number[], place: number): number | undefined {
-  const order = values.map((_, i) => i).sort((i, j) => values[i]! - values[j]!)
+interface Counted {
+  value: number
+  n: number
+}
+
+function sorted(values: readonly number[], counts: readonly number[]): Counted[] {
+  return values.map((value, i) => ({ value, n: counts[i]! })).sort((a, b) => a.value - b.value)
+}
+
+/** The value at a place, from 1, among those of a bracket; undefined when the place lies outside. */
+function nth(counted: readonly Counted[], { low, high }: Bracket, place: number): number | undefined {
   let left = place
   if (left <= 0) return undefined
-  for (const i of order) {
-    left -= counts[i]!
-    if (left <= 0) return values[i]
+  for (const { value, n } of counted) {
+    if (value < low) continue
+    if (value > high) return undefined
+    left -= n
+    if (left <= 0) return value
   }
   return undefined
 }

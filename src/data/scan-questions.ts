@@ -4,10 +4,10 @@ import { join, raw, type Sql } from '../expr/sql.ts'
 import type { Duck } from './duck.ts'
 import { isOutOfMemory } from './reader.ts'
 
-/** What one check asks: some aggregates over all rows, and what to do with their answers. */
+/** What one check asks, or several that can be answered together: some aggregates over all rows, and what to do with their answers. */
 export interface Question {
-  /** The check. */
-  name: string
+  /** The checks. */
+  names: string[]
   aggregates: Sql[]
   /** Takes the answers, in order. What it returns is asked in the next pass. */
   take(answers: unknown[]): Question | undefined
@@ -53,7 +53,7 @@ async function ask(asking: Asking, questions: Question[]): Promise<void> {
   const began = performance.now()
   try {
     const answers = await asking.duck.one<Record<string, unknown>>(queryOf(asking.from, questions))
-    asking.passes.push({ checks: questions.length, ms: performance.now() - began })
+    asking.passes.push({ checks: questions.flatMap((q) => q.names).length, ms: performance.now() - began })
     let at = 0
     for (const question of questions) {
       const own = question.aggregates.map(() => answers[`a${at++}`])
@@ -70,7 +70,7 @@ async function isolate(asking: Asking, questions: Question[], error: Error): Pro
   const [only, ...others] = questions
   if (others.length === 0) {
     if (only!.otherwise) asking.next.push(only!.otherwise)
-    else asking.broken.set(only!.name, error.message.split('\n')[0]!)
+    else for (const name of only!.names) asking.broken.set(name, error.message.split('\n')[0]!)
     return
   }
   const half = questions.length >> 1

@@ -5,7 +5,7 @@ import { type CheckRequest, type CheckTarget, checkData, type JudgeRows } from '
 import { runCheck } from '../../src/data/check-run.ts'
 import { runChild } from '../../src/data/child.ts'
 import { openDuck } from '../../src/data/duck.ts'
-import { quantileQuestion } from '../../src/data/scan-quantile.ts'
+import { quantilesQuestion } from '../../src/data/scan-quantile.ts'
 import { askAll } from '../../src/data/scan-questions.ts'
 import { type Check, checks } from '../../src/define/checks.ts'
 import type { CheckDef, DatasetDef } from '../../src/define/types.ts'
@@ -197,12 +197,12 @@ test('a question that crashes on some row is found by halves, and asked otherwis
   await duck.run('CREATE TABLE t AS SELECT i AS x FROM range(1000) r(i)')
   const got = new Map<string, unknown>()
   const ask = (name: string, text: string, otherwise?: string) => ({
-    name,
+    names: [name],
     aggregates: [{ text, params: [] }],
     take: ([answer]: unknown[]) => void got.set(name, answer),
     ...(otherwise && {
       otherwise: {
-        name,
+        names: [name],
         aggregates: [{ text: otherwise, params: [] }],
         take: ([answer]: unknown[]) => void got.set(name, answer),
       },
@@ -284,12 +284,10 @@ describe('a quantile of many rows', () => {
     const list = Object.values(shapes).map((sql, i) => `CAST(${sql} AS DOUBLE) AS c${i}`)
     await duck.run(`CREATE TABLE t AS SELECT i AS r, ${list.join(', ')} FROM range(${rows}) x(i)`)
     const got = new Map<string, number | null>()
-    const questions = Object.keys(shapes).flatMap((shape, i) =>
-      levels.map((q) =>
-        quantileQuestion(
-          { name: `${shape} ${q}`, value: `c${i}`, q, rows, row: 'r', limits },
-          ({ value }) => void got.set(`${shape} ${q}`, value),
-        ),
+    const questions = Object.keys(shapes).map((shape, i) =>
+      quantilesQuestion(
+        { levels: levels.map((q) => ({ name: `${shape} ${q}`, q })), value: `c${i}`, rows, row: 'r', limits },
+        (name, { value }) => void got.set(name, value),
       ),
     )
     const broken = new Map<string, string>()
