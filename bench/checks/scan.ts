@@ -205,11 +205,13 @@ interface Peer {
   name: string
   script: string
   environment: string
+  engine?: string
 }
 
 const PEERS: Peer[] = [
   { name: 'great-expectations', script: 'scan_ge', environment: 'checks' },
-  { name: 'pandera', script: 'scan_pandera', environment: 'checks' },
+  { name: 'pandera on pandas', script: 'scan_pandera', environment: 'checks', engine: 'pandas' },
+  { name: 'pandera on polars', script: 'scan_pandera', environment: 'checks', engine: 'polars' },
   { name: 'pydeequ', script: 'scan_deequ', environment: 'deequ' },
 ]
 
@@ -223,14 +225,14 @@ interface PeerRun {
 
 /** CPU seconds from file to verdicts, the start of the process left out for the peer and not for us. */
 async function judgePeer(
-  { name, script, environment }: Peer,
+  { name, script, environment, engine }: Peer,
   file: string,
   { ours, same }: { ours: Run; same: Run },
 ): Promise<void> {
   try {
     const [theirs] = await peer<PeerRun>(
       script,
-      { file, checks: ORDER_CHECKS },
+      { file, checks: ORDER_CHECKS, engine },
       { threads: THREADS, environment, timeoutMs: 3_600_000 },
     )
     const scaled = (theirs!.cpu * ROWS) / PEER_ROWS
