@@ -99,10 +99,8 @@ function columnOf(name: string, columns: readonly NamedType[]): NamedType {
   })
 }
 
-/** A column as values that can be equal: NaN is missing. */
-export function valueSql({ name, type }: NamedType): string {
-  return type === 'float' ? `nullif(CAST(${quote(name)} AS DOUBLE), 'NaN'::DOUBLE)` : quote(name)
-}
+/** A column as values that can be equal. An import and all relations of files leave no NaN, so nothing is to be done about it. */
+export const valueSql = ({ name }: Pick<NamedType, 'name'>): string => quote(name)
 
 /** A column as a number: true is 1, an instant is epoch milliseconds. */
 export function numberSql(column: NamedType): string {
