@@ -63,7 +63,10 @@ export const RULES = {
     'each.column': given,
     'each.rowsMin': count(1),
     'each.membersMax': count(1, 1_000_000),
-    calibrate: { kind: 'oneOf', values: ['auto', 'isotonic', 'platt', 'beta', 'none'] },
+    calibrate: {
+      kind: 'oneOf',
+      values: ['auto', 'isotonic', 'platt', 'beta', 'temperature', 'vector', 'none'],
+    },
     'trainer.kind': { kind: 'oneOf', values: Object.keys(TRAINER_RULES) },
     'split.by': { kind: 'oneOf', values: ['time', 'random'] },
     'split.validateMs': positive,

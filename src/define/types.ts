@@ -105,7 +105,7 @@ export interface ModelDef {
    * How the probabilities of a classifier are calibrated, on training rows kept aside; absent or `auto`: by whichever map has the lowest loss on the validation rows, or by
    * none.
    */
-  calibrate?: 'auto' | 'isotonic' | 'platt' | 'beta' | 'none'
+  calibrate?: 'auto' | 'isotonic' | 'platt' | 'beta' | 'temperature' | 'vector' | 'none'
   split: SplitDef
   objectives: ObjectiveDef[]
   gates: GateDef[]

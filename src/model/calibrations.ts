@@ -31,6 +31,25 @@ const FORMS: { [K in Kind]: CalibrationForm<Of<K>> } = {
     read: (arrays) => ({ kind: 'temperature', temperature: arrays.take('temperature', 1)[0] }),
     apply: (_, output) => output,
   },
+  vector: {
+    validate: ({ slopes, intercepts }, { link, nOutputs }) => {
+      check(link === 'softmax' && nOutputs > 1, 'calibration', 0, 'of a softmax of two outputs or more', link)
+      checkLength('slopes', slopes.length, nOutputs)
+      checkLength('intercepts', intercepts.length, nOutputs)
+      allFinite('slopes', slopes)
+      allFinite('intercepts', intercepts)
+    },
+    arrays: ({ slopes, intercepts }) => [
+      ['slopes', slopes],
+      ['offsets', intercepts],
+    ],
+    read: (arrays) => ({
+      kind: 'vector',
+      slopes: Array.from(arrays.take('slopes')),
+      intercepts: Array.from(arrays.take('offsets')),
+    }),
+    apply: (_, output) => output,
+  },
   platt: {
     validate: ({ slope, intercept }, model) => {
       ofChances(model)

@@ -27,7 +27,7 @@ const ROW_LINKS: Partial<Record<Link, (values: Float64Array, at: number, nOutput
 }
 
 /**
- * Turns raw scores `[n * nOutputs]`, row by row, into outputs in place: link, then calibration. A temperature divides the raw scores.
+ * Turns raw scores `[n * nOutputs]`, row by row, into outputs in place: link, then calibration. A temperature divides the raw scores, a vector moves those of each output.
  * Softmax subtracts the row's largest score first, so that nothing overflows. Shares divide what is above 0 by its sum; without any, all outputs are the same. Cost: O(n * nOutputs).
  */
 export function finishRows(
@@ -38,6 +38,11 @@ export function finishRows(
 ): void {
   if (calibration?.kind === 'temperature')
     for (let i = 0; i < n * nOutputs; i++) values[i] /= calibration.temperature
+  if (calibration?.kind === 'vector') {
+    const { slopes, intercepts } = calibration
+    for (let i = 0; i < n * nOutputs; i++)
+      values[i] = slopes[i % nOutputs] * values[i] + intercepts[i % nOutputs]
+  }
   const ofRow = ROW_LINKS[link]
   if (ofRow) for (let i = 0; i < n; i++) ofRow(values, i * nOutputs, nOutputs)
   else {

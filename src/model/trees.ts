@@ -75,11 +75,12 @@ export interface LinearModel {
 
 /**
  * From a model's output to a calibrated probability. `isotonic`: piece-wise linear, monotone, flat beyond its ends; of one output. `temperature`: the raw scores
- * of a softmax are divided by it; of several outputs. `platt` and `beta`: maps with two and three parameters (`stats/sigmoid-calibration.ts`), of one output.
+ * of a softmax are divided by it; `vector`: those of each output are `slope * raw + intercept`; both of several outputs. `platt` and `beta`: maps with two and three parameters (`stats/sigmoid-calibration.ts`), of one output.
  */
 export type Calibration =
   | { kind: 'isotonic'; x: number[]; y: number[] }
   | { kind: 'none'; x: number[]; y: number[] }
   | { kind: 'temperature'; temperature: number }
+  | { kind: 'vector'; slopes: number[]; intercepts: number[] }
   | PlattCalibration
   | BetaCalibration

@@ -18,13 +18,15 @@ export interface BlendOptions {
   ridge?: number
   /** Default: 0 each. */
   towards?: Numbers
+  /** Whether weights may be below 0. Default false. */
+  signed?: boolean
 }
 
 const STEPS_MAX = 200
 const RIDGE_MIN = 1e-12
 
 /**
- * Weights of at least 0 by which the raw scores of models are added, so that the softmax of the sum has the least weighted log loss.
+ * Weights (of at least 0 unless `signed`) by which the raw scores of models are added, so that the softmax of the sum has the least weighted log loss.
  *
  * Shapes: `scores: [m][n * k]`, the raw scores of each model row by row, finite; `codes: [n]` the class of each row, 0 to k - 1. Returns `[m]`.
  * The loss is convex; projected Newton steps with halving. Cost: O(n k m^2) a step, about ten steps. Plain arithmetic: the same bits everywhere.
@@ -37,7 +39,7 @@ export function fitClassBlend(
 ): Float64Array {
   const k = checkInputs(scores, codes, options)
   const problem: Problem = { scores, codes, k, options }
-  let blend: Float64Array = Float64Array.from(scores, (_, j) => Math.max(0, options.towards?.[j] ?? 0))
+  let blend: Float64Array = Float64Array.from(scores, (_, j) => held(options, options.towards?.[j] ?? 0))
   let loss = lossOf(problem, blend)
   for (let step = 0; step < STEPS_MAX; step++) {
     const next = improved(problem, blend, loss)
@@ -47,6 +49,8 @@ export function fitClassBlend(
   }
   return blend
 }
+
+const held = ({ signed }: BlendOptions, weight: number) => (signed ? weight : Math.max(0, weight))
 
 interface Problem {
   scores: readonly Numbers[]
@@ -140,7 +144,7 @@ function improved(
   loss: number,
 ): { blend: Float64Array; loss: number } | undefined {
   const { slope, curve } = curveAt(problem, blend)
-  const free = Array.from(blend.keys()).filter((j) => blend[j] > 0 || slope[j] < 0)
+  const free = Array.from(blend.keys()).filter((j) => problem.options.signed || blend[j] > 0 || slope[j] < 0)
   const move = solve(
     free.map((j) => free.map((l) => curve[j][l])),
     free.map((j) => -slope[j]),
@@ -148,7 +152,7 @@ function improved(
   for (let scale = 1; scale > 1e-10; scale /= 2) {
     const next = blend.slice()
     free.forEach((j, a) => {
-      next[j] = Math.max(0, blend[j] + scale * move[a])
+      next[j] = held(problem.options, blend[j] + scale * move[a])
     })
     const nextLoss = lossOf(problem, next)
     if (loss - nextLoss > 1e-14 * Math.abs(loss)) return { blend: next, loss: nextLoss }

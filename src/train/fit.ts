@@ -34,6 +34,7 @@ import { fitIsotonic } from '../stats/isotonic.ts'
 import { logFast } from '../stats/log.ts'
 import { fitBeta, fitPlatt } from '../stats/sigmoid-calibration.ts'
 import { fitTemperature } from '../stats/temperature.ts'
+import { fitVectorScaling, VECTOR_CLASSES_MAX } from '../stats/vector-scaling.ts'
 import { cardOf, referenceOf } from './card.ts'
 import { checkpointsOf, dropCheckpoint } from './checkpoints.ts'
 import { concat } from './columns.ts'
@@ -205,7 +206,7 @@ interface Calibrator {
   /** Whether the maps can act on what a model says; absent: on anything. */
   fits?(model: Graph['model']): boolean
   /** Maps to choose from, by what a config calls them. */
-  kinds: Readonly<Record<string, (model: Graph['model'], rows: LearnRows) => Calibration>>
+  kinds: Readonly<Record<string, (model: Graph['model'], rows: LearnRows) => Calibration | undefined>>
 }
 
 /** How probabilities of a task are calibrated on rows that the model did not learn from; nothing where answers are no probabilities. */
@@ -230,6 +231,13 @@ const CALIBRATORS: Record<ModelTask, Calibrator | undefined> = {
         kind: 'temperature',
         temperature: fitTemperature(rawColumns({ model, calibration: null }, columns, nRows), target),
       }),
+      vector: (model, { columns, nRows, target }) =>
+        model.nOutputs > VECTOR_CLASSES_MAX
+          ? undefined
+          : {
+              kind: 'vector',
+              ...fitVectorScaling(rawColumns({ model, calibration: null }, columns, nRows), target),
+            },
     },
   },
   ranking: undefined,
@@ -252,7 +260,7 @@ function calibrateOn(
   const found = Object.entries(calibrator.kinds).flatMap(([kind, learn]) => {
     if (asked !== 'auto' && asked !== kind) return []
     const calibration = learn(model, heldOut)
-    return [{ calibration, loss: lossOf(calibration) }]
+    return calibration ? [{ calibration, loss: lossOf(calibration) }] : []
   })
   if (found.length === 0) return null
   const best = found.reduce((a, b) => (b.loss < a.loss ? b : a))

@@ -7,7 +7,7 @@ import type { ExprNode } from '../expr/ast.ts'
 import type { SplitPlan } from './split.ts'
 
 export const PREPARE_CODE = 'prepare-5'
-export const FIT_CODE = 'fit-9'
+export const FIT_CODE = 'fit-10'
 
 export interface PrepareParams {
   model: string

@@ -41,6 +41,34 @@ test.each([
   },
 )
 
+test('a vector of slopes and intercepts is kept with its model and moves raw scores before the softmax', () => {
+  const model: LinearModel = {
+    ...MODEL,
+    nOutputs: 3,
+    link: 'softmax',
+    weights: Float64Array.of(1, -2, 0.5),
+    intercepts: Float64Array.of(0, 0.5, -1),
+  }
+  const map: Calibration = { kind: 'vector', slopes: [0.5, 2, 1], intercepts: [0.25, -1, 0] }
+  const decoded = decodeModel(encodeModel(model, map))
+  expect(decoded).toStrictEqual({ model, calibration: map })
+  const out = new Float64Array(6)
+  compileScorer(decoded.model, decoded.calibration).scoreBatch(Float64Array.of(-1.5, 2), 2, out)
+  for (const [i, x] of [-1.5, 2].entries()) {
+    const raw = [0.5 * x + 0.25, 2 * (-2 * x + 0.5) - 1, 0.5 * x - 1].map(Math.exp)
+    const total = raw[0] + raw[1] + raw[2]
+    raw.forEach((e, k) => {
+      expect(out[3 * i + k]).toBeCloseTo(e / total, 12)
+    })
+  }
+  for (const hostile of [
+    { ...map, slopes: [1, 2] },
+    { ...map, intercepts: [0, Number.NaN, 0] },
+  ])
+    expect(() => encodeModel(model, hostile)).toThrow('MR_MODEL_INVALID')
+  expect(() => encodeModel(MODEL, map)).toThrow('MR_MODEL_INVALID')
+})
+
 test.each([
   [{ kind: 'platt', slope: Number.NaN, intercept: 0 }],
   [{ kind: 'beta', a: -1, b: 1, c: 0 }],

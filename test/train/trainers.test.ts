@@ -46,6 +46,23 @@ const CLASSES = (n: number) => `
   select x, case when x + u < -0.2 then 'low' when x + u < 0.6 then 'middle' else 'high' end as y
   from (select (hash(i * 64 + 1) % 10000) / 5000.0 - 1 as x, (hash(i * 64 + 2) % 10000) / 10000.0 - 0.5 as u from range(${n}) t(i))`
 
+test('classes are calibrated by the map that a config names, and a vector straightens what leans', async () => {
+  const place = await openPlace()
+  const version = await place.version([CLASSES(6_000)], { x: 'float', y: 'string' })
+  for (const calibrate of ['temperature', 'vector'] as const) {
+    const { parent } = await place.train(
+      { ...modelDef({ trainer: gbdt({ trees: 10 }) }), calibrate },
+      version,
+    )
+    const { graph } = await loadModel(place.store, parent)
+    expect(graph.calibration?.kind).toBe(calibrate)
+  }
+  const leaning = gbdt({ trees: 40, objective: { name: 'softmax', classWeights: { low: 9 } } })
+  const auto = await place.train(modelDef({ trainer: leaning }), version)
+  const { graph } = await loadModel(place.store, auto.parent)
+  expect(graph.calibration?.kind).toBe('vector')
+})
+
 test('where no map of probabilities can be learned, all training rows teach the model', async () => {
   const place = await openPlace()
   const version = await place.version([CLASSES(6_000)], { x: 'float', y: 'string' })

@@ -28,10 +28,7 @@ export function exportOnnx(model: Model, options: OnnxExportOptions = {}): Uint8
   graph.port('input', 'features', model.nFeatures)
   const raw = graph.node('Identity', [form.writeOnnx(model, graph, 'features')], {}, { output: 'raw' })
   const calibration = options.calibration ?? null
-  const tempered =
-    calibration?.kind === 'temperature'
-      ? graph.node('Div', [raw, graph.constant([calibration.temperature], [1])])
-      : raw
+  const tempered = writeMoved(graph, calibration, raw)
   const linked = writeLink(graph, model, tempered)
   const calibrated =
     calibration?.kind === 'platt' || calibration?.kind === 'beta'
@@ -41,6 +38,16 @@ export function exportOnnx(model: Model, options: OnnxExportOptions = {}): Uint8
   graph.port('output', 'output', model.nOutputs)
   graph.port('output', 'raw', model.nOutputs)
   return graph.file(metadataOf(options))
+}
+
+/** Raw scores as a calibration of them moves them. */
+function writeMoved(graph: OnnxGraphWriter, calibration: Calibration | null, raw: string): string {
+  if (calibration?.kind === 'temperature')
+    return graph.node('Div', [raw, graph.constant([calibration.temperature], [1])])
+  if (calibration?.kind !== 'vector') return raw
+  const { slopes, intercepts } = calibration
+  const scaled = graph.node('Mul', [raw, graph.constant(slopes, [1, slopes.length])])
+  return graph.node('Add', [scaled, graph.constant(intercepts, [1, intercepts.length])])
 }
 
 function metadataOf({ featureNames, classes }: OnnxExportOptions): Record<string, string> {

@@ -125,6 +125,13 @@ describe('a model written as ONNX answers in ONNX Runtime as it does here', () =
     expect(await compare(text('lightgbm-binary.txt'), rows, point)).toBeLessThan(2e-6)
     const tempered: Calibration = { kind: 'temperature', temperature: 1.7 }
     expect(await compare(text('lightgbm-multiclass.txt'), rows, tempered)).toBeLessThan(2e-6)
+    const { nOutputs } = text('lightgbm-multiclass.txt')
+    const moved: Calibration = {
+      kind: 'vector',
+      slopes: Array.from({ length: nOutputs }, (_, k) => 0.5 + k / 4),
+      intercepts: Array.from({ length: nOutputs }, (_, k) => 0.3 - k / 5),
+    }
+    expect(await compare(text('lightgbm-multiclass.txt'), rows, moved)).toBeLessThan(2e-6)
   })
 
   test('shares are divided by their sum', async () => {

@@ -47,4 +47,25 @@ def case(seed, n, k, m, ridge):
     }
 
 
+def vector(seed, n, k):
+    """Slopes and intercepts of vector scaling with a ridge of 1 towards 1 and 0."""
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, k, n)
+    scores = np.round(2.5 * np.eye(k)[codes] + rng.normal(size=(n, k)) * rng.uniform(0.5, 3, k) + rng.normal(size=k), 6)
+
+    def loss(w):
+        logs = log_softmax(scores * w[:k] + w[k:], axis=1)
+        return -logs[np.arange(n), codes].sum() + ((w[:k] - 1) ** 2).sum() / 2 + (w[k:] ** 2).sum() / 2
+
+    def slope(w):
+        over = np.exp(log_softmax(scores * w[:k] + w[k:], axis=1)) - np.eye(k)[codes]
+        return np.concatenate([(over * scores).sum(0) + w[:k] - 1, over.sum(0) + w[k:]])
+
+    start = np.concatenate([np.ones(k), np.zeros(k)])
+    found = minimize(loss, start, jac=slope, method="BFGS", options={"gtol": 1e-9, "maxiter": 10_000})
+    return {"scores": scores.ravel().tolist(), "codes": codes.tolist(), "slopes": found.x[:k].tolist(), "intercepts": found.x[k:].tolist()}
+
+
+vectors = [vector(5, 150, 3), vector(6, 90, 5)]
+Path(__file__).with_name("vector-scaling.json").write_text(json.dumps(vectors) + "\n")
 Path(__file__).with_suffix(".json").write_text(json.dumps([case(**c) for c in CASES]) + "\n")
