@@ -62,7 +62,7 @@ function addCommand(program: Command, spec: CommandSpec): void {
 }
 
 const GROUPS: Record<string, string> = {
-  data: 'versions of the data: import, history, differences, quarantine, repair',
+  data: 'versions of the data: import, history, differences, quarantine, triage, repair',
   model: 'model files of others: look at one, import it, export one of yours',
 }
 

@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
-/** Triage in a real browser, on a real server with real workers: rows are chosen by keyboard, put aside, tried, merged, and fixed in quarantine. */
+/** Triage in a real browser, on a real server with real workers: rows are chosen by keyboard, put aside, tried, merged, and fixed in quarantine; and the same by commands, also killed ones. */
+import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -52,6 +53,38 @@ const buys = model('buys', {
   trainer: gbdt({ trees: 60, leaves: 8 }),
   split: { by: 'time', validate: '15d', test: '35d' },
 })
+
+/** The same project as a file, for the commands. */
+const CONFIG = `import { checks, col, dataset, gbdt, model, project } from 'millrace'
+const shop = dataset('shop', { source: 'shop.csv', time: 'day', key: ['id'],
+  checks: [checks.between('a', -3, 3).named('a in range'), checks.between('b', -2.8, 2.8).warn().named('b in range')] })
+const buys = model('buys', { from: shop, target: col('bought').eq(1), features: { a: col('a'), b: col('b') },
+  trainer: gbdt({ trees: 60, leaves: 8 }), split: { by: 'time', validate: '15d', test: '35d' } })
+export default project('shop', { datasets: [shop], models: [buys] })
+`
+const bin = fileURLToPath(new URL('../../bin/millrace.cjs', import.meta.url))
+
+/** Runs a command on a project; `killMs` ends it by SIGKILL after so long. */
+function command(at: string, args: string[], killMs?: number) {
+  const child = spawn(process.execPath, [bin, ...args, '--json', '--project', at], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const text = { out: '', err: '' }
+  child.stdout.on('data', (chunk) => {
+    text.out += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    text.err += chunk
+  })
+  const timer = killMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killMs)
+  return new Promise<{ code: number | null; value: Record<string, unknown>; err: string }>((resolve) => {
+    child.on('close', (code) => {
+      clearTimeout(timer)
+      const last = text.out.trim().split('\n').at(-1) ?? ''
+      resolve({ code, value: last.startsWith('{') ? JSON.parse(last) : {}, err: text.err })
+    })
+  })
+}
 
 let folder: string
 let rt: Runtime
@@ -215,4 +248,59 @@ describe.skipIf(missing !== null)('triage in the console', () => {
     expect(wide).toBeLessThanOrEqual(0)
     expect(complaints).toEqual([])
   })
+})
+
+describe('triage from the terminal', () => {
+  let at: string
+  beforeAll(async () => {
+    at = mkdtempSync(join(tmpdir(), 'millrace-triage-cli-'))
+    writeFileSync(join(at, 'shop.csv'), csvOf())
+    writeFileSync(join(at, 'millrace.config.ts'), CONFIG)
+    expect((await command(at, ['data', 'import'])).code).toBe(0)
+    expect((await command(at, ['data', 'worth', 'buys', '--folds', '3'])).code).toBe(0)
+  }, 120_000)
+  afterAll(() => rmSync(at, { recursive: true, force: true }))
+
+  test('lists, foresees, puts aside, tries and merges, with JSON that says the same', async () => {
+    const table = await command(at, ['data', 'triage', 'buys', '--finding', 'label', '--top', '7'])
+    expect(table).toMatchObject({ code: 0, value: { model: 'buys', matched: 7 } })
+    const choice = ['--finding', 'label', '--where', "site = 'west'", '--quarantine', 'cleaned']
+    const foreseen = await command(at, ['data', 'triage', 'buys', ...choice, '--dry-run'])
+    expect(foreseen.value).toMatchObject({ done: false, dryRun: true, version: null })
+    const tried = await command(at, ['data', 'triage', 'buys', ...choice, '--try'])
+    expect(tried).toMatchObject({ code: 0, value: { event: 'tried', verdict: 'pass', cleanTest: false } })
+    const merged = await command(at, ['data', 'triage', 'shop', '--merge', 'cleaned', '--reason', 'agreed'])
+    expect(merged.value).toMatchObject({ done: true, act: 'merge', branch: 'cleaned' })
+    const gone = await command(at, ['data', 'triage', 'shop', '--merge', 'cleaned'])
+    expect(gone).toMatchObject({ code: 1 })
+    expect(gone.err).toContain('MR_DATA_BRANCH')
+    expect((await command(at, ['data', 'triage', 'shop', '--merge', 'a', '--drop', 'b'])).code).toBe(2)
+    expect((await command(at, ['data', 'quarantine', 'shop', 'burn'])).code).toBe(2)
+    expect((await command(at, ['data', 'quarantine', 'shop', 'drop', '--row', '1-2'])).code).toBe(2)
+  }, 120_000)
+
+  test('a command that is killed at any moment leaves all of its act or nothing, and again it is done once', async () => {
+    const listed = async () =>
+      (await command(at, ['data', 'quarantine', 'shop', 'list', '--rows', '0'])).value
+    const before = await listed()
+    const release = ['data', 'quarantine', 'shop', 'release', '--failed', 'label', '--reason', 'try']
+    const aside = (before.byReason as Record<string, number>).label
+    for (const killMs of [200, 500, 900, 1300, 1800]) {
+      await command(at, release, killMs)
+      const now = await listed()
+      expect([before.total, Number(before.total) - aside!]).toContain(now.total)
+    }
+    await command(at, release)
+    const after = await listed()
+    expect(after.total).toBe(Number(before.total) - aside!)
+    expect((await command(at, ['data', 'verify', 'shop'])).code).toBe(0)
+    expect((await command(at, release)).value).toMatchObject({ done: false })
+    const own = await openRuntime({
+      project: project('shop', { datasets: [shop], models: [buys] }),
+      folder: at,
+    })
+    expect(await own.store.meta.events({ types: ['data.released'] })).toHaveLength(1)
+    expect(await own.store.meta.verifyJournal()).toBeUndefined()
+    await own.close()
+  }, 180_000)
 })
