@@ -178,6 +178,7 @@ function testNotes({ cleanTest, each }: TryPlan, { rows }: Comparison): string[]
     cleanTest
       ? `both are tested on the ${test} test rows that the branch has kept: rows that it put aside do not test`
       : `both are tested on the same ${test} rows as they are in main: none of them is cleaned away`,
+    'labels of test rows are taken as they are: where they are wrong too, training without wrong ones looks worse than it is',
     'the interval is over test rows; another seed may give a little more or less',
     ...(each === undefined ? [] : [`a family is tried as one model, without members by ${each}`]),
   ]
