@@ -13,6 +13,12 @@ const REACH_MAX = 20
 const END_ROWS = 10
 const END_SHARE = 0.005
 const VALUES_MIN = 20
+/** A scale has at most so many values; elsewhere the top one is an end when it has so many times the rows of its neighbours below. */
+const SCALE_VALUES_MAX = 30
+const NEIGHBOURS = 5
+const PILED = 3
+/** No bound that is learned from a tail is nearer to the extreme than this share of the span. */
+const ROOM = 0.05
 
 /** `undefined` where the data do not say. */
 interface Bounds {
@@ -80,14 +86,27 @@ function endOf(sorted: Float64Array): { end: number | undefined; strays: number 
   const n = sorted.length
   const top = sorted[n - 1]!
   const atTop = n - firstNotBelow(sorted, top)
-  if (atTop >= Math.max(END_ROWS, END_SHARE * n)) return { end: top, strays: 0 }
+  if (atTop >= Math.max(END_ROWS, END_SHARE * n) && isEnd(sorted, atTop)) return { end: top, strays: 0 }
   const strays = straysOf(sorted)
   const body = strays === 0 ? sorted : sorted.subarray(0, n - strays)
-  const end = tailLevel(body, PASSED_CHANCE / n) ?? plainEnd(body)
+  const level = tailLevel(body, PASSED_CHANCE / n) ?? plainEnd(body)
+  const end = Math.max(level, body.at(-1)! + ROOM * (body.at(-1)! - sorted[0]!))
   const median = sorted[n >> 1]!
   const last = body.at(-1)!
   const tooFar = end - median > REACH_MAX * Math.max(last - median, Number.MIN_VALUE)
   return { end: tooFar ? undefined : end, strays: tooFar ? 0 : strays }
+}
+
+/** Whether values pile up at the top: they are few in all, or the top one has far more rows than those below it. */
+function isEnd(sorted: Float64Array, atTop: number): boolean {
+  const below = sorted.length - atTop
+  let [values, at] = [0, below]
+  while (at > 0 && values <= SCALE_VALUES_MAX) {
+    at = firstNotBelow(sorted, sorted[at - 1]!)
+    values++
+    if (values === NEIGHBOURS && atTop >= (PILED * (below - at)) / NEIGHBOURS) return true
+  }
+  return values < SCALE_VALUES_MAX
 }
 
 /** Where too few values lie in the tail: once more the span of all. */
