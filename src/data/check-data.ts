@@ -60,6 +60,8 @@ export interface CheckReport {
   dataset: string
   rows: number
   findings: CheckedFinding[]
+  /** Checks that only an import can judge: by a period that was not given, or by what came before. */
+  unjudged: string[]
   /** Passes over the rows. */
   passes: CheckedResult['passes']
   /** Rows in the file of failing ones. */
@@ -183,7 +185,10 @@ function reportOf(
           },
         ]
   })
-  return { dataset, rows: result.rows, findings, passes: result.passes, failingRows: result.failingRows }
+  const judged = new Set(findings.map((f) => f.check))
+  const unjudged = checks.flatMap(({ name }) => (judged.has(name) ? [] : [name]))
+  const { rows, passes, failingRows } = result
+  return { dataset, rows, findings, unjudged, passes, failingRows }
 }
 
 /** Nothing is put aside here, so no sentence says that it was. */

@@ -55,6 +55,7 @@ const every = [
   checks.mean('x', { min: 0 }),
   checks.determines('n', 's'),
   checks.exists('n', { in: 'd', of: 'n' }),
+  checks.inWindow('at'),
 ]
 
 test('judges every kind over files as the import does, and puts nothing anywhere', async () => {
@@ -92,6 +93,7 @@ test('judges every kind over files as the import does, and puts nothing anywhere
     onFail: 'warn',
   })
   expect(report.findings.map((f) => f.message).join()).not.toContain('quarantined')
+  expect(report.unjudged).toEqual(['inWindow(at)'])
   expect(await place.store.meta.refs('datasets/')).toEqual([])
 })
 

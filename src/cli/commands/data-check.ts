@@ -149,7 +149,7 @@ function refuses({ verdict, onFail }: CheckedFinding, isStrict: boolean): boolea
 function reportLines(
   cli: Cli,
   title: string,
-  { findings, rows, passes, failingRows }: CheckReport,
+  { findings, unjudged, rows, passes, failingRows }: CheckReport,
   ms: number,
   { failing, examples }: { failing?: string; examples: number },
 ): string[] {
@@ -159,9 +159,12 @@ function reportLines(
   const text = `${rowsText(rows)}, ${plural(findings.length, 'check')}, ${plural(passes.length, 'pass', 'passes')}`
   return [
     stepLine(cli, mark, `Check ${title}`, text, ms),
-    ...(findings.length === 0 ? ['  the config declares no check of this dataset'] : []),
+    ...(findings.length + unjudged.length === 0 ? ['  the config declares no check of this dataset'] : []),
     '',
     ...findingsTable(cli, findings),
+    ...(unjudged.length === 0
+      ? []
+      : ['', `  ${paint.dim(`judged by imports alone: ${unjudged.join(', ')}`)}`]),
     ...findings.flatMap((f) => exampleLines(cli, f)),
     ...(failing === undefined ? [] : ['', `  ${rowsText(failingRows ?? 0)} that fail: ${failing}`]),
     ...(bad.some((f) => (f.failed ?? 0) > 0) && examples === 0 && failing === undefined
