@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { inspect } from '../../src/data/index.ts'
+import { createImportTask, inspect } from '../../src/data/index.ts'
 import { plainSpelling, spellingsOf } from '../../src/data/remarks/spellings.ts'
 import { openPlace } from './fixture.ts'
 
@@ -117,6 +117,14 @@ test('columns and values of hostile names are quoted', async () => {
   const { remarks } = await inspect([path])
   expect(of(remarks, 'spelling')).toMatchObject([{ columns: ['a"b\'c'], rows: 200 }])
 })
+
+test('a table of 300 numbers a row is imported within the memory of an import', async () => {
+  const place = await openPlace(createImportTask())
+  const columns = Array.from({ length: 300 }, (_, c) => `hash(i * 1000 + ${c}) % 1000 / 7.0 AS c${c}`)
+  await place.parquet('wide.parquet', `SELECT ${columns.join(', ')} FROM range(500) r(i)`)
+  const { parts } = await place.import({ source: ['wide.parquet'] })
+  expect(Object.keys(parts[0].stats)).toHaveLength(300)
+}, 60_000)
 
 describe('spellings', () => {
   test('are told by case, blanks, hyphens and a stop at the end, and by nothing else', () => {

@@ -18,7 +18,7 @@ function numberOf(column: NamedType): string {
   return isTime(column) ? `CAST(epoch_ms(${c}) AS DOUBLE)` : `CAST(${c} AS DOUBLE)`
 }
 
-/** At most one remark a side of a column. Cost: one pass over all columns of numbers and instants. */
+/** At most one remark a side of a column. Cost: one pass for every twenty columns of numbers and instants. */
 export async function farRemarks(
   duck: Duck,
   from: string,
@@ -27,6 +27,21 @@ export async function farRemarks(
 ): Promise<Remark[]> {
   const asked = columns.filter((c) => isTime(c) || c.type === 'int' || c.type === 'float')
   if (asked.length === 0 || nRows < ROWS_MIN) return []
+  // Heaps of many columns at once take memory that an import may not have.
+  const found: Remark[] = []
+  for (let first = 0; first < asked.length; first += COLUMNS_A_QUERY)
+    found.push(...(await farOf(duck, from, nRows, asked.slice(first, first + COLUMNS_A_QUERY))))
+  return found
+}
+
+const COLUMNS_A_QUERY = 20
+
+async function farOf(
+  duck: Duck,
+  from: string,
+  nRows: number,
+  asked: readonly NamedType[],
+): Promise<Remark[]> {
   const k = Math.max(TAIL.min, Math.min(TAIL.max, Math.floor(nRows * TAIL.share)))
   const middles = await middlesOf(duck, from, nRows, asked)
   const terms = asked.map((column, i) => {

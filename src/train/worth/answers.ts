@@ -2,9 +2,8 @@
 import { assert } from '../../core/errors.ts'
 import type { Digest } from '../../core/records.ts'
 import type { TaskContext } from '../../engine/ports.ts'
-import { type LoadedModel, loadModel } from '../../model/load.ts'
 import { type MatrixFile, openMatrix, type PreparedPlan, rangeOf } from '../../model/matrix.ts'
-import { predictColumns } from '../../model/predict.ts'
+import { type ReadyModel, readyModel } from '../../model/ready.ts'
 import type { Pool } from './pool.ts'
 
 export interface Answers {
@@ -76,23 +75,34 @@ async function answerFold(
 
 type Tell = (iTest: number, outputs: Float64Array) => void
 
-/** By the parent, and rows of a member by the member. */
+/** By the parent, and rows of a member by the member; networks of other formats by ONNX Runtime. */
 async function answerRows(context: TaskContext, fold: number, matrix: MatrixFile, tell: Tell): Promise<void> {
   const { inputs } = context.spec
-  const parent = await loadModel(context.store, inputs[`fold${fold}:model`])
-  tellSlice(parent, matrix, undefined, tell)
-  const prefix = `fold${fold}:member:`
-  for (const [name, digest] of Object.entries(inputs)) {
-    if (!name.startsWith(prefix)) continue
-    tellSlice(await loadModel(context.store, digest, parent), matrix, name.slice(prefix.length), tell)
+  const parent = await readyModel(context, inputs[`fold${fold}:model`])
+  try {
+    await tellSlice(parent, matrix, undefined, tell)
+    const prefix = `fold${fold}:member:`
+    for (const [name, digest] of Object.entries(inputs)) {
+      if (!name.startsWith(prefix)) continue
+      const member = await readyModel(context, digest, parent)
+      await tellSlice(member, matrix, name.slice(prefix.length), tell)
+      member.close()
+    }
+  } finally {
+    parent.close()
   }
 }
 
-function tellSlice({ graph }: LoadedModel, matrix: MatrixFile, member: string | undefined, tell: Tell): void {
+async function tellSlice(
+  model: ReadyModel,
+  matrix: MatrixFile,
+  member: string | undefined,
+  tell: Tell,
+): Promise<void> {
   const slice = matrix.slice('test', member)
   const first = rangeOf(matrix.header, 'test', member).rowStart - matrix.header.splits.test.rowStart
-  const { nOutputs } = graph.model
-  const outputs = predictColumns(graph, slice.columns, slice.nRows)
+  const { nOutputs } = model
+  const outputs = await model.outputs(slice.columns, slice.nRows)
   for (let i = 0; i < slice.nRows; i++) tell(first + i, outputs.subarray(i * nOutputs, (i + 1) * nOutputs))
 }
 
