@@ -78,10 +78,10 @@ export function referenceIn(stats: ColumnStats): Reference | undefined {
 }
 
 /** Columns that one query asks about: DuckDB takes some megabytes for each aggregate with a filter, and a column of numbers has twenty of them. */
-const COLUMNS_A_QUERY = 10
+const COLUMNS_A_QUERY = 5
 
 /**
- * Statistics of all columns of a relation. Numbers beyond the outer edges count in the outer bins; infinities are left out of moments. Cost: a pass for every ten columns, and
+ * Statistics of all columns of a relation. Numbers beyond the outer edges count in the outer bins; infinities are left out of moments. Cost: a pass for every five columns, and
  * one for each column of texts.
  */
 export async function profile(
