@@ -51,6 +51,16 @@ export type { ExplainRequest } from './loop/explain-opened.ts'
 export { Follower, type Happening } from './loop/follow.ts'
 export { likenessOfRows } from './loop/likeness.ts'
 export { type Checkpoint, OnlineLearner } from './loop/online.ts'
+export {
+  lookForPoison,
+  type PoisonOutcome,
+  type PoisonPlan,
+  type PoisonProgress,
+  type PoisonRequest,
+  poisonPlanOf,
+  recordPoison,
+  runPoison,
+} from './loop/poison.ts'
 export { planRetrain } from './loop/policy.ts'
 export { type Progress, ProgressFeed } from './loop/progress.ts'
 export {
@@ -104,4 +114,5 @@ export { continueGbdt } from './train/gbdt/continue.ts'
 export type { Labels, Objective, OpenObjective, TrainingLabels } from './train/gbdt/objectives/objective.ts'
 export { type GbdtOptions, type GbdtResult, type TrainData, trainGbdt } from './train/gbdt/train.ts'
 export type { LikenessReport } from './train/likeness/task.ts'
+export type { PoisonReport } from './train/poison/report.ts'
 export type { WorthReport } from './train/worth/report.ts'

@@ -551,6 +551,23 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/worth.ts')).dataWorth,
   },
   {
+    name: 'data poison',
+    args: '<model>',
+    summary: 'whether training rows are a backdoor, class by class, and which; ends with 3 when some are',
+    options: [
+      [
+        '--layer <layer>',
+        'layer of an ONNX network that is read: a tensor, or a number from 1 (default: the last hidden)',
+      ],
+      ['--alpha <chance>', 'chance that any clean class is called poisoned (default: 0.05)'],
+      ['--steps <n>', 'steps of the search for what turns rows into a class; 0 for none (default: 150)'],
+      REASON,
+      DRY_RUN,
+    ],
+    examples: ['millrace data poison late', 'millrace data poison digits --layer hidden --json'],
+    load: async () => (await import('./commands/poison.ts')).dataPoison,
+  },
+  {
     name: 'data repair',
     args: '<version>',
     summary: 'make damaged parts again from their sources, to the same bytes',

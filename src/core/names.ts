@@ -21,12 +21,12 @@ export const refs = {
   search: (model: string) => `models/${model}@search`,
   /** Worth report of a model's training rows. */
   worth: (model: string) => `models/${model}@worth`,
-  /** Poison report of a model's training rows. */
-  poison: (model: string) => `models/${model}@poison`,
   /** Likeness report of a model's training rows: which are unlike the newest. */
   likeness: (model: string) => `models/${model}@likeness`,
   /** What training without the rows of a branch came to. */
   tried: (model: string, branch: string) => `models/${model}@tried/${branch}`,
+  /** Poison report of a model's training rows. */
+  poison: (model: string) => `models/${model}@poison`,
   /** RunRecord of a RunSpec. */
   run: (spec: string) => `runs/${spec.slice('sha256:'.length)}`,
   alert: (id: string) => `alerts/${id}`,

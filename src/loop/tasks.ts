@@ -8,6 +8,7 @@ import { compareTask } from '../train/compare.ts'
 import { fitTask } from '../train/fit.ts'
 import { likenessTask } from '../train/likeness/task.ts'
 import { onlineTask } from '../train/online.ts'
+import { poisonTask } from '../train/poison/task.ts'
 import { prepareTask } from '../train/prepare.ts'
 import { scoreTask } from '../train/score-periods.ts'
 import { trialTask } from '../train/trial.ts'
@@ -28,6 +29,7 @@ const tasks: Task[] = [
   worthTask,
   compareTask,
   likenessTask,
+  poisonTask,
   explainTask,
   triageTask,
 ]

@@ -64,6 +64,15 @@ export interface RowsBehind {
   n: number
 }
 
+/** A layer of a model whose numbers can be read. */
+export interface HiddenLayer {
+  /** For people: `leaves of 200 trees`. */
+  name: string
+  width: number
+  /** `[n * width]` of `n` rows that lie row by row. */
+  rows(rows: Float64Array, n: number): Float64Array
+}
+
 export type NamedArrays = [name: string, values: ArrayLike<number>][]
 
 /** Sections of a model file by name, each to be taken once. */
@@ -98,6 +107,8 @@ export interface ModelForm<M extends ModelBase> {
    * background rows where they are given. Absent where `explainer` is as good.
    */
   contributions?(model: M, rows: FeatureRows, n: number, background?: RowsBehind): Float64Array
+  /** What the model makes of rows before its answer: rows that it treats alike lie near to one another. Absent where nothing lies between features and answer. */
+  hidden?(model: M): HiddenLayer
   /** Bytes that a ready scorer of the model takes, about. */
   scorerBytes(model: M): number
   /** Writes the model's raw scores into an ONNX graph, from a tensor `[rows, nFeatures]`, and gives the name of theirs. Absent when it cannot be written. */

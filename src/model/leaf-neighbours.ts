@@ -58,7 +58,8 @@ export function indexLeaves(model: TreeEnsemble, rows: FeatureRows, n: number): 
   }
 }
 
-function leavesOf(model: TreeEnsemble, given: Float64Array, out: Uint32Array, at: number): void {
+/** Leaf of each tree that a row ends in, written to `out` from `at` on. */
+export function leavesOf(model: TreeEnsemble, given: Float64Array, out: Uint32Array, at: number): void {
   const x = rowsOfSource(model, given) as Float64Array
   for (let t = 0; t < model.roots.length; t++) {
     let node = model.roots[t]

@@ -200,4 +200,12 @@ export const model = {
     retryable: false,
     status: 400,
   },
+  MR_MODEL_SLOPES: {
+    what: (d: { operator: string; why: string }) =>
+      `slopes of the network cannot be told: ${d.operator} with ${d.why.slice(0, 200)}`,
+    fix: (_: { operator: string; why: string }) =>
+      'networks of one picture with Conv, Gemm, MatMul, pooling, BatchNormalization, sums and the usual activations have slopes; of others, triggers are not looked for',
+    retryable: false,
+    status: 422,
+  },
 }

@@ -249,4 +249,28 @@ export const train = {
     retryable: false,
     status: 422,
   },
+  MR_TRAIN_POISON_TASK: {
+    what: (d: { model: string; task: string }) =>
+      `poison is looked for in classes, and the task of model "${d.model}" is ${d.task}`,
+    fix: (_: { model: string; task: string }) =>
+      'ask for a model whose target is a yes or no or a text; a number can be made one, e.g. target: col("delay").gt(15)',
+    retryable: false,
+    status: 422,
+  },
+  MR_TRAIN_POISON_LAYER: {
+    what: (d: { model: string; expected: string; got: string }) =>
+      `poison in the rows of model "${d.model}" is looked for in one of its layers: needed ${d.expected}, got ${d.got.slice(0, 64)}`,
+    fix: (_: { model: string; expected: string; got: string }) =>
+      'name another layer with --layer, or train a model that has one, e.g. trainer: gbdt() or mlp()',
+    retryable: false,
+    status: 422,
+  },
+  MR_TRAIN_POISON_FEATURES: {
+    what: (d: { model: string; trained: number; now: number }) =>
+      `model "${d.model}" was trained on ${d.trained} features that are not the ${d.now} of the config`,
+    fix: (d: { model: string; trained: number; now: number }) =>
+      `train it again: millrace train ${d.model.split('/')[0]}`,
+    retryable: false,
+    status: 409,
+  },
 }

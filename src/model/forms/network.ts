@@ -1,8 +1,9 @@
 /** The form of multilayer perceptrons. */
 import { allFinite, between, check, checkLength, shapeError } from '../checks.ts'
 import { writeNetworkOnnx } from '../export/onnx-network.ts'
-import type { Explainer, FormHead, Kernel, ModelForm, SectionReader } from '../form.ts'
-import { ACTIVATIONS, type Activation } from '../network/activations.ts'
+import type { Explainer, FormHead, HiddenLayer, Kernel, ModelForm, SectionReader } from '../form.ts'
+import { ACTIVATIONS, type Activation, CURVES } from '../network/activations.ts'
+import { bodyOf } from '../network/body.ts'
 import { networkExplanations } from '../network/explain.ts'
 import { openMachine } from '../network/machine.ts'
 import { type DenseNetwork, encodeRow, type InputEncoding, inputCount } from '../network/network.ts'
@@ -24,9 +25,27 @@ export const networkForm: ModelForm<DenseNetwork> = {
   read: readNetwork,
   kernel: networkKernel,
   explainer: networkExplainer,
+  hidden: hiddenUnits,
   scorerBytes: ({ weights, widths, base }) =>
     4_096 + weights.length * 4 + BLOCK_ROWS * 4 * widths.reduce((sum, units) => sum + units, base.length),
   writeOnnx: writeNetworkOnnx,
+}
+
+/** Units of the last hidden layer, after their activation. */
+function hiddenUnits(model: DenseNetwork): HiddenLayer {
+  const layer = model.widths.length - 1
+  const body = bodyOf(model, layer)
+  const kernel = networkKernel(body)
+  const activate = CURVES[model.activation].value
+  return {
+    name: `hidden layer ${layer}`,
+    width: body.nOutputs,
+    rows: (rows, n) => {
+      const out = new Float64Array(n * body.nOutputs)
+      kernel.rows(rows, n, out)
+      return out.map(activate)
+    },
+  }
 }
 
 function validate(model: DenseNetwork): void {

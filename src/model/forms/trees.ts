@@ -4,6 +4,7 @@ import { writeTreesOnnx } from '../export/onnx-forms.ts'
 import type { FormHead, ModelForm, NamedArrays, SectionReader } from '../form.ts'
 import { treeContributions } from '../shap/tree-shap.ts'
 import { blockBytes } from '../tree/block.ts'
+import { hiddenLeaves } from '../tree/hidden-leaves.ts'
 import { treeKernel } from '../tree/kernel.ts'
 import { ruledExplainer, ruledKernel } from '../tree/source-rules.ts'
 import type { SourceRules, TreeEnsemble } from '../trees.ts'
@@ -20,6 +21,7 @@ export const treeForm: ModelForm<TreeEnsemble> = {
   explainer: (model) =>
     model.rules ? ruledExplainer(model, model.rules, treeExplainer) : treeExplainer(model),
   contributions: (model, rows, n, background) => treeContributions(model, rows, n, { background }),
+  hidden: hiddenLeaves,
   scorerBytes,
   writeOnnx: writeTreesOnnx,
 }

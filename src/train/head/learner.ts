@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { assert, MillraceError } from '../../core/errors.ts'
 import type { ImportedModel } from '../../model/import/imported.ts'
 import { CURVES } from '../../model/network/activations.ts'
+import { bodyOf as hiddenBody } from '../../model/network/body.ts'
 import type { DenseNetwork } from '../../model/network/network.ts'
 import { compileScorer } from '../../model/score.ts'
 import type { LinearModel } from '../../model/trees.ts'
@@ -95,21 +96,7 @@ function bodyOf(whole: DenseNetwork, { layer, network }: Pick<Head, 'network' | 
   const taken = layer === 'last' ? hidden : Number(layer)
   if (!Number.isInteger(taken) || taken < 1 || taken > hidden)
     throw refused(network, `a layer from 1 to ${hidden}, which are its hidden ones`, `layer ${layer}`)
-  const widths = whole.widths.slice(0, taken)
-  const nInputs = whole.base.length
-  const sizes = widths.map((units, l) => units * (widths[l - 1] ?? nInputs))
-  const sum = (list: number[]) => list.reduce((total, x) => total + x, 0)
-  const nOutputs = widths[widths.length - 1]
-  return {
-    ...whole,
-    nOutputs,
-    link: 'identity',
-    widths,
-    weights: whole.weights.slice(0, sum(sizes)),
-    biases: whole.biases.slice(0, sum(widths)),
-    outputScale: new Float64Array(nOutputs).fill(1),
-    outputShift: new Float64Array(nOutputs),
-  }
+  return hiddenBody(whole, taken)
 }
 
 /** One column a unit of the body's last layer, after its activation. */

@@ -1,0 +1,59 @@
+/** What `train.poison` finds: shares and counts by class, never values of rows. Findings of single rows are in the Parquet beside it. */
+import type { Digest } from '../../core/records.ts'
+import type { ClassFinding } from '../../stats/foreign-groups.ts'
+
+export interface PoisonReport {
+  kind: 'PoisonReport'
+  model: string
+  /** ModelVersion whose layer was read. */
+  version: Digest
+  dataset: Digest
+  /** Parquet with what was found of each row. */
+  findings: Digest
+  /** The layer, for people, and numbers that a row has in it. */
+  layer: string
+  width: number
+  /** Training rows that were looked at. */
+  rows: number
+  /** Chance that any clean class would be called poisoned. */
+  alpha: number
+  /** Rows of poisoned classes that belong to others. */
+  poisoned: number
+  classes: ClassReport[]
+  /** What turns rows of other classes into one, where it was looked for. */
+  triggers: TriggerReport[]
+  notes: string[]
+}
+
+/** `p` and shares are null where a class has too few rows. */
+export interface ClassReport
+  extends Omit<
+    ClassFinding,
+    'looksLike' | 'p' | 'splitP' | 'gap' | 'own' | 'shared' | 'marked' | 'markedElsewhere'
+  > {
+  label: string
+  p: number | null
+  splitP: number | null
+  gap: number | null
+  own: number | null
+  shared: number | null
+  marked: number | null
+  markedElsewhere: number | null
+  looksLike: { label: string; rows: number }[]
+}
+
+/** A change of few inputs that turns rows into a class. */
+export interface TriggerReport {
+  label: string
+  /** Inputs that the change takes, as a sum of shares; of a table 1. */
+  size: number
+  /** Chance of a trigger as small if the class were like the others; null of tables and of few classes. */
+  p: number | null
+  /** Deviations below the other classes' median, as Neural Cleanse counts; null where it cannot say. */
+  anomaly: number | null
+  verdict: 'trigger' | 'none' | 'inconclusive'
+  /** Share of validation rows of other classes that the change turns into this one. */
+  success: number
+  /** Features that change most: names, and values they are given. */
+  features: { feature: string; value: number | string; share: number }[]
+}
