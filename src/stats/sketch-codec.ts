@@ -7,12 +7,14 @@ import { canonicalJson, type Json } from '../core/canonical.ts'
 import { MillraceError } from '../core/errors.ts'
 import type { Moments } from './moments.ts'
 import type { ColumnSketch } from './sketch-column.ts'
-import { emptyHll, HLL_RANK_MAX, type HllSketch } from './sketch-hll.ts'
+import { emptyHll, type HllSketch } from './sketch-hll.ts'
 import type { KllSketch } from './sketch-kll.ts'
 
 const MAGIC = new TextEncoder().encode('MRSKETCH')
 const HEAD_AT = 12
 const RANK_MAX = 63
+/** Bits of four registers that none may have. */
+const BEYOND_RANKS = 0xc0c0c0c0 | 0
 /** Registers that are written one by one at most. */
 const sparseMax = (lgK: number): number => 2 ** (lgK - 3)
 
@@ -183,7 +185,9 @@ function readHll(view: DataView, at: number, { lgK, sparse }: ColumnHead['hll'],
     if (word >>> 6 >= registers.length) throw refusal(`a register of column "${name}" is malformed`)
     registers[word >>> 6] = word & RANK_MAX
   }
-  for (let i = 0; i < registers.length; i++)
-    if (registers[i] > HLL_RANK_MAX) throw refusal(`a register of column "${name}" is malformed`)
+  const words = new Int32Array(registers.buffer)
+  let all = 0
+  for (let i = 0; i < words.length; i++) all |= words[i]
+  if ((all & BEYOND_RANKS) !== 0) throw refusal(`a register of column "${name}" is malformed`)
   return sketch
 }

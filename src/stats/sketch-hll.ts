@@ -4,7 +4,7 @@ import { mix32 } from '../core/rng.ts'
 import { requireRange } from './inputs.ts'
 
 /** Largest number of leading zeros + 1 that a register holds: 32 hashed bits and the 20 or more left of the other word. */
-export const HLL_RANK_MAX = 53
+const RANK_MAX = 53
 
 export interface HllSketch {
   kind: 'HllSketch'
@@ -119,10 +119,10 @@ function raiseBytes(into: Uint8Array, other: Uint8Array): void {
 /** Number of distinct values, about; 0 for none. Unbiased from one to billions. Cost: O(registers). */
 export function hllEstimate(sketch: HllSketch): number {
   const m = sketch.registers.length
-  const counts = new Float64Array(HLL_RANK_MAX + 1)
+  const counts = new Float64Array(RANK_MAX + 1)
   for (const rank of sketch.registers) counts[rank]++
-  let z = m * tau(1 - counts[HLL_RANK_MAX] / m)
-  for (let rank = HLL_RANK_MAX - 1; rank >= 1; rank--) z = (z + counts[rank]) / 2
+  let z = m * tau(1 - counts[RANK_MAX] / m)
+  for (let rank = RANK_MAX - 1; rank >= 1; rank--) z = (z + counts[rank]) / 2
   z += m * sigma(counts[0] / m)
   return (m * m) / (2 * Math.LN2 * z)
 }
@@ -176,7 +176,7 @@ export function decodeHll(encoded: { kind: 'HllSketch'; lgK: number; registers: 
     throw refuse(`${encoded.registers.length} registers, not ${sketch.registers.length}`)
   for (let i = 0; i < sketch.registers.length; i++) {
     const rank = DIGITS.indexOf(encoded.registers[i])
-    if (rank < 0 || rank > HLL_RANK_MAX) throw refuse(`register ${i} is malformed`)
+    if (rank < 0 || rank > RANK_MAX) throw refuse(`register ${i} is malformed`)
     sketch.registers[i] = rank
   }
   return sketch
