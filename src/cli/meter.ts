@@ -66,6 +66,12 @@ export class Meter {
     return this.#now() - this.#begunAt
   }
 
+  /** No more of the expected steps come: some of them had nothing to do. */
+  finish(): void {
+    this.#steps.of = this.#steps.step
+    this.#publish(1, '')
+  }
+
   clear(): void {
     if (this.#isShown) this.#options.stream.write('\r\x1b[2K')
     this.#isShown = false

@@ -41,6 +41,7 @@ export async function up(cli: Cli, _args: readonly unknown[], options: Options):
       `\n  Millrace serves ${cli.paint.bold(rt.project.name)} on ${cli.paint.accent(running.address)}\n`,
     )
     await prepare(cli, rt, () => running.refresh())
+    cli.meter.finish()
     await sayReady(cli, rt, running.address)
     await follow(cli, rt, running)
   } finally {
