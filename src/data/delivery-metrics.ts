@@ -3,6 +3,7 @@ import type { Column } from '../core/records.ts'
 import { type TableMetric, tableMetricText } from '../define/table-metrics.ts'
 import { type Duck, quote } from './duck.ts'
 import {
+  AGGREGATES_MAX,
   type AggregateSql,
   aggregatesQuery,
   type Measurement,
@@ -16,21 +17,24 @@ type NamedType = Pick<Column, 'name' | 'type'>
 /** A metric of a delivery by its text, such as `missing(delay)`. `distinctApprox(…)` has a standard error of about 2 %. */
 export type DeliveryValues = Record<string, Measurement>
 
-/** Rows; of each column its missing share and distinct values, about; of numbers mean and deviation. One query over the rows as they were delivered. */
+/** Rows; of each column its missing share and distinct values, about; of numbers mean and deviation. A pass over the delivered rows for every sixty of these. */
 export async function measureDelivery(
   duck: Duck,
   from: string,
   columns: readonly NamedType[],
 ): Promise<DeliveryValues> {
   const asked = basics(columns)
-  const row = await duck.one<Record<string, unknown>>(
-    aggregatesQuery(
+  const measured: DeliveryValues = {}
+  for (let at = 0; at < asked.length; at += AGGREGATES_MAX) {
+    const some = asked.slice(at, at + AGGREGATES_MAX)
+    const query = aggregatesQuery(
       from,
-      asked.map(([, sql]) => sql),
-    ),
-  )
-  const measured = measurementsIn(row, asked.length)
-  return Object.fromEntries(asked.map(([text], i) => [text, measured[i]!]))
+      some.map(([, sql]) => sql),
+    )
+    const found = measurementsIn(await duck.one<Record<string, unknown>>(query), some.length)
+    for (const [i, [text]] of some.entries()) measured[text] = found[i]!
+  }
+  return measured
 }
 
 function basics(columns: readonly NamedType[]): [text: string, sql: AggregateSql][] {

@@ -4,6 +4,7 @@ import type { CheckDef } from '../define/types.ts'
 import type { Duck } from './duck.ts'
 import { isOutOfMemory } from './reader.ts'
 import {
+  AGGREGATES_MAX,
   aggregatesQuery,
   frequenciesQuery,
   type Measurement,
@@ -18,7 +19,7 @@ interface Asked<S extends MetricSql = MetricSql> {
 }
 
 /**
- * Measures the metrics that checks bound, over the rows of a relation: one query for all plain aggregates and one for each set of columns whose frequencies are
+ * Measures the metrics that checks bound, over the rows of a relation: one query for every sixty plain aggregates and one for each set of columns whose frequencies are
  * asked. What crashes is put into `broken` and the others are measured.
  */
 export async function measureChecks(
@@ -55,8 +56,12 @@ const firstLine = (thrown: unknown): string => toError(thrown).message.split('\n
 /** Those that one query answers together. */
 function groupsOf(asked: readonly Asked[]): Asked[][] {
   const groups = new Map<string, Asked[]>()
+  let plain = 0
   for (const each of asked) {
-    const key = each.asked.kind === 'aggregate' ? '' : each.asked.sql.keys.join('\0')
+    const key =
+      each.asked.kind === 'aggregate'
+        ? `${Math.floor(plain++ / AGGREGATES_MAX)}`
+        : `\0${each.asked.sql.keys.join('\0')}`
     groups.set(key, [...(groups.get(key) ?? []), each])
   }
   return [...groups.values()]

@@ -112,6 +112,9 @@ export function numberSql(column: NamedType): string {
   throw new MillraceError('MR_EXPR_TYPE', { expr: name, expected: 'a number or a time', got: type })
 }
 
+/** Aggregates of one query: with many, filtered ones above all, the engine takes more memory than the rows do. */
+export const AGGREGATES_MAX = 60
+
 /** A query of one row with `value<i>` and `n<i>` of all aggregates. */
 export function aggregatesQuery(from: string, asked: readonly AggregateSql[]): string {
   const list = asked.map(({ value, n }, i) => `${number(value)} AS value${i}, ${number(n)} AS n${i}`)

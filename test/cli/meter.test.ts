@@ -6,7 +6,7 @@ import { type Progress, ProgressFeed } from '../../src/loop/progress.ts'
 
 test('steps that were expected and had nothing to do do not leave the console waiting for them', () => {
   const stream = new PassThrough()
-  const meter = new Meter({ stream, paint: paintFor(stream, {}), silent: true })
+  const meter = new Meter({ stream, paint: paintFor({}, {}), silent: true })
   const told: Progress[] = []
   meter.feed = new ProgressFeed()
   meter.feed.subscribe((progress) => told.push(progress))
