@@ -53,6 +53,8 @@ export interface CheckedFinding extends Finding {
   onFail: CheckDef['onFail']
   /** Rows that fail, of checks that judge rows. */
   failed?: number
+  /** The value is that of a sample, and the verdict is exact all the same: a quantile of many rows. */
+  isNear?: true
   examples?: CheckedRow[]
 }
 
@@ -70,7 +72,7 @@ export interface CheckReport {
 
 /**
  * Judges a dataset's checks. Quarantine is not carried out, so no check changes what another one sees. Checks of a period are judged where one is given.
- * Memory is bounded by limits.importMemoryMb; what does not fit is spilled to disk. Cost: two passes over the rows at most, and one over the columns of each rule that groups rows.
+ * Memory is bounded by limits.importMemoryMb; what does not fit is spilled to disk. Cost: one pass over the rows, two at most, and one over the columns of each rule that groups rows.
  * Errors: those of reading files, MR_DATA_NO_FILES, MR_DATA_NO_ROWS, MR_CANCELLED.
  */
 export async function checkData(
@@ -181,6 +183,7 @@ function reportOf(
             at: now,
             onFail: check.onFail,
             ...(rule.tally && { failed: rule.tally.failed }),
+            ...(rule.measured?.isNear && { isNear: true as const }),
             ...(rule.examples && { examples: rule.examples }),
           },
         ]
@@ -203,11 +206,9 @@ function findingOf(
   if (check.rule.kind === 'rowCount') return rowCountFinding(dataset, check, rows)
   if (judged.newestAt !== undefined) return freshFinding(dataset, check, judged.newestAt, rows, now)
   if (judged.measured) {
-    const { value, infinite, n } = judged.measured
-    return metricFinding(dataset, check, {
-      value: infinite === undefined ? value : infinite * Number.POSITIVE_INFINITY,
-      n,
-    })
+    const { infinite, ...measured } = judged.measured
+    const value = infinite === undefined ? measured.value : infinite * Number.POSITIVE_INFINITY
+    return metricFinding(dataset, check, { ...measured, value })
   }
   return judged.tally && shareFinding(dataset, { ...check, onFail: 'warn' }, judged.tally)
 }

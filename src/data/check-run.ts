@@ -7,6 +7,7 @@ import type { CheckedResult, CheckedRule, CheckJob } from './check-types.ts'
 import { type Duck, quote } from './duck.ts'
 import { writeFailing } from './failing-rows.ts'
 import { partRows, type Report } from './import-context.ts'
+import type { Measurement } from './table-metrics.ts'
 
 /** Judges the checks of a job. Nothing is written but the file of failing rows, when one is asked for. */
 export async function runCheck(duck: Duck, job: CheckJob, report: Report): Promise<CheckedResult> {
@@ -102,13 +103,8 @@ function ruleOf({ name }: CheckDef, judged: Judgement): CheckedRule {
 }
 
 /** Infinities do not survive the way to the parent as numbers. */
-function plainMeasured({
-  value,
-  n,
-}: {
-  value: number | null
-  n: number
-}): NonNullable<CheckedRule['measured']> {
-  if (value === null || Number.isFinite(value)) return { value, n }
-  return { value: null, infinite: value > 0 ? 1 : -1, n }
+function plainMeasured(measured: Measurement): NonNullable<CheckedRule['measured']> {
+  const { value } = measured
+  if (value === null || Number.isFinite(value)) return measured
+  return { ...measured, value: null, infinite: value > 0 ? 1 : -1 }
 }

@@ -66,8 +66,7 @@ export interface Judgement {
 export const ROW = '_mr_row'
 
 /**
- * Row rules, keys of other datasets, uniqueness and plain metrics are judged in one pass over the rows; quantiles of many rows and examples ask once more, in one pass
- * for all. Rules that group rows (`determines`, entropies) read their own columns once. A check that cannot be evaluated is in `broken`, and the others are judged.
+ * Row rules, keys of other datasets, uniqueness and plain metrics are judged in one pass over the rows; examples ask once more, in one pass for all. Rules that group rows (`determines`, entropies) read their own columns once. A check that cannot be evaluated is in `broken`, and the others are judged.
  */
 export async function judgeRows(scan: Scan): Promise<Judgement> {
   const judgement: Judgement = {
@@ -272,6 +271,11 @@ function metricQuestion(
   return sql.kind === 'frequency' ? [] : [aggregateQuestion(name, sql.sql, put)]
 }
 
+const boundsOf = ({ min, max }: RuleOf<'metric'>) => ({
+  ...(min !== undefined && { min }),
+  ...(max !== undefined && { max }),
+})
+
 /** Quantiles of one column are asked together. */
 function quantileQuestions(scan: Scan, { measured, broken }: Judgement): Question[] {
   const byColumn = new Map<string, Level[]>()
@@ -279,7 +283,8 @@ function quantileQuestions(scan: Scan, { measured, broken }: Judgement): Questio
     if (rule.kind !== 'metric' || rule.metric.of !== 'quantile') continue
     const [column] = rule.metric.columns as [string]
     const fit = attempt(name, broken, () => numberSql(columnNamed(scan, column)))
-    if (fit.length > 0) byColumn.set(column, [...(byColumn.get(column) ?? []), { name, q: rule.metric.q! }])
+    if (fit.length > 0)
+      byColumn.set(column, [...(byColumn.get(column) ?? []), { name, q: rule.metric.q!, ...boundsOf(rule) }])
   }
   const { rows } = scan.relation
   return [...byColumn].map(([column, levels]) =>

@@ -30,7 +30,7 @@ export interface CheckJob {
 export interface CheckedRule {
   check: string
   tally?: { judged: number; failed: number }
-  measured?: { value: number | null; infinite?: 1 | -1; n: number }
+  measured?: { value: number | null; infinite?: 1 | -1; n: number; isNear?: true }
   newestAt?: number | null
   error?: string
   examples?: { row: number; values: Record<string, unknown> }[]

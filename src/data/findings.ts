@@ -67,7 +67,7 @@ function boundsText({ min, max }: { min?: number; max?: number }): string {
 }
 
 /** Verdict on a number of all rows. One that has no value, such as the mean of nothing, is inconclusive. An infinite one is judged and not kept. */
-export function metricFinding(dataset: string, check: CheckDef, { value, n }: Measurement): Finding {
+export function metricFinding(dataset: string, check: CheckDef, { value, n, isNear }: Measurement): Finding {
   const { metric, min, max } = check.rule as Extract<CheckDef['rule'], { kind: 'metric' }>
   const limit = boundsText({ min, max })
   const text = tableMetricText(metric)
@@ -82,7 +82,7 @@ export function metricFinding(dataset: string, check: CheckDef, { value, n }: Me
       `${check.name}: ${text} has no value over ${grouped(n)} rows`,
     )
   const holds = value >= (min ?? Number.NEGATIVE_INFINITY) && value <= (max ?? Number.POSITIVE_INFINITY)
-  const message = `${check.name}: ${text} of ${grouped(n)} rows is ${figure(value)}, ${holds ? 'as' : 'but'} ${limit} is asked`
+  const message = `${check.name}: ${text} of ${grouped(n)} rows is ${isNear ? 'about ' : ''}${figure(value)}, ${holds ? 'as' : 'but'} ${limit} is asked`
   return finding(
     dataset,
     check,

@@ -1,26 +1,27 @@
 /**
- * Quantiles of many rows without keeping them: a systematic sample brackets each, and the next pass counts what lies below the bracket and each value inside it.
- * The counts prove the answer, so it is exact whatever the sample was; when a bracket missed, all values are asked for.
- * Source: Munro and Paterson, Selection and sorting with limited storage, 1980 (two passes); the bracket by a sample as in Floyd and Rivest, 1975.
+ * Quantiles of many rows by counting: how many values lie below the least bound, and how many do not exceed the greatest, says on which side the quantile is. So the
+ * verdict is exact in one pass that holds no column. The value that is shown is that of a sample; where the counts prove the sample wrong, it is the value of the data next to the bound.
  */
-import { raw } from '../expr/sql.ts'
+import { raw, type Sql } from '../expr/sql.ts'
 import type { Question } from './scan-questions.ts'
 import type { Measurement } from './table-metrics.ts'
 
 export const QUANTILE_LIMITS = {
-  /** Rows up to which all values are kept: they fit into memory, and one pass does. */
+  /** Rows up to which all values are kept, and the value that is shown is exact. */
   wholeRowsMax: 500_000,
-  /** Rows of the sample that brackets the quantiles. */
+  /** Rows of the sample, about: where all have a value, a rank in it is off by less than a hundredth (six standard deviations). */
   sampleRows: 100_000,
 } as const
 
-/** Standard deviations of a rank in the sample that a bracket spans on either side. */
-const BRACKET_WIDTH = 6
+/** Where less than one row in so many has a value, a sample would hold few, and all values are kept. */
+const SPARSE = 100
 
-/** One quantile of a column, and the check that asks for it. */
+/** One quantile of a column with its bounds, both included, and the check that asks for it. */
 export interface Level {
   name: string
   q: number
+  min?: number
+  max?: number
 }
 
 /** All quantiles that are asked of one column. */
@@ -40,18 +41,17 @@ type Put = (name: string, measurement: Measurement) => void
 /** Asks for quantiles of type 1 (values of the data), as `TABLE_METRICS.quantile` says. */
 export function quantilesQuestion(asked: QuantilesAsked, put: Put): Question {
   const { wholeRowsMax } = asked.limits ?? QUANTILE_LIMITS
-  return asked.rows <= wholeRowsMax ? wholeQuestion(asked, put) : bracketQuestion(asked, put)
+  return asked.rows <= wholeRowsMax ? wholeQuestion(asked, put) : countedQuestion(asked, put)
 }
 
 const namesOf = (levels: readonly Level[]): string[] => levels.map(({ name }) => name)
 
+const levelsSql = (levels: readonly Level[]): string => `[${levels.map(({ q }) => q).join(', ')}]`
+
 function wholeQuestion({ levels, value }: QuantilesAsked, put: Put): Question {
   return {
     names: namesOf(levels),
-    aggregates: [
-      raw(`quantile_disc(${value}, [${levels.map(({ q }) => q).join(', ')}])`),
-      raw(`count(${value})`),
-    ],
+    aggregates: [raw(`quantile_disc(${value}, ${levelsSql(levels)})`), raw(`count(${value})`)],
     take: ([found, n]) => {
       for (const [i, { name }] of levels.entries())
         put(name, { value: (found as number[] | null)?.[i] ?? null, n: n as number })
@@ -60,81 +60,84 @@ function wholeQuestion({ levels, value }: QuantilesAsked, put: Put): Question {
   }
 }
 
-interface Bracket extends Level {
-  low: number
-  high: number
-}
-
-function bracketQuestion(asked: QuantilesAsked, put: Put): Question {
+/** Rows are drawn by the hash of their number: no period of the rows can meet one of the sample, and the same rows are drawn each time. */
+function countedQuestion(asked: QuantilesAsked, put: Put): Question {
   const { levels, value, rows, row } = asked
-  const { sampleRows } = asked.limits ?? QUANTILE_LIMITS
-  const every = Math.max(1, Math.floor(rows / sampleRows))
-  const ends = levels.map(({ q }) => {
-    const reach = BRACKET_WIDTH * Math.sqrt((q * (1 - q)) / sampleRows) + 3 / sampleRows
-    return [Math.max(0, q - reach), Math.min(1, q + reach)] as const
-  })
-  const sample = `quantile_disc(${value}, [${ends.flat().join(', ')}]) FILTER (${row} % ${every} = 0)`
+  const { sampleRows, wholeRowsMax } = asked.limits ?? QUANTILE_LIMITS
+  const drawn = `CASE WHEN hash(${row}) % ${Math.max(1, Math.floor(rows / sampleRows))} = 0 THEN ${value} END`
   return {
     names: namesOf(levels),
-    aggregates: [raw(sample), raw(`count(${value})`)],
-    take: ([found, n]) => {
-      if (found === null) return wholeQuestion(asked, put)
-      const brackets = levels.map(
-        (level, i): Bracket => ({
-          ...level,
-          low: ends[i]![0] === 0 ? Number.NEGATIVE_INFINITY : (found as number[])[2 * i]!,
-          high: ends[i]![1] === 1 ? Number.POSITIVE_INFINITY : (found as number[])[2 * i + 1]!,
-        }),
-      )
-      return insideQuestion(asked, brackets, n as number, put)
+    aggregates: [
+      raw(`quantile_disc(${drawn}, ${levelsSql(levels)})`),
+      raw(`count(${value})`),
+      ...levels.flatMap(({ min, max }) => [countSql(value, '<', min), countSql(value, '<=', max)]),
+    ],
+    take: ([sample, filled, ...counts]) => {
+      const n = filled as number
+      if (sample === null || n <= Math.max(wholeRowsMax, rows / SPARSE)) return wholeQuestion(asked, put)
+      const judged = levels.map((level, i): Judged => {
+        const side = sideOf(rankOf(level.q, n), counts[2 * i] as number, counts[2 * i + 1] as number)
+        return { level, side, about: (sample as number[])[i]! }
+      })
+      return settle(asked, judged, (name, near) => put(name, { value: near, n, isNear: true }))
     },
   }
 }
 
-/** Values inside are counted each, so that one which many rows have takes no more room than another. */
-function insideQuestion(asked: QuantilesAsked, brackets: readonly Bracket[], n: number, put: Put): Question {
-  const { value } = asked
-  const isInside = brackets.map(
-    ({ low, high }) => `${value} BETWEEN ${doubleSql(low)} AND ${doubleSql(high)}`,
-  )
-  const inside = `histogram(${value}) FILTER (${isInside.join(' OR ')})`
-  const below = brackets.map(({ low }) => raw(`coalesce(count_if(${value} < ${doubleSql(low)}), 0)`))
+/** Without a bound none lies below the least, and all below the greatest. */
+function countSql(value: string, than: '<' | '<=', bound: number | undefined): Sql {
+  if (bound !== undefined) return raw(`coalesce(count_if(${value} ${than} ${doubleSql(bound)}), 0)`)
+  return raw(than === '<' ? '0' : `count(${value})`)
+}
+
+/** Where a quantile lies by its bounds. */
+type Side = 'below' | 'within' | 'above'
+
+interface Judged {
+  level: Level
+  /** What the counts prove. */
+  side: Side
+  /** What the sample says. */
+  about: number
+}
+
+function sideOf(place: number, below: number, notAbove: number): Side {
+  if (below >= place) return 'below'
+  return notAbove >= place ? 'within' : 'above'
+}
+
+function sideBy(value: number, { min, max }: Level): Side {
+  if (value < (min ?? Number.NEGATIVE_INFINITY)) return 'below'
+  return value <= (max ?? Number.POSITIVE_INFINITY) ? 'within' : 'above'
+}
+
+/** Values on the side that was proven are put; for the others, the values next to the bounds are asked. */
+function settle(
+  { value }: QuantilesAsked,
+  judged: readonly Judged[],
+  put: (name: string, near: number) => void,
+): Question | undefined {
+  const isRight = ({ about, level, side }: Judged): boolean => sideBy(about, level) === side
+  for (const each of judged.filter(isRight)) put(each.level.name, each.about)
+  const wrong = judged.filter((each) => !isRight(each))
+  if (wrong.length === 0) return undefined
   return {
-    names: namesOf(brackets),
-    aggregates: [raw(`map_keys(${inside})`), raw(`map_values(${inside})`), ...below],
-    take: ([values, counts, ...before]) => {
-      const counted = sorted((values ?? []) as number[], (counts ?? []) as number[])
-      const missed: Level[] = []
-      for (const [i, bracket] of brackets.entries()) {
-        const found = nth(counted, bracket, rankOf(bracket.q, n) - (before[i] as number))
-        if (found === undefined) missed.push(bracket)
-        else put(bracket.name, { value: found, n })
-      }
-      return missed.length === 0 ? undefined : wholeQuestion({ ...asked, levels: missed }, put)
+    names: namesOf(wrong.map(({ level }) => level)),
+    aggregates: wrong.map((each) => raw(nextSql(value, each))),
+    take: (found) => {
+      for (const [i, { level }] of wrong.entries()) put(level.name, found[i] as number)
+      return undefined
     },
   }
 }
 
-interface Counted {
-  value: number
-  n: number
-}
-
-function sorted(values: readonly number[], counts: readonly number[]): Counted[] {
-  return values.map((value, i) => ({ value, n: counts[i]! })).sort((a, b) => a.value - b.value)
-}
-
-/** The value at a place, from 1, among those of a bracket; undefined when the place lies outside. */
-function nth(counted: readonly Counted[], { low, high }: Bracket, place: number): number | undefined {
-  let left = place
-  if (left <= 0) return undefined
-  for (const { value, n } of counted) {
-    if (value < low) continue
-    if (value > high) return undefined
-    left -= n
-    if (left <= 0) return value
-  }
-  return undefined
+/** The value next to the bound that lies between a quantile and its sample. There is one: the quantile itself lies on that side. */
+function nextSql(value: string, { side, about, level: { min, max } }: Judged): string {
+  const next = (fn: 'min' | 'max', than: string, bound: number): string =>
+    `${fn}(CASE WHEN ${value} ${than} ${doubleSql(bound)} THEN ${value} END)`
+  if (side === 'below') return next('max', '<', min!)
+  if (side === 'above') return next('min', '>', max!)
+  return min !== undefined && about < min ? next('min', '>=', min) : next('max', '<=', max!)
 }
 
 /** Place of the quantile among n values in order, from 1. The arithmetic is the engine's own. */

@@ -24,7 +24,7 @@ export interface Pass {
 
 /**
  * Asks until nothing is left to ask. A question that cannot be answered is put into `broken` with why; to find it, its pass is asked in halves.
- * Where all can be answered there are as many passes as the longest chain of questions: two at most, but for a bracket that missed.
+ * Where all can be answered there are as many passes as the longest chain of questions: two at most.
  */
 export async function askAll(
   duck: Duck,

@@ -11,6 +11,8 @@ type NamedType = Pick<Column, 'name' | 'type'>
 export interface Measurement {
   value: number | null
   n: number
+  /** The value is that of a sample. It lies on the side of the check's bounds on which the true one is. */
+  isNear?: true
 }
 
 /** Two aggregates over a relation: the value and the rows that counted. */

@@ -5,7 +5,7 @@ import { type CheckRequest, type CheckTarget, checkData, type JudgeRows } from '
 import { runCheck } from '../../src/data/check-run.ts'
 import { runChild } from '../../src/data/child.ts'
 import { openDuck } from '../../src/data/duck.ts'
-import { quantilesQuestion } from '../../src/data/scan-quantile.ts'
+import { QUANTILE_LIMITS, quantilesQuestion } from '../../src/data/scan-quantile.ts'
 import { askAll } from '../../src/data/scan-questions.ts'
 import { type Check, checks } from '../../src/define/checks.ts'
 import type { CheckDef, DatasetDef } from '../../src/define/types.ts'
@@ -280,27 +280,103 @@ describe('a quantile of many rows', () => {
     'where the sample misleads': 'CASE WHEN i % 8 = 0 THEN i ELSE -i END',
   }
   const levels = [0, 0.001, 0.1, 0.5, 0.99, 1]
-  test('is the value that sorting gives, in two passes', async () => {
+
+  type Bound = { min?: number; max?: number }
+  /** Bounds that the quantile lies on, just beyond, and far from: those that a sample alone would get wrong among them. */
+  const bounds = (x: number): Bound[] => [
+    { min: x },
+    { max: x },
+    { min: x, max: x },
+    ...(Number.isFinite(x)
+      ? [{ min: x + 0.5 }, { max: x - 0.5 }, { min: x - 0.5, max: x + 0.5 }, { min: x + 0.5, max: x + 1 }]
+      : []),
+    { min: -1e9, max: 1e9 },
+  ]
+  const sideOf = (x: number, { min = -Infinity, max = Infinity }: Bound) =>
+    x < min ? 'below' : x > max ? 'above' : 'within'
+
+  async function table() {
     const place = await openPlace()
     const duck = await openDuck(place.dir, 600)
     const list = Object.values(shapes).map((sql, i) => `CAST(${sql} AS DOUBLE) AS c${i}`)
     await duck.run(`CREATE TABLE t AS SELECT i AS r, ${list.join(', ')} FROM range(${rows}) x(i)`)
-    const got = new Map<string, number | null>()
-    const questions = Object.keys(shapes).map((shape, i) =>
+    return duck
+  }
+
+  test('lies on the side of its bounds that sorting says, and shows a value of the data near it', async () => {
+    const duck = await table()
+    const got = new Map<string, { value: number | null; n: number; isNear?: true }>()
+    const expected: { name: string; shape: number; q: number; bound: Bound; x: number; sorted: number[] }[] =
+      []
+    for (const shape of Object.keys(shapes).keys()) {
+      const { v } = (
+        await duck.rows<{ v: number[] }>(`SELECT list(c${shape} ORDER BY c${shape}) AS v FROM t`)
+      )[0]!
+      for (const q of levels) {
+        const x = oracle(v, q)
+        for (const bound of bounds(x))
+          expected.push({ name: `${shape} ${q} ${JSON.stringify(bound)}`, shape, q, bound, x, sorted: v })
+      }
+    }
+    const questions = Object.keys(shapes).map((_, i) =>
       quantilesQuestion(
-        { levels: levels.map((q) => ({ name: `${shape} ${q}`, q })), value: `c${i}`, rows, row: 'r', limits },
-        (name, { value }) => void got.set(name, value),
+        {
+          levels: expected.filter((e) => e.shape === i).map(({ name, q, bound }) => ({ name, q, ...bound })),
+          value: `c${i}`,
+          rows,
+          row: 'r',
+          limits,
+        },
+        (name, measured) => void got.set(name, measured),
       ),
     )
     const broken = new Map<string, string>()
     const passes = await askAll(duck, 't', questions, broken)
     expect([...broken]).toEqual([])
-    expect(passes.map((p) => p.checks).slice(0, 2)).toEqual([54, 54])
-    expect(passes[2]?.checks ?? 0).toBeLessThanOrEqual(levels.length * 2)
-    for (const [i, shape] of Object.keys(shapes).entries()) {
-      const values = (await duck.rows<{ v: number[] }>(`SELECT list(c${i}) AS v FROM t`))[0]!.v
-      for (const q of levels) expect(got.get(`${shape} ${q}`), `${shape} ${q}`).toBe(oracle(values, q))
+    expect(passes.length).toBe(2)
+    for (const { name, q, bound, x, sorted } of expected) {
+      const { value, n, isNear } = got.get(name)!
+      expect([name, sideOf(value!, bound), n, isNear]).toEqual([name, sideOf(x, bound), rows, true])
+      const [first, last] = [sorted.indexOf(value!), sorted.lastIndexOf(value!)]
+      expect(first, `${name}: a value of the data`).toBeGreaterThanOrEqual(0)
+      expect(first / rows - q, name).toBeLessThan(0.05)
+      expect(q - (last + 1) / rows, name).toBeLessThan(0.05)
     }
+  }, 60_000)
+
+  test('takes one pass where its sample says the same, and the values themselves where few rows have one', async () => {
+    const duck = await table()
+    const sparse = 'CASE WHEN r % 200 = 0 THEN c3 END'
+    const ask = async (value: string, level: Bound) => {
+      const got: unknown[] = []
+      const levels = [{ name: 'x', q: 0.5, ...level }]
+      const put = (_: string, measured: unknown) => void got.push(measured)
+      const passes = await askAll(
+        duck,
+        't',
+        [quantilesQuestion({ levels, value, rows, row: 'r', limits }, put)],
+        new Map(),
+      )
+      return [passes.length, got]
+    }
+    expect(await ask('c3', { min: 10_000, max: 30_000 })).toEqual([
+      1,
+      [{ value: expect.any(Number), n: rows, isNear: true }],
+    ])
+    expect(await ask(sparse, { min: 0 })).toEqual([2, [{ value: 19_800, n: 200 }]])
+    expect(await ask('CASE WHEN r < 0 THEN c3 END', { min: 0 })).toEqual([2, [{ value: null, n: 0 }]])
+  })
+
+  test('is said to be about its value where a sample gave it', async () => {
+    const place = await openPlace()
+    await place.parquet('many.parquet', `SELECT i AS n FROM range(${QUANTILE_LIMITS.wholeRowsMax + 1}) r(i)`)
+    const defs = [checks.quantile('n', 0.5, { max: 400_000 }), checks.quantile('n', 0.5, { max: 249_999 })]
+    const report = await judged(place, defs, { files: ['many.parquet'] })
+    const [wide, tight] = report.findings
+    expect([wide!.verdict, wide!.isNear, tight!.verdict]).toEqual(['pass', true, 'fail'])
+    expect(Math.abs(wide!.value! - 250_000)).toBeLessThan(5000)
+    expect(wide!.message).toMatch(/ of 500,001 rows is about 2\d\d,\d{3}, as <= 400000 is asked$/)
+    expect(tight!.value).toBeGreaterThanOrEqual(250_000)
   }, 60_000)
 })
 

@@ -191,9 +191,9 @@ function findingsTable(cli: Cli, findings: readonly CheckedFinding[]): string[] 
   })
 }
 
-function valueText({ value, failed }: CheckedFinding): string {
+function valueText({ value, failed, isNear }: CheckedFinding): string {
   if (value === null) return '–'
-  if (failed === undefined) return String(Number(value.toPrecision(6)))
+  if (failed === undefined) return `${isNear ? '≈ ' : ''}${Number(value.toPrecision(6))}`
   return failed === 0 ? '100 %' : percent(value)
 }
 
