@@ -5,7 +5,7 @@
  *
  *   one row at a time, 10 ms each: 100 rows a second; fifty at a time in 20 ms: 2,500 a second, each of which waits longer
  */
-import { MillraceError } from '../../core/errors.ts'
+import { isMillraceError, MillraceError } from '../../core/errors.ts'
 import type { OnnxData, OnnxTensor } from '../../core/tensors.ts'
 import { CostCurve } from './cost-curve.ts'
 import type { Tensors } from './tensor-model.ts'
@@ -25,6 +25,8 @@ export interface BatcherOptions {
   concurrency: number
   /** Time within which an answer is of use. */
   latencyMs?: number
+  /** Time that one call of several requests should take at most. Default 1,000: a thread that answers nothing for long counts as stuck. */
+  callMsMax?: number
   /** Told of each batch. */
   onBatch?: (rows: number, ms: number) => void
 }
@@ -47,9 +49,15 @@ export interface BatchAnswer {
 interface Waiting extends Ask {
   key: string
   sinceMs: number
+  /** Whether it goes with no other: one that it was put together with may be at fault. */
+  alone: boolean
   resolve: (answer: BatchAnswer) => void
   reject: (error: unknown) => void
 }
+
+const CALL_MS_MAX = 1_000
+/** Longest time that a timer of Node can wait. */
+const TIMER_MS_MAX = 2 ** 31 - 1
 
 export class TensorBatcher {
   readonly cost = new CostCurve()
@@ -72,16 +80,42 @@ export class TensorBatcher {
 
   /**
    * Errors: MR_SERVE_BUSY at once when the queue is full, MR_SERVE_LATENCY when the stated latency could not be kept, MR_SERVE_DEADLINE when the deadline passes in the
-   * queue, MR_CANCELLED when the client went away there; those of the model.
+   * queue, MR_CANCELLED when the client went away there, both as soon as it is so; those of the model, for the request that it cannot answer alone.
    */
   infer(ask: Ask): Promise<BatchAnswer> {
     const nowMs = performance.now()
     this.#admit(ask, nowMs)
     return new Promise((resolve, reject) => {
-      this.#queue.push({ ...ask, key: keyOf(ask.feeds), sinceMs: nowMs, resolve, reject })
+      const ended = this.#watch(ask, nowMs)
+      this.#queue.push({
+        ...ask,
+        key: keyOf(ask.feeds),
+        sinceMs: nowMs,
+        alone: false,
+        resolve: (answer) => {
+          ended()
+          resolve(answer)
+        },
+        reject: (error) => {
+          ended()
+          reject(error)
+        },
+      })
       this.#queueRows += ask.rows
       this.#pumpSoon()
     })
+  }
+
+  /** Looks through the queue when a request's deadline passes or its client goes away. Gives what ends that. */
+  #watch({ deadlineMs, signal }: Ask, nowMs: number): () => void {
+    const drop = () => this.#dropGone()
+    const waitMs = deadlineMs === undefined ? TIMER_MS_MAX : Math.max(0, deadlineMs - nowMs) + 1
+    const timer = waitMs < TIMER_MS_MAX ? setTimeout(drop, waitMs) : undefined
+    signal?.addEventListener('abort', drop)
+    return () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', drop)
+    }
   }
 
   #admit({ rows }: Ask, nowMs: number): void {
@@ -116,11 +150,12 @@ export class TensorBatcher {
     return Math.max(0, free - nowMs) + (before / concurrency) * this.cost.costMs(batch) + own
   }
 
-  /** Rows that a batch may have: what is stated, and what ends within the latency though its first request waited since then. */
+  /** Rows that a batch may have: what is stated, and what ends in time, within the latency though its first request waited since then. One while nothing is known. */
   #batchRows(sinceMs: number): number {
-    const { rowsMax, latencyMs } = this.#options
-    if (latencyMs === undefined) return rowsMax
-    return Math.min(rowsMax, Math.max(1, this.cost.rowsWithin(latencyMs - (performance.now() - sinceMs))))
+    const { rowsMax, latencyMs, callMsMax = CALL_MS_MAX } = this.#options
+    if (!this.cost.isKnown) return 1
+    const leftMs = latencyMs === undefined ? callMsMax : latencyMs - (performance.now() - sinceMs)
+    return Math.min(rowsMax, Math.max(1, this.cost.rowsWithin(Math.min(leftMs, callMsMax))))
   }
 
   /** What comes in the same turn of the event loop goes together. */
@@ -147,11 +182,11 @@ export class TensorBatcher {
     const [first, ...others] = this.#queue
     if (!first) return []
     const batch = [first]
-    if (this.#hasRows) {
+    if (this.#hasRows && !first.alone) {
       const max = this.#batchRows(first.sinceMs)
       let rows = first.rows
       for (const one of others) {
-        if (one.key !== first.key || rows + one.rows > max) continue
+        if (one.alone || one.key !== first.key || rows + one.rows > max) continue
         rows += one.rows
         batch.push(one)
       }
@@ -185,11 +220,15 @@ export class TensorBatcher {
       this.cost.add(rows, runMs)
       this.#options.onBatch?.(rows, runMs)
       const parts = batch.length === 1 ? [outputs] : divided(outputs, batch, rows)
-      if (!parts) return this.#putBack(batch)
+      if (!parts) {
+        this.#hasRows = false
+        return this.#putBack(batch)
+      }
       batch.forEach(({ resolve, sinceMs }, i) => {
         resolve({ outputs: parts[i], queueMs: begunMs - sinceMs, runMs })
       })
     } catch (error) {
+      if (batch.length > 1 && isMillraceError(error, 'MR_ONNX_RUN')) return this.#putBack(batch)
       for (const { reject } of batch) reject(error)
     } finally {
       this.#running.delete(running)
@@ -197,9 +236,9 @@ export class TensorBatcher {
     }
   }
 
-  /** A model whose outputs do not have the rows that went in is asked with one request at a time from then on. */
+  /** Requests that could not be answered together are asked one at a time. */
   #putBack(batch: Waiting[]): void {
-    this.#hasRows = false
+    for (const one of batch) one.alone = true
     this.#queue.unshift(...batch)
     for (const { rows } of batch) this.#queueRows += rows
   }
