@@ -53,7 +53,7 @@ export function servingRoutes(
   options: ReadinessOptions,
   info: ServerInfo,
 ): void {
-  takeBytes(app)
+  takeBytes(app, station.limits.bodyBytesMax)
   plainRoutes(app, station)
   const backend = new RowBackend(station)
   oipRoutes(app, backend, { server: info, jsonDepthMax: station.limits.jsonDepthMax })

@@ -166,6 +166,12 @@ export const serve = {
     retryable: false,
     status: 415,
   },
+  MR_SERVE_ENCODING: {
+    what: (d: { got: string }) => `bodies in content-encoding "${d.got}" are not read`,
+    fix: (_: { got: string }) => 'send the body plain, or in gzip or deflate',
+    retryable: false,
+    status: 415,
+  },
   MR_SERVE_BUSY: {
     what: (d: { what: string; max: number; retryAfterS: number }) =>
       `${d.what} is at its limit of ${d.max}; this request was refused, not queued`,

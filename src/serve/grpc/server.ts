@@ -7,7 +7,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { AddressInfo } from 'node:net'
-import { MillraceError } from '../../core/errors.ts'
+import { isMillraceError, MillraceError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { checkBinding, tokenCheck } from '../http/guard.ts'
 import { SERVE_LIMITS } from '../limits.ts'
@@ -134,12 +134,21 @@ function unariesOf(backend: OipBackend, { info, ready }: GrpcOptions): Map<strin
       return EMPTY
     },
   }
-  const check: Unary = async (bytes) =>
-    healthMessage((await readyNow(healthModel(readService(bytes)))) ? 1 : 2)
+  const check: Unary = async (bytes) => {
+    const model = healthModel(readService(bytes))
+    if (model === '') return healthMessage((await ready()) ? 1 : 2)
+    return await backend.modelReady(model).then(() => healthMessage(1), notServing)
+  }
   return new Map([
     ...Object.entries(calls).map(([name, call]): [string, Unary] => [SERVICE + name, call]),
     [`${HEALTH}Check`, check],
   ])
+}
+
+/** A model that is not there is an error, as the health protocol has it; one that cannot answer does not serve. */
+function notServing(error: unknown): Uint8Array {
+  if (isMillraceError(error) && error.status === 404) throw error
+  return healthMessage(2)
 }
 
 /** The service as a whole is the server; another name is a model's. */

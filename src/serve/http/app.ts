@@ -1,8 +1,9 @@
 /** A fastify 5 instance as every server here has it: who may ask, bodies as bytes, faults as problem details, and a close that answers what is under way. */
 import type { AddressInfo } from 'node:net'
+import { gunzip, type InputType, inflate, type ZlibOptions } from 'node:zlib'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { MillraceError } from '../../core/errors.ts'
-import type { Limits } from '../../core/limits.ts'
+import { LIMITS, type Limits } from '../../core/limits.ts'
 import { SERVE_LIMITS } from '../limits.ts'
 import { checkBinding, isHealthPath, requestGuard } from './guard.ts'
 import { codedError, sendProblem } from './problem.ts'
@@ -76,11 +77,19 @@ export function createApp(options: AppOptions, limits: Limits, newId: () => stri
   }
 }
 
-/** Bodies reach the routes as bytes, of the types that the protocols have. */
-export function takeBytes(app: FastifyInstance): void {
+type Taken = (error: Error | null, body?: Buffer) => void
+type Decoder = (
+  body: InputType,
+  options: ZlibOptions,
+  done: (error: Error | null, plain: Buffer) => void,
+) => void
+
+const DECODERS: Record<string, Decoder | undefined> = { gzip: gunzip, deflate: inflate }
+
+/** Bodies reach the routes as bytes, of the types that the protocols have, unpacked within the limit of bodies. */
+export function takeBytes(app: FastifyInstance, bytesMax: number = LIMITS.bodyBytesMax): void {
   app.removeAllContentTypeParsers()
-  const take = (_: FastifyRequest, body: Buffer, done: (error: null, body: Buffer) => void) =>
-    done(null, body)
+  const take = (request: FastifyRequest, body: Buffer, done: Taken) => unpack(request, body, bytesMax, done)
   app.addContentTypeParser(
     ['application/json', 'application/octet-stream', 'application/vnd.sagemaker-triton.binary+json'],
     { parseAs: 'buffer' },
@@ -88,9 +97,28 @@ export function takeBytes(app: FastifyInstance): void {
   )
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     const type = request.headers['content-type']
-    if (type === undefined || type === '' || /\+json\b/.test(type)) return done(null, body)
+    if (type === undefined || type === '' || /\+json\b/.test(type)) return take(request, body, done)
     done(new MillraceError('MR_SERVE_MEDIA_TYPE', { got: type.slice(0, 64) }))
   })
+}
+
+/** Errors: MR_SERVE_ENCODING for a coding that is not taken, MR_SERVE_JSON for a body that is not in its coding, MR_LIMIT for one that unpacks to more than is allowed. */
+function unpack(request: FastifyRequest, body: Buffer, bytesMax: number, done: Taken): void {
+  const coding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase()
+  const decode = Object.hasOwn(DECODERS, coding) ? DECODERS[coding] : undefined
+  if (coding === 'identity') done(null, body)
+  else if (!decode) done(new MillraceError('MR_SERVE_ENCODING', { got: coding.slice(0, 32) }))
+  else
+    decode(body, { maxOutputLength: bytesMax }, (error, plain) => {
+      if (error) done(unpackError(error, coding, bytesMax))
+      else done(null, plain)
+    })
+}
+
+function unpackError(cause: NodeJS.ErrnoException, coding: string, max: number): MillraceError {
+  return cause.code === 'ERR_BUFFER_TOO_LARGE'
+    ? new MillraceError('MR_LIMIT', { limit: 'bodyBytesMax', max, got: max + 1, unit: 'bytes' }, { cause })
+    : new MillraceError('MR_SERVE_JSON', { why: `it is not ${coding}` }, { cause })
 }
 
 /**

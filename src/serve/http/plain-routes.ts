@@ -84,6 +84,15 @@ export function bytesOf(request: FastifyRequest): Uint8Array {
   return request.body instanceof Uint8Array ? request.body : new Uint8Array(0)
 }
 
+/** Aborted when the client is gone before it has its answer. */
+export function goneSignal(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController()
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) gone.abort()
+  })
+  return gone.signal
+}
+
 export function sendJson(reply: FastifyReply, value: unknown): FastifyReply {
   return reply.header('content-type', JSON_TYPE).send(JSON.stringify(value))
 }

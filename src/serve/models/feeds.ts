@@ -28,9 +28,7 @@ function feedOf(spec: TensorSpec, sent: SentTensor, isLiberal: boolean): OnnxTen
   const { name, datatype, shape, values } = sent
   const takes = datatype === spec.datatype || (isLiberal && numericType(datatype) !== undefined)
   if (!takes) throw tensorError(name, `datatype ${spec.datatype}`, datatype)
-  const fits =
-    shape.length === spec.shape.length && spec.shape.every((size, axis) => size < 0 || size === shape[axis])
-  if (!fits) throw tensorError(name, `shape [${spec.shape}]`, `[${shape}]`)
+  if (!fits(spec.shape, shape)) throw tensorError(name, `shape [${spec.shape}]`, `[${shape}]`)
   const data = values instanceof Uint8Array ? bytesOf(sent, values) : jsonOf(sent, values)
   const want = shape.reduce((product, size) => product * size, 1)
   if (data.length !== want) throw tensorError(name, `${want} elements for shape [${shape}]`, `${data.length}`)
@@ -38,8 +36,20 @@ function feedOf(spec: TensorSpec, sent: SentTensor, isLiberal: boolean): OnnxTen
   return {
     type,
     dims: shape,
-    data: datatype === spec.datatype ? data : Float64Array.from(data as Float32Array, Number),
+    data: datatype === spec.datatype ? data : doublesOf(datatype, data),
   }
+}
+
+/** The runtime says no axes of a scalar, and of a tensor of any axes: such a one is let be. */
+function fits(spec: readonly number[], shape: readonly number[]): boolean {
+  if (spec.length === 0) return true
+  return shape.length === spec.length && spec.every((size, axis) => size < 0 || size === shape[axis])
+}
+
+/** Numbers of any datatype as doubles; halves come as their bits. */
+function doublesOf(datatype: string, data: OnnxTensor['data']): Float64Array {
+  const show = numericType(datatype)?.show ?? Number
+  return Float64Array.from(data as ArrayLike<number>, (element) => Number(show(element)))
 }
 
 function bytesOf({ name, datatype }: SentTensor, bytes: Uint8Array): OnnxTensor['data'] {

@@ -54,7 +54,7 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
   const threadProblems = options.threadProblems ?? (() => [])
   const ready = () => !app.closing() && backend.problems().size === 0 && threadProblems().length === 0
   app.fastify.register(async (routes) => {
-    takeBytes(routes)
+    takeBytes(routes, limits.bodyBytesMax)
     oipRoutes(routes, backend, { server: INFO, jsonDepthMax: limits.jsonDepthMax })
     otherRoutes(routes, backend, { ready, jsonDepthMax: limits.jsonDepthMax })
     healthRoutes(routes, metrics, ready, () => ({

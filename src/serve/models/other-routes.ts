@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Json } from '../../core/canonical.ts'
 import { MillraceError } from '../../core/errors.ts'
 import { describeJson, isObject, parseJson } from '../http/body.ts'
-import { bytesOf, headersOf, sendJson } from '../http/plain-routes.ts'
+import { bytesOf, goneSignal, headersOf, sendJson } from '../http/plain-routes.ts'
 import type { ModelMetadata, SentTensor, TensorSpec } from '../oip/backend.ts'
 import type { ModelsBackend } from './models-backend.ts'
 import { nestedOf, tensorOf } from './nested.ts'
@@ -54,7 +54,12 @@ async function predict(
 ): Promise<FastifyReply> {
   const metadata = await backend.metadata(model)
   const inputs = inputsOf(parseJson(bytesOf(request), jsonDepthMax), metadata)
-  const { outputs } = await backend.infer({ ...headersOf(request), model, inputs })
+  const { outputs } = await backend.infer({
+    ...headersOf(request),
+    model,
+    inputs,
+    signal: goneSignal(reply),
+  })
   const [only] = outputs
   if (outputs.length === 1) return sendJson(reply, { predictions: nestedOf(only) })
   return sendJson(reply, { predictions: byRow(outputs.map((output) => [output.name, nestedOf(output)])) })

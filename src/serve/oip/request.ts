@@ -133,9 +133,8 @@ export function checkElements({ name, datatype, shape, values }: SentTensor): vo
 
 export function readShape(name: string, shape: unknown): number[] {
   const whole = (n: unknown): boolean => typeof n === 'number' && Number.isSafeInteger(n) && n >= 0
-  if (Array.isArray(shape) && shape.length > 0 && shape.length <= AXES_MAX && shape.every(whole))
-    return shape as number[]
-  throw tensorError(name, `a shape of 1 to ${AXES_MAX} whole numbers`, describeJson(shape))
+  if (Array.isArray(shape) && shape.length <= AXES_MAX && shape.every(whole)) return shape as number[]
+  throw tensorError(name, `a shape of at most ${AXES_MAX} whole numbers`, describeJson(shape))
 }
 
 function flat(name: string, data: Json | undefined): Json[] {

@@ -1,7 +1,14 @@
 /** The Open Inference Protocol V2 over HTTP: metadata, readiness, inference with JSON or binary tensors, repository and statistics where there are any. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isObject, parseJson } from '../http/body.ts'
-import { bytesOf, headersOf, type ModelParams, type ModelRequest, sendJson } from '../http/plain-routes.ts'
+import {
+  bytesOf,
+  goneSignal,
+  headersOf,
+  type ModelParams,
+  type ModelRequest,
+  sendJson,
+} from '../http/plain-routes.ts'
 import { answerBody } from './answer.ts'
 import type { InferAsk, ModelStatistics, OipBackend, Repository, Spent } from './backend.ts'
 import { configJson, configOf } from './config.ts'
@@ -58,7 +65,8 @@ async function infer(
     await backend.metadata(model, version)
     throw error
   })
-  const answer = answerBody(await backend.infer(askOf(request, asked, model, version)), asked)
+  const ask = { ...askOf(request, asked, model, version), signal: goneSignal(reply) }
+  const answer = answerBody(await backend.infer(ask), asked)
   if (answer.headerLength !== undefined) reply.header(HEADER_LENGTH, answer.headerLength)
   return reply.header('content-type', answer.contentType).send(answer.body)
 }

@@ -22,6 +22,8 @@ export function rowsOf(
   { requestRowsMax }: { requestRowsMax: number },
 ): RawRow[] {
   const inputs = sent.map(elementsOf)
+  for (const { name, shape } of inputs)
+    if (shape.length === 0) throw tensorError(name, 'an axis of rows', '[]')
   const nRows = inputs[0].shape[0]
   checkRowCount(inputs[0].name, nRows, requestRowsMax)
   const wide = wideTensor(inputs, fields)

@@ -65,7 +65,10 @@ export interface ModelsFixture {
   close(): Promise<void>
 }
 
-export async function serveModels(options: Partial<ModelServerOptions> = {}): Promise<ModelsFixture> {
+export async function serveModels(
+  options: Partial<ModelServerOptions> = {},
+  memoryMb = 1024,
+): Promise<ModelsFixture> {
   const root = mkdtempSync(join(tmpdir(), 'millrace-models-'))
   const put = (path: string, content: string | Uint8Array) => {
     const file = join(root, path)
@@ -88,7 +91,7 @@ export async function serveModels(options: Partial<ModelServerOptions> = {}): Pr
   let pool: Promise<Onnx> | undefined
   let onnx: Onnx | undefined
   const opened = () => {
-    pool ??= openOnnx({ workers: 1 }).then((one) => {
+    pool ??= openOnnx({ workers: 1, memoryMb }).then((one) => {
       onnx = one
       return one
     })
