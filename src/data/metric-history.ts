@@ -276,13 +276,15 @@ export function judgedSeries(
   })
 }
 
-/** The parts of a version as points of a metric: of `rows`, `missing(c)`, `mean(c)`, `std(c)` and `distinctApprox(c)`. Parts without it are left out. Pure. */
+/** The parts of a version as points of a metric: of `rows`, `missing(c)`, `mean(c)`, `std(c)` and `distinctApprox(c)`. Parts without it are left out; those without a time are numbered from 0. Pure. */
 export function partsSeries(parts: readonly Part[], metric: string): MetricPoint[] {
   return parts.flatMap((part, i) => {
     const value = partValue(part, metric)
     if (value === undefined) return []
-    const at = Date.parse(part.keyRange.min)
-    return [{ at: Number.isNaN(at) ? i : at, value, n: part.rows, state: 'usual' as const, event: i }]
+    const { key, keyRange } = part
+    // A part without a time has its key for a range; engines read numbers of some, such as rows-000001, as dates.
+    const at = keyRange.min === key ? i : Date.parse(keyRange.min)
+    return [{ at, value, n: part.rows, state: 'usual' as const, event: i }]
   })
 }
 

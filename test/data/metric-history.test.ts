@@ -135,6 +135,13 @@ test('drift names the columns that moved, is quiet when none did, and needs a ve
   expect(pinned.findings[0]!.message).toContain(`against ${head}`)
 })
 
+test('parts that are blocks of rows are numbered, though their keys look like dates to some engines', () => {
+  const keys = Array.from({ length: 40 }, (_, i) => `rows-${String(i).padStart(6, '0')}`)
+  const parts = keys.map((key) => ({ key, keyRange: { min: key, max: key }, rows: 10, stats: {} }))
+  const series = partsSeries(parts as unknown as DatasetVersion['parts'], 'rows')
+  expect(series.map(({ at }) => at)).toEqual([...keys.keys()])
+})
+
 test('the real daily row counts of the flights are usual but for few days, and a day of half is told', async () => {
   const { fileURLToPath } = await import('node:url')
   const { dirname, join } = await import('node:path')
