@@ -1,5 +1,7 @@
 /** How far beyond what was seen a tail reaches: levels that fresh values pass with a stated chance only. */
 
+import { runEnd, upperBound } from './order.ts'
+
 /** Excesses that a fit needs at least. */
 const EXCESSES_MIN = 20
 /** Share of the values that is taken for the tail. */
@@ -21,7 +23,7 @@ export function tailLevel(sorted: ArrayLike<number>, p: number): number | undefi
   if (n === 0) return undefined
   const top = sorted[n - 1]!
   const decile = sorted[Math.max(0, Math.ceil((1 - TAIL_SHARE) * n) - 1)]!
-  const first = firstAbove(sorted, decile)
+  const first = upperBound(sorted, decile)
   const nExcess = n - first
   if (nExcess < EXCESSES_MIN) return undefined
   const step = leastGap(sorted, first - 1)
@@ -33,17 +35,6 @@ export function tailLevel(sorted: ArrayLike<number>, p: number): number | undefi
       ? -scale * Math.log(rarity)
       : (scale / shape) * (Math.exp(-shape * Math.log(rarity)) - 1)
   return Math.max(threshold + reach, top + mean / 2)
-}
-
-/** Place of the first value above a threshold. */
-function firstAbove(sorted: ArrayLike<number>, threshold: number): number {
-  let [low, high] = [0, sorted.length]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (sorted[middle]! > threshold) high = middle
-    else low = middle + 1
-  }
-  return low
 }
 
 /** Least difference between neighbours that differ, from a place on. */
@@ -60,8 +51,7 @@ function leastGap(sorted: ArrayLike<number>, from: number): number {
 function excessesOf(sorted: ArrayLike<number>, first: number, step: number, threshold: number): Float64Array {
   const excesses = new Float64Array(sorted.length - first)
   for (let i = first; i < sorted.length; ) {
-    let end = i + 1
-    while (end < sorted.length && sorted[end] === sorted[i]) end++
+    const end = runEnd(sorted, i)
     const equal = end - i
     for (let r = 0; r < equal; r++)
       excesses[i - first + r] = sorted[i]! - threshold + step * ((r + 0.5) / equal - 0.5)

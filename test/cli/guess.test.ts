@@ -1,12 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { configText, quote } from '../../src/cli/guess/config-text.ts'
+import { configText } from '../../src/cli/guess/config-text.ts'
 import { guessLeftOut } from '../../src/cli/guess/left-out.ts'
 import { constantName, datasetName, modelName, plainName } from '../../src/cli/guess/names.ts'
 import { guessProject } from '../../src/cli/guess/project-guess.ts'
 import { guessTarget, type Row } from '../../src/cli/guess/target.ts'
 import { guessSplit, guessTime } from '../../src/cli/guess/time.ts'
 import type { InspectedColumn } from '../../src/data/index.ts'
+import { quoteText } from '../../src/expr/source-text.ts'
 
 const column = (name: string, facts: Partial<InspectedColumn> = {}): InspectedColumn => ({
   name,
@@ -258,7 +259,7 @@ describe('the config', () => {
   test('any text stands in it as a literal that means itself', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
-        const literal = quote(text)
+        const literal = quoteText(text)
         expect(literal).not.toMatch(/[\n\r\u2028\u2029]/)
         expect(new Function(`return ${literal}`)()).toBe(text)
       }),

@@ -1,4 +1,5 @@
 /** A guess as a file that a person reads, understands and changes: `millrace.config.ts`. */
+import { quoteText as quote } from '../../expr/source-text.ts'
 import { constantName } from './names.ts'
 import type { ProjectGuess } from './project-guess.ts'
 
@@ -94,9 +95,3 @@ function splitText({ split }: ProjectGuess): string {
 
 const list = (items: readonly string[]): string => `[${items.map(quote).join(', ')}]`
 const key = (name: string): string => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : quote(name))
-
-/** A text as a TypeScript literal in single quotes. */
-export function quote(text: string): string {
-  const inner = JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")
-  return `'${inner.replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029')}'`
-}

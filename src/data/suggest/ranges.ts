@@ -1,8 +1,10 @@
 /** Bounds of numbers that fresh rows keep to, learned from how the tails thin out and not from the extremes alone. */
 import { checks } from '../../define/checks.ts'
 import { col } from '../../expr/builder.ts'
+import { lowerBound } from '../../stats/order.ts'
 import { tailLevel } from '../../stats/tails.ts'
-import { type Candidate, grouped } from './candidate.ts'
+import { grouped } from '../findings.ts'
+import type { Candidate } from './candidate.ts'
 import type { ColumnFacts } from './types.ts'
 
 /** Rows of one delivery in a hundred that may hold a value beyond a bound. */
@@ -85,7 +87,7 @@ const mirrored = (numbers: Float64Array): Float64Array => numbers.map((x) => -x)
 function endOf(sorted: Float64Array): { end: number | undefined; strays: number } {
   const n = sorted.length
   const top = sorted[n - 1]!
-  const atTop = n - firstNotBelow(sorted, top)
+  const atTop = n - lowerBound(sorted, top)
   if (atTop >= Math.max(END_ROWS, END_SHARE * n) && isEnd(sorted, atTop)) return { end: top, strays: 0 }
   const strays = straysOf(sorted)
   const body = strays === 0 ? sorted : sorted.subarray(0, n - strays)
@@ -102,7 +104,7 @@ function isEnd(sorted: Float64Array, atTop: number): boolean {
   const below = sorted.length - atTop
   let [values, at] = [0, below]
   while (at > 0 && values <= SCALE_VALUES_MAX) {
-    at = firstNotBelow(sorted, sorted[at - 1]!)
+    at = lowerBound(sorted, sorted[at - 1]!)
     values++
     if (values === NEIGHBOURS && atTop >= (PILED * (below - at)) / NEIGHBOURS) return true
   }
@@ -124,16 +126,6 @@ function straysOf(sorted: Float64Array): number {
     if (level !== undefined && sorted[sorted.length - strays]! - median > 2 * (level - median)) return strays
   }
   return 0
-}
-
-function firstNotBelow(sorted: Float64Array, value: number): number {
-  let [low, high] = [0, sorted.length]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (sorted[middle]! >= value) high = middle
-    else low = middle + 1
-  }
-  return low
 }
 
 /** A bound that a person would write: zero where values only come near it from one side, else rounded outward to a tenth of the span's size. */

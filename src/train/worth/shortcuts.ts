@@ -8,6 +8,7 @@
 
 import type { MatrixHeader } from '../../model/matrix.ts'
 import { normalQuantile } from '../../stats/distributions.ts'
+import { lowerBound } from '../../stats/order.ts'
 import { quantiles } from '../../stats/quantiles.ts'
 import type { Groups } from './pool.ts'
 
@@ -132,17 +133,7 @@ function responsesOf({ target, classes }: ShortcutsAsked): Response[] {
 /** From 0 to 1; equal numbers have the rank of the first. */
 function ranksOf(values: Float64Array): Float64Array {
   const sorted = values.toSorted()
-  return values.map((x) => lowerPlace(sorted, x) / values.length)
-}
-
-function lowerPlace(sorted: Float64Array, x: number): number {
-  let [low, high] = [0, sorted.length]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (sorted[middle] < x) low = middle + 1
-    else high = middle
-  }
-  return low
+  return values.map((x) => lowerBound(sorted, x) / values.length)
 }
 
 interface Binned {
