@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { createImportTask, inspect } from '../../src/data/index.ts'
+import { codeRemarks } from '../../src/data/remarks/missing-codes.ts'
 import { plainSpelling, spellingsOf } from '../../src/data/remarks/spellings.ts'
 import { openPlace } from './fixture.ts'
 
@@ -116,6 +117,12 @@ test('columns and values of hostile names are quoted', async () => {
   )
   const { remarks } = await inspect([path])
   expect(of(remarks, 'spelling')).toMatchObject([{ columns: ['a"b\'c'], rows: 200 }])
+  expect(of(remarks, 'spelling')[0].fix).toContain(`col('a"b\\'c').isIn(['IT\\'S"; --', 'it\\'s"; --'])`)
+})
+
+test('a code with a backslash is told as a config has to write it', () => {
+  const [remark] = codeRemarks([{ column: 'a', code: '\\N', rows: 3 }], false)
+  expect(remark.fix).toBe(String.raw`read: { missing: ['\\N'] }`)
 })
 
 test('a table of 200 numbers a row is imported within the memory of an import', async () => {

@@ -1,6 +1,8 @@
 /** Columns that say nothing, name the rows, or say what another says already. */
+import { quoteText } from '../../expr/source-text.ts'
 import { type Duck, quote } from '../duck.ts'
-import { grouped, inWords, REMARK_LIMITS, type Remark, shownText } from './remark.ts'
+import { grouped } from '../findings.ts'
+import { inWords, REMARK_LIMITS, type Remark, shownText } from './remark.ts'
 
 type NamedType = { name: string; type: string }
 
@@ -58,7 +60,7 @@ export async function identifierRemarks(
       text: unique
         ? `${name} is another value in every row: it names the row and is no feature`
         : `${name} has ${grouped(d)} values in ${grouped(nRows)} rows: it seems to name the rows`,
-      fix: unique ? `key: ['${name}']` : `exclude: ['${name}']`,
+      fix: `${unique ? 'key' : 'exclude'}: [${quoteText(name)}]`,
     })
   }
   return remarks
@@ -77,7 +79,12 @@ export async function constantRemarks(
 ): Promise<Remark[]> {
   const remarks: Remark[] = []
   for (const [i, { name, type, filled }] of counts.entries()) {
-    const base = { kind: 'constant' as const, columns: [name], rows: nRows, fix: `exclude: ['${name}']` }
+    const base = {
+      kind: 'constant' as const,
+      columns: [name],
+      rows: nRows,
+      fix: `exclude: [${quoteText(name)}]`,
+    }
     if (filled === 0) remarks.push({ ...base, text: `${name} has no value at all` })
     else if (type !== 'json' && looksConstant(sample.codes[i])) {
       const { v, n } = await duck.one<{ v: string | null; n: number }>(

@@ -1,7 +1,9 @@
 /** Numbers and instants far from all others of their column, and rows of another period than the others. */
+import { quoteText } from '../../expr/source-text.ts'
 import { farValues } from '../../stats/far-values.ts'
 import { type Duck, quote } from '../duck.ts'
-import { grouped, inWords, REMARK_LIMITS, type Remark } from './remark.ts'
+import { grouped } from '../findings.ts'
+import { inWords, REMARK_LIMITS, type Remark } from './remark.ts'
 
 type NamedType = { name: string; type: string }
 
@@ -104,7 +106,7 @@ function sideRemark(column: NamedType, values: readonly number[], middle: number
         ...base,
         kind: 'code-value',
         text: `${grouped(found.n)}${values.length === found.n ? ' or more' : ''} rows have ${valueText(column, far[0])} in ${name}, far from all others (the next is ${next}): does it stand for something else?`,
-        fix: `where it does, leave such rows out or say so: checks.holds(col('${name}').ne(${far[0]}))`,
+        fix: `where it does, leave such rows out or say so: checks.holds(col(${quoteText(name)}).ne(${isTime(column) ? `new Date('${new Date(far[0]).toISOString()}')` : far[0]}))`,
       },
     ]
   const texts = [...new Set(far.slice(0, REMARK_LIMITS.shown).map((x) => valueText(column, x)))]
@@ -124,7 +126,7 @@ function sideRemark(column: NamedType, values: readonly number[], middle: number
 /** A check that would put them aside. */
 function boundText({ name, type }: NamedType, next: number, side: 'min' | 'max'): string | undefined {
   if (type !== 'int' && type !== 'float') return undefined
-  return `checks.holds(col('${name}').${side === 'min' ? 'gte' : 'lte'}(${next})) puts such rows aside`
+  return `checks.holds(col(${quoteText(name)}).${side === 'min' ? 'gte' : 'lte'}(${next})) puts such rows aside`
 }
 
 function valueText(column: NamedType, x: number): string {
@@ -165,7 +167,7 @@ function strays(column: string, unit: string, periods: readonly { at: string; n:
         columns: [column],
         rows,
         text: `${grouped(rows)} ${rows === 1 ? 'row is' : 'rows are'} of ${when}, where a usual ${unit} has ${grouped(usual)}: ${rows === 1 ? 'it seems' : 'they seem'} to belong to another delivery`,
-        fix: `import with --period, and checks.inWindow('${column}') puts such rows aside`,
+        fix: `import with --period, and checks.inWindow(${quoteText(column)}) puts such rows aside`,
       },
     ]
   })

@@ -1,6 +1,8 @@
 /** Texts that exporters write for "nothing". */
+import { quoteText } from '../../expr/source-text.ts'
 import { type Duck, literal, quote } from '../duck.ts'
-import { grouped, inWords, type Remark, shownText } from './remark.ts'
+import { grouped } from '../findings.ts'
+import { inWords, type Remark, shownText } from './remark.ts'
 
 /** Words that can be a category of their own (`unknown`, `none`) are not guessed. */
 const CODES = ['?', 'NA', 'N/A', 'n/a', '#N/A', 'NaN', 'nan', 'NULL', 'null', '\\N']
@@ -54,7 +56,7 @@ export function codeRemarks(codes: readonly MissingCode[], isRead: boolean): Rem
         ? { text: `${shownText(code)} stands for a missing value in ${inWords(places)}` }
         : {
             text: `${shownText(code)} in ${inWords(places)} is read as a value; it usually stands for a missing one`,
-            fix: `read: { missing: [${literal(code)}] }`,
+            fix: `read: { missing: [${quoteText(code)}] }`,
           }),
     }
   })

@@ -46,8 +46,3 @@ const TEXT_CHARS = 64
 export function shownText(text: string): string {
   return JSON.stringify(text.length > TEXT_CHARS ? `${text.slice(0, TEXT_CHARS - 1)}…` : text)
 }
-
-/** 1,234,567. */
-export function grouped(n: number): string {
-  return n.toLocaleString('en-US', { maximumFractionDigits: 3 })
-}

@@ -1,6 +1,8 @@
 /** One value spelt in several ways, such as `>50K` and `>50K.`. */
-import { type Duck, literal, quote } from '../duck.ts'
-import { grouped, inWords, REMARK_LIMITS, type Remark, shownText } from './remark.ts'
+import { quoteText } from '../../expr/source-text.ts'
+import { type Duck, quote } from '../duck.ts'
+import { grouped } from '../findings.ts'
+import { inWords, REMARK_LIMITS, type Remark, shownText } from './remark.ts'
 
 export interface Spelling {
   value: string
@@ -74,7 +76,7 @@ export async function spellingRemark(
       columns: [column],
       rows,
       text: `${column} spells ${groups.length === 1 ? 'one value' : `${grouped(groups.length)} values`} in several ways: ${texts.join('; ')}${more > 0 ? `; and ${grouped(more)} more` : ''}`,
-      fix: `write one of them in the source, or ask for all: col('${column}').isIn([${shown[0].map(({ value }) => literal(value)).join(', ')}])`,
+      fix: `write one of them in the source, or ask for all: col(${quoteText(column)}).isIn([${shown[0].map(({ value }) => quoteText(value)).join(', ')}])`,
     },
   ]
 }

@@ -13,8 +13,5 @@ export interface Candidate {
   unseen?: number
 }
 
-/** `12,345`. */
-export const grouped = (n: number): string => n.toLocaleString('en-US')
-
 /** A share in words with two digits: `0.02 %`. */
 export const percentText = (share: number): string => `${Number((100 * share).toPrecision(2))} %`

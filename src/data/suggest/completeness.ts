@@ -1,6 +1,7 @@
 /** Which columns always have a value, and how often the others have one. */
 import { checks } from '../../define/checks.ts'
-import { type Candidate, grouped, percentText } from './candidate.ts'
+import { grouped } from '../findings.ts'
+import { type Candidate, percentText } from './candidate.ts'
 import { filledShare } from './facts.ts'
 import type { ColumnFacts } from './types.ts'
 

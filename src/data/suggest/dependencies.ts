@@ -1,7 +1,8 @@
 /** Columns that decide another one: a zip code has one city. Also where the data disagree: sources that report one flight at different times. */
 import { seededRng } from '../../core/rng.ts'
 import { checks } from '../../define/checks.ts'
-import { type Candidate, grouped, percentText } from './candidate.ts'
+import { grouped } from '../findings.ts'
+import { type Candidate, percentText } from './candidate.ts'
 import type { Sample, SampledColumn } from './sample.ts'
 
 /** Rows in groups of two or more, at least. */

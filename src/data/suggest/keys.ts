@@ -1,6 +1,7 @@
 /** Columns whose values never repeat, where chance alone would have made some repeat. */
 import { checks } from '../../define/checks.ts'
-import { type Candidate, grouped } from './candidate.ts'
+import { grouped } from '../findings.ts'
+import type { Candidate } from './candidate.ts'
 import { filledRows } from './facts.ts'
 import type { Sample, SampledColumn } from './sample.ts'
 import type { ColumnFacts } from './types.ts'

@@ -1,7 +1,8 @@
 /** Columns of which one never exceeds another, although their values would if they were dealt out anew: an arrival is not before its departure. */
 import { checks } from '../../define/checks.ts'
 import { col } from '../../expr/builder.ts'
-import { type Candidate, grouped, percentText } from './candidate.ts'
+import { grouped } from '../findings.ts'
+import { type Candidate, percentText } from './candidate.ts'
 import type { Sample, SampledColumn } from './sample.ts'
 
 const ROWS_MIN = 50

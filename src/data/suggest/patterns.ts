@@ -1,6 +1,7 @@
 /** Patterns that texts follow: formats that are known by name, and else the runs of letters and digits that nearly all of them share. */
 import { checks } from '../../define/checks.ts'
-import { type Candidate, grouped, percentText } from './candidate.ts'
+import { grouped } from '../findings.ts'
+import { type Candidate, percentText } from './candidate.ts'
 import { filledRows } from './facts.ts'
 import type { ColumnFacts } from './types.ts'
 

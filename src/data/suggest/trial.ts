@@ -5,7 +5,8 @@ import { toDuckDb } from '../../expr/duckdb.ts'
 import type { Sql } from '../../expr/sql.ts'
 import { clopperPearson } from '../../stats/intervals.ts'
 import { type Duck, quote } from '../duck.ts'
-import { type Candidate, grouped, percentText } from './candidate.ts'
+import { grouped } from '../findings.ts'
+import { type Candidate, percentText } from './candidate.ts'
 import type { Dropped, Judged, Suggestion } from './types.ts'
 
 /** Table of all rows; `_mr_block` is -1 where checks are learned and the number of a block of the held-out rows elsewhere. */
