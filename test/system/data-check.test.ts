@@ -22,8 +22,10 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-function check(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [bin, 'data', 'check', ...args], {
+const check = (...args: string[]) => data('check', ...args)
+
+function data(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [bin, 'data', ...args], {
     cwd: folder,
     encoding: 'utf8',
     env: { ...process.env, CI: '1' },
@@ -75,4 +77,13 @@ test('only warnings: they say no when --strict asks', () => {
   writeFileSync(join(folder, 'orders-warm.csv'), 'id,name,x\n1,a,8\n2,b,30\n')
   expect(check('orders-warm.csv').status).toBe(0)
   expect(check('orders-warm.csv', '--strict').status).toBe(3)
+})
+
+test('nothing named: every dataset that has a version, and none that was never imported', () => {
+  expect(check().stderr).toContain('MR_DATA_VERSION')
+  expect(data('import', 'orders', '--file', 'orders.csv').status).toBe(0)
+  const { status, stdout } = check()
+  expect(status).toBe(0)
+  expect(stdout).toContain('Check orders ')
+  expect(stdout).not.toContain('Check other')
 })

@@ -9,6 +9,7 @@ import {
   type CheckTarget,
   checkData,
   findFiles,
+  headOf,
   resolveVersion,
 } from '../../data/index.ts'
 import type { DatasetDef } from '../../define/types.ts'
@@ -88,7 +89,11 @@ async function askedOf(rt: Runtime, names: readonly string[], options: Options):
 }
 
 async function allVersions(rt: Runtime): Promise<Asked[]> {
-  const found = await Promise.all(rt.project.datasets.map((def) => versionNamed(rt, def.name)))
+  const found = await Promise.all(
+    rt.project.datasets.map(async ({ name }) =>
+      (await headOf(rt.store, name)) ? await versionNamed(rt, name) : undefined,
+    ),
+  )
   const some = found.filter((asked): asked is Asked => asked !== undefined)
   if (some.length > 0) return some
   throw new MillraceError('MR_DATA_VERSION', { name: 'any dataset', known: [] })
