@@ -11,7 +11,7 @@ export {
 } from './check-data.ts'
 export { rowChecksOf } from './checks.ts'
 export { type DatasetDiff, type DiffOptions, diff } from './diff.ts'
-export { EVENT_OF, planEdit, rowSelection } from './edit.ts'
+export { EDIT_EVENTS, planEdit, rowSelection } from './edit.ts'
 export { createEditTask, editTask } from './edit-task.ts'
 export type { ColumnFix, DatasetEdit, EditAct, EditOutcome, RowSelection } from './edit-types.ts'
 export {
@@ -46,6 +46,7 @@ export {
   type DatasetVersionPage,
   datasetPage,
   datasetRows,
+  plainCell,
   type QuarantineRows,
   show,
 } from './pages.ts'

@@ -6,6 +6,7 @@ import type { DatasetVersion, Digest, JournalEvent } from '../core/records.ts'
 import {
   branchNames,
   type DatasetEdit,
+  EDIT_EVENTS,
   type EditEventData,
   type EditOutcome,
   sentenceOf as editSentence,
@@ -73,7 +74,7 @@ export async function putAsideOnBranch(
     })
   const before = await headOf(rt.store, dataset, branch)
   const earlier = before && (await earlierOf(rt, request, before.digest))
-  const rows = earlier ? await withEarlier(rt, earlier.selection, request.rows) : request.rows.map(sorted)
+  const rows = eachOnce([...(earlier ? await earlierRows(rt, earlier.selection) : []), ...request.rows])
   const base = { digest: version, version: await getVersion(rt.store, version) }
   checkRows(base.version, rows)
   const act = { kind: 'quarantine' } as const
@@ -100,7 +101,7 @@ function checkBranch(dataset: string, branch: string): void {
 }
 
 function checkRows({ rows: n, dataset }: DatasetVersion, rows: readonly ChosenRow[]): void {
-  const wrong = rows.find(({ row }) => !(row >= 0 && row < n))
+  const wrong = rows.find(({ row }) => !(Number.isInteger(row) && row >= 0 && row < n))
   if (wrong)
     throw new MillraceError('MR_DATA_SELECTION_ROWS', {
       version: `this version of ${dataset}`,
@@ -108,8 +109,6 @@ function checkRows({ rows: n, dataset }: DatasetVersion, rows: readonly ChosenRo
       rows: n,
     })
 }
-
-const sorted = ({ row, reasons }: ChosenRow): ChosenRow => ({ row, reasons: reasons.toSorted() })
 
 /** What made a branch that can take more rows of a version. Errors: MR_DATA_BRANCH_EDITED. */
 async function earlierOf(
@@ -123,27 +122,22 @@ async function earlierOf(
   throw new MillraceError('MR_DATA_BRANCH_EDITED', { dataset, branch, version: shortDigest(version) })
 }
 
-/** Chosen rows and those that the branch has put aside before; a row chosen twice has the reasons of both. */
-async function withEarlier(
-  { store }: Pick<Runtime, 'store'>,
-  selection: Digest,
-  rows: readonly ChosenRow[],
-): Promise<ChosenRow[]> {
-  const earlier = await store.getRecord<RowSelection>(selection, 'RowSelection')
+/** Rows that the branch has put aside before. */
+async function earlierRows({ store }: Pick<Runtime, 'store'>, selection: Digest): Promise<ChosenRow[]> {
+  const { rows, reasons, reasonOf } = await store.getRecord<RowSelection>(selection, 'RowSelection')
+  return rows.map((row, i) => ({ row, reasons: reasons[reasonOf[i]!] ?? [] }))
+}
+
+/** A row that is chosen twice is one row, for the reasons of both. */
+function eachOnce(rows: readonly ChosenRow[]): ChosenRow[] {
   const all = new Map<number, Set<string>>()
-  const add = (row: number, reasons: readonly string[]) => {
+  for (const { row, reasons } of rows) {
     const known = all.get(row) ?? new Set()
     for (const each of reasons) known.add(each)
     all.set(row, known)
   }
-  earlier.rows.forEach((row, i) => {
-    add(row, earlier.reasons[earlier.reasonOf[i]!] ?? [])
-  })
-  for (const { row, reasons } of rows) add(row, reasons)
   return [...all].map(([row, reasons]) => ({ row, reasons: [...reasons].sort() }))
 }
-
-const EDITS = ['data.quarantined', 'data.released', 'data.fixed', 'data.dropped']
 
 /** The edit that made what a branch holds. */
 async function eventOf(
@@ -152,7 +146,7 @@ async function eventOf(
   branch: string,
   head: Digest,
 ): Promise<JournalEvent | undefined> {
-  for await (const event of importEvents(store, dataset, EDITS)) {
+  for await (const event of importEvents(store, dataset, EDIT_EVENTS)) {
     const data = event.data as unknown as EditEventData
     if (data.branch === branch && data.version === head) return event
   }
@@ -249,8 +243,18 @@ export async function mergeBranch(rt: Runtime, request: BranchRequest): Promise<
       }),
     },
   })
-  if (!result.ok) throw moved(dataset, branch, page.version, result.conflict.holds)
+  if (!result.ok) throw movedBefore(page, result.conflict)
   return { done: true, dryRun, effects, version: page.version }
+}
+
+/** The error of a merge that came second, by what moved meanwhile: main or the branch. */
+function movedBefore(
+  { dataset, branch, base, version }: BranchPage,
+  { name, holds }: { name: string; holds: Digest | null },
+): MillraceError {
+  return name === refs.dataset(dataset)
+    ? moved(dataset, MAIN, base, holds)
+    : moved(dataset, branch, version, holds)
 }
 
 const triesOf = ({ tries }: BranchPage): string[] =>

@@ -2,7 +2,7 @@
 import { MillraceError } from '../core/errors.ts'
 import { refs } from '../core/names.ts'
 import type { ColumnType, DatasetVersion, Digest, Schema } from '../core/records.ts'
-import { getVersion } from '../data/index.ts'
+import { getVersion, plainCell } from '../data/index.ts'
 import type { Query } from '../engine/ports.ts'
 import { relationOf } from '../engine/relation.ts'
 import type { ExprNode } from '../expr/ast.ts'
@@ -193,7 +193,7 @@ export async function readTriage(
 const countList = (): string =>
   FINDINGS.map((name, i) => `count(*) filter (list_contains(findings, '${name}')) as c${i}`).join(', ')
 
-/** The rows that a filter means, with what speaks against each: of the findings that were asked for, or of all. Errors: as `readTriage`. */
+/** The rows that a filter means, each once, with what speaks against it: of the findings that were asked for, or of all. Errors: as `readTriage`. */
 export async function chooseTriage(
   rt: Pick<Runtime, 'store' | 'query'>,
   report: TriageReport,
@@ -212,15 +212,17 @@ export async function chooseTriage(
     row: Number(row),
     reasons: (JSON.parse(findings) as string[]).filter((name) => !asked || asked.has(name)),
   }))
-  const known = new Set(found.map(({ row }) => row))
-  const byHand = (filter.rows ?? [])
-    .filter((row) => !known.has(row))
-    .map((row) => ({ row, reasons: [BY_HAND] }))
-  return [...found, ...byHand]
+  return [...found, ...byHand(filter, new Set(found.map(({ row }) => row)))]
 }
 
 /** Reason of rows that were chosen by number and of which nothing is found. */
 const BY_HAND = 'by hand'
+
+/** Rows of which nothing is found are meant where numbers are all that is asked: they meet no other condition. */
+function byHand({ rows = [], findings, where, top }: TriageFilter, found: ReadonlySet<number>): ChosenRow[] {
+  if (findings || where || top !== undefined) return []
+  return [...new Set(rows)].flatMap((row) => (found.has(row) ? [] : [{ row, reasons: [BY_HAND] }]))
+}
 
 async function chosenSql(
   { store }: Pick<Runtime, 'store'>,
@@ -294,19 +296,12 @@ async function valuesOf(
       for (const row of read)
         found.set(
           Number(row.mr_row) + start,
-          version.schema.columns.map(({ name }) => plain(row[name])),
+          version.schema.columns.map(({ name }) => plainCell(row[name])),
         )
     }
     start += part.rows
   }
   return found
-}
-
-function plain(value: unknown): string | number | boolean | null {
-  if (value === null || value === undefined) return null
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
-    ? value
-    : String(value)
 }
 
 function rowOf(row: Record<string, unknown>, values: TriageRow['values']): TriageRow {

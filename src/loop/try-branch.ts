@@ -243,7 +243,7 @@ export async function tryBranch(
   return done
 }
 
-/** What the newest try of a model on a branch came to; undefined before the first, and when the branch has moved since. */
+/** What the newest try of a model on a branch came to; undefined before the first. The branch may have moved since: the report says of which version it is. */
 export async function lastTry(
   { store }: Pick<Runtime, 'store'>,
   model: string,

@@ -183,6 +183,9 @@ describe('triage', () => {
     expect(await chooseTriage(rt, report, { rows: [clean.row] })).toEqual([
       { row: clean.row, reasons: ['by hand'] },
     ])
+    // A number twice is one row, and one that lacks what else is asked is not meant.
+    expect(await chooseTriage(rt, report, { rows: [clean.row, clean.row] })).toHaveLength(1)
+    expect(await chooseTriage(rt, report, { rows: [clean.row], findings: ['label'] })).toEqual([])
     await expect(readTriage(rt, report, { findings: ['lable'] })).rejects.toMatchObject({
       code: 'MR_LOOP_UNKNOWN',
     })
@@ -240,7 +243,8 @@ describe('triage', () => {
   test('a branch takes more rows of its version, is refused on another, and ends without a trace in main', async () => {
     const { place, rt, version } = await setUp()
     const some = await rowsIn(place, version, 'i % 10 = 0')
-    await putAsideOnBranch(rt, { ...act(), version, rows: withReason(some) })
+    const twice = [...withReason(some), ...withReason(some)]
+    expect((await putAsideOnBranch(rt, { ...act(), version, rows: twice })).outcome.removed).toBe(some.length)
     const more = (await rowsIn(place, version, 'i % 10 < 2')).map(({ row }) => ({
       row,
       reasons: ['outlier'],
