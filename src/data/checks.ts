@@ -104,7 +104,11 @@ function asRange(holds: ExprNode, columns: readonly Pick<Column, 'name' | 'type'
       item.op === 'lit' && Number.isSafeInteger(item.value) ? Number(item.value) : Number.NaN,
     ),
   )
-  const [low, high] = [Math.min(...values), Math.max(...values)]
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  for (const value of values) {
+    low = Math.min(low, value)
+    high = Math.max(high, value)
+  }
   if (!isWhole || high - low + 1 !== values.size) return holds
   return {
     op: 'call',

@@ -85,8 +85,11 @@ async function answerRows(context: TaskContext, fold: number, matrix: MatrixFile
     for (const [name, digest] of Object.entries(inputs)) {
       if (!name.startsWith(prefix)) continue
       const member = await readyModel(context, digest, parent)
-      await tellSlice(member, matrix, name.slice(prefix.length), tell)
-      member.close()
+      try {
+        await tellSlice(member, matrix, name.slice(prefix.length), tell)
+      } finally {
+        member.close()
+      }
     }
   } finally {
     parent.close()
