@@ -22,6 +22,8 @@ export interface ServeModelsOptions {
   latencyMs?: number
   /** Rows of one batch at most. Default: what the model says, else 256. */
   batchRowsMax?: number
+  /** Largest request, also unpacked and over gRPC. Default 32. */
+  bodyMb?: number
 }
 
 export interface ServedModels {
@@ -43,14 +45,17 @@ const CLOCK = { now: () => Date.now() }
 
 /** Errors: MR_REPOSITORY_PATH, MR_REPOSITORY_EMPTY, MR_REPOSITORY_NAME, MR_SERVE_TOKEN_NEEDED, MR_PORT_TAKEN. */
 export async function serveModels(options: ServeModelsOptions): Promise<ServedModels> {
-  const { threads = availableParallelism(), memoryMb = MEMORY_MB, grpcPort, ...rest } = options
+  const { threads = availableParallelism(), memoryMb = MEMORY_MB, bodyMb, grpcPort, ...rest } = options
   let pool: Promise<Onnx> | undefined
   let opened: Onnx | undefined
   const server = createModelServer({
     ...rest,
     threads,
     clock: CLOCK,
-    limits: { modelCacheBytesMax: memoryMb * MB },
+    limits: {
+      modelCacheBytesMax: memoryMb * MB,
+      ...(bodyMb !== undefined && { bodyBytesMax: bodyMb * MB }),
+    },
     infer: () => {
       pool ??= openOnnx({ workers: threads, memoryMb: memoryMb * threads }).then((onnx) => {
         opened = onnx
@@ -63,7 +68,7 @@ export async function serveModels(options: ServeModelsOptions): Promise<ServedMo
   const grpc = grpcPort === undefined ? undefined : server.grpc(grpcPort)
   const close = async () => {
     await Promise.all([server.close(), grpc?.close()])
-    await (await pool)?.close()
+    await (await pool?.catch(() => undefined))?.close()
   }
   try {
     const address = await server.listen()

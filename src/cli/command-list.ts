@@ -64,6 +64,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['--grpc <port>', 'port for gRPC, 0 for any free one (default: no gRPC)'],
       ['--latency <ms>', 'answer within this, and refuse at once what would take longer'],
       ['--batch <rows>', 'rows of one batch at most (default: the model, else 256)'],
+      ['--body <mb>', 'largest request (default 32)'],
       ['--threads <n>', 'threads that run ONNX (default: one a core)'],
       ['--memory <mb>', 'memory of loaded models (default: 1024)'],
       ['--dry-run', 'say what is there and how it would be served'],

@@ -46,3 +46,15 @@ export interface Infer {
   /** Forgets a model; unknown is fine. */
   unload(id: string): Promise<void>
 }
+
+/** A session was measured to take two to five times its file, and about 130 kB at least. */
+const SESSION_PER_BYTE = 5
+const SESSION_BYTES = 200_000
+/** Large files are mostly weights, which a session holds once, and once more while it is made. */
+const LARGE_BYTES = 64 * 1024 * 1024
+const LARGE_PER_BYTE = 2
+
+/** Memory that a session of a model takes, about, by the bytes of the model. */
+export function sessionBytes(bytes: number): number {
+  return bytes * (bytes < LARGE_BYTES ? SESSION_PER_BYTE : LARGE_PER_BYTE) + SESSION_BYTES
+}

@@ -25,6 +25,7 @@ export async function serve(cli: Cli, [path]: readonly unknown[], options: Optio
     memoryMb: given('memory', 16, 1_000_000),
     latencyMs: given('latency', 1, 600_000),
     batchRowsMax: given('batch', 1, 100_000),
+    bodyMb: given('body', 1, 1_024),
   })
   try {
     const { address, grpcAddress, backend } = served
@@ -32,14 +33,19 @@ export async function serve(cli: Cli, [path]: readonly unknown[], options: Optio
       { event: 'serving', address, grpc: grpcAddress ?? null, models: backend.found.map(({ name }) => name) },
       `\n  Millrace serves ${plural(backend.found.length, 'model')} on ${cli.paint.accent(address)}${grpcAddress ? `, gRPC on ${cli.paint.accent(grpcAddress)}` : ''}\n`,
     )
-    const failed = await loadAll(cli, served)
-    if (failed < backend.found.length) await sayHow(cli, served)
-    await untilStopped(cli.signal)
+    const stopped = untilStopped(cli.signal)
+    await Promise.race([start(cli, served), stopped])
+    await stopped
   } finally {
     await served.close()
   }
   cli.line('\n  Stopped.')
   return { value: { event: 'stopped' } }
+}
+
+async function start(cli: Cli, served: ServedModels): Promise<void> {
+  const failed = await loadAll(cli, served)
+  if (failed < served.backend.found.length && !cli.signal.aborted) await sayHow(cli, served)
 }
 
 /** What is there, without opening any of it. */
@@ -83,6 +89,7 @@ async function loadAll(cli: Cli, { backend, load }: ServedModels): Promise<numbe
     )
   for (const { name, why, fix } of backend.refused) refuse(name, why, fix)
   await load((name: string, error?: MillraceError) => {
+    if (cli.signal.aborted) return
     if (error) {
       failed++
       refuse(name, error.message, error.fix)

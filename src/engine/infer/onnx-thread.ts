@@ -60,7 +60,7 @@ export class OnnxThread {
 
   /** Sends a request and resolves with its answer. Errors: MR_ONNX_BUSY, MR_ONNX_WORKER. */
   ask(message: WithoutSeq<ToOnnx>, transfer: ArrayBuffer[] = []): Promise<FromOnnx> {
-    if (this.owed.size >= PENDING_MAX)
+    if (this.owed.size >= PENDING_MAX && message.type !== 'unload')
       throw new MillraceError('MR_ONNX_BUSY', { id: message.id, max: PENDING_MAX })
     const seq = ++this.seq
     return new Promise((resolve, reject) => {

@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { assert, excerpt, MillraceError, toError } from '../../core/errors.ts'
+import { sessionBytes } from '../../core/tensors.ts'
 import { checkFeeds, copyFeeds } from './feeds.ts'
 import type { FromOnnx, OnnxSignature, OnnxSource, OnnxTensor } from './messages.ts'
 import { OnnxThread } from './onnx-thread.ts'
@@ -45,15 +46,6 @@ const STUCK_MAX = 4
 const AGAIN_MS = 1_000
 /** How long closing waits for threads that still compute. */
 const CLOSE_MS = 5_000
-/** A session was measured to take two to five times its file, and about 130 kB at least. */
-const SESSION_PER_BYTE = 5
-const SESSION_BYTES = 200_000
-/** Large files are mostly weights, which a session holds once, and once more while it is made. */
-const LARGE_BYTES = 64 * MB
-const LARGE_PER_BYTE = 2
-
-const perByte = (bytes: number): number => (bytes < LARGE_BYTES ? SESSION_PER_BYTE : LARGE_PER_BYTE)
-
 /** Opens a pool. Threads start with the first model. Errors: MR_ONNX_ABSENT, MR_DIST_MISSING. */
 export async function openOnnx(options: OnnxOptions): Promise<Onnx> {
   requireRuntime('onnxruntime-node')
@@ -102,7 +94,7 @@ class OnnxPool implements Onnx {
     const places = this.leastLoaded(Math.min(replicas, this.threads.length))
     const isFile = !(given instanceof Uint8Array)
     const bytes = isFile ? given.bytes : given.length
-    const needBytes = (isFile ? 0 : bytes) + places.length * (bytes * perByte(bytes) + SESSION_BYTES)
+    const needBytes = (isFile ? 0 : bytes) + places.length * sessionBytes(bytes)
     this.checkMemory(id, needBytes)
     await this.unload(id)
     const model: Model = {

@@ -1,7 +1,7 @@
 /** Models under a path: one file, one model's folder, or a folder of them. */
 import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import { basename, extname, join, resolve } from 'node:path'
-import { isMillraceError, MillraceError } from '../../core/errors.ts'
+import { isMillraceError, MillraceError, toError } from '../../core/errors.ts'
 import { formatOfFile } from '../import/open.ts'
 import type { Found, FoundModel, RefusedModel } from './found.ts'
 import { isMlflowModel, readMlflowModel } from './mlflow.ts'
@@ -48,11 +48,31 @@ function inFolder(folder: string): (FoundModel | RefusedModel)[] {
   return readdirSync(folder).flatMap((name) => {
     const path = join(folder, name)
     if (name.startsWith('.') || !existsSync(path)) return []
-    if (!statSync(path).isDirectory())
-      return ENDINGS.has(extname(name)) && isModelFile(path) ? [fileModel(path)] : []
-    const layout = layoutOf(path)
-    return layout ? [guarded(layout, path)] : []
+    try {
+      return statSync(path).isDirectory() ? inSubfolder(path) : inFile(path)
+    } catch (thrown) {
+      return [unreadable(path, thrown)]
+    }
   })
+}
+
+function inSubfolder(path: string): (FoundModel | RefusedModel)[] {
+  const layout = layoutOf(path)
+  return layout ? [guarded(layout, path)] : []
+}
+
+/** Pipes and devices are not opened: reading them might never end. */
+function inFile(path: string): (FoundModel | RefusedModel)[] {
+  const isModel = ENDINGS.has(extname(path)) && statSync(path).isFile() && isModelFile(path)
+  return isModel ? [fileModel(path)] : []
+}
+
+/** What the system does not let be read leaves itself out, not the others. */
+function unreadable(path: string, thrown: unknown): RefusedModel {
+  const { code, message } = toError(thrown) as NodeJS.ErrnoException
+  if (code === undefined || isMillraceError(thrown)) throw thrown
+  const name = basename(path).replace(/\.[^.]+$/, '')
+  return { name, path, why: `it cannot be read: ${message}`, fix: 'let the server read it, or take it away' }
 }
 
 const layoutOf = (folder: string) => LAYOUTS.find(({ is }) => is(folder))

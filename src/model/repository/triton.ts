@@ -1,6 +1,6 @@
 /** A model of a Triton repository: `<model>/config.pbtxt` and `<model>/<version>/model.onnx`. Without a configuration, what the graph says stands. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { MillraceError } from '../../core/errors.ts'
 import type { FoundModel, FoundVersion, RefusedModel, StatedTensor } from './found.ts'
 import {
@@ -27,7 +27,7 @@ export function isTritonModel(folder: string): boolean {
 /** Errors: MR_REPOSITORY_CONFIG. */
 export function readTritonModel(folder: string): FoundModel | RefusedModel {
   const config = configOf(folder)
-  const name = textField(config, 'name') || basename(folder)
+  const name = textField(config, 'name') || basename(resolve(folder))
   const platform = textField(config, 'backend') || textField(config, 'platform') || ''
   if (!PLATFORMS.includes(platform)) return refused(name, folder, platform)
   const filename = textField(config, 'default_model_filename')
@@ -78,8 +78,10 @@ function safeName(name: string, folder: string): string {
 
 function versionsIn(folder: string, files: readonly string[] = FILES): FoundVersion[] {
   const found = readdirSync(folder, { withFileTypes: true }).flatMap((entry): FoundVersion[] => {
-    if (!/^[1-9]\d{0,17}$/.test(entry.name) || !statSync(join(folder, entry.name)).isDirectory()) return []
-    const path = files.map((file) => join(folder, entry.name, file)).find((one) => existsSync(one))
+    const version = join(folder, entry.name)
+    if (!/^[1-9]\d{0,17}$/.test(entry.name) || !existsSync(version)) return []
+    if (!statSync(version).isDirectory()) return []
+    const path = files.map((file) => join(version, file)).find((one) => existsSync(one))
     return path === undefined ? [] : [{ version: entry.name, path }]
   })
   return found.sort((a, b) => Number(BigInt(a.version) - BigInt(b.version)))

@@ -5,7 +5,7 @@
 import type { Clock } from '../../core/clock.ts'
 import { isMillraceError, MillraceError, toError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
-import type { Infer } from '../../core/tensors.ts'
+import { type Infer, sessionBytes } from '../../core/tensors.ts'
 import { findModels } from '../../model/repository/find.ts'
 import type { FoundModel, FoundVersion, RefusedModel } from '../../model/repository/found.ts'
 import { SERVE_LIMITS } from '../limits.ts'
@@ -52,19 +52,20 @@ interface Ready {
 interface Slot {
   found: FoundModel
   version: FoundVersion
-  state: 'idle' | 'loading' | 'ready' | 'failed' | 'unloaded'
+  /** `gone`: another took its place, or it is no more where it was found. */
+  state: 'idle' | 'loading' | 'ready' | 'failed' | 'unloaded' | 'gone'
   reason: string
   loading?: Promise<Ready>
   ready?: Ready
+  /** Requests that wait for it to be loaded. */
+  awaited: number
 }
 
 /** Rows of one batch where neither the model nor the command line says how many. */
 const BATCH_ROWS = 256
-/** Graphs of up to this size are held by every thread, where there are few models. */
+/** Graphs of up to this size are held by several threads, where there are few models. */
 const SPREAD_BYTES_MAX = 256 * 1024 * 1024
 const SPREAD_MODELS_MAX = 4
-/** A session takes a few times its file. */
-const MEMORY_PER_BYTE = 5
 
 export class ModelsBackend implements OipBackend {
   readonly extensions = ['binary_tensor_data', 'model_repository', 'statistics']
@@ -72,16 +73,23 @@ export class ModelsBackend implements OipBackend {
   readonly #options: ModelsOptions
   /** Versions by model, in ascending order; entries are in the order of use, newest last. */
   readonly #models = new Map<string, Slot[]>()
+  /** What is loaded or unloaded by name, one after the other. */
+  readonly #turns = new Map<string, Promise<void>>()
   #refused: RefusedModel[] = []
+  /** Models that left for others. */
+  #evicted = 0
+  #isClosed = false
 
   /** Errors: MR_REPOSITORY_PATH, MR_REPOSITORY_EMPTY, MR_REPOSITORY_NAME. */
   constructor(options: ModelsOptions) {
     this.#options = options
-    this.#look()
+    const { models, refused } = findModels(options.path)
+    this.#refused = refused
+    this.#add(models)
     this.repository = {
       index: (onlyReady) => this.#index(onlyReady),
-      load: (model) => this.#loadAgain(model),
-      unload: (model) => this.#unload(model),
+      load: (model) => this.#inTurn(model, () => this.#loadAgain(model)),
+      unload: (model) => this.#inTurn(model, () => this.#unload(model)),
     }
   }
 
@@ -96,8 +104,9 @@ export class ModelsBackend implements OipBackend {
 
   /** Loads what there is, as far as the memory goes. Resolves when all are loaded or have failed. */
   async loadAll(onLoaded?: (name: string, error?: MillraceError) => void): Promise<void> {
+    const evicted = this.#evicted
     for (const [name, slots] of [...this.#models]) {
-      if (this.#bytes() > this.#options.limits.modelCacheBytesMax) return
+      if (this.#isClosed || this.#evicted > evicted) return
       const error = await this.#ready(slots.at(-1) as Slot).then(
         () => undefined,
         (thrown: unknown) =>
@@ -131,13 +140,16 @@ export class ModelsBackend implements OipBackend {
 
   async infer(ask: InferAsk): Promise<InferAnswer> {
     const beganMs = performance.now()
+    const { metrics } = this.#options
     let ready: Ready | undefined
+    metrics.requestsInFlight++
     try {
-      const slot = this.#slot(ask.model, ask.version)
-      ready = await this.#ready(slot)
-      ready.asked++
-      const outputs = await this.#answer(ready, ask, slot, beganMs).finally(() =>
-        this.#answered(ready as Ready, slot),
+      checkInFlight(metrics.requestsInFlight)
+      const held = await this.#hold(ask)
+      const { slot } = held
+      ready = held.ready
+      const outputs = await this.#answer(held.ready, ask, slot, beganMs).finally(() =>
+        this.#answered(held.ready, slot),
       )
       return {
         model: ask.model,
@@ -149,6 +161,8 @@ export class ModelsBackend implements OipBackend {
       ready?.statistics.failed(performance.now() - beganMs)
       this.failed(ask.model, error)
       throw error
+    } finally {
+      metrics.requestsInFlight--
     }
   }
 
@@ -158,9 +172,9 @@ export class ModelsBackend implements OipBackend {
   }
 
   statistics(name?: string, version?: string): ModelStatistics[] {
-    const slots = name === undefined ? [...this.#models.values()].flat() : this.#slots(name)
-    const asked = version === undefined ? slots : slots.filter((slot) => slot.version.version === version)
-    return asked.flatMap(({ found, version: { version: own }, ready }) =>
+    const all = () => (name === undefined ? [...this.#models.values()].flat() : this.#slots(name))
+    const slots = name !== undefined && version ? [this.#slot(name, version)] : all()
+    return slots.flatMap(({ found, version: { version: own }, ready }) =>
       ready ? [ready.statistics.of(found.name, own)] : [],
     )
   }
@@ -172,6 +186,7 @@ export class ModelsBackend implements OipBackend {
 
   /** Lets go of all models. */
   close(): void {
+    this.#isClosed = true
     for (const slot of [...this.#models.values()].flat()) this.#letGo(slot, 'idle')
   }
 
@@ -220,24 +235,14 @@ export class ModelsBackend implements OipBackend {
 
   // -------------------------------------------------------------- finding
 
-  /** Reads the folder; versions that are there still keep what they hold. */
-  #look(): void {
-    const { models, refused } = findModels(this.#options.path)
-    this.#refused = refused
-    const before = new Map(this.#models)
-    this.#models.clear()
-    for (const found of models) {
-      const held = before.get(found.name) ?? []
-      const slots = found.versions.map((version): Slot => {
-        const same = held.find(
-          (slot) => slot.version.version === version.version && slot.version.path === version.path,
+  /** Models that were found, as far as they are new. */
+  #add(models: readonly FoundModel[]): void {
+    for (const found of models)
+      if (!this.#models.has(found.name))
+        this.#models.set(
+          found.name,
+          found.versions.map((version) => newSlot(found, version)),
         )
-        return same ? Object.assign(same, { found }) : { found, version, state: 'idle', reason: '' }
-      })
-      this.#models.set(found.name, slots)
-    }
-    const there = new Set([...this.#models.values()].flat())
-    for (const gone of [...before.values()].flat()) if (!there.has(gone)) this.#letGo(gone, 'idle')
   }
 
   #slots(model: string): Slot[] {
@@ -270,6 +275,7 @@ export class ModelsBackend implements OipBackend {
           loading: 'LOADING',
           failed: 'UNAVAILABLE',
           unloaded: 'UNAVAILABLE',
+          gone: 'UNAVAILABLE',
         } as const
         return { name: found.name, version: version.version, state: shown[state], reason }
       })
@@ -286,17 +292,28 @@ export class ModelsBackend implements OipBackend {
       this.#touch(slot)
       return slot.ready
     }
-    const { found, version } = slot
-    if (slot.state === 'unloaded')
-      throw new MillraceError('MR_SERVE_UNLOADED', {
-        model: found.name,
-        version: version.version,
-        why: 'it was unloaded',
-      })
-    slot.loading ??= this.#load(slot).finally(() => {
-      slot.loading = undefined
-    })
+    if (slot.state === 'unloaded' || slot.state === 'gone') throw unloadedError(slot)
+    slot.loading ??= this.#load(slot)
     return await slot.loading
+  }
+
+  /** The version that is asked for with the request counted, so that it is not closed before it has answered. One that went meanwhile is looked for again. */
+  async #hold({ model, version }: InferAsk): Promise<{ slot: Slot; ready: Ready }> {
+    for (;;) {
+      const slot = this.#slot(model, version)
+      slot.awaited++
+      try {
+        const ready = await this.#ready(slot)
+        if (slot.ready === ready) {
+          ready.asked++
+          return { slot, ready }
+        }
+      } catch (error) {
+        if (slot.state !== 'gone') throw error
+      } finally {
+        slot.awaited--
+      }
+    }
   }
 
   #touch({ found: { name } }: Slot): void {
@@ -306,43 +323,75 @@ export class ModelsBackend implements OipBackend {
     this.#models.set(name, slots)
   }
 
-  async #load(slot: Slot): Promise<Ready> {
-    const { infer, threads, limits } = this.#options
+  /** What was let go while it was loaded is closed when it is there. */
+  #load(slot: Slot): Promise<Ready> {
     slot.state = 'loading'
-    try {
-      const model = await openTensorModel(slot.found, slot.version.path, {
-        infer,
-        replicas: this.#replicas(),
-      })
-      const ready = this.#readied(slot.found, model, threads)
-      slot.ready = ready
-      slot.state = 'ready'
-      slot.reason = ''
-      this.#touch(slot)
-      this.#makeRoom(slot, limits.modelCacheBytesMax)
-      return ready
-    } catch (thrown) {
-      slot.state = 'failed'
-      slot.reason = toError(thrown).message
-      throw thrown
+    const loading: Promise<Ready> = this.#open(slot, slot.found).then(
+      (ready) => {
+        if (slot.loading !== loading) {
+          ready.model.close()
+          throw unloadedError(slot)
+        }
+        slot.loading = undefined
+        this.#place(slot, ready)
+        return ready
+      },
+      (thrown: unknown) => {
+        if (slot.loading === loading) {
+          slot.loading = undefined
+          slot.state = 'failed'
+          slot.reason = toError(thrown).message
+        }
+        throw thrown
+      },
+    )
+    return loading
+  }
+
+  /** Opens what lies there now; others leave where the runtime has no room for it. */
+  async #open(slot: Slot, found: FoundModel): Promise<Ready> {
+    const { infer } = this.#options
+    for (;;) {
+      try {
+        const replicas = (bytes: number) => this.#replicas(bytes)
+        return this.#readied(found, await openTensorModel(found, slot.version.path, { infer, replicas }))
+      } catch (thrown) {
+        if (!isMillraceError(thrown, 'MR_ONNX_MEMORY') || !this.#evict(slot)) throw thrown
+      }
     }
   }
 
-  #replicas(): number {
-    return this.#models.size <= SPREAD_MODELS_MAX ? this.#options.threads : 1
+  /** Takes the place of what answered until now. */
+  #place(slot: Slot, ready: Ready): void {
+    const old = slot.ready
+    slot.ready = ready
+    slot.state = 'ready'
+    slot.reason = ''
+    if (old?.asked === 0) old.model.close()
+    this.#touch(slot)
+    while (this.#bytes() > this.#options.limits.modelCacheBytesMax) if (!this.#evict(slot)) return
   }
 
-  #readied(found: FoundModel, model: TensorModel, threads: number): Ready {
-    const { latencyMs, limits } = this.#options
+  /** Threads that hold a graph of a size: several where there are few models, as far as the memory goes. */
+  #replicas(bytes: number): number {
+    const { threads, limits } = this.#options
+    const nModels = this.#models.size
+    if (nModels > SPREAD_MODELS_MAX || bytes > SPREAD_BYTES_MAX) return 1
+    const room = limits.modelCacheBytesMax / Math.max(1, nModels)
+    return Math.max(1, Math.min(threads, Math.floor(room / sessionBytes(bytes))))
+  }
+
+  #readied(found: FoundModel, model: TensorModel): Ready {
+    const { latencyMs, limits, batchRowsMax } = this.#options
     const statistics = new Statistics()
-    const rowsMax = Math.min(model.rowsMax ?? this.#options.batchRowsMax ?? BATCH_ROWS, limits.batchRowsMax)
+    const own = batchRowsMax ?? model.rowsMax ?? BATCH_ROWS
     const batcher = new TensorBatcher({
       model: found.name,
       run: model.run,
       hasRows: model.hasRows,
-      rowsMax,
+      rowsMax: Math.min(own, model.rowsMax ?? own, limits.batchRowsMax),
       queueRowsMax: limits.batchQueueRowsMax,
-      concurrency: model.bytes <= SPREAD_BYTES_MAX && this.#replicas() > 1 ? threads : 1,
+      concurrency: model.replicas,
       latencyMs,
       onBatch: (rows, ms) => statistics.batch(rows, ms),
     })
@@ -352,47 +401,109 @@ export class ModelsBackend implements OipBackend {
   #bytes(): number {
     return [...this.#models.values()]
       .flat()
-      .reduce((sum, { ready }) => sum + (ready ? ready.model.bytes * MEMORY_PER_BYTE : 0), 0)
+      .reduce((sum, { ready }) => sum + (ready?.model.memoryBytes ?? 0), 0)
   }
 
-  /** Models that were used longest ago leave, never the one that was just loaded, nor one that is being asked. */
-  #makeRoom(newest: Slot, bytesMax: number): void {
-    for (const slot of [...this.#models.values()].flat()) {
-      if (this.#bytes() <= bytesMax) return
-      if (slot !== newest && slot.ready?.asked === 0) this.#letGo(slot, 'idle')
-    }
+  /** The model that was used longest ago leaves, never the one that is wanted, nor one that is being asked. Whether there was one. */
+  #evict(wanted: Slot): boolean {
+    const slot = [...this.#models.values()]
+      .flat()
+      .find((one) => one !== wanted && one.awaited === 0 && one.ready?.asked === 0)
+    if (slot) this.#letGo(slot, 'idle')
+    if (slot) this.#evicted++
+    return slot !== undefined
   }
 
   /** What answers now is closed when it has answered. */
-  #letGo(slot: Slot, state: 'idle' | 'unloaded'): void {
+  #letGo(slot: Slot, state: 'idle' | 'unloaded' | 'gone'): void {
     const { ready } = slot
     slot.ready = undefined
+    slot.loading = undefined
     slot.state = state
     if (ready?.asked === 0) ready.model.close()
   }
 
-  /** Looks at the folder again, so that new versions are found, and loads what is there. The version before answers until the new one can. */
-  async #loadAgain(name: string): Promise<void> {
-    const before = this.#models.get(name) ?? []
-    this.#look()
-    const slots = this.#slots(name)
-    for (const slot of slots.slice(-SERVE_LIMITS.versionsLoadedMax)) {
-      const old = before.includes(slot) ? slot.ready : undefined
-      if (slot.state === 'unloaded' || slot.state === 'failed') slot.state = 'idle'
-      if (!old) await this.#ready(slot)
-      else await this.#swap(slot, old)
+  // -------------------------------------------------------------- by name
+
+  /** Loads and unloads of one model in the order they were asked for. */
+  async #inTurn(name: string, work: () => Promise<void>): Promise<void> {
+    const mine = (this.#turns.get(name) ?? Promise.resolve()).then(work)
+    const ended = mine.catch(() => undefined)
+    this.#turns.set(name, ended)
+    try {
+      await mine
+    } finally {
+      if (this.#turns.get(name) === ended) this.#turns.delete(name)
     }
   }
 
+  /** Looks at the folder again and loads the versions of a model that are there now. Those before answer until all of these can, and stay where one of these cannot. */
+  async #loadAgain(name: string): Promise<void> {
+    const { models, refused } = findModels(this.#options.path)
+    const found = models.find((one) => one.name === name)
+    this.#add(models.filter((one) => one !== found))
+    this.#refused = refused.filter((one) => !this.#models.has(one.name))
+    const why = refused.find((one) => one.name === name)?.why
+    if (why !== undefined) throw new MillraceError('MR_SERVE_UNLOADED', { model: name, version: '1', why })
+    const held = this.#models.get(name) ?? []
+    const slots = (found?.versions ?? []).map(
+      (version) =>
+        held.find((slot) => isSame(slot.version, version)) ?? newSlot(found as FoundModel, version),
+    )
+    const canAnswer = held.some(({ ready, state }) => ready || state === 'idle')
+    if (!canAnswer) this.#publish(name, slots)
+    const fresh = slots.filter((slot) => !held.includes(slot))
+    try {
+      for (const slot of slots.slice(-SERVE_LIMITS.versionsLoadedMax))
+        await this.#renew(slot, found as FoundModel)
+    } catch (thrown) {
+      if (canAnswer) for (const slot of fresh) this.#letGo(slot, 'gone')
+      throw thrown
+    }
+    this.#publish(name, slots)
+    this.#slots(name)
+  }
+
   /** The file may have changed: what it holds now takes the place of what answered until now, or that stays where it cannot be loaded. */
-  async #swap(slot: Slot, old: Ready): Promise<void> {
-    const { infer, threads } = this.#options
-    const model = await openTensorModel(slot.found, slot.version.path, { infer, replicas: this.#replicas() })
-    slot.ready = this.#readied(slot.found, model, threads)
-    if (old.asked === 0) old.model.close()
+  async #renew(slot: Slot, found: FoundModel): Promise<void> {
+    if (slot.ready) this.#place(slot, await this.#open(slot, found))
+    else {
+      if (slot.state !== 'loading') slot.state = 'idle'
+      slot.found = found
+      await this.#ready(slot)
+    }
+    slot.found = found
+  }
+
+  /** From now on these are the versions of a model; none: it is no more. */
+  #publish(name: string, slots: Slot[]): void {
+    const before = this.#models.get(name) ?? []
+    if (slots.length > 0) this.#models.set(name, slots)
+    else this.#models.delete(name)
+    for (const slot of before) if (!slots.includes(slot)) this.#letGo(slot, 'gone')
   }
 
   async #unload(name: string): Promise<void> {
     for (const slot of this.#slots(name)) this.#letGo(slot, 'unloaded')
   }
+}
+
+const newSlot = (found: FoundModel, version: FoundVersion): Slot => ({
+  found,
+  version,
+  state: 'idle',
+  reason: '',
+  awaited: 0,
+})
+
+const isSame = (a: FoundVersion, b: FoundVersion): boolean => a.version === b.version && a.path === b.path
+
+function unloadedError({ found, version: { version } }: Slot): MillraceError {
+  return new MillraceError('MR_SERVE_UNLOADED', { model: found.name, version, why: 'it was unloaded' })
+}
+
+function checkInFlight(requests: number): void {
+  const max = SERVE_LIMITS.requestsInFlightMax
+  if (requests > max)
+    throw new MillraceError('MR_SERVE_BUSY', { what: 'the server (requests)', max, retryAfterS: 1 })
 }

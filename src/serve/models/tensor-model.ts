@@ -2,7 +2,13 @@
 import { readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { isMillraceError, MillraceError } from '../../core/errors.ts'
-import type { Infer, OnnxSource, OnnxTensor, OnnxValue } from '../../core/tensors.ts'
+import {
+  type Infer,
+  type OnnxSource,
+  type OnnxTensor,
+  type OnnxValue,
+  sessionBytes,
+} from '../../core/tensors.ts'
 import { withoutMaps } from '../../model/graph/maps.ts'
 import { externalFile } from '../../model/import/external-data.ts'
 import { IMPORT_LIMITS, type ImportedModel } from '../../model/import/imported.ts'
@@ -18,8 +24,10 @@ export type Tensors = Record<string, OnnxTensor>
 
 export interface TensorModel {
   platform: string
-  /** Memory it takes, about. */
-  bytes: number
+  /** Memory it takes, about, on all threads together. */
+  memoryBytes: number
+  /** Threads that hold it: calls at once that pay. */
+  replicas: number
   inputs: TensorSpec[]
   outputs: TensorSpec[]
   /** Whether the first axis of every input and output is rows, of any number, so that requests can be put together. */
@@ -35,8 +43,8 @@ export interface TensorModel {
 export interface OpenOptions {
   /** Opens what runs ONNX, when the first graph needs it. */
   infer: () => Promise<Infer>
-  /** Threads that hold a graph. */
-  replicas: number
+  /** Threads that hold a graph of so many bytes. */
+  replicas: (bytes: number) => number
 }
 
 let opened = 0
@@ -47,7 +55,9 @@ export async function openTensorModel(
   path: string,
   options: OpenOptions,
 ): Promise<TensorModel> {
-  const { size } = statSync(path)
+  const file = statSync(path)
+  if (!file.isFile()) throw graphError(path, 'a plain file', 'something else')
+  const { size } = file
   if (size > IMPORT_LIMITS.fileBytesMax) return await openGraph(found, { path, bytes: size }, path, options)
   const bytes = readFileSync(path)
   if (formatOfFile(bytes) !== 'onnx') return openTrees(readModelFile(bytes), bytes.length)
@@ -84,9 +94,11 @@ async function openGraph(
   found: FoundModel,
   source: OnnxSource,
   path: string,
-  { infer, replicas }: OpenOptions,
+  { infer, replicas: replicasOf }: OpenOptions,
 ): Promise<TensorModel> {
   const runtime = await infer()
+  const bytes = source instanceof Uint8Array ? source.length : source.bytes
+  const replicas = replicasOf(bytes)
   const id = `${found.name}#${opened++}`
   const signature = await runtime.load(source, { id, replicas })
   const close = () => void runtime.unload(id).catch(() => undefined)
@@ -96,7 +108,8 @@ async function openGraph(
     const hasRows = batches(found, inputs, outputs)
     return {
       platform: 'onnxruntime_onnx',
-      bytes: source instanceof Uint8Array ? source.length : source.bytes,
+      memoryBytes: replicas * sessionBytes(bytes),
+      replicas,
       inputs: refined(inputs, found.inputs, found, path),
       outputs: refined(outputs, found.outputs, found, path),
       hasRows,
@@ -175,6 +188,8 @@ function configError(file: string, where: string, need: string, got: string): Mi
 /** Names as MLServer's runtimes have them. */
 const INPUT = 'input'
 const OUTPUT = 'predict'
+/** Trees take a few times their text. */
+const TREES_PER_BYTE = 5
 
 /** One input `[rows, features]` of doubles, missing ones NaN; one output: the probability, the value, or one number a class. */
 function openTrees({ source, model, features }: ImportedModel, bytes: number): TensorModel {
@@ -182,7 +197,8 @@ function openTrees({ source, model, features }: ImportedModel, bytes: number): T
   const { nOutputs } = scorer
   return {
     platform: source.split(' ')[0].toLowerCase(),
-    bytes,
+    memoryBytes: bytes * TREES_PER_BYTE,
+    replicas: 1,
     inputs: [{ name: INPUT, datatype: 'FP64', shape: [-1, features.length] }],
     outputs: [{ name: OUTPUT, datatype: 'FP64', shape: nOutputs > 1 ? [-1, nOutputs] : [-1] }],
     hasRows: true,

@@ -122,7 +122,7 @@ test.skipIf(!has)(
         const open = () =>
           openTensorModel({ name, from: 'file', versions: [], notes: [] }, join(root, name, 'model.onnx'), {
             infer: async () => pool,
-            replicas: 1,
+            replicas: () => 1,
           })
         try {
           const model = await open()
