@@ -1,10 +1,11 @@
 /** Which training rows are unlike the newest: prepared as the model is, judged once, and kept as its newest report. */
 import { MillraceError } from '../core/errors.ts'
 import { refs, subjects } from '../core/names.ts'
-import type { Digest, RunSpec } from '../core/records.ts'
+import type { Digest } from '../core/records.ts'
 import { type LikenessReport, likenessSpec } from '../train/likeness/task.ts'
 import { asJson, type Prepared, type PrepareParams, prepareSpec } from '../train/specs.ts'
 import { planPool, planSplit } from '../train/split.ts'
+import { stagesOf } from './run-stages.ts'
 import { datasetDef, modelDef, type Runtime } from './runtime.ts'
 import { dataFor, historyOf } from './training-data.ts'
 
@@ -33,20 +34,15 @@ export async function likenessOfRows(
   const dataset = datasetDef(rt, model.from)
   const { digest, version } = await dataFor(rt, model, request.version)
   const split = planSplit(model.split, dataset.time, historyOf(model, version, dataset.time))
-  const run = async (spec: RunSpec, from: number, to: number) => {
-    const [outcome] = await rt.jobs.run([spec], {
-      signal: request.signal,
-      onProgress: ({ done, note }) => request.onProgress?.({ done: from + (to - from) * done, note }),
-    })
-    return outcome!
-  }
-  const prepared = await run(prepareSpec(model, dataset, digest, split), 0, PREPARED)
+  const run = stagesOf(rt, request)
+  const [prepared] = await run([prepareSpec(model, dataset, digest, split)], 0, PREPARED)
   const pool = prepareSpec(model, dataset, digest, planPool(split)).params as unknown as PrepareParams
-  const spec = likenessSpec(digest, prepared.record.outputs as unknown as Prepared, {
+  const spec = likenessSpec(digest, prepared!.record.outputs as unknown as Prepared, {
     pool,
     key: dataset.key,
   })
-  const { record, cached } = await run(spec, PREPARED, 1)
+  const [judged] = await run([spec], PREPARED, 1)
+  const { record, cached } = judged!
   const report = record.outputs.report!
   const found = await rt.store.getRecord<LikenessReport>(report, 'LikenessReport')
   await recordLikeness(rt, found, report, request)

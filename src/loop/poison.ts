@@ -1,13 +1,14 @@
 /** Whether training rows are poisoned: one layer of a trained model read for each of them, and classes judged one by one. A run that is never done twice. */
 import { MillraceError } from '../core/errors.ts'
 import { refs, subjects } from '../core/names.ts'
-import type { Digest, RunSpec } from '../core/records.ts'
+import type { Digest } from '../core/records.ts'
 import type { DatasetDef, ModelDef } from '../define/types.ts'
 import type { PoisonReport } from '../train/poison/report.ts'
 import { poisonSpec } from '../train/poison/specs.ts'
 import { asJson, type Prepared, prepareSpec } from '../train/specs.ts'
 import { planSplit, type SplitPlan } from '../train/split.ts'
 import { locate } from './explain-opened.ts'
+import { type StageOptions, stagesOf } from './run-stages.ts'
 import { datasetDef, modelDef, type Runtime } from './runtime.ts'
 import { dataFor, historyOf } from './training-data.ts'
 
@@ -79,19 +80,13 @@ const PREPARED = 0.2
 export async function runPoison(
   { jobs }: Pick<Runtime, 'jobs'>,
   plan: PoisonPlan,
-  { signal, onProgress }: Pick<PoisonRequest, 'signal' | 'onProgress'> = {},
+  options: StageOptions = {},
 ): Promise<PoisonOutcome> {
-  const run = async (spec: RunSpec, from: number, to: number) => {
-    const [outcome] = await jobs.run([spec], {
-      signal,
-      onProgress: ({ done, note }) => onProgress?.({ done: from + (to - from) * done, note }),
-    })
-    return outcome
-  }
+  const run = stagesOf({ jobs }, options)
   const { model, dataset, version, split } = plan
-  const { record: prepared } = await run(prepareSpec(model, dataset, version, split), 0, PREPARED)
+  const [{ record: prepared }] = await run([prepareSpec(model, dataset, version, split)], 0, PREPARED)
   const spec = poisonSpec(plan, prepared.outputs as unknown as Prepared)
-  const { record, cached } = await run(spec, PREPARED, 1)
+  const [{ record, cached }] = await run([spec], PREPARED, 1)
   return { report: record.outputs.report, known: cached }
 }
 

@@ -2,7 +2,7 @@
 import { shortDigest } from '../core/digest.ts'
 import { MillraceError } from '../core/errors.ts'
 import { MAIN, refs, subjects } from '../core/names.ts'
-import type { Digest, RunSpec, Verdict } from '../core/records.ts'
+import type { Digest, Verdict } from '../core/records.ts'
 import { getVersion, type NamedVersion } from '../data/index.ts'
 import { METRICS } from '../define/metrics.ts'
 import type { DatasetDef, ModelDef } from '../define/types.ts'
@@ -13,6 +13,7 @@ import { asJson, fitSpec, type Prepared, prepareSpec } from '../train/specs.ts'
 import { planSplit, type SplitPlan } from '../train/split.ts'
 import { withModelFile } from './model-file.ts'
 import { branchHead } from './quarantine.ts'
+import { type StageOptions, stagesOf } from './run-stages.ts'
 import { datasetDef, modelDef, type Runtime } from './runtime.ts'
 import { chosenParams } from './search.ts'
 import { withTrainerFiles } from './trainer-files.ts'
@@ -105,20 +106,10 @@ const HISTORY_MAX = 10_000
 export async function runTry(
   { store, jobs }: Pick<Runtime, 'store' | 'jobs'>,
   plan: TryPlan,
-  { signal, onProgress }: Pick<TryRequest, 'signal' | 'onProgress'> = {},
+  options: StageOptions = {},
 ): Promise<{ report: TryReport; digest: Digest; known: boolean }> {
   const { model, dataset, base, version, split, cleanTest } = plan
-  const run = async (specs: RunSpec[], from: number, to: number) => {
-    const shares = new Map<Digest, number>()
-    return await jobs.run(specs, {
-      signal,
-      onProgress: ({ spec, done, note }) => {
-        shares.set(spec, done)
-        const share = [...shares.values()].reduce((sum, x) => sum + x, 0) / specs.length
-        onProgress?.({ done: from + (to - from) * share, note })
-      },
-    })
-  }
+  const run = stagesOf({ jobs }, options)
   const edited = (train: boolean) => ({ branch: version, rows: { train, test: cleanTest } })
   const prepared = (
     await run(

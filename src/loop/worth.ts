@@ -1,7 +1,7 @@
 /** What training rows are worth: models for answers out of sample, one a fold, then one judgement of all rows. Each is a run that is never done twice. */
 import { MillraceError } from '../core/errors.ts'
 import { refs, subjects } from '../core/names.ts'
-import type { Digest, Part, RunSpec, TimeWindow } from '../core/records.ts'
+import type { Digest, Part, TimeWindow } from '../core/records.ts'
 import type { DatasetDef, ModelDef } from '../define/types.ts'
 import type { PreparedPlan } from '../model/matrix.ts'
 import { KNN_SHAPLEY_K } from '../stats/knn-shapley.ts'
@@ -10,6 +10,7 @@ import { planCrossSplits, planPeriodSplits, planSplit, type SplitPlan } from '..
 import type { WorthReport } from '../train/worth/report.ts'
 import { type WorthSpace, worthSpec } from '../train/worth/specs.ts'
 import { withModelFile } from './model-file.ts'
+import { type StageOptions, stagesOf } from './run-stages.ts'
 import { datasetDef, modelDef, type Runtime } from './runtime.ts'
 import { chosenParams } from './search.ts'
 import { withTrainerFiles } from './trainer-files.ts'
@@ -164,20 +165,10 @@ const PARENTS_FITTED = 0.4
 export async function runWorth(
   { jobs, store }: Pick<Runtime, 'jobs' | 'store'>,
   plan: WorthPlan,
-  { signal, onProgress }: Pick<WorthRequest, 'signal' | 'onProgress'> = {},
+  options: StageOptions = {},
 ): Promise<WorthOutcome> {
   const { model, dataset, version } = plan
-  const run = async (specs: RunSpec[], from: number, to: number) => {
-    const shares = new Map<Digest, number>()
-    return await jobs.run(specs, {
-      signal,
-      onProgress: ({ spec, done, note }) => {
-        shares.set(spec, done)
-        const share = [...shares.values()].reduce((sum, x) => sum + x, 0) / specs.length
-        onProgress?.({ done: from + (to - from) * share, note })
-      },
-    })
-  }
+  const run = stagesOf({ jobs }, options)
   const prepares = [plan.split, ...plan.folds].map((split) => prepareSpec(model, dataset, version, split))
   const [whole, ...folds] = (await run(prepares, 0, PREPARED)).map(
     ({ record }) => record.outputs as unknown as Prepared,
