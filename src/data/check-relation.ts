@@ -2,9 +2,9 @@
 
 import { type Relation, ROW } from './check-scan.ts'
 import type { CheckedRows } from './check-types.ts'
-import { DUCK_TYPE } from './column-types.ts'
 import { openDelivery, selectList } from './columns-sql.ts'
-import { type Duck, literal, quote } from './duck.ts'
+import { type Duck, literal } from './duck.ts'
+import { columnsOfPart } from './part-columns.ts'
 import { named, type OpenFile } from './reader.ts'
 import type { OtherRows } from './types.ts'
 
@@ -18,10 +18,7 @@ export async function relationFor(duck: Duck, rows: CheckedRows): Promise<Relati
 function partsRelation({ schema, parts }: OtherRows): Relation {
   let first = 0
   const scans = parts.map((part) => {
-    const list = [
-      ...schema.columns.map((c) => columnOf(c, part.stats[c.name] !== undefined)),
-      `${first} + file_row_number AS ${ROW}`,
-    ]
+    const list = [...columnsOfPart(part, schema.columns), `${first} + file_row_number AS ${ROW}`]
     first += part.rows
     return `SELECT ${list.join(', ')} FROM read_parquet(${literal(part.path)}, file_row_number = true)`
   })
@@ -32,9 +29,6 @@ function partsRelation({ schema, parts }: OtherRows): Relation {
     ends: endsOf(schema.columns, parts),
   }
 }
-
-const columnOf = ({ name, type }: NamedType, isThere: boolean): string =>
-  isThere ? quote(name) : `NULL::${DUCK_TYPE[type]} AS ${quote(name)}`
 
 function endsOf(columns: readonly NamedType[], parts: OtherRows['parts']): Relation['ends'] {
   const ends = new Map<string, { min: number; max: number }>()

@@ -12,7 +12,8 @@ export interface Delivery {
   columns: { name: string; type: ColumnType }[]
 }
 
-const RESERVED = /^(_reasons|_mr_.*)$/i
+/** Names of our own, and the one that no object can hold as a key. */
+const RESERVED = /^(_reasons|_mr_.*|__proto__)$/i
 
 /**
  * Opens all files and settles one type a column. Text files (CSV) give way: a column that looks like numbers in one file and like words in

@@ -1,10 +1,10 @@
 /** What changed between two versions, to the row. */
 import type { ColumnStats, DatasetVersion, Digest, Part, Schema } from '../core/records.ts'
 import type { Query } from '../engine/ports.ts'
-import { join, quoted, raw, type Sql, sql } from '../expr/sql.ts'
+import { join, raw, type Sql, sql } from '../expr/sql.ts'
 import type { Store } from '../store/ports.ts'
-import { DUCK_TYPE } from './column-types.ts'
 import { mergeStats, psiBetween } from './merged-stats.ts'
+import { columnsOfPart } from './part-columns.ts'
 import { getVersion } from './versions.ts'
 
 export interface DatasetDiff {
@@ -138,11 +138,8 @@ async function except(sides: Sides, these: Part[], others: Part[]): Promise<Sql>
 async function scan({ store, schema }: Sides, parts: Part[]): Promise<Sql> {
   const scans = await Promise.all(
     parts.map(async (part): Promise<Sql> => {
-      const list = schema.columns.map((c) =>
-        part.stats[c.name] ? quoted(c.name) : `NULL::${DUCK_TYPE[c.type]} AS ${quoted(c.name)}`,
-      )
       return {
-        text: `SELECT ${list.join(', ')} FROM read_parquet(?)`,
+        text: `SELECT ${columnsOfPart(part, schema.columns).join(', ')} FROM read_parquet(?)`,
         params: [await store.objects.path(part.digest)],
       }
     }),

@@ -10,6 +10,7 @@ import { WRITTEN_AS } from './edit.ts'
 import type { ColumnFix, EditJob, EditResult } from './edit-types.ts'
 import type { Import, Report } from './import-context.ts'
 import { runImport } from './import-run.ts'
+import { columnsOfPart } from './part-columns.ts'
 import { profile } from './profile.ts'
 import type { ImportJob, ImportParams, WrittenPart } from './types.ts'
 import { referencesFor, writePart } from './write-parts.ts'
@@ -43,10 +44,8 @@ const NUMBER = '_mr_row'
 
 /** Rows of a part with their numbers, which begin at `start`; columns that it does not have are null. */
 function numbered(part: PathPart, schema: Schema, start: number, more: readonly string[] = []): string {
-  const columns = schema.columns.map((c) =>
-    part.stats[c.name] ? quote(c.name) : `NULL::${DUCK_TYPE[c.type]} AS ${quote(c.name)}`,
-  )
-  return `SELECT ${[...columns, ...more].join(', ')}, file_row_number + ${start} AS ${NUMBER} FROM read_parquet(${literal(part.path)}, file_row_number = true)`
+  const columns = [...columnsOfPart(part, schema.columns), ...more]
+  return `SELECT ${columns.join(', ')}, file_row_number + ${start} AS ${NUMBER} FROM read_parquet(${literal(part.path)}, file_row_number = true)`
 }
 
 interface Touched {

@@ -1,7 +1,7 @@
 import type { Part } from '../core/records.ts'
-import { DUCK_TYPE } from './column-types.ts'
 import type { Delivery } from './columns-sql.ts'
-import { type Duck, literal, quote } from './duck.ts'
+import { type Duck, literal } from './duck.ts'
+import { columnsOfPart } from './part-columns.ts'
 import type { ImportJob } from './types.ts'
 
 /** Says how far the work is, from 0 to 1, and what it does now. */
@@ -20,11 +20,8 @@ export interface Import {
 /** Rows of parts with the delivery's columns; columns that a part does not have are null. */
 export function partRows(parts: readonly (Part & { path: string })[], columns: Delivery['columns']): string {
   return parts
-    .map((part) => {
-      const list = columns.map((c) =>
-        part.stats[c.name] ? quote(c.name) : `NULL::${DUCK_TYPE[c.type]} AS ${quote(c.name)}`,
-      )
-      return `SELECT ${list.join(', ')} FROM read_parquet(${literal(part.path)})`
-    })
+    .map(
+      (part) => `SELECT ${columnsOfPart(part, columns).join(', ')} FROM read_parquet(${literal(part.path)})`,
+    )
     .join(' UNION ALL ')
 }

@@ -50,6 +50,7 @@ export {
   type QuarantineRows,
   show,
 } from './pages.ts'
+export { columnsOfPart } from './part-columns.ts'
 export { deliveryOf, IMPORT_TASK, type ImportOptions, importParams, planImport } from './plan-import.ts'
 export { chooseQuarantined, type QuarantineAsk, type QuarantineFilter, readQuarantine } from './quarantine.ts'
 export {

@@ -3,16 +3,17 @@ import type { ColumnStats, Histogram, Part } from '../core/records.ts'
 import { psi } from '../stats/distances.ts'
 import { alignHistograms, mergeHistograms } from '../stats/histogram.ts'
 import { type Moments, mergeMoments } from '../stats/moments.ts'
+import { hasColumn } from './part-columns.ts'
 
 /**
  * One column over all parts that have it; rows of parts without it count as missing. `distinctApprox` is that of the part with the most, a lower bound.
  * Undefined when no part has the column.
  */
 export function mergeStats(parts: readonly Part[], column: string): ColumnStats | undefined {
-  const having = parts.filter((part) => part.stats[column])
+  const having = parts.filter((part) => hasColumn(part, column))
   if (having.length === 0) return undefined
   const all = having.map((part) => part.stats[column]!)
-  const absent = parts.filter((part) => !part.stats[column]).reduce((n, part) => n + part.rows, 0)
+  const absent = parts.filter((part) => !hasColumn(part, column)).reduce((n, part) => n + part.rows, 0)
   const merged: ColumnStats = {
     nulls: all.reduce((n, s) => n + s.nulls, absent),
     distinctApprox: Math.max(...all.map((s) => s.distinctApprox)),

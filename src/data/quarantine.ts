@@ -6,8 +6,8 @@ import type { ExprNode } from '../expr/ast.ts'
 import { toDuckDb } from '../expr/duckdb.ts'
 import { join, quoted, raw, type Sql, sql } from '../expr/sql.ts'
 import type { Store } from '../store/ports.ts'
-import { DUCK_TYPE } from './column-types.ts'
 import { plainCell, type QuarantineRows } from './pages.ts'
+import { columnsOfPart } from './part-columns.ts'
 import { getVersion } from './versions.ts'
 
 /** Which of the rows aside are meant; all conditions that are given have to hold. */
@@ -125,9 +125,7 @@ async function numberedRows(store: Store, version: DatasetVersion): Promise<Sql>
   let start = 0
   const scans: Sql[] = []
   for (const part of version.quarantine) {
-    const list = version.schema.columns.map((c) =>
-      part.stats[c.name] ? quoted(c.name) : `NULL::${DUCK_TYPE[c.type]} AS ${quoted(c.name)}`,
-    )
+    const list = columnsOfPart(part, version.schema.columns)
     scans.push({
       text: `SELECT ${list.join(', ')}, _reasons, file_row_number + ${start} AS _mr_row FROM read_parquet(?, file_row_number = true)`,
       params: [await store.objects.path(part.digest)],

@@ -8,6 +8,7 @@ import type { Column, Digest, Part, RunSpec } from '../core/records.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
 import { type ChildOptions, runChild } from './child.ts'
 import type { ImportLimits } from './import-task.ts'
+import { hasColumn } from './part-columns.ts'
 import type { SketchJob, SketchResult } from './types.ts'
 
 export const SKETCH_TASK = 'data.sketch'
@@ -19,7 +20,7 @@ export type SketchRows = (job: SketchJob, options: ChildOptions) => Promise<Sket
 
 /** Pure. Columns that the part does not have are left out. */
 export function planSketch(part: Part, columns: readonly NamedType[]): RunSpec {
-  const has = columns.filter(({ name }) => part.stats[name]).map(({ name, type }) => ({ name, type }))
+  const has = columns.filter(({ name }) => hasColumn(part, name)).map(({ name, type }) => ({ name, type }))
   return {
     kind: 'RunSpec',
     task: SKETCH_TASK,

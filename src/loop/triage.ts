@@ -2,7 +2,7 @@
 import { MillraceError } from '../core/errors.ts'
 import { refs } from '../core/names.ts'
 import type { ColumnType, DatasetVersion, Digest, Schema } from '../core/records.ts'
-import { getVersion, plainCell } from '../data/index.ts'
+import { columnsOfPart, getVersion, plainCell } from '../data/index.ts'
 import type { Query } from '../engine/ports.ts'
 import { relationOf } from '../engine/relation.ts'
 import type { ExprNode } from '../expr/ast.ts'
@@ -284,9 +284,7 @@ async function valuesOf(
   for (const part of version.parts) {
     const own = rows.filter((row) => row >= start && row < start + part.rows)
     if (own.length > 0) {
-      const columns = version.schema.columns.map(({ name }) =>
-        Object.hasOwn(part.stats, name) ? quoted(name) : `null as ${quoted(name)}`,
-      )
+      const columns = columnsOfPart(part, version.schema.columns)
       const path: Sql = { text: '?', params: [await store.objects.path(part.digest)] }
       const places = own.map((row) => row - start).join(', ')
       const read = await query.rows(

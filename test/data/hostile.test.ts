@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { createImportTask } from '../../src/data/index.ts'
+import { createImportTask, diff, readQuarantine, resolveVersion } from '../../src/data/index.ts'
 import { headDigest, openPlace } from './fixture.ts'
 
 const archive = new URL('../../../shared/data/parquet-testing/parquet-testing.tar.xz', import.meta.url)
@@ -49,3 +49,22 @@ test.skipIf(!ready)(
     expect(await headDigest(place.store, 'other')).toBeUndefined()
   },
 )
+
+test('a column that comes later may be called as something that every object has', async () => {
+  const place = await openPlace()
+  const file = (name: string, head: string, from: number, more: string) =>
+    place.file(
+      name,
+      `${head}\n${Array.from({ length: 20 }, (_, i) => `${from + i}${more}`).join('\n')}\n${from}${more}\n`,
+    )
+  file('a.csv', 'n', 0, '')
+  await place.import({ source: ['a.csv'], key: ['n'] })
+  const { digest: first } = await resolveVersion(place.store, 'd')
+  file('b.csv', 'n,constructor', 10, ',x')
+  const version = await place.import({ source: ['b.csv'], key: ['n'] })
+  expect([version.rows, version.rowsQuarantined]).toEqual([30, 12])
+  const { digest } = await resolveVersion(place.store, 'd')
+  expect((await diff(place.store, place.query, first, digest)).rowsAdded).toBe(10)
+  const { rows } = await readQuarantine(place.store, place.query, digest)
+  expect(rows.map(({ values }) => values[1])).toEqual([...Array(11).fill('x'), null])
+})

@@ -120,6 +120,8 @@ test('refuses columns with names of our own and files of unknown format', async 
   expect((await refused(place, { name: 'other' }, { files: ['own.parquet'] })).code).toBe(
     'MR_DATA_COLUMN_NAME',
   )
+  place.file('proto.csv', `__proto__,n\n${'a,1\n'.repeat(9)}`)
+  expect((await refused(place, { name: 'other' }, { files: ['proto.csv'] })).code).toBe('MR_DATA_COLUMN_NAME')
   place.file('what.bin', 'abcdefgh')
   expect((await refused(place, { name: 'other' }, { files: ['what.bin'] })).code).toBe('MR_DATA_FORMAT')
 })

@@ -93,7 +93,7 @@ export const data = {
     what: (d: { column: string; file: string }) =>
       `column "${d.column}" of ${d.file} has a name that Millrace keeps for itself`,
     fix: (d: { column: string; file: string }) =>
-      `rename "${d.column}" in ${d.file}; names beginning with "_mr_" and "_reasons" are taken`,
+      `rename "${d.column}" in ${d.file}; names beginning with "_mr_", "_reasons" and "__proto__" are taken`,
     retryable: false,
     status: 422,
   },
