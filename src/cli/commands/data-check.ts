@@ -164,7 +164,9 @@ function reportLines(
   const text = `${rowsText(rows)}, ${plural(findings.length, 'check')}, ${plural(passes.length, 'pass', 'passes')}`
   return [
     stepLine(cli, mark, `Check ${title}`, text, ms),
-    ...(findings.length + unjudged.length === 0 ? ['  the config declares no check of this dataset'] : []),
+    ...(findings.length + unjudged.length === 0
+      ? ['  the config declares no check of this dataset; `millrace data suggest` infers some']
+      : []),
     '',
     ...findingsTable(cli, findings),
     ...(unjudged.length === 0
