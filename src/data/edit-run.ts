@@ -242,7 +242,7 @@ function withTaken(
   }
 }
 
-/** The columns with their new values. Errors: MR_DATA_FIX_VALUE where a whole number would lose its fraction. */
+/** The columns with their new values. Errors: MR_DATA_FIX_VALUE where a whole number would lose its fraction or has no room. */
 async function fixedColumns(duck: Duck, job: EditJob, set: readonly ColumnFix[]): Promise<Sql> {
   const { schema } = job
   const fixes = new Map(set.map(({ column, value }) => [column, value]))
@@ -262,9 +262,12 @@ async function fixedColumns(duck: Duck, job: EditJob, set: readonly ColumnFix[])
   return { text: texts.join(', '), params }
 }
 
+/** End (exclusive) of whole numbers of 64 bits. NaN is beyond it, as the engine orders numbers. */
+const WHOLE_END = '9223372036854775808::DOUBLE'
+
 async function checkWhole(duck: Duck, dataset: string, column: string, { text, params }: Sql): Promise<void> {
   const { n } = await duck.one<{ n: number }>({
-    text: `SELECT count(*) AS n FROM (SELECT CAST(${text} AS DOUBLE) AS v FROM picked) WHERE v <> trunc(v) OR isinf(v)`,
+    text: `SELECT count(*) AS n FROM (SELECT CAST(${text} AS DOUBLE) AS v FROM picked) WHERE NOT (v = trunc(v) AND abs(v) < ${WHOLE_END})`,
     params,
   })
   if (n > 0) throw new MillraceError('MR_DATA_FIX_VALUE', { dataset, column, rows: n })

@@ -6,6 +6,10 @@ import { join, raw, type Sql } from '../expr/sql.ts'
 import { failingByVotes, ROW, repeatsSql, type Scan, verdictsOf, votesSql } from './check-scan.ts'
 import { literal, quote } from './duck.ts'
 
+/** Columns beside the key columns while the file is made, of names that no column of data has. */
+const flag = (i: number): string => `_mr_flag${i}`
+const mark = (i: number): string => `_mr_mark${i}`
+
 /** Writes the file and says how many rows fail. Checks that cannot be evaluated have no column. Cost: a pass over the rows, and one over the columns of each rule that groups rows. */
 export async function writeFailing(
   scan: Scan,
@@ -18,18 +22,18 @@ export async function writeFailing(
   const fails = verdicts.map(
     ({ sql }): Sql => ({ text: `NOT CAST(${sql.text} AS BOOLEAN)`, params: sql.params }),
   )
-  const flags = fails.map((fail, i): Sql => ({ text: `${fail.text} AS f${i}`, params: fail.params }))
+  const flags = fails.map((fail, i): Sql => ({ text: `${fail.text} AS ${flag(i)}`, params: fail.params }))
   const marks = marked.map((name, i) =>
-    raw(`coalesce(list_contains(m.names, ${literal(name)}), false) AS g${i}`),
+    raw(`coalesce(list_contains(m.names, ${literal(name)}), false) AS ${mark(i)}`),
   )
   const keys = key.map((name) => raw(quote(name)))
   const rows = join([raw(`SELECT ${ROW} AS _mr_rid`), ...keys.map((k) => raw(k.text)), ...flags], ', ')
   const inner = join([rows, raw(` FROM ${scan.relation.from}`)], '')
   const names = [
-    ...verdicts.map(({ check }, i) => `f${i} AS ${quote(check.name)}`),
-    ...marked.map((name, i) => `g${i} AS ${quote(name)}`),
+    ...verdicts.map(({ check }, i) => `${flag(i)} AS ${quote(check.name)}`),
+    ...marked.map((name, i) => `${mark(i)} AS ${quote(name)}`),
   ]
-  const failing = [...verdicts.map((_, i) => `f${i}`), ...marked.map((_, i) => `g${i}`)]
+  const failing = [...verdicts.map((_, i) => flag(i)), ...marked.map((_, i) => mark(i))]
   const joined = join([raw('SELECT r.*'), ...marks], ', ')
   const all = join(
     [

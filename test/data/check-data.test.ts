@@ -129,6 +129,19 @@ test('a version is judged as the files it came from, whatever its parts are, and
   expect(votes).toMatchObject({ failed: 1, examples: [{ values: { k: '1', v: 'other' } }] })
 })
 
+test('keys of failing rows may be called as columns that the writing needs', async () => {
+  const place = await openPlace()
+  await place.parquet('a.parquet', 'SELECT 100 + i AS f0, i AS g0 FROM range(20) r(i)')
+  const path = join(place.folder, 'failing.parquet')
+  const defs = [checks.between('g0', 0, 18)]
+  await judged(place, defs, { files: ['a.parquet'] }, { failing: path, def: { key: ['f0', 'g0'] } })
+  const rows = await place.query.rows<Record<string, unknown>>({
+    text: 'SELECT * FROM read_parquet(?)',
+    params: [path],
+  })
+  expect(rows.map((row) => Object.values(row).map(Number))).toEqual([[19, 119, 19, 1, 0]])
+})
+
 test('failing rows are written with their numbers and keys, a column a check', async () => {
   const place = await openPlace()
   await place.parquet(

@@ -209,7 +209,10 @@ describe('rows that were put aside', () => {
     expect(await code({ branch: 'other', all: true })).toBe('MR_DATA_BRANCH')
     expect(await code({ verb: 'fix', all: true, set: [parseFix('delay = carrier')] })).toBe('MR_EXPR_TYPE')
     expect(await code({ verb: 'fix', all: true, set: [parseFix('dealy = 1')] })).toBe('MR_DATA_FIX_COLUMN')
-    expect(await code({ verb: 'fix', all: true, set: [parseFix('id = 1.5')] })).toBe('MR_DATA_FIX_VALUE')
+    for (const value of ['1.5', '1e300'])
+      expect(await code({ verb: 'fix', all: true, set: [parseFix(`id = ${value}`)] })).toBe(
+        'MR_DATA_FIX_VALUE',
+      )
     expect(await code({ all: true, where: parseExpr('dealy > 1') })).toBe('MR_EXPR_UNKNOWN_COLUMN')
     expect(() => parseFix('delay')).toThrow('MR_DATA_SELECTION')
     expect(parseFix("at = '2024-03-01'").column).toBe('at')

@@ -182,9 +182,9 @@ export const data = {
   },
   MR_DATA_FIX_VALUE: {
     what: (d: { dataset: string; column: string; rows: number }) =>
-      `${d.rows} new values of column "${d.column}" of dataset "${d.dataset}" are no whole numbers, which the column holds`,
+      `${d.rows} new values of column "${d.column}" of dataset "${d.dataset}" are no whole numbers of 64 bits, which the column holds`,
     fix: (d: { dataset: string; column: string; rows: number }) =>
-      `round them: --set "${d.column} = round(…, 0)"`,
+      `round them: --set "${d.column} = round(…, 0)"; what is too large for the column cannot be set`,
     retryable: false,
     status: 422,
   },
