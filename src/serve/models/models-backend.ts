@@ -389,6 +389,7 @@ export class ModelsBackend implements OipBackend {
       model: found.name,
       run: model.run,
       hasRows: model.hasRows,
+      isUnproven: model.isUnproven,
       rowsMax: Math.min(own, model.rowsMax ?? own, limits.batchRowsMax),
       queueRowsMax: limits.batchQueueRowsMax,
       concurrency: model.replicas,

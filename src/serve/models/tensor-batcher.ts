@@ -8,6 +8,7 @@
 import { isMillraceError, MillraceError } from '../../core/errors.ts'
 import type { OnnxData, OnnxTensor } from '../../core/tensors.ts'
 import { CostCurve } from './cost-curve.ts'
+import { agree, otherThan } from './row-proof.ts'
 import type { Tensors } from './tensor-model.ts'
 
 export interface BatcherOptions {
@@ -17,6 +18,8 @@ export interface BatcherOptions {
   run: (feeds: Tensors) => Promise<Tensors>
   /** Whether requests may be put together. */
   hasRows: boolean
+  /** Whether it has to be seen first that rows of one request do not change what another is answered. */
+  isUnproven?: boolean
   /** Rows of one batch. */
   rowsMax: number
   /** Rows that wait, before MR_SERVE_BUSY. */
@@ -55,7 +58,11 @@ interface Waiting extends Ask {
   reject: (error: unknown) => void
 }
 
+type Part = Pick<Waiting, 'feeds' | 'rows'>
+
 const CALL_MS_MAX = 1_000
+/** Proofs that may fail by an error before a model's requests are left apart. */
+const PROOFS_MAX = 8
 /** Longest time that a timer of Node can wait. */
 const TIMER_MS_MAX = 2 ** 31 - 1
 
@@ -68,10 +75,14 @@ export class TensorBatcher {
   readonly #running = new Set<{ endsMs: number }>()
   #pumping = false
   #hasRows: boolean
+  /** Proofs that are left, and whether one is under way. */
+  #proofs: number
+  #proving = false
 
   constructor(options: BatcherOptions) {
     this.#options = options
     this.#hasRows = options.hasRows
+    this.#proofs = options.isUnproven ? PROOFS_MAX : 0
   }
 
   get rowsMax(): number {
@@ -182,7 +193,7 @@ export class TensorBatcher {
     const [first, ...others] = this.#queue
     if (!first) return []
     const batch = [first]
-    if (this.#hasRows && !first.alone) {
+    if (this.#hasRows && this.#proofs === 0 && !first.alone) {
       const max = this.#batchRows(first.sinceMs)
       let rows = first.rows
       for (const one of others) {
@@ -215,6 +226,7 @@ export class TensorBatcher {
     this.#running.add(running)
     try {
       const [only] = batch
+      const mate = this.#mateOf(only)
       const outputs = await this.#options.run(batch.length === 1 ? only.feeds : joined(batch, rows))
       const runMs = performance.now() - begunMs
       this.cost.add(rows, runMs)
@@ -227,12 +239,37 @@ export class TensorBatcher {
       batch.forEach(({ resolve, sinceMs }, i) => {
         resolve({ outputs: parts[i], queueMs: begunMs - sinceMs, runMs })
       })
+      if (mate) await this.#prove(only, outputs, mate)
     } catch (error) {
       if (batch.length > 1 && isMillraceError(error, 'MR_ONNX_RUN')) return this.#putBack(batch)
       for (const { reject } of batch) reject(error)
     } finally {
       this.#running.delete(running)
       this.#pumpSoon()
+    }
+  }
+
+  /** A request that would be put together with this one, where that has to be proven. */
+  #mateOf(one: Waiting): Waiting | undefined {
+    if (this.#proofs === 0 || this.#proving || !this.#hasRows) return undefined
+    const { rowsMax } = this.#options
+    return this.#queue.find(({ key, rows }) => key === one.key && rows + one.rows <= rowsMax)
+  }
+
+  /** Asks again what was answered, behind other rows; nobody waits for it. */
+  async #prove(own: Part, outputs: Tensors, mate: Part): Promise<void> {
+    this.#proving = true
+    const feeds = otherThan(own.feeds, mate.feeds)
+    const pair = [{ feeds, rows: feeds === mate.feeds ? mate.rows : own.rows }, own]
+    const rows = pair[0].rows + own.rows
+    try {
+      const parts = divided(await this.#options.run(joined(pair, rows)), pair, rows)
+      this.#hasRows &&= parts !== undefined && agree(outputs, parts[1])
+      this.#proofs = 0
+    } catch {
+      this.#hasRows &&= --this.#proofs > 0
+    } finally {
+      this.#proving = false
     }
   }
 
@@ -262,7 +299,7 @@ function goneError(
   return new MillraceError('MR_SERVE_DEADLINE', { model, waitedMs: Math.round(nowMs - sinceMs) })
 }
 
-function joined(batch: readonly Waiting[], rows: number): Tensors {
+function joined(batch: readonly Part[], rows: number): Tensors {
   const feeds: Tensors = {}
   for (const [name, { type, dims, data }] of Object.entries(batch[0].feeds)) {
     const parts = batch.map((one) => one.feeds[name])
@@ -284,7 +321,7 @@ function concatenated(like: OnnxData, parts: readonly OnnxTensor[]): OnnxData {
 }
 
 /** Outputs of each request; undefined when an output does not have as many rows as went in. */
-function divided(outputs: Tensors, batch: readonly Waiting[], rows: number): Tensors[] | undefined {
+function divided(outputs: Tensors, batch: readonly Part[], rows: number): Tensors[] | undefined {
   if (Object.values(outputs).some(({ dims }) => dims[0] !== rows)) return undefined
   const parts: Tensors[] = batch.map(() => ({}))
   for (const [name, { type, dims, data }] of Object.entries(outputs)) {

@@ -32,6 +32,8 @@ export interface TensorModel {
   outputs: TensorSpec[]
   /** Whether the first axis of every input and output is rows, of any number, so that requests can be put together. */
   hasRows: boolean
+  /** Whether that is only what the axes look like, and nothing states it. */
+  isUnproven: boolean
   /** Rows that one call takes at most, where the model or its configuration says so. */
   rowsMax?: number
   /** Whether numbers of any datatype, under any name, will do for its only input. */
@@ -113,6 +115,7 @@ async function openGraph(
       inputs: refined(inputs, found.inputs, found, path),
       outputs: refined(outputs, found.outputs, found, path),
       hasRows,
+      isUnproven: !found.batchRowsMax,
       ...(found.batchRowsMax && { rowsMax: found.batchRowsMax }),
       isLiberal: false,
       run: (feeds) =>
@@ -202,6 +205,7 @@ function openTrees({ source, model, features }: ImportedModel, bytes: number): T
     inputs: [{ name: INPUT, datatype: 'FP64', shape: [-1, features.length] }],
     outputs: [{ name: OUTPUT, datatype: 'FP64', shape: nOutputs > 1 ? [-1, nOutputs] : [-1] }],
     hasRows: true,
+    isUnproven: false,
     isLiberal: true,
     run: async (feeds) => {
       const matrix = feeds[INPUT].data as Float64Array

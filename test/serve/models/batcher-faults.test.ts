@@ -86,3 +86,50 @@ test('no call is made so long that its thread would be taken for stuck: the firs
   expect(Math.max(...sizes.slice(0, 3))).toBeLessThanOrEqual(20)
   expect(sizes.reduce((a, b) => a + b)).toBe(40)
 })
+
+/** Numbers a thousand times what they are, less what a fold of all rows up to each says. */
+const folding =
+  (fold: (values: number[], i: number) => number, sizes: number[]) =>
+  async ({ x }: Tensors) => {
+    sizes.push(x.dims[0])
+    await sleep(1)
+    const values = [...(x.data as Float32Array)]
+    const data = Float32Array.from(values, (value, i) => value - fold(values, i))
+    return { y: { ...x, data } }
+  }
+const mean = (values: number[]) => values.reduce((a, b) => a + b) / values.length
+const before = (values: number[], i: number) => values[i - 1] ?? 0
+
+test.each([
+  ['is averaged over', mean, (i: number) => 1 + (i % 3)],
+  ['is time', before, (i: number) => 1 + (i % 3)],
+  ['is averaged over, of requests that are all the same', mean, () => 7],
+  ['is time, of requests that are all the same', before, () => 7],
+  ['is time, of requests of ones', before, () => 1],
+])(
+  'an open axis that %s is found out before anyone is answered with the rows of others',
+  async (_, fold, valueAt) => {
+    const sizes: number[] = []
+    const batcher = new TensorBatcher({ ...options, isUnproven: true, run: folding(fold, sizes) })
+    const asks = Array.from({ length: 20 }, (_, i) => batcher.infer({ feeds: row(valueAt(i)), rows: 1 }))
+    const alone = Array.from({ length: 20 }, (_, i) => valueAt(i) - fold([valueAt(i)], 0))
+    expect((await Promise.all(asks)).map(({ outputs }) => (outputs.y.data as Float32Array)[0])).toEqual(alone)
+    expect(sizes.filter((size) => size > 1)).toEqual([2])
+  },
+)
+
+test('rows that stay apart are put together once that was seen, also where the sums of kernels differ in their last digits', async () => {
+  const sizes: number[] = []
+  const batcher = new TensorBatcher({
+    ...options,
+    isUnproven: true,
+    run: async ({ x }) => {
+      sizes.push(x.dims[0])
+      await sleep(1)
+      return { y: { ...x, data: (x.data as Float32Array).map((v) => v * (1 + 1e-6 * x.dims[0])) } }
+    },
+  })
+  await Promise.all(Array.from({ length: 20 }, () => batcher.infer({ feeds: row(7), rows: 1 })))
+  expect(sizes.slice(0, 2)).toEqual([1, 2])
+  expect(Math.max(...sizes)).toBeGreaterThan(2)
+})

@@ -38,6 +38,20 @@ describe('tensors', () => {
     expect({ status, data: body.outputs?.[0].data }).toEqual({ status: 200, data: [11, 12] })
   })
 
+  test('a graph that takes the mean over its open axis answers each request by its own numbers', async () => {
+    const mean = [node('ReduceMean', ['x'], ['m']), node('Sub', ['x', 'm'], ['y'])]
+    f.put('centred.onnx', model(...mean, input('x', FLOAT, ['n']), output('y', FLOAT, ['n'])))
+    await f.post('/v2/repository/models/centred/load', {})
+    const answers = await Promise.all(
+      Array.from({ length: 30 }, (_, i) =>
+        f.post('/v2/models/centred/infer', {
+          inputs: [{ name: 'x', shape: [2], datatype: 'FP32', data: [i, i + 2] }],
+        }),
+      ),
+    )
+    expect(answers.map(({ body }) => body.outputs[0].data)).toEqual(answers.map(() => [-1, 1]))
+  })
+
   test('halves in bytes are numbers to trees', async () => {
     const { nFeatures } = lightgbm.answers as { nFeatures: number }
     const numbers = Array.from({ length: nFeatures }, (_, i) => i / 4)
