@@ -64,7 +64,9 @@ class DuckWriter {
     const { spec } = node
     const pieces = node.args.map((arg) => this.argument(spec, arg))
     const types = node.args.map((arg) => arg.type)
-    const template = typeof spec.sql === 'string' ? spec.sql : spec.sql(pieces.length, node.literals, types)
+    const values = node.args.map((arg) => (arg.op === 'lit' ? arg.value : undefined))
+    const template =
+      typeof spec.sql === 'string' ? spec.sql : spec.sql(pieces.length, node.literals, types, values)
     const written = this.share(template, pieces)
     return spec.nan && !isNanRead ? this.share(NAN_AS_NULL, [written]) : written
   }

@@ -20,6 +20,16 @@ export function duckPattern(pattern: string): string {
   return new PatternReader(pattern).read()
 }
 
+/**
+ * Whether a pattern can be found nowhere but from end to end of a text: `^` and `$` around one branch. The engine judges those once for each entry of a dictionary.
+ * Errors: MR_EXPR_REGEX.
+ */
+export function isWholePattern(pattern: string): boolean {
+  const reader = new PatternReader(pattern)
+  const text = reader.read()
+  return reader.branches === 1 && text.startsWith('^') && /(?<!\\)(?:\\\\)*\$$/.test(text)
+}
+
 const CLASSES: Record<string, string> = { d: '0-9', w: '0-9A-Za-z_', s: '\\x09-\\x0d\\x20' }
 const CONTROLS: Record<string, string> = { t: '\\x09', n: '\\x0a', v: '\\x0b', f: '\\x0c', r: '\\x0d' }
 const SPECIAL = new Set('\\^$.*+?()[]{}|/')
@@ -28,6 +38,8 @@ const SPECIAL_IN_CLASS = new Set('\\^-[]')
 class PatternReader {
   private readonly points: string[]
   private at = 0
+  /** Alternatives outside all groups. */
+  branches = 1
   private readonly pattern: string
 
   constructor(pattern: string) {
@@ -41,6 +53,7 @@ class PatternReader {
 
   read(): string {
     const out = this.alternatives()
+    this.branches = out.branches
     if (this.at < this.points.length) this.refuse('a closing ")" has no opening one')
     return out.text
   }
@@ -53,14 +66,14 @@ class PatternReader {
     return this.points[this.at]
   }
 
-  private alternatives(): { text: string; repeats: number } {
+  private alternatives(): { text: string; repeats: number; branches: number } {
     let text = ''
     let repeats = 1
-    for (;;) {
+    for (let branches = 1; ; branches++) {
       const branch = this.sequence()
       text += branch.text
       repeats = Math.max(repeats, branch.repeats)
-      if (this.next !== '|') return { text, repeats }
+      if (this.next !== '|') return { text, repeats, branches }
       this.at++
       text += '|'
     }

@@ -228,3 +228,88 @@ test('the engine plans deep expressions in time that grows with their size', asy
   expect(await differences('edges', rows, [sum, steps])).toEqual([])
   expect(performance.now() - start).toBeLessThan(5000)
 })
+
+const column = (name: string): ExprNode => ({ op: 'col', name })
+const called = (fn: string, subject: ExprNode, ...values: (string | number | boolean)[]): ExprNode => ({
+  op: 'call',
+  fn,
+  args: [subject, ...values.map((value): ExprNode => ({ op: 'lit', value }))],
+})
+
+/** Patterns with an end that is none, or with branches that have one end each, are found inside a text too. */
+const PATTERNS = [
+  ...[
+    '^$',
+    '^a$',
+    '^a',
+    'a$',
+    '^a|b$',
+    '^(a|b)$',
+    '^(?:a|b)|b$',
+    'a|^b$',
+    '^a\\$',
+    '^a\\\\$',
+    '^a\\\\\\$',
+    '^[$]$',
+  ],
+  ...[
+    '^.$',
+    '^.*$',
+    '^[^a]*$',
+    '^a*?$',
+    '^a??b$',
+    '^^a$$',
+    '(^a$)',
+    '^\\s*$',
+    '^a\\x24',
+    '^[a|b]$',
+    '^a\\|b$',
+    '^|$',
+  ],
+]
+
+test('a pattern from end to end of a text, and whole numbers in a row, are judged alike on both sides', async () => {
+  const texts = [
+    '',
+    'a',
+    'b',
+    'ab',
+    'ba',
+    'aab',
+    'a$',
+    '$',
+    'a\\',
+    'a\\$',
+    'a\n',
+    '\na',
+    'a\nb',
+    ' ',
+    '|',
+    'a|b',
+    'é',
+    '😀',
+    null,
+  ]
+  const counts = [0, -0, 1, 2, 3, 2.5, 4, -1, 1e300, Number.POSITIVE_INFINITY, Number.NaN, null]
+  const edge = texts.map((s1, id) => ({ ...rows[0]!, id, s1, n1: counts[id % counts.length]! }))
+  await load('ends', edge)
+  const lists = [
+    [1, 2, 3],
+    [3, 1, 2, 2],
+    [0, 1, 2],
+    [-1, 0, 1],
+    [1, 2, 4],
+    [1, 2],
+    [2.5, 3.5, 4.5],
+    [2 ** 53, 2 ** 53 + 2, 1],
+  ]
+  const nodes = [
+    ...PATTERNS.map((pattern) => called('matches', column('s1'), pattern)),
+    ...lists.map((list) => called('isIn', column('n1'), ...list)),
+    ...lists.map((list) => called('isIn', { op: 'call', fn: 'sqrt', args: [column('n1')] }, ...list)),
+    called('isIn', column('s1'), 'a', '', 'é', '😀'),
+    called('isIn', column('b1'), true),
+  ]
+  expect(await differences('ends', edge, nodes)).toEqual([])
+  expect(await differences('ends', edge, nodes, { schema })).toEqual([])
+})

@@ -69,6 +69,26 @@ function isInClosure([subject, ...list]: Fn[]): Fn {
   }
 }
 
+/** A function of one column is computed once for each entry of a dictionary, which `IN` is not. Whole numbers in a row are a range. */
+function isInSql(count: number, _literals: unknown, [type]: unknown[], [, ...values]: unknown[]): string {
+  const ends = type === 'number' ? endsOfRun(values) : undefined
+  return ends === undefined
+    ? `list_contains([${slots(1, count)}], {0})`
+    : `({0} BETWEEN {${1 + ends.low}} AND {${1 + ends.high}} AND trunc({0}) = {0})`
+}
+
+/** Places of the least and the greatest value, when the values are whole numbers without a gap. */
+function endsOfRun(values: readonly unknown[]): { low: number; high: number } | undefined {
+  if (values.length < RUN_MIN || !values.every(Number.isSafeInteger)) return undefined
+  const sorted = [...new Set(values as number[])].sort((l, r) => l - r)
+  const [low, high] = [sorted[0]!, sorted.at(-1)!]
+  return high - low === sorted.length - 1
+    ? { low: values.indexOf(low), high: values.indexOf(high) }
+    : undefined
+}
+
+const RUN_MIN = 3
+
 function branch(args: Fn[]): Fn {
   const otherwise = args.length % 2 === 1 ? args.at(-1)! : () => null
   const pairs = args.length >> 1
@@ -114,7 +134,7 @@ export const logic = {
     args: [a, arg('values', 'T')],
     restMin: 1,
     result: 'bool',
-    sql: (count) => `({0} IN (${slots(1, count)}))`,
+    sql: isInSql,
     closure: isInClosure,
   },
   and: {

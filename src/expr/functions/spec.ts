@@ -35,8 +35,18 @@ export interface FnSpec {
   result: ExprType | 'T'
   /** Type of one argument when it depends on the position. */
   typeAt?: (index: number, count: number) => ArgSpec['type']
-  /** DuckDB template with `{0}`, `{1}`, …, or `{*}`; or what writes the template from the number of arguments and the literal values. */
-  sql: string | ((count: number, literals: Literal[], types: (ExprType | undefined)[]) => string)
+  /**
+   * DuckDB template with `{0}`, `{1}`, …, or `{*}`; or what writes the template from the number of arguments, the literals, the types, and the values of
+   * arguments that are written as such.
+   */
+  sql:
+    | string
+    | ((
+        count: number,
+        literals: Literal[],
+        types: (ExprType | undefined)[],
+        values: (Value | undefined)[],
+      ) => string)
   /** Types that an `any` argument takes; a column of unknown type is read as the first. Absent: all types. */
   accepts?: readonly ExprType[]
   /** Literals must rise strictly from one to the next. */

@@ -1,6 +1,6 @@
 import { toLower, toUpper } from '../letter-case.ts'
 import { md5Prefix } from '../md5.ts'
-import { compilePattern, duckPattern } from '../pattern.ts'
+import { compilePattern, duckPattern, isWholePattern } from '../pattern.ts'
 import { lengthOf, NUMBER_TEXT_SQL, numberText, sliceOf } from '../text.ts'
 import { arg, type FnSpec, literal, text } from './spec.ts'
 
@@ -73,7 +73,8 @@ export const strings = {
     doc: 'Whether a regular expression is found anywhere in the text. The common part of RE2 and ECMAScript; ASCII classes.',
     args: [text, literal('pattern', { kind: 'pattern' })],
     result: 'bool',
-    sql: 'regexp_matches({0}, {1})',
+    sql: (_count, [pattern]) =>
+      isWholePattern(String(pattern)) ? 'regexp_full_match({0}, {1})' : 'regexp_matches({0}, {1})',
     sqlLiteral: (pattern) => duckPattern(String(pattern)),
     bind: ((pattern: string) => compilePattern(pattern)) as FnSpec['bind'],
   },
