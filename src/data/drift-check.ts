@@ -81,11 +81,14 @@ export function driftFinding(
   reference: { version: Pick<DatasetVersion, 'parts'>; name: string } | undefined,
   delivered: Readonly<Record<string, ColumnStats>>,
 ): Finding {
-  const { alpha, psiMin } = check.rule
+  const { alpha, psiMin, against } = check.rule
   const limit = `p > ${alpha}${psiMin > 0 ? ` or stability index < ${psiMin}` : ''}`
   const none = (why: string) =>
     finding(dataset, check, null, limit, 0, 'inconclusive', `${check.name}: ${why}`)
-  if (reference === undefined) return none('there is no earlier version to compare with')
+  if (reference === undefined)
+    return none(
+      `there is no ${against === 'previous' ? 'earlier version' : `version "${against}"`} to compare with`,
+    )
   const { compared, rows } = compareColumns(reference.version, delivered, check.rule)
   if (compared.length === 0)
     return none(`no column has ${DRIFT_ROWS_MIN} rows on both sides and bins to compare`)

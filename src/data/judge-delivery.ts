@@ -1,4 +1,5 @@
 /** What is said of a delivery when it is recorded: what depends on when that is and on what came before joins what its rows said. */
+import { isMillraceError } from '../core/errors.ts'
 import type { DatasetVersion, Digest, Finding } from '../core/records.ts'
 import type { CheckDef } from '../define/types.ts'
 import type { Store } from '../store/ports.ts'
@@ -77,6 +78,7 @@ async function driftFindings(
   )
 }
 
+/** Undefined where there is no such version, or none yet: `flights@main~3` of the first three. */
 async function referenceOf(
   store: Store,
   { parent }: DatasetImport,
@@ -84,5 +86,10 @@ async function referenceOf(
 ): Promise<{ version: DatasetVersion; name: string } | undefined> {
   if (parent === null) return undefined
   if (against === 'previous') return { version: await getVersion(store, parent), name: 'the version before' }
-  return { version: (await resolveVersion(store, against)).version, name: against }
+  try {
+    return { version: (await resolveVersion(store, against)).version, name: against }
+  } catch (thrown) {
+    if (isMillraceError(thrown, 'MR_DATA_VERSION')) return undefined
+    throw thrown
+  }
 }

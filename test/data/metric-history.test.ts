@@ -142,6 +142,15 @@ test('parts that are blocks of rows are numbered, though their keys look like da
   expect(series.map(({ at }) => at)).toEqual([...keys.keys()])
 })
 
+test('drift against a version that is not there yet is not judged, and the delivery is taken', async () => {
+  const place = await openPlace()
+  const defs = [checks.drift({ against: 'd@main~1' }).stop().def]
+  const found = []
+  for (const day of [0, 1, 2]) found.push((await deliver(place, day, defs)).findings[0]!)
+  expect(found.map((f) => f.verdict)).toEqual(['inconclusive', 'inconclusive', 'pass'])
+  expect(found[1]!.message).toContain('no version "d@main~1" to compare with')
+})
+
 test('the real daily row counts of the flights are usual but for few days, and a day of half is told', async () => {
   const { fileURLToPath } = await import('node:url')
   const { dirname, join } = await import('node:path')
