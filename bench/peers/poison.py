@@ -119,9 +119,36 @@ class Net:
         return model.SerializeToString()
 
 
+class Layer:
+    """What ART asks of a classifier: one layer, read before."""
+
+    layer_names = ["hidden"]
+
+    def __init__(self, hidden, classes=10):
+        self.values = hidden
+        self.nb_classes = classes
+
+    def get_activations(self, x, layer, batch_size):
+        return self.values
+
+
+def art(hidden, x, y, seed):
+    """Rows that ART's detectors would take out, at their defaults."""
+    from art import __version__
+    from art.defences.detector.poison import ActivationDefence, SpectralSignatureDefense
+
+    found = {"version": __version__}
+    for name, defence in (("activation", ActivationDefence), ("spectral", SpectralSignatureDefense)):
+        np.random.seed(seed)
+        with cpu() as spent:
+            _, is_clean = defence(Layer(hidden), x, y).detect_poison()
+        found[name] = {"rows": np.flatnonzero(np.asarray(is_clean) == 0).tolist(), "cpu": spent["cpu"]}
+    return found
+
+
 def train(asked):
     """Trains on the rows of `images`, `labels` that `keep` says, and measures on the test files."""
-    x = np.load(asked["images"]).reshape(-1, SIDE * SIDE).astype(np.float32)
+    x = np.ascontiguousarray(np.load(asked["images"]).reshape(-1, SIDE * SIDE), np.float32)
     y = np.load(asked["labels"]).astype(int)
     if "keep" in asked:
         kept = np.load(asked["keep"]).astype(bool)
@@ -137,12 +164,13 @@ def train(asked):
         with open(asked["onnx"], "wb") as file:
             file.write(net.onnx())
     if "hidden" in asked:
-        np.save(asked["hidden"], net.hidden(x).astype(np.float64))
+        np.save(asked["hidden"], np.ascontiguousarray(net.hidden(x), np.float64))
+    detected = {"art": art(net.hidden(x), x, y, asked["seed"])} if asked.get("art") else {}
     tests = {}
     for name, files in asked.get("tests", {}).items():
         said = net.predict(np.load(files["images"]).reshape(-1, SIDE * SIDE).astype(np.float32))
         tests[name] = float(np.mean(said == np.load(files["labels"]).astype(int)))
-    emit(cpu=spent["cpu"], **tests)
+    emit(cpu=spent["cpu"], tests=tests, **detected)
 
 
 if __name__ == "__main__":

@@ -124,12 +124,14 @@ function poisonedClasses({ classes }: PoisonReport): string[] {
   return classes.filter(({ verdict }) => verdict === 'poisoned').map(({ label }) => label)
 }
 
+const count = (n: number): string => n.toLocaleString('en-US')
+
 /** What was found, in one sentence. */
 export function sentenceOf(found: PoisonReport): string {
   const classes = poisonedClasses(found)
   return classes.length === 0
     ? `no class of ${found.classes.length} is poisoned`
-    : `${found.poisoned} of ${found.rows} rows are poison, in class ${classes.join(', ')}`
+    : `${count(found.poisoned)} of ${count(found.rows)} rows are poison, in class ${classes.join(', ')}`
 }
 
 /** Plans, runs and records. Errors: as `poisonPlanOf` and `runPoison`. */

@@ -83,7 +83,7 @@ function planned(cli: Cli, plan: PoisonPlan): Answer {
       `  · each class judged, so that a clean one is called poisoned with a chance of ${percent(alpha)} in all`,
       ...(triggerSteps === 0
         ? []
-        : [`  · what turns rows into a class looked for, in ${plural(triggerSteps, 'step')} a class`]),
+        : [`  · what turns rows into a class looked for, in ${plural(triggerSteps, 'step')} a class of pictures`]),
     ],
   }
 }
@@ -101,10 +101,26 @@ function linesOf(cli: Cli, found: PoisonReport, path: string): string[] {
     ...table(columns, rows, { right: ['rows', 'p', 'group', 'of its class', 'mark shared'], width, paint }),
     ...triggerLines(cli, found),
     '',
-    ...found.notes.flatMap((note) => wrapped('  ', note, width).map(paint.dim)),
+    ...[...found.notes, ...unlikeNotes(found)].flatMap((note) => wrapped('  ', note, width).map(paint.dim)),
     `  Findings of each row: ${paint.accent(path)}`,
     '',
   ]
+}
+
+/** Clean classes whose p is as small as that of a poisoned one, which would puzzle. */
+function unlikeNotes({ classes, alpha }: PoisonReport): string[] {
+  const limit = alpha / classes.length
+  const unlike = classes.filter(({ verdict, p }) => verdict === 'clean' && p !== null && p <= limit)
+  if (unlike.length === 0) return []
+  const names = unlike.map(({ label }) => label).join(', ')
+  return [
+    `a small p alone poisons no class, as in ${names}: the group must also look like others and bear a mark that is its own`,
+  ]
+}
+
+/** A chance, so that a small one is not shown as none. */
+function chance(p: number): string {
+  return p > 0 && p < 0.001 ? p.toExponential(1) : figure(p)
 }
 
 function rowOf({ label, rows, verdict, p, groupRows, own, shared, looksLike }: ClassReport): string[] {
@@ -113,7 +129,7 @@ function rowOf({ label, rows, verdict, p, groupRows, own, shared, looksLike }: C
     label,
     count(rows),
     verdict,
-    p === null ? '–' : figure(p),
+    p === null ? '–' : chance(p),
     count(groupRows),
     share(own),
     share(shared),
