@@ -8,7 +8,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { seededRng } from '../../dist/core/rng.js'
-import { type ForeignFindings, foreignGroups, kolmogorovSmirnovSf } from '../../dist/stats/index.js'
+import {
+  type ClassFinding,
+  type ForeignFindings,
+  foreignGroups,
+  kolmogorovSmirnovSf,
+} from '../../dist/stats/index.js'
 import { DIGITS_SOURCE, type Digits, mnistDigits, PIXELS, SIDE } from '../data/digits.ts'
 import { readNumbers, writeNpy } from '../data/npy.ts'
 import { spentOn } from '../measure/cpu.ts'
@@ -201,6 +206,8 @@ interface Attacked {
   before: Trained['tests']
   after: Trained['tests']
   wrongClasses: number
+  /** What was said of the poisoned class. */
+  said: ClassFinding
 }
 
 async function attacked(
@@ -235,6 +242,7 @@ async function attacked(
     version: art.version,
     before: net.tests,
     after: after.tests,
+    said: findings.classes[target],
     wrongClasses: findings.classes.filter(({ verdict }, k) => verdict === 'poisoned' && k !== target).length,
   }
 }
@@ -263,7 +271,7 @@ async function judgeAttack(digits: Digits, attack: Attack, folder: string): Prom
     unit: 'share',
     goal: GOAL.recall,
     met: Math.min(...recalls) >= GOAL.recall,
-    note: `${listed(recalls)}; ${setting}`,
+    note: `${listed(recalls)}${runs.map(missOf).join('')}; ${setting}`,
   })
   const losses = runs.map(({ ours }) => ours.loss)
   report({
@@ -277,6 +285,14 @@ async function judgeAttack(digits: Digits, attack: Attack, folder: string): Prom
   })
   for (const side of ['activation', 'spectral'] as const) againstArt(name, runs, side)
   before(name, runs)
+}
+
+/** Why a poisoned class is called clean, by the figures that decide. */
+function missOf({ said }: Attacked, k: number): string {
+  if (said.verdict === 'poisoned') return ''
+  const { p, splitP, own, shared, marked, markedElsewhere, groupRows, rows } = said
+  const figures = Object.entries({ p, splitP, own, shared, marked, markedElsewhere })
+  return `; net ${k + 1} missed: ${figures.map(([name, x]) => `${name} ${x.toPrecision(2)}`).join(', ')}, group of ${groupRows} in ${rows} rows`
 }
 
 const ART_NAMES = { activation: 'ActivationDefence', spectral: 'SpectralSignatureDefense' }
@@ -327,7 +343,9 @@ async function judgeClean(digits: Digits, folder: string): Promise<void> {
     version = art.version
     for (const side of ['activation', 'spectral'] as const)
       losses[side].push(art[side].rows.length / train.nRows)
-    console.error(`  clean net ${k + 1} of ${CLEAN_SEEDS}: ${ours.rows.length} rows taken out; p ${findings.classes.map(({ p }) => p.toPrecision(2)).join(' ')}`)
+    console.error(
+      `  clean net ${k + 1} of ${CLEAN_SEEDS}: ${ours.rows.length} rows taken out; p ${findings.classes.map(({ p }) => p.toPrecision(2)).join(' ')}`,
+    )
   }
   const total = removed.reduce((sum, n) => sum + n, 0)
   const setting = `${CLEAN_SEEDS} nets of ${ROWS} rows of ${DIGITS_SOURCE}, seeds ${CLEAN_SEED} to ${CLEAN_SEED + CLEAN_SEEDS - 1}`
