@@ -83,7 +83,9 @@ function planned(cli: Cli, plan: PoisonPlan): Answer {
       `  · each class judged, so that a clean one is called poisoned with a chance of ${percent(alpha)} in all`,
       ...(triggerSteps === 0
         ? []
-        : [`  · what turns rows into a class looked for, in ${plural(triggerSteps, 'step')} a class of pictures`]),
+        : [
+            `  · what turns rows into a class looked for, in ${plural(triggerSteps, 'step')} a class of pictures`,
+          ]),
     ],
   }
 }
