@@ -63,8 +63,13 @@ function inSubfolder(path: string): (FoundModel | RefusedModel)[] {
 
 /** Pipes and devices are not opened: reading them might never end. */
 function inFile(path: string): (FoundModel | RefusedModel)[] {
-  const isModel = ENDINGS.has(extname(path)) && statSync(path).isFile() && isModelFile(path)
+  const isModel = ENDINGS.has(extname(path)) && statSync(path).isFile() && isModelFile(path, isBooster)
   return isModel ? [fileModel(path)] : []
+}
+
+/** Beside models lie other files of JSON: labels, settings. A booster begins with its learner. */
+function isBooster(head: Uint8Array): boolean {
+  return formatOfFile(head) !== 'xgboost' || Buffer.from(head).includes('learner')
 }
 
 /** What the system does not let be read leaves itself out, not the others. */
@@ -99,15 +104,15 @@ function fileModel(path: string): FoundModel | RefusedModel {
   }
 }
 
-const HEAD_BYTES = 64
+const HEAD_BYTES = 256
 
-function isModelFile(path: string): boolean {
+function isModelFile(path: string, also: (head: Uint8Array) => boolean = () => true): boolean {
   const file = openSync(path, 'r')
   try {
     const head = new Uint8Array(HEAD_BYTES)
     const read = readSync(file, head, 0, HEAD_BYTES, 0)
     formatOfFile(head.subarray(0, read))
-    return true
+    return also(head.subarray(0, read))
   } catch (thrown) {
     if (isMillraceError(thrown)) return false
     throw thrown

@@ -19,7 +19,7 @@ import type {
   Spent,
   TensorSpec,
 } from '../oip/backend.ts'
-import type { ModelConfig } from '../oip/config.ts'
+import { backendOf, type ModelConfig } from '../oip/config.ts'
 import { DATATYPES, encodeBinary, numericType } from '../oip/datatypes.ts'
 import { checkElements, readShape, tensorError } from '../oip/request.ts'
 
@@ -296,7 +296,7 @@ export function configMessage({ name, platform, maxBatchSize, input, output }: M
     )
   for (const spec of input) config.message(5, tensor(spec, 4))
   for (const spec of output) config.message(6, tensor(spec, 3))
-  return new WireWriter().message(1, config.text(17, 'onnxruntime')).done()
+  return new WireWriter().message(1, config.text(17, backendOf(platform))).done()
 }
 
 export function inferMessage({ model, version, id, outputs }: InferAnswer, isRaw: boolean): Uint8Array {

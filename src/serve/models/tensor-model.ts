@@ -1,6 +1,7 @@
 /** A model of others made ready to take tensors and give tensors: ONNX on worker threads, trees on this one. */
 import { readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { isMillraceError, MillraceError } from '../../core/errors.ts'
 import {
   type Infer,
@@ -193,6 +194,8 @@ const INPUT = 'input'
 const OUTPUT = 'predict'
 /** Trees take a few times their text. */
 const TREES_PER_BYTE = 5
+/** Rows that are scored before the event loop has its turn: other requests, and health, are answered between. */
+const TREE_ROWS = 1_024
 
 /** One input `[rows, features]` of doubles, missing ones NaN; one output: the probability, the value, or one number a class. */
 function openTrees({ source, model, features }: ImportedModel, bytes: number): TensorModel {
@@ -211,7 +214,12 @@ function openTrees({ source, model, features }: ImportedModel, bytes: number): T
       const matrix = feeds[INPUT].data as Float64Array
       const nRows = matrix.length / features.length
       const out = new Float64Array(nRows * nOutputs)
-      scorer.scoreBatch(matrix, nRows, out)
+      for (let row = 0; row < nRows; row += TREE_ROWS) {
+        if (row > 0) await setImmediate()
+        const end = Math.min(nRows, row + TREE_ROWS)
+        const own = matrix.subarray(row * features.length, end * features.length)
+        scorer.scoreBatch(own, end - row, out.subarray(row * nOutputs, end * nOutputs))
+      }
       const dims = nOutputs > 1 ? [nRows, nOutputs] : [nRows]
       return { [OUTPUT]: { type: 'float64', dims, data: out } }
     },

@@ -23,6 +23,11 @@ function tensorsOf({ name, platform, inputs, outputs }: ModelMetadata, hasRows: 
   return { name, platform, input: inputs.map(own), output: outputs.map(own) }
 }
 
+/** Triton's name of what runs ONNX; of others, what wrote the model. */
+export function backendOf(platform: string): string {
+  return platform === 'onnxruntime_onnx' ? 'onnxruntime' : platform
+}
+
 /** As JSON has it, with the names of the configuration's own types. */
 export function configJson({ name, platform, maxBatchSize, input, output }: ModelConfig): unknown {
   const tensors = (specs: TensorSpec[]) =>
@@ -34,7 +39,7 @@ export function configJson({ name, platform, maxBatchSize, input, output }: Mode
   return {
     name,
     platform,
-    backend: 'onnxruntime',
+    backend: backendOf(platform),
     max_batch_size: maxBatchSize,
     input: tensors(input),
     output: tensors(output),

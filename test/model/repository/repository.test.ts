@@ -183,3 +183,20 @@ describe('what is found', () => {
     expect(findModels(root).models).toHaveLength(1)
   })
 })
+
+describe('what lies beside models', () => {
+  test('labels, settings and links to nothing are no models, boosters in JSON and UBJSON are', () => {
+    put('a.onnx')
+    put('labels.json', '{"0": "cat", "1": "dog"}')
+    put('package.json', '{\n  "name": "x"\n}')
+    put('b.json', '{"learner":{"attributes":{}},"version":[3,0,0]}')
+    put('c.json', '{\n  "learner": {}}')
+    put('d.ubj', Buffer.from('{L\0\0\0\0\0\0\0\x07learner{'))
+    put('e/readme.md', '')
+    symlinkSync(join(root, 'nowhere'), join(root, 'e', '1'))
+    symlinkSync(join(root, 'nowhere'), join(root, 'f.onnx'))
+    const { models, refused } = findModels(root)
+    expect(models.map(({ name }) => name)).toEqual(['a', 'b', 'c', 'd'])
+    expect(refused).toEqual([])
+  })
+})

@@ -7,8 +7,9 @@ import { LIMITS } from '../../../src/core/limits.ts'
 import type { Infer, OnnxTensor } from '../../../src/core/tensors.ts'
 import { ServeMetrics } from '../../../src/serve/metrics.ts'
 import { ModelsBackend, type ModelsOptions } from '../../../src/serve/models/models-backend.ts'
+import { openTensorModel } from '../../../src/serve/models/tensor-model.ts'
 import { logistic } from '../../engine/infer/onnx-bytes.ts'
-import { type ModelsFixture, serveModels } from './fixture.ts'
+import { lightgbm, type ModelsFixture, serveModels } from './fixture.ts'
 
 let f: ModelsFixture
 beforeAll(async () => {
@@ -95,6 +96,31 @@ test('models that take more than the memory together leave by use, instead of ke
     expect((await g.get('/readyz')).body.models).not.toHaveProperty('g')
   } finally {
     await g.close()
+  }
+})
+
+test('trees over many rows let others be answered between, and answer as they do row by row', async () => {
+  const { nFeatures } = lightgbm.answers as { nFeatures: number }
+  const root = mkdtempSync(join(tmpdir(), 'millrace-trees-'))
+  writeFileSync(join(root, 'trees.txt'), lightgbm.text)
+  const none = () => Promise.reject(new Error('no runtime is needed'))
+  const trees = await openTensorModel(
+    { name: 'trees', from: 'file', versions: [], notes: [] },
+    join(root, 'trees.txt'),
+    { infer: none, replicas: () => 1 },
+  )
+  rmSync(root, { recursive: true })
+  const rows = 5_000
+  const data = Float64Array.from({ length: rows * nFeatures }, (_, i) => Math.sin(i))
+  let turns = 0
+  const turning = setInterval(() => turns++, 0)
+  const many = await trees.run({ input: { type: 'float64', dims: [rows, nFeatures], data } })
+  clearInterval(turning)
+  expect(turns).toBeGreaterThan(0)
+  for (const row of [0, 1_023, 1_024, 4_999]) {
+    const own = data.slice(row * nFeatures, (row + 1) * nFeatures)
+    const one = await trees.run({ input: { type: 'float64', dims: [1, nFeatures], data: own } })
+    expect(many.predict.data[row]).toBe(one.predict.data[0])
   }
 })
 
