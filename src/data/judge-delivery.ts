@@ -29,7 +29,10 @@ export async function judgeDelivery(
 ): Promise<JudgedDelivery> {
   const { dataset } = done
   const kept = done.metrics && { at: done.metrics.at ?? now, values: done.metrics.values }
-  const usual = kept && (await judgeUsual(store, dataset, checks, kept))
+  // What broke when it was measured has been said.
+  const told = new Set(done.findings.map(({ check }) => check))
+  const open = checks.filter(({ name }) => !told.has(name))
+  const usual = kept && (await judgeUsual(store, dataset, open, kept))
   const late = [
     ...freshFindings(done, checks, now),
     ...(usual?.findings ?? []),

@@ -142,6 +142,12 @@ test('parts that are blocks of rows are numbered, though their keys look like da
   expect(series.map(({ at }) => at)).toEqual([...keys.keys()])
 })
 
+test('a check of history whose column is gone breaks, and is told once', async () => {
+  const place = await openPlace()
+  const { findings } = await deliver(place, 0, [checks.usual('mean', 'gone').def])
+  expect(findings.map((f) => f.verdict)).toEqual(['error'])
+})
+
 test('drift against a version that is not there yet is not judged, and the delivery is taken', async () => {
   const place = await openPlace()
   const defs = [checks.drift({ against: 'd@main~1' }).stop().def]
