@@ -147,7 +147,10 @@ class OnnxPool implements Onnx {
     this.models.clear()
     for (const thread of this.threads) thread?.stop('was closed')
     const ended = Promise.all([...this.leaving].map((thread) => thread.ended))
-    await Promise.race([ended, sleep(CLOSE_MS, undefined, { ref: false })])
+    const over = new AbortController()
+    const { signal } = over
+    await Promise.race([ended, sleep(CLOSE_MS, undefined, { signal }).catch(() => undefined)])
+    over.abort()
   }
 
   private threadAt(place: number): OnnxThread {
