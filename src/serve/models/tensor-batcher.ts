@@ -97,7 +97,7 @@ export class TensorBatcher {
     const nowMs = performance.now()
     this.#admit(ask, nowMs)
     return new Promise((resolve, reject) => {
-      const ended = this.#watch(ask, nowMs)
+      const ended = this.#watch(ask)
       this.#queue.push({
         ...ask,
         key: keyOf(ask.feeds),
@@ -118,10 +118,16 @@ export class TensorBatcher {
   }
 
   /** Looks through the queue when a request's deadline passes or its client goes away. Gives what ends that. */
-  #watch({ deadlineMs, signal }: Ask, nowMs: number): () => void {
+  #watch({ deadlineMs, signal }: Ask): () => void {
     const drop = () => this.#dropGone()
-    const waitMs = deadlineMs === undefined ? TIMER_MS_MAX : Math.max(0, deadlineMs - nowMs) + 1
-    const timer = waitMs < TIMER_MS_MAX ? setTimeout(drop, waitMs) : undefined
+    let timer: NodeJS.Timeout | undefined
+    const arm = (untilMs: number) => {
+      const leftMs = Math.max(0, untilMs - performance.now())
+      timer = setTimeout(look, Math.min(leftMs + 1, TIMER_MS_MAX), untilMs)
+    }
+    // a timer counts from when its turn of the event loop began, so that it may be early by what that turn did before
+    const look = (untilMs: number) => (untilMs <= performance.now() ? drop() : arm(untilMs))
+    if (deadlineMs !== undefined) arm(deadlineMs)
     signal?.addEventListener('abort', drop)
     return () => {
       clearTimeout(timer)
