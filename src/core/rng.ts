@@ -32,6 +32,20 @@ export function seededRng(seed: number): Rng & { nextInt(end: number): number; n
   }
 }
 
+/** The items themselves in an order by chance, all orders being equally likely. Source: Fisher and Yates. Cost: one draw an item. */
+export function shuffle<A extends { [i: number]: number; length: number }>(
+  items: A,
+  rng: { nextInt(end: number): number },
+): A {
+  for (let i = items.length - 1; i > 0; i--) {
+    const j = rng.nextInt(i + 1)
+    const item = items[i]
+    items[i] = items[j]
+    items[j] = item
+  }
+  return items
+}
+
 /** A 32-bit mix with full avalanche (the finaliser of MurmurHash3): a counter hash for draws that must not depend on order. */
 export function mix32(x: number): number {
   let h = x | 0

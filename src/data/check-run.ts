@@ -1,5 +1,7 @@
 /** Judging rows without importing them, as it happens in the child process. */
+
 import { MillraceError } from '../core/errors.ts'
+import { grouped } from '../core/grouped.ts'
 import type { CheckDef } from '../define/types.ts'
 import { relationFor } from './check-relation.ts'
 import { type Judgement, judgeRows, type Scan } from './check-scan.ts'
@@ -31,7 +33,7 @@ export async function runCheck(duck: Duck, job: CheckJob, report: Report): Promi
   const judgement = await watched(
     duck,
     report,
-    `judging ${job.checks.length} checks over ${relation.rows.toLocaleString('en-US')} rows`,
+    `judging ${job.checks.length} checks over ${grouped(relation.rows)} rows`,
     () => judgeRows(scan),
   )
   const failingRows = job.failing ? await writeFailing(scan, job.failing) : null

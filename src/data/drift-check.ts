@@ -1,9 +1,10 @@
 /** Whether the rows of a delivery are spread over their values as those of an earlier version were: one verdict over many columns, with chance and multiplicity counted in. */
+import { grouped } from '../core/grouped.ts'
 import type { ColumnStats, DatasetVersion, Finding, Part } from '../core/records.ts'
 import type { CheckDef } from '../define/types.ts'
 import { type Dispersion, type DriftResult, driftTest, estimateDispersion } from '../stats/drift.ts'
 import { holm } from '../stats/multiplicity.ts'
-import { figure, finding, grouped } from './findings.ts'
+import { figure, finding } from './findings.ts'
 import { mergeStats } from './merged-stats.ts'
 
 /** Rows that each side needs. */

@@ -1,4 +1,5 @@
 /** What is said of a check once its rows were counted or its number measured: the finding, with its sentence. */
+import { grouped } from '../core/grouped.ts'
 import { subjects } from '../core/names.ts'
 import type { Finding } from '../core/records.ts'
 import { tableMetricText } from '../define/table-metrics.ts'
@@ -157,9 +158,6 @@ export function finding(
     at: 0,
   }
 }
-
-/** `1437410` as `1,437,410`. */
-export const grouped = (n: number): string => n.toLocaleString('en-US')
 
 /** Two significant digits at the small end: `0.0002 %`. */
 function percent(share: number): string {

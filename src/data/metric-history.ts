@@ -1,5 +1,7 @@
 /** The history of a dataset's numbers, delivery by delivery, as the journal tells it, and what it lets expect of the next. */
+
 import { MillraceError } from '../core/errors.ts'
+import { grouped } from '../core/grouped.ts'
 import { subjects } from '../core/names.ts'
 import type { Digest, Finding, Part } from '../core/records.ts'
 import { type TableMetric, tableMetricText } from '../define/table-metrics.ts'
@@ -7,7 +9,7 @@ import type { CheckDef } from '../define/types.ts'
 import { type HistoryOptions, type Judgement, MetricHistory } from '../stats/metric-history.ts'
 import type { Store } from '../store/ports.ts'
 import type { DeliveryValues } from './delivery-metrics.ts'
-import { figure, finding, grouped } from './findings.ts'
+import { figure, finding } from './findings.ts'
 import { importEvents } from './import-events.ts'
 import type { Measurement } from './table-metrics.ts'
 

@@ -1,12 +1,12 @@
 import type { Json } from '../core/canonical.ts'
 import { digestOf, shortDigest } from '../core/digest.ts'
 import { MillraceError } from '../core/errors.ts'
+import { grouped } from '../core/grouped.ts'
 import { MAIN, refs, subjects } from '../core/names.ts'
 import type { DatasetVersion, Digest, JournalEvent, RunSpec } from '../core/records.ts'
 import type { Store } from '../store/ports.ts'
 import { EVENT_OF, editParams } from './edit.ts'
 import type { DatasetEdit, EditAct, EditOutcome } from './edit-types.ts'
-import { grouped } from './findings.ts'
 import { importEvents } from './import-events.ts'
 import { getVersion } from './versions.ts'
 

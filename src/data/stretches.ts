@@ -1,10 +1,10 @@
 /** Columns that are dead for a stretch of a delivery and alive in the rest, with the rows where it begins and ends. */
+import { grouped } from '../core/grouped.ts'
 import { subjects } from '../core/names.ts'
 import type { Column, Finding } from '../core/records.ts'
 import { bytesOf, isValid, validBitsOf } from '../engine/duckdb/vectors.ts'
 import { type LongestRun, RunFinder, standsStill } from '../stats/longest-run.ts'
 import { type Duck, quote } from './duck.ts'
-import { grouped } from './findings.ts'
 import type { Import } from './import-context.ts'
 
 /** Name of the check that every delivery gets. */

@@ -1,8 +1,9 @@
 /** Rows of a dataset as JSON Schema 2020-12: the types of its columns, and those checks that one row can break. */
+
 import type { Json } from '../core/canonical.ts'
 import type { Column, ColumnType } from '../core/records.ts'
 import type { ExprNode } from '../expr/ast.ts'
-import { duckPattern } from '../expr/pattern.ts'
+import { duckPattern, escapePattern } from '../expr/pattern.ts'
 import type { CheckDef } from './types.ts'
 
 type JsonSchema = { [key: string]: Json | undefined }
@@ -201,15 +202,13 @@ function valueRule(fn: string, values: Value[]): JsonSchema | undefined {
   if (fn === 'eq') return { enum: [first!] }
   if (fn === 'ne') return { not: { const: first! } }
   if (fn === 'matches') return { pattern: duckPattern(String(first)) }
-  if (fn === 'contains') return { pattern: literal(String(first)) }
-  if (fn === 'startsWith') return { pattern: `^${literal(String(first))}` }
-  if (fn === 'endsWith') return { pattern: `${literal(String(first))}$` }
+  if (fn === 'contains') return { pattern: escapePattern(String(first)) }
+  if (fn === 'startsWith') return { pattern: `^${escapePattern(String(first))}` }
+  if (fn === 'endsWith') return { pattern: `${escapePattern(String(first))}$` }
   if (!(fn in BOUNDS) && fn !== 'between') return undefined
   if (values.some((value) => typeof value !== 'number')) throw new NotSaid('JSON Schema orders numbers only')
   return fn === 'between' ? { minimum: first!, maximum: second! } : { [BOUNDS[fn]!]: first! }
 }
-
-const literal = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
 
 function lengthRule(fn: string, [first, second]: Value[]): JsonSchema | undefined {
   if (typeof first !== 'number') return undefined

@@ -15,6 +15,11 @@ export function compilePattern(pattern: string): (text: string) => boolean {
   return (text) => regex.test(text)
 }
 
+/** The pattern that finds just this text. */
+export function escapePattern(text: string): string {
+  return text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
+}
+
 /** The pattern in the form that RE2 and ECMAScript (flag `u`) read alike. */
 export function duckPattern(pattern: string): string {
   return new PatternReader(pattern).read()

@@ -1,4 +1,5 @@
 /** Verdicts on a candidate, from its outputs on the test rows. Pure: what was measured comes in, findings come out. */
+import { grouped } from '../core/grouped.ts'
 import type { Finding, Measured, ModelCard, ModelTask, Verdict } from '../core/records.ts'
 import { autoMetric } from '../define/gates.ts'
 import { METRICS as DECLARED } from '../define/metrics.ts'
@@ -382,7 +383,7 @@ function shown(measured: Measured): string {
 
 function range(delta: Worsening): string {
   const signed = (x: number) => `${x >= 0 ? '+' : '−'}${Math.abs(x).toFixed(5)}`
-  return `${signed(delta.value)} [${signed(delta.interval[0])}, ${signed(delta.interval[1])}] on ${delta.n.toLocaleString('en')} rows`
+  return `${signed(delta.value)} [${signed(delta.interval[0])}, ${signed(delta.interval[1])}] on ${grouped(delta.n)} rows`
 }
 
 function words(metric: string): string {

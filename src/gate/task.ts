@@ -5,6 +5,7 @@
  * the judgement. The live bundle is scored on the same test rows from their raw columns, exactly as serving does; the candidate's features are computed both
  * ways and must agree, which rules out training/serving skew.
  */
+import { grouped } from '../core/grouped.ts'
 import type { Digest, Finding, Histogram, Measured, ModelBundle, RunSpec } from '../core/records.ts'
 import type { GateDef, ModelDef } from '../define/types.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
@@ -274,7 +275,7 @@ async function parity(context: TaskContext, candidate: Candidate, at: number): P
     verdict: differing === 0 ? 'pass' : 'fail',
     message:
       differing === 0
-        ? `features are the same in training and serving on all ${rows.length.toLocaleString('en')} test rows`
+        ? `features are the same in training and serving on all ${grouped(rows.length)} test rows`
         : `${differing} rows differ, e.g. ${example}`,
     at,
   }

@@ -1,6 +1,8 @@
 /** Branches of a dataset: chosen rows are put aside there while main stays as it is, until the branch is merged or dropped. */
+
 import { shortDigest } from '../core/digest.ts'
 import { MillraceError } from '../core/errors.ts'
+import { grouped } from '../core/grouped.ts'
 import { checkName, MAIN, refs, subjects } from '../core/names.ts'
 import type { DatasetVersion, Digest, JournalEvent } from '../core/records.ts'
 import {
@@ -82,7 +84,7 @@ export async function putAsideOnBranch(
   const outputs = await runEdit(rt, spec, request)
   const { outcome, ...edit } = await rt.store.getRecord<DatasetEdit>(outputs.edit!, 'DatasetEdit')
   const effects = [
-    `${editSentence(act, outcome)} on branch "${branch}", which has ${count(edit.rows)} rows; main stays as it is`,
+    `${editSentence(act, outcome)} on branch "${branch}", which has ${grouped(edit.rows)} rows; main stays as it is`,
   ]
   const state = { dryRun, effects, outcome, base: version }
   const isKnown = earlier !== undefined && earlier.selection === spec.inputs.selection
@@ -92,8 +94,6 @@ export async function putAsideOnBranch(
   })
   return { ...state, done: !recorded.known, version: recorded.version }
 }
-
-const count = (n: number): string => n.toLocaleString('en-US')
 
 function checkBranch(dataset: string, branch: string): void {
   checkName('branch', branch)
@@ -220,7 +220,7 @@ export async function mergeBranch(rt: Runtime, request: BranchRequest): Promise<
   const text = `branch "${branch}" is main now: ${page.message}`
   const effects = [
     ...(again ?? []),
-    `main of ${dataset} goes from ${count(page.baseRows)} to ${count(page.rows)} rows (${page.message}), and branch "${branch}" ends`,
+    `main of ${dataset} goes from ${grouped(page.baseRows)} to ${grouped(page.rows)} rows (${page.message}), and branch "${branch}" ends`,
     ...triesOf(page),
   ]
   if (dryRun) return { done: false, dryRun, effects, version: page.version }
@@ -286,7 +286,7 @@ async function madeAgain(rt: Runtime, request: BranchRequest, page: BranchPage):
       reason: `main has moved since: ${reason}`,
     })
   return [
-    `main has moved since the branch was made: ${count(rows.length)} of its ${count(data!.chosen)} rows are in what main holds now, and are put aside of that`,
+    `main has moved since the branch was made: ${grouped(rows.length)} of its ${grouped(data!.chosen)} rows are in what main holds now, and are put aside of that`,
   ]
 }
 

@@ -10,8 +10,10 @@
  * stand still meanwhile; or somebody went back to an earlier version, and learning the same rows again would lead to the same place. Nothing is lost by waiting: the rows
  * stay in the log, and are learned when the release is decided, or a newer version goes live.
  */
+
 import { join } from 'node:path'
 import { assert } from '../core/errors.ts'
+import { grouped } from '../core/grouped.ts'
 import { OUTCOMES_STREAM, PREDICTIONS_STREAM } from '../core/log-blocks.ts'
 import { refs, subjects } from '../core/names.ts'
 import type {
@@ -252,7 +254,7 @@ export class OnlineLearner {
     const newest = latest && (await store.getRecord<ModelBundle>(latest.digest, 'ModelBundle'))
     const version = (newest?.version ?? 0) + 1
     const now = this.#rt.clock.now()
-    const reason = `v${version} learned ${rows.toLocaleString('en')} more rows as they came: ${lossWords(report.loss, head.route.version)}`
+    const reason = `v${version} learned ${grouped(rows)} more rows as they came: ${lossWords(report.loss, head.route.version)}`
     const before = await store.getRecord<ModelBundle>(head.route.bundle, 'ModelBundle')
     const bundle = { ...before, parent, version, createdAt: now, reason }
     const digest = await store.putRecord(bundle)
@@ -308,7 +310,7 @@ export class OnlineLearner {
         type: 'online.refused',
         subject: subjects.model(this.model.name),
         actor: ACTOR,
-        reason: `what was learned from ${loss.n.toLocaleString('en')} rows is not released; it is tried again with twice as many: ${closed.join('; ')}`,
+        reason: `what was learned from ${grouped(loss.n)} rows is not released; it is tried again with twice as many: ${closed.join('; ')}`,
         data: { at: this.#rt.clock.now(), ...loss },
       },
     })

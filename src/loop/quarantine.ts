@@ -1,6 +1,8 @@
 /** Rows that were put aside: released as they are, fixed, or dropped. Each act is a run, a new version and an event with its reason. */
+
 import { shortDigest } from '../core/digest.ts'
 import { MillraceError } from '../core/errors.ts'
+import { grouped } from '../core/grouped.ts'
 import { MAIN } from '../core/names.ts'
 import type { DatasetVersion, Digest, RunSpec } from '../core/records.ts'
 import {
@@ -148,10 +150,9 @@ export async function runEdit(
 }
 
 function effectsOf(act: EditAct, { outcome, parent, rows, rowsQuarantined }: DatasetEdit): string[] {
-  const count = (n: number) => n.toLocaleString('en-US')
   return [
     sentenceOf(act, outcome),
-    `after it ${count(rows)} rows, ${count(rowsQuarantined)} aside; ${shortDigest(parent)} stays as it is`,
+    `after it ${grouped(rows)} rows, ${grouped(rowsQuarantined)} aside; ${shortDigest(parent)} stays as it is`,
   ]
 }
 

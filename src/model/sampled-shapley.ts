@@ -1,5 +1,5 @@
 /** Shapley values of any scoring function: sampled in antithetic pairs of orders, with standard errors, within a budget. */
-import { seededRng } from '../core/rng.ts'
+import { seededRng, shuffle } from '../core/rng.ts'
 import { readRow } from './feature-rows.ts'
 import type { RowsBehind } from './form.ts'
 
@@ -115,12 +115,10 @@ function drawRows({ rows, n }: RowsBehind, nFeatures: number, most: number, rng:
 }
 
 function shuffled(n: number, rng: Chance): number[] {
-  const order = Array.from({ length: n }, (_, i) => i)
-  for (let i = n - 1; i > 0; i--) {
-    const j = rng.nextInt(i + 1)
-    ;[order[i], order[j]] = [order[j], order[i]]
-  }
-  return order
+  return shuffle(
+    Array.from({ length: n }, (_, i) => i),
+    rng,
+  )
 }
 
 /** Rows of each pair: the background row, then player by player to `x`; then back from `x` in the same order, without its ends. */

@@ -8,7 +8,9 @@
  *
  * The first release of a model has nothing to be compared with and goes live when its gates pass.
  */
+
 import { assert } from '../core/errors.ts'
+import { grouped } from '../core/grouped.ts'
 import type { Digest, Finding, Release, Route } from '../core/records.ts'
 import { opens } from '../core/verdicts.ts'
 import type { ReleaseDef } from '../define/types.ts'
@@ -139,7 +141,7 @@ function judge(release: Release, def: ReleaseDef, evidence: Evidence, at: number
     n: evidence.n,
     at,
   }
-  const numbers = `loss against live ${signed(evidence.mean)} [${signed(evidence.interval[0])}, ${signed(evidence.interval[1])}] on ${evidence.n.toLocaleString('en')} requests`
+  const numbers = `loss against live ${signed(evidence.mean)} [${signed(evidence.interval[0])}, ${signed(evidence.interval[1])}] on ${grouped(evidence.n)} requests`
   if (evidence.errors > 0)
     return { ...base, verdict: 'fail', message: `the candidate failed to answer ${evidence.errors} requests` }
   if (evidence.decision === 'worse') return { ...base, verdict: 'fail', message: numbers }

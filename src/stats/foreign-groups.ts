@@ -5,6 +5,7 @@
  * judge who has not seen them, and that (3) bear a mark which neither the other classes nor the rest of their own class have. A kind that a class has by nature (sevens with a
  * bar) fails 2 or 3, wrong labels fail 1 or 3.
  */
+import { rowsWhere } from '../core/rows-where.ts'
 import { DistanceOrder, eachDistances } from './distance-blocks.ts'
 import { markOdds, markOf } from './group-mark.ts'
 import { requireLength, requireRange } from './inputs.ts'
@@ -122,7 +123,7 @@ export function foreignGroups(views: LabelledViews, options: ForeignOptions): Fo
   requireLength('labels', labels, views.inputs.nRows)
   const seen = neighbourView(views.inputs)
   const judged = Array.from({ length: nClasses }, (_, label) => {
-    const rows = rowsWhere(labels, (given) => given === label)
+    const rows = rowsWhere(labels.length, (i) => labels[i] === label)
     const found =
       rows.length >= FOREIGN_LIMITS.classRowsMin ? judgeClass(views, seen, label, rows, options.seed) : null
     options.onClass?.(label + 1)
@@ -190,12 +191,6 @@ function isForeign(found: Finding, alpha: number): boolean {
   return own <= OWN_MAX && shared <= SHARED_MAX && isMarked && isGroup && splitP <= alpha
 }
 
-function rowsWhere(labels: ArrayLike<number>, wanted: (label: number) => boolean): Int32Array {
-  const rows: number[] = []
-  for (let i = 0; i < labels.length; i++) if (wanted(labels[i])) rows.push(i)
-  return Int32Array.from(rows)
-}
-
 function spread(rows: Int32Array, most: number): Int32Array {
   if (rows.length <= most) return rows
   return Int32Array.from({ length: most }, (_, k) => rows[Math.floor((k * rows.length) / most)])
@@ -215,7 +210,7 @@ function neighbourView(inputs: DenseRows): DenseRows {
   const some = taken(
     inputs,
     spread(
-      rowsWhere({ length: inputs.nRows }, () => true),
+      rowsWhere(inputs.nRows, () => true),
       VIEW_ROWS,
     ),
   )
@@ -239,7 +234,7 @@ function judgeClass(
   const white = whitenRows(taken(hidden, some), GROUP_DIMS)
   const narrow = narrowed(white, SPLIT_DIMS)
   const split = splitTest(narrow, { seed: seed + label, replicates: NULL_SAMPLES })
-  const others = rowsWhere(labels, (given) => given !== label)
+  const others = rowsWhere(labels.length, (i) => labels[i] !== label)
   const votes = new Votes(seen, labels, some, spread(others, othersMax))
   const group = new Group(inputs, some, spread(others, besideMax), white, votes)
   group.start(splitsInTwo(narrow, DIVISIONS).map((division) => division.group))
@@ -349,7 +344,7 @@ class Group {
   /** Begins with the one of these groups that looks least like the class. */
   start(groups: Uint8Array[]): void {
     const own = groups.map((group) => {
-      const rows = rowsWhere(group, (side) => side === 1)
+      const rows = rowsWhere(group.length, (i) => group[i] === 1)
       return rows.reduce((sum, i) => sum + this.votes.of(i, group).own, 0) / rows.length
     })
     this.group = groups[own.indexOf(Math.min(...own))] ?? this.group
@@ -366,7 +361,7 @@ class Group {
   }
 
   isOfClass(): boolean {
-    const rows = rowsWhere(this.group, (side) => side === 1)
+    const rows = rowsWhere(this.group.length, (i) => this.group[i] === 1)
     return rows.reduce((sum, i) => sum + this.votes.of(i, this.group).own, 0) > rows.length / 2
   }
 

@@ -14,7 +14,7 @@ export function sortedCopy(values: Numbers): Float64Array {
 }
 
 /**
- * The value at place `k` (from 0) of the ascending order of `values`, which are moved about. No NaN. Cost: O(n) on average. Source: Hoare 1961, with the median of three as the pivot.
+ * The value at place `k` (from 0) of the ascending order of `values`, which are moved about: none before it is greater then, none after it less. No NaN. Cost: O(n) on average. Source: Hoare 1961, with the median of three as the pivot.
  */
 export function selectInPlace(values: Float64Array, k: number): number {
   let low = 0

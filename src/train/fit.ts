@@ -16,6 +16,7 @@ import type {
   ModelTask,
   ModelVersion,
 } from '../core/records.ts'
+import { rowsWhere } from '../core/rows-where.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
 import type { FittedFeatures } from '../expr/features.ts'
 import { decodeModel } from '../model/format.ts'
@@ -363,11 +364,4 @@ async function importanceOf(
   return matrix.header.features
     .map(({ name }, j) => ({ feature: name, meanAbs: means[j] }))
     .sort((a, b) => b.meanAbs - a.meanAbs)
-}
-
-function rowsWhere(nRows: number, keep: (i: number) => boolean): Int32Array {
-  const rows = new Int32Array(nRows)
-  let n = 0
-  for (let i = 0; i < nRows; i++) if (keep(i)) rows[n++] = i
-  return rows.subarray(0, n)
 }

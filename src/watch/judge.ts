@@ -3,6 +3,7 @@
  * which fails for any change once there are enough rows. All p-values of all windows run through one online procedure, so that the rate of
  * false alarms over columns, members and time stays below the model's `alpha`.
  */
+import { grouped } from '../core/grouped.ts'
 import type { Finding, Measured, ModelCard, ModelTask, Verdict } from '../core/records.ts'
 import { LEAD_OF, metricOf } from '../model/measure.ts'
 import { chiSquareSf, normalSf } from '../stats/distributions.ts'
@@ -243,7 +244,7 @@ function leadTest(
       },
       pValue,
       matters: worse > MATTERS.leadLoss,
-      message: `${metric.name} ${measured.value.toFixed(3)} on ${measured.n.toLocaleString('en')} outcomes, ${reference.value.toFixed(3)} when it was trained`,
+      message: `${metric.name} ${measured.value.toFixed(3)} on ${grouped(measured.n)} outcomes, ${reference.value.toFixed(3)} when it was trained`,
     },
   ]
 }
@@ -314,7 +315,7 @@ function biasTests(
       },
       pValue: Math.min(1, 2 * upperTail(Math.abs(bias) - tolerance, se)),
       matters: Math.abs(bias) > tolerance,
-      message: `${promise.tell(cells.meanPredicted(), cells.meanActual())} (${cells.n().toLocaleString('en')} outcomes)`,
+      message: `${promise.tell(cells.meanPredicted(), cells.meanActual())} (${grouped(cells.n())} outcomes)`,
     },
   ]
 }

@@ -1,6 +1,7 @@
 /** Reading and moving what watching remembers: a closed window and the alerts it changes are one commit. */
 
 import { MillraceError } from '../core/errors.ts'
+import { grouped } from '../core/grouped.ts'
 import { refs, subjects } from '../core/names.ts'
 import type { Alert, Digest, JournalEvent, Verdict } from '../core/records.ts'
 import { metricOf } from '../model/measure.ts'
@@ -152,7 +153,7 @@ function alertEvent(type: string, alert: Alert, { report, actor }: WindowRecord)
 export function sentenceOf(report: WindowReport): string {
   const { window, version, joined, predictions, expected } = report
   const parts = [
-    `${day(window.fromAt)} to ${day(window.toAt - 1)}, v${version}: ${count(joined)} of ${count(predictions)} predictions have outcomes`,
+    `${day(window.fromAt)} to ${day(window.toAt - 1)}, v${version}: ${grouped(joined)} of ${grouped(predictions)} predictions have outcomes`,
   ]
   const lead = expected && report.metrics[expected.metric]
   if (lead)
@@ -167,7 +168,7 @@ export function sentenceOf(report: WindowReport): string {
     )
   const failed = report.findings.filter((f) => f.verdict === 'fail').length
   parts.push(
-    failed === 0 ? 'nothing failed' : `${failed} of ${count(report.findings.length)} findings failed`,
+    failed === 0 ? 'nothing failed' : `${failed} of ${grouped(report.findings.length)} findings failed`,
   )
   return parts.join('; ')
 }
@@ -214,8 +215,4 @@ export async function acknowledgeAlert(store: Store, id: string, actor: string):
 
 function day(at: number): string {
   return new Date(at).toISOString().slice(0, 10)
-}
-
-function count(n: number): string {
-  return n.toLocaleString('en')
 }

@@ -1,6 +1,8 @@
 /** Numbers and times as sentences say them. */
-
+import { grouped as count } from '../../core/grouped.ts'
 import type { ModelTask } from '../../core/records.ts'
+
+export { count }
 
 const DAY = new Intl.DateTimeFormat('en-GB', {
   day: 'numeric',
@@ -19,10 +21,6 @@ export function sinceWhen(at: number, now: number): string {
   return dayOf(at) === dayOf(now) && at % 86_400_000 !== 0
     ? `${new Date(at).toISOString().slice(11, 16)} UTC`
     : dayOf(at)
-}
-
-export function count(n: number): string {
-  return n.toLocaleString('en')
 }
 
 /** `1 alert`, `3 alerts`. */

@@ -1,7 +1,7 @@
 /** Columns that say nothing, name the rows, or say what another says already. */
+import { grouped } from '../../core/grouped.ts'
 import { quoteText } from '../../expr/source-text.ts'
 import { type Duck, quote } from '../duck.ts'
-import { grouped } from '../findings.ts'
 import { inWords, REMARK_LIMITS, type Remark, shownText } from './remark.ts'
 
 type NamedType = { name: string; type: string }

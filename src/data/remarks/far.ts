@@ -1,8 +1,8 @@
 /** Numbers and instants far from all others of their column, and rows of another period than the others. */
+import { grouped } from '../../core/grouped.ts'
 import { quoteText } from '../../expr/source-text.ts'
 import { farValues } from '../../stats/far-values.ts'
 import { type Duck, quote } from '../duck.ts'
-import { grouped } from '../findings.ts'
 import { inWords, REMARK_LIMITS, type Remark } from './remark.ts'
 
 type NamedType = { name: string; type: string }

@@ -1,7 +1,7 @@
 /** Texts that exporters write for "nothing". */
+import { grouped } from '../../core/grouped.ts'
 import { quoteText } from '../../expr/source-text.ts'
 import { type Duck, literal, quote } from '../duck.ts'
-import { grouped } from '../findings.ts'
 import { inWords, type Remark, shownText } from './remark.ts'
 
 /** Words that can be a category of their own (`unknown`, `none`) are not guessed. */

@@ -1,7 +1,7 @@
 /** One value spelt in several ways, such as `>50K` and `>50K.`. */
+import { grouped } from '../../core/grouped.ts'
 import { quoteText } from '../../expr/source-text.ts'
 import { type Duck, quote } from '../duck.ts'
-import { grouped } from '../findings.ts'
 import { inWords, REMARK_LIMITS, type Remark, shownText } from './remark.ts'
 
 export interface Spelling {

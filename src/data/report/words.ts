@@ -1,6 +1,7 @@
 /** Numbers, times and sizes as a report says them. */
+import { grouped } from '../../core/grouped.ts'
 
-export const count = (n: number): string => Math.round(n).toLocaleString('en-US')
+export const count = (n: number): string => grouped(Math.round(n))
 
 /** Four significant digits; whole numbers whole. */
 export function figure(x: number): string {

@@ -1,6 +1,6 @@
 /** Which columns always have a value, and how often the others have one. */
+import { grouped } from '../../core/grouped.ts'
 import { checks } from '../../define/checks.ts'
-import { grouped } from '../findings.ts'
 import { type Candidate, percentText } from './candidate.ts'
 import { filledShare } from './facts.ts'
 import type { ColumnFacts } from './types.ts'

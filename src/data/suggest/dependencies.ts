@@ -1,7 +1,7 @@
 /** Columns that decide another one: a zip code has one city. Also where the data disagree: sources that report one flight at different times. */
-import { seededRng } from '../../core/rng.ts'
+import { grouped } from '../../core/grouped.ts'
+import { seededRng, shuffle } from '../../core/rng.ts'
 import { checks } from '../../define/checks.ts'
-import { grouped } from '../findings.ts'
 import { type Candidate, percentText } from './candidate.ts'
 import type { Sample, SampledColumn } from './sample.ts'
 
@@ -22,7 +22,10 @@ const KEPT = 2
 const ROWS_PER_GROUP_MIN = 1.5
 
 export function dependencies(sample: Sample): Candidate[] {
-  const shuffled = shuffle(sample.rows)
+  const shuffled = shuffle(
+    Int32Array.from({ length: sample.rows }, (_, i) => i),
+    seededRng(1),
+  )
   const grouping = sample.columns.map(groupsOf)
   return sample.columns.flatMap((determined) => {
     if (determined.distinct < 2) return []
@@ -226,14 +229,4 @@ function mostOf(
   }
   for (const row of rows) counts[codes[row]!] = 0
   return { rows: filled, most, second }
-}
-
-function shuffle(rows: number): Int32Array {
-  const rng = seededRng(1)
-  const order = Int32Array.from({ length: rows }, (_, i) => i)
-  for (let i = rows - 1; i > 0; i--) {
-    const j = rng.nextInt(i + 1)
-    ;[order[i], order[j]] = [order[j]!, order[i]!]
-  }
-  return order
 }

@@ -1,6 +1,6 @@
 /** Columns whose values never repeat, where chance alone would have made some repeat. */
+import { grouped } from '../../core/grouped.ts'
 import { checks } from '../../define/checks.ts'
-import { grouped } from '../findings.ts'
 import type { Candidate } from './candidate.ts'
 import { filledRows } from './facts.ts'
 import type { Sample, SampledColumn } from './sample.ts'

@@ -1,7 +1,7 @@
 /** Columns of which one never exceeds another, although their values would if they were dealt out anew: an arrival is not before its departure. */
+import { grouped } from '../../core/grouped.ts'
 import { checks } from '../../define/checks.ts'
 import { col } from '../../expr/builder.ts'
-import { grouped } from '../findings.ts'
 import { type Candidate, percentText } from './candidate.ts'
 import type { Sample, SampledColumn } from './sample.ts'
 

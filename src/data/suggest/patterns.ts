@@ -1,6 +1,7 @@
 /** Patterns that texts follow: formats that are known by name, and else the runs of letters and digits that nearly all of them share. */
+import { grouped } from '../../core/grouped.ts'
 import { checks } from '../../define/checks.ts'
-import { grouped } from '../findings.ts'
+import { escapePattern } from '../../expr/pattern.ts'
 import { type Candidate, percentText } from './candidate.ts'
 import { filledRows } from './facts.ts'
 import type { ColumnFacts } from './types.ts'
@@ -173,7 +174,7 @@ const shapePattern = (shape: Shape): string => shape.runs.map((run) => runPatter
 function runPattern(run: Shape['runs'][number], rows: number): string {
   const { kind, texts, shortest, longest } = run
   const word = kind === 'digits' ? undefined : wordOf(run, rows)
-  if (word !== undefined) return [...word].map(escaped).join('')
+  if (word !== undefined) return escapePattern(word)
   if (kind === 'digits') return `[0-9]${times(shortest, longest)}`
   return `${lettersOf(texts)}${times(shortest, longest)}`
 }
@@ -198,5 +199,3 @@ function times(shortest: number, longest: number): string {
   if (shortest === longest) return shortest === 1 ? '' : `{${shortest}}`
   return longest - shortest <= 3 && longest <= 12 ? `{${shortest},${longest}}` : '+'
 }
-
-const escaped = (text: string): string => (/[\\^$.*+?()[\]{}|/]/.test(text) ? `\\${text}` : text)

@@ -1,9 +1,9 @@
 /** Bounds of numbers that fresh rows keep to, learned from how the tails thin out and not from the extremes alone. */
+import { grouped } from '../../core/grouped.ts'
 import { checks } from '../../define/checks.ts'
 import { col } from '../../expr/builder.ts'
 import { lowerBound } from '../../stats/order.ts'
 import { tailLevel } from '../../stats/tails.ts'
-import { grouped } from '../findings.ts'
 import type { Candidate } from './candidate.ts'
 import type { ColumnFacts } from './types.ts'
 

@@ -1,7 +1,7 @@
 /** Which columns have few values that no new one joins, and which of their values are likely misspelt. */
+import { grouped } from '../../core/grouped.ts'
 import { checks } from '../../define/checks.ts'
 import { editDistance } from '../../expr/close-names.ts'
-import { grouped } from '../findings.ts'
 import type { Candidate } from './candidate.ts'
 import { filledRows } from './facts.ts'
 import type { ColumnFacts } from './types.ts'

@@ -1,11 +1,11 @@
 /** Trying checks on rows that they were not learned from, and giving them room where they need some. */
+import { grouped } from '../../core/grouped.ts'
 import type { Column } from '../../core/records.ts'
 import type { CheckDef } from '../../define/types.ts'
 import { toDuckDb } from '../../expr/duckdb.ts'
 import type { Sql } from '../../expr/sql.ts'
 import { clopperPearson } from '../../stats/intervals.ts'
 import { type Duck, quote } from '../duck.ts'
-import { grouped } from '../findings.ts'
 import { type Candidate, percentText } from './candidate.ts'
 import type { Dropped, Judged, Suggestion } from './types.ts'
 

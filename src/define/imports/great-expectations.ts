@@ -1,7 +1,9 @@
 /** Suites of Great Expectations, 0.x and 1.x, as checks. */
+
 import { MillraceError } from '../../core/errors.ts'
 import { type Anything, col, Expr, lit } from '../../expr/builder.ts'
 import { parseExpr } from '../../expr/parse.ts'
+import { escapePattern } from '../../expr/pattern.ts'
 import type { Check } from '../checks.ts'
 import { checks } from '../checks.ts'
 import {
@@ -169,11 +171,9 @@ function set(kwargs: Kwargs): (number | string | boolean)[] {
 
 /** LIKE of SQL as a pattern: `%` is anything, `_` one character. */
 function likePattern(like: string): string {
-  const body = [...like].map((c) => (c === '%' ? '(.|\\n)*' : c === '_' ? '.' : escaped(c))).join('')
+  const body = [...like].map((c) => (c === '%' ? '(.|\\n)*' : c === '_' ? '.' : escapePattern(c))).join('')
   return `^${body}$`
 }
-
-const escaped = (c: string): string => (/[\\^$.*+?()[\]{}|/]/.test(c) ? `\\${c}` : c)
 
 const STRFTIME: Record<string, string> = {
   Y: '[0-9]{4}',
@@ -197,7 +197,7 @@ const STRFTIME: Record<string, string> = {
 
 function strftimePattern(format: string): string {
   const body = format.replaceAll(/%(.)|([^%])/gsu, (_, directive?: string, plain?: string) => {
-    if (plain !== undefined) return escaped(plain)
+    if (plain !== undefined) return escapePattern(plain)
     const pattern = STRFTIME[directive!]
     if (pattern === undefined) throw new NotSaid(`its format uses %${directive}`)
     return pattern

@@ -1,5 +1,5 @@
 /** What a model leans on over many rows: by shuffling features, and by what the splits of trees tell apart. */
-import { seededRng } from '../../core/rng.ts'
+import { seededRng, shuffle } from '../../core/rng.ts'
 import { type FeatureRows, readRow } from '../feature-rows.ts'
 import { coverRatio } from '../shap/plan.ts'
 import type { TreeEnsemble } from '../trees.ts'
@@ -37,11 +37,7 @@ export function shuffledImportance(
   return Array.from({ length: nFeatures }, (_, j) => {
     const column = Float64Array.from({ length: n }, (_, i) => all[i * nFeatures + j])
     const rises = Array.from({ length: repeats }, () => {
-      const mixed = column.slice()
-      for (let i = n - 1; i > 0; i--) {
-        const k = rng.nextInt(i + 1)
-        ;[mixed[i], mixed[k]] = [mixed[k], mixed[i]]
-      }
+      const mixed = shuffle(column.slice(), rng)
       for (let i = 0; i < n; i++) all[i * nFeatures + j] = mixed[i]
       return loss(score(all, n)) - before
     })

@@ -1,6 +1,6 @@
 /** Factorisation machines over rows of features: the hashed space is decided first, then rows are gone through in orders by chance until the validation rows say enough. */
 import { MillraceError } from '../../core/errors.ts'
-import { seededRng } from '../../core/rng.ts'
+import { seededRng, shuffle } from '../../core/rng.ts'
 import { factors } from '../../define/trainers.ts'
 import type { FactorModel } from '../../model/factors.ts'
 import { FACTOR_LIMITS } from '../../model/forms/factors.ts'
@@ -111,12 +111,10 @@ function hashedRows(
 }
 
 function shuffled(n: number, rng: ReturnType<typeof seededRng>): Int32Array {
-  const order = Int32Array.from({ length: n }, (_, i) => i)
-  for (let i = n - 1; i > 0; i--) {
-    const other = rng.nextInt(i + 1)
-    ;[order[i], order[other]] = [order[other], order[i]]
-  }
-  return order
+  return shuffle(
+    Int32Array.from({ length: n }, (_, i) => i),
+    rng,
+  )
 }
 
 function modelOf(

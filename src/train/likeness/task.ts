@@ -2,9 +2,11 @@
  * Task `train.likeness`: how like the newest rows each training row is. Trees learn to tell training rows from those that validate and test (whose labels are not looked
  * at); of each row the answer is out of sample. Whether they differ at all is asked first: where the two cannot be told apart, no row is called stale.
  */
+
 import { assert } from '../../core/errors.ts'
 import type { DatasetVersion, Digest, RunSpec } from '../../core/records.ts'
 import { seededRng } from '../../core/rng.ts'
+import { rowsWhere } from '../../core/rows-where.ts'
 import type { Task, TaskContext } from '../../engine/ports.ts'
 import type { FittedFeatures } from '../../expr/features.ts'
 import { raw } from '../../expr/sql.ts'
@@ -214,11 +216,4 @@ function outOfSample(
 function foldsOf(n: number): Uint8Array {
   const rng = seededRng(1)
   return Uint8Array.from({ length: n }, () => rng.nextInt(FOLDS))
-}
-
-function rowsWhere(n: number, keep: (i: number) => boolean): Int32Array {
-  const rows = new Int32Array(n)
-  let count = 0
-  for (let i = 0; i < n; i++) if (keep(i)) rows[count++] = i
-  return rows.subarray(0, count)
 }

@@ -1,5 +1,5 @@
 import { MillraceError } from '../../core/errors.ts'
-import { mix32, seededRng } from '../../core/rng.ts'
+import { mix32, seededRng, shuffle } from '../../core/rng.ts'
 import { type NetworkMachine, openMachine } from '../../model/network/machine.ts'
 import { type DenseNetwork, type InputEncoding, inputCount, inputsOf } from '../../model/network/network.ts'
 import { expFast, sigmoidFast } from '../../stats/exp.ts'
@@ -208,7 +208,7 @@ function runEpochs(
   const validLoss: number[] = []
   let best: Kept | null = null
   for (let epoch = 1; epoch <= params.epochs; epoch++) {
-    shuffle(order, mix32(params.seed + epoch * 0x9e3779b9))
+    shuffle(order, seededRng(mix32(params.seed + epoch * 0x9e3779b9)))
     trainLoss.push(runEpoch(training, params, order, epoch, signal))
     if (!Number.isFinite(trainLoss[epoch - 1]))
       throw new MillraceError('MR_MODEL_DIVERGED', { epoch, learningRate: params.learningRate })
@@ -231,17 +231,6 @@ function runEpochs(
   }
   const model = modelOf(training, params, best?.parameters ?? readParameters(training))
   return { model, trainLoss, validLoss, epochs: best?.epochs ?? params.epochs, stopped: 'all' }
-}
-
-/** Fisher and Yates. */
-function shuffle(order: Uint32Array, seed: number): void {
-  const rng = seededRng(seed)
-  for (let i = order.length - 1; i > 0; i--) {
-    const k = rng.nextInt(i + 1)
-    const row = order[i]
-    order[i] = order[k]
-    order[k] = row
-  }
 }
 
 /** One pass over the rows; gives the mean loss of the batches as they were met. */

@@ -1,3 +1,4 @@
+import { selectInPlace } from '../../../stats/order.ts'
 import type { Weights } from './objective.ts'
 
 /**
@@ -16,7 +17,7 @@ function plainQuantile(values: Float64Array, alpha: number): number {
   const whole = Math.round(below)
   const isStep = Math.abs(below - whole) < 1e-9 * n && whole >= 1 && whole < n
   const k = isStep ? whole - 1 : Math.min(n - 1, Math.floor(below))
-  const value = select(values, k)
+  const value = selectInPlace(values, k)
   return isStep ? (value + least(values, k + 1)) / 2 : value
 }
 
@@ -24,33 +25,6 @@ function least(values: Float64Array, from: number): number {
   let low = values[from]
   for (let i = from + 1; i < values.length; i++) if (values[i] < low) low = values[i]
   return low
-}
-
-/** Moves the `k` smallest values to the front and returns the next one (Hoare's find; the pivot is the median of three places). */
-function select(values: Float64Array, k: number): number {
-  let low = 0
-  let high = values.length - 1
-  while (low < high) {
-    const pivot = middleOf(values[low], values[(low + high) >> 1], values[high])
-    let i = low
-    let j = high
-    while (i <= j) {
-      while (values[i] < pivot) i++
-      while (values[j] > pivot) j--
-      if (i > j) break
-      const swap = values[i]
-      values[i++] = values[j]
-      values[j--] = swap
-    }
-    if (k <= j) high = j
-    else if (k >= i) low = i
-    else break
-  }
-  return values[k]
-}
-
-function middleOf(a: number, b: number, c: number): number {
-  return Math.max(Math.min(a, b), Math.min(Math.max(a, b), c))
 }
 
 function weightedQuantile(values: Float64Array, weights: Float64Array, alpha: number): number {
