@@ -1,10 +1,12 @@
 /** Which training rows are unlike the newest: prepared as the model is, judged once, and kept as its newest report. */
+
 import { MillraceError } from '../core/errors.ts'
-import { refs, subjects } from '../core/names.ts'
+import { refs } from '../core/names.ts'
 import type { Digest } from '../core/records.ts'
 import { type LikenessReport, likenessSpec } from '../train/likeness/task.ts'
 import { asJson, type Prepared, type PrepareParams, prepareSpec } from '../train/specs.ts'
 import { planPool, planSplit } from '../train/split.ts'
+import { makeNewest } from './newest-report.ts'
 import { stagesOf } from './run-stages.ts'
 import { datasetDef, modelDef, type Runtime } from './runtime.ts'
 import { dataFor, historyOf } from './training-data.ts'
@@ -49,23 +51,15 @@ export async function likenessOfRows(
   return { found, report, known: cached }
 }
 
-/** Makes the report the newest of its model, with an event, unless it is that already. */
 async function recordLikeness(
-  { store }: Pick<Runtime, 'store'>,
+  rt: Pick<Runtime, 'store'>,
   { model, sentence, findings, dataset, stale }: LikenessReport,
   report: Digest,
   { actor, reason }: LikenessRequest,
 ): Promise<void> {
-  const name = refs.likeness(model)
-  if ((await store.meta.ref(name))?.digest === report) return
-  await store.meta.commit({
-    moves: [{ name, to: report }],
-    event: {
-      type: 'likeness.finished',
-      subject: subjects.model(model),
-      actor,
-      reason: `${sentence}: ${reason}`,
-      data: asJson({ report, findings, dataset, stale }),
-    },
-  })
+  const newest = { name: refs.likeness(model), report, model, type: 'likeness.finished', actor }
+  await makeNewest(rt, newest, () => ({
+    reason: `${sentence}: ${reason}`,
+    data: asJson({ report, findings, dataset, stale }),
+  }))
 }

@@ -1,13 +1,15 @@
 /** Whether training rows are poisoned: one layer of a trained model read for each of them, and classes judged one by one. A run that is never done twice. */
+
 import { MillraceError } from '../core/errors.ts'
-import { refs, subjects } from '../core/names.ts'
+import { grouped } from '../core/grouped.ts'
+import { refs } from '../core/names.ts'
 import type { Digest } from '../core/records.ts'
-import type { DatasetDef, ModelDef } from '../define/types.ts'
 import type { PoisonReport } from '../train/poison/report.ts'
-import { poisonSpec } from '../train/poison/specs.ts'
+import { type PoisonAsked, poisonSpec } from '../train/poison/specs.ts'
 import { asJson, type Prepared, prepareSpec } from '../train/specs.ts'
-import { planSplit, type SplitPlan } from '../train/split.ts'
+import { planSplit } from '../train/split.ts'
 import { locate } from './explain-opened.ts'
+import { makeNewest } from './newest-report.ts'
 import { type StageOptions, stagesOf } from './run-stages.ts'
 import { datasetDef, modelDef, type Runtime } from './runtime.ts'
 import { dataFor, historyOf } from './training-data.ts'
@@ -33,17 +35,7 @@ export interface PoisonProgress {
 }
 
 /** All that looking for poison does, before it is done. */
-export interface PoisonPlan {
-  model: ModelDef
-  dataset: DatasetDef
-  /** The rows that the version learned from. */
-  version: Digest
-  modelVersion: Digest
-  split: SplitPlan
-  layer?: string
-  alpha: number
-  triggerSteps: number
-}
+export type PoisonPlan = PoisonAsked
 
 export const POISON_ALPHA = 0.05
 export const TRIGGER_STEPS = 150
@@ -93,30 +85,19 @@ export async function runPoison(
 /** Makes the report the newest of its model, with an event, unless it is that already. */
 export async function recordPoison(
   { store, clock }: Pick<Runtime, 'store' | 'clock'>,
-  { model }: PoisonPlan,
+  { model: { name: model } }: PoisonPlan,
   { report }: PoisonOutcome,
   { actor, reason }: Pick<PoisonRequest, 'actor' | 'reason'>,
 ): Promise<void> {
-  const name = refs.poison(model.name)
-  if ((await store.meta.ref(name))?.digest === report) return
-  const found = await store.getRecord<PoisonReport>(report, 'PoisonReport')
-  await store.meta.commit({
-    moves: [{ name, to: report }],
-    event: {
-      type: 'poison.finished',
-      subject: subjects.model(model.name),
-      actor,
+  const newest = { name: refs.poison(model), report, model, type: 'poison.finished', actor }
+  await makeNewest({ store }, newest, async () => {
+    const found = await store.getRecord<PoisonReport>(report, 'PoisonReport')
+    const { findings, dataset, version, poisoned } = found
+    const classes = poisonedClasses(found)
+    return {
       reason: `${sentenceOf(found)}: ${reason}`,
-      data: asJson({
-        report,
-        findings: found.findings,
-        dataset: found.dataset,
-        version: found.version,
-        poisoned: found.poisoned,
-        classes: poisonedClasses(found),
-        at: clock.now(),
-      }),
-    },
+      data: asJson({ report, findings, dataset, version, poisoned, classes, at: clock.now() }),
+    }
   })
 }
 
@@ -124,14 +105,12 @@ function poisonedClasses({ classes }: PoisonReport): string[] {
   return classes.filter(({ verdict }) => verdict === 'poisoned').map(({ label }) => label)
 }
 
-const count = (n: number): string => n.toLocaleString('en-US')
-
 /** What was found, in one sentence. */
 export function sentenceOf(found: PoisonReport): string {
   const classes = poisonedClasses(found)
   return classes.length === 0
     ? `no class of ${found.classes.length} is poisoned`
-    : `${count(found.poisoned)} of ${count(found.rows)} rows are poison, in class ${classes.join(', ')}`
+    : `${grouped(found.poisoned)} of ${grouped(found.rows)} rows are poison, in class ${classes.join(', ')}`
 }
 
 /** Plans, runs and records. Errors: as `poisonPlanOf` and `runPoison`. */

@@ -1,7 +1,9 @@
 /** A branch tried: the model trained on the rows of main and on those of the branch, with the same split, seed and test rows, and the difference with its interval. */
+
 import { shortDigest } from '../core/digest.ts'
 import { MillraceError } from '../core/errors.ts'
-import { MAIN, refs, subjects } from '../core/names.ts'
+import { grouped } from '../core/grouped.ts'
+import { MAIN, refs } from '../core/names.ts'
 import type { Digest, Verdict } from '../core/records.ts'
 import { getVersion, type NamedVersion } from '../data/index.ts'
 import { METRICS } from '../define/metrics.ts'
@@ -12,6 +14,7 @@ import { type ComparedMetric, type Comparison, compareSpec } from '../train/comp
 import { asJson, fitSpec, type Prepared, prepareSpec } from '../train/specs.ts'
 import { planSplit, type SplitPlan } from '../train/split.ts'
 import { withModelFile } from './model-file.ts'
+import { makeNewest } from './newest-report.ts'
 import { branchHead } from './quarantine.ts'
 import { type StageOptions, stagesOf } from './run-stages.ts'
 import { datasetDef, modelDef, type Runtime } from './runtime.ts'
@@ -164,7 +167,7 @@ function reportOf(plan: TryPlan, found: Comparison): TryReport {
 }
 
 function testNotes({ cleanTest, each }: TryPlan, { rows }: Comparison): string[] {
-  const test = rows.branch.test.toLocaleString('en-US')
+  const test = grouped(rows.branch.test)
   return [
     cleanTest
       ? `both are tested on the ${test} test rows that the branch has kept: rows that it put aside do not test`
@@ -187,7 +190,7 @@ function sentenceOf(
   { rows }: Comparison,
 ): string {
   const less = rows.base.train + rows.base.validate - rows.branch.train - rows.branch.validate
-  const count = (n: number) => Math.abs(n).toLocaleString('en-US')
+  const count = (n: number) => grouped(Math.abs(n))
   const change = less >= 0 ? `${count(less)} rows less` : `${count(less)} rows more`
   const [by, low, high] = gain ? [gain.value, ...gain.interval].map((x) => signed(x, isShare)) : []
   const range = gain ? ` (gain ${by}, ${low} to ${high})` : ''
@@ -201,26 +204,17 @@ const signed = (x: number, isShare: boolean): string => {
   return x > 0 ? `+${text}` : text
 }
 
-/** Makes the report the newest of its model and branch, with an event, unless it is that already. */
 async function recordTry(
-  { store }: Pick<Runtime, 'store'>,
-  report: TryReport,
-  digest: Digest,
+  rt: Pick<Runtime, 'store'>,
+  { model, dataset, branch, base, version, verdict, sentence }: TryReport,
+  report: Digest,
   { actor, reason }: Pick<TryRequest, 'actor' | 'reason'>,
 ): Promise<void> {
-  const name = refs.tried(report.model, report.branch)
-  if ((await store.meta.ref(name))?.digest === digest) return
-  const { dataset, branch, base, version, verdict, sentence } = report
-  await store.meta.commit({
-    moves: [{ name, to: digest }],
-    event: {
-      type: 'triage.tried',
-      subject: subjects.model(report.model),
-      actor,
-      reason: `${dataset}@${branch} against ${shortDigest(base)}: ${sentence}: ${reason}`,
-      data: asJson({ report: digest, dataset, branch, base, version, verdict }),
-    },
-  })
+  const newest = { name: refs.tried(model, branch), report, model, type: 'triage.tried', actor }
+  await makeNewest(rt, newest, () => ({
+    reason: `${dataset}@${branch} against ${shortDigest(base)}: ${sentence}: ${reason}`,
+    data: asJson({ report, dataset, branch, base, version, verdict }),
+  }))
 }
 
 /** Plans, runs and records. Errors: as `tryPlanOf` and `runTry`. */

@@ -1,6 +1,7 @@
 /** What training rows are worth: models for answers out of sample, one a fold, then one judgement of all rows. Each is a run that is never done twice. */
+
 import { MillraceError } from '../core/errors.ts'
-import { refs, subjects } from '../core/names.ts'
+import { refs } from '../core/names.ts'
 import type { Digest, Part, TimeWindow } from '../core/records.ts'
 import type { DatasetDef, ModelDef } from '../define/types.ts'
 import type { PreparedPlan } from '../model/matrix.ts'
@@ -10,6 +11,7 @@ import { planCrossSplits, planPeriodSplits, planSplit, type SplitPlan } from '..
 import type { WorthReport } from '../train/worth/report.ts'
 import { type WorthSpace, worthSpec } from '../train/worth/specs.ts'
 import { withModelFile } from './model-file.ts'
+import { makeNewest } from './newest-report.ts'
 import { type StageOptions, stagesOf } from './run-stages.ts'
 import { datasetDef, modelDef, type Runtime } from './runtime.ts'
 import { chosenParams } from './search.ts'
@@ -218,28 +220,18 @@ async function membersOf(
 /** Makes the report the newest of its model, with an event, unless it is that already. */
 export async function recordWorth(
   { store, clock }: Pick<Runtime, 'store' | 'clock'>,
-  { model }: WorthPlan,
+  { model: { name: model } }: WorthPlan,
   { report }: WorthOutcome,
   { actor, reason }: Pick<WorthRequest, 'actor' | 'reason'>,
 ): Promise<void> {
-  const name = refs.worth(model.name)
-  if ((await store.meta.ref(name))?.digest === report) return
-  const found = await store.getRecord<WorthReport>(report, 'WorthReport')
-  await store.meta.commit({
-    moves: [{ name, to: report }],
-    event: {
-      type: 'worth.finished',
-      subject: subjects.model(model.name),
-      actor,
+  const newest = { name: refs.worth(model), report, model, type: 'worth.finished', actor }
+  await makeNewest({ store }, newest, async () => {
+    const found = await store.getRecord<WorthReport>(report, 'WorthReport')
+    const { findings, dataset, labels } = found
+    return {
       reason: `${sentenceOf(found)}: ${reason}`,
-      data: asJson({
-        report,
-        findings: found.findings,
-        dataset: found.dataset,
-        issues: found.labels.issues,
-        at: clock.now(),
-      }),
-    },
+      data: asJson({ report, findings, dataset, issues: labels.issues, at: clock.now() }),
+    }
   })
 }
 
