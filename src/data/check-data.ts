@@ -1,8 +1,6 @@
 /** Judging rows against declared checks without importing them: a version that is there, or files that may come. Reads only. */
-import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { availableParallelism, tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { availableParallelism } from 'node:os'
+import { basename } from 'node:path'
 import { MillraceError } from '../core/errors.ts'
 import { LIMITS, type Limits } from '../core/limits.ts'
 import type { Digest, Finding, TimeWindow } from '../core/records.ts'
@@ -12,6 +10,7 @@ import type { CheckedResult, CheckedRows, CheckedRule, CheckJob } from './check-
 import { checksOf } from './checks.ts'
 import { runChild } from './child.ts'
 import { errorFinding, freshFinding, metricFinding, rowCountFinding, shareFinding } from './findings.ts'
+import { inJobFolder } from './job-folder.ts'
 import { planImport, referredDatasets } from './plan-import.ts'
 import { findFiles, lookAt } from './sources.ts'
 import type { ImportParams, OtherRows } from './types.ts'
@@ -84,15 +83,12 @@ export async function checkData(
   judge: JudgeRows = runChild,
 ): Promise<CheckReport> {
   const limits = request.limits ?? LIMITS
-  const scratch = await mkdtemp(join(tmpdir(), `millrace-check-${randomUUID().slice(0, 8)}-`))
-  try {
+  return await inJobFolder({ name: 'check' }, async (scratch) => {
     const job = await jobOf(store, def, target, folder, request, scratch, limits.importMemoryMb)
     const { signal, onProgress } = request
     const result = await judge(job, { signal, onProgress, stallMs: limits.importStallMs })
     return reportOf(def.name, job.checks, result, request)
-  } finally {
-    await rm(scratch, { recursive: true, force: true })
-  }
+  })
 }
 
 async function jobOf(

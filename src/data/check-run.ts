@@ -1,5 +1,4 @@
 /** Judging rows without importing them, as it happens in the child process. */
-
 import { MillraceError } from '../core/errors.ts'
 import { grouped } from '../core/grouped.ts'
 import type { CheckDef } from '../define/types.ts'

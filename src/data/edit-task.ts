@@ -1,6 +1,3 @@
-import { randomUUID } from 'node:crypto'
-import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { LIMITS } from '../core/limits.ts'
 import type { DatasetVersion, Digest, Part, RunSpec } from '../core/records.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
@@ -9,6 +6,7 @@ import { type ChildOptions, runChild } from './child.ts'
 import { EDIT_CODE, EDIT_TASK, editParams } from './edit.ts'
 import type { DatasetEdit, EditJob, EditResult, RowSelection } from './edit-types.ts'
 import { type ImportLimits, lastQuarantine, othersOf, putParts, sumRows, windowOf } from './import-task.ts'
+import { inJobFolder } from './job-folder.ts'
 
 /** Carries out a job: in a child process, or in this one. */
 export type EditParts = (job: EditJob, options: ChildOptions) => Promise<EditResult>
@@ -30,16 +28,12 @@ async function runTask(
   limits: ImportLimits,
   edit: EditParts,
 ): Promise<{ outputs: Record<string, Digest> }> {
-  const folder = join(store.scratch, `edit-${randomUUID()}`)
-  await mkdir(folder, { recursive: true })
-  try {
+  return await inJobFolder({ name: 'edit', scratch: store.scratch }, async (folder) => {
     const version = await store.getRecord<DatasetVersion>(spec.inputs.version!, 'DatasetVersion')
     const job = await jobOf(store, spec, version, folder, limits.importMemoryMb)
     const result = await edit(job, { signal, stallMs: limits.importStallMs, onProgress: progress })
     return { outputs: { edit: await store.putRecord(await editOf(store, spec, version, result)) } }
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
+  })
 }
 
 async function jobOf(

@@ -1,11 +1,9 @@
-import { randomUUID } from 'node:crypto'
-import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { LIMITS, type Limits } from '../core/limits.ts'
 import type { DatasetVersion, Digest, Part, RunSpec, TimeWindow } from '../core/records.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
 import type { Store } from '../store/ports.ts'
 import { type ChildOptions, runChild } from './child.ts'
+import { inJobFolder } from './job-folder.ts'
 import { IMPORT_CODE, IMPORT_TASK, importParams, otherInputs } from './plan-import.ts'
 import type { DatasetImport, ImportJob, ImportResult, OtherRows, WrittenPart } from './types.ts'
 
@@ -31,9 +29,7 @@ async function runTask(
   read: ReadFiles,
 ): Promise<{ outputs: Record<string, Digest> }> {
   const { store, spec, signal, progress } = context
-  const folder = join(store.scratch, `import-${randomUUID()}`)
-  await mkdir(folder, { recursive: true })
-  try {
+  return await inJobFolder({ name: 'import', scratch: store.scratch }, async (folder) => {
     const parent = spec.inputs.parent
       ? await store.getRecord<DatasetVersion>(spec.inputs.parent, 'DatasetVersion')
       : null
@@ -45,9 +41,7 @@ async function runTask(
     })
     const record = await importOf(store, spec, parent, result)
     return { outputs: { import: await store.putRecord(record) } }
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
+  })
 }
 
 async function jobOf(

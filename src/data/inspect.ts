@@ -1,11 +1,9 @@
-import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename } from 'node:path'
 import { MillraceError } from '../core/errors.ts'
 import { LIMITS, type Limits } from '../core/limits.ts'
 import type { DatasetDef } from '../define/types.ts'
 import { runChild } from './child.ts'
+import { inJobFolder } from './job-folder.ts'
 import { lookAt } from './sources.ts'
 import type { Inspection } from './types.ts'
 
@@ -35,8 +33,7 @@ export async function inspect(
       ...(await lookAt(path, basename(path), read.format)),
     })),
   )
-  const folder = await mkdtemp(join(tmpdir(), `millrace-inspect-${randomUUID().slice(0, 8)}-`))
-  try {
+  return await inJobFolder({ name: 'inspect' }, async (folder) => {
     const job = {
       op: 'inspect' as const,
       files,
@@ -46,7 +43,5 @@ export async function inspect(
       memoryMb: limits.importMemoryMb,
     }
     return await runChild(job, { signal: options.signal, stallMs: limits.importStallMs })
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
+  })
 }

@@ -1,5 +1,4 @@
 /** The history of a dataset's numbers, delivery by delivery, as the journal tells it, and what it lets expect of the next. */
-
 import { MillraceError } from '../core/errors.ts'
 import { grouped } from '../core/grouped.ts'
 import { subjects } from '../core/names.ts'

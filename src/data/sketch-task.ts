@@ -1,13 +1,11 @@
 /** The task `data.sketch`: sketches of a part that came without, made once and found by the digest of its spec from then on. */
-import { randomUUID } from 'node:crypto'
-import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Json } from '../core/canonical.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Column, Digest, Part, RunSpec } from '../core/records.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
 import { type ChildOptions, runChild } from './child.ts'
 import type { ImportLimits } from './import-task.ts'
+import { inJobFolder } from './job-folder.ts'
 import { hasColumn } from './part-columns.ts'
 import type { SketchJob, SketchResult } from './types.ts'
 
@@ -42,9 +40,7 @@ async function runTask(
   limits: ImportLimits,
   sketch: SketchRows,
 ): Promise<{ outputs: Record<string, Digest> }> {
-  const folder = join(store.scratch, `sketch-${randomUUID()}`)
-  await mkdir(folder, { recursive: true })
-  try {
+  return await inJobFolder({ name: 'sketch', scratch: store.scratch }, async (folder) => {
     const part = spec.inputs.part!
     const { columns } = spec.params as unknown as { columns: NamedType[] }
     const file = {
@@ -58,7 +54,5 @@ async function runTask(
       { signal, stallMs: limits.importStallMs, onProgress: progress },
     )
     return { outputs: { sketches: (await store.objects.putFile(path)).digest } }
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
+  })
 }

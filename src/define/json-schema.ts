@@ -1,5 +1,4 @@
 /** Rows of a dataset as JSON Schema 2020-12: the types of its columns, and those checks that one row can break. */
-
 import type { Json } from '../core/canonical.ts'
 import type { Column, ColumnType } from '../core/records.ts'
 import type { ExprNode } from '../expr/ast.ts'

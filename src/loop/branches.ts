@@ -1,5 +1,4 @@
 /** Branches of a dataset: chosen rows are put aside there while main stays as it is, until the branch is merged or dropped. */
-
 import { shortDigest } from '../core/digest.ts'
 import { MillraceError } from '../core/errors.ts'
 import { grouped } from '../core/grouped.ts'

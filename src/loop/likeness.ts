@@ -1,5 +1,4 @@
 /** Which training rows are unlike the newest: prepared as the model is, judged once, and kept as its newest report. */
-
 import { MillraceError } from '../core/errors.ts'
 import { refs } from '../core/names.ts'
 import type { Digest } from '../core/records.ts'

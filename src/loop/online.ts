@@ -10,7 +10,6 @@
  * stand still meanwhile; or somebody went back to an earlier version, and learning the same rows again would lead to the same place. Nothing is lost by waiting: the rows
  * stay in the log, and are learned when the release is decided, or a newer version goes live.
  */
-
 import { join } from 'node:path'
 import { assert } from '../core/errors.ts'
 import { grouped } from '../core/grouped.ts'

@@ -1,5 +1,4 @@
 /** Whether training rows are poisoned: one layer of a trained model read for each of them, and classes judged one by one. A run that is never done twice. */
-
 import { MillraceError } from '../core/errors.ts'
 import { grouped } from '../core/grouped.ts'
 import { refs } from '../core/names.ts'

@@ -1,5 +1,4 @@
 /** Rows that were put aside: released as they are, fixed, or dropped. Each act is a run, a new version and an event with its reason. */
-
 import { shortDigest } from '../core/digest.ts'
 import { MillraceError } from '../core/errors.ts'
 import { grouped } from '../core/grouped.ts'

@@ -1,5 +1,4 @@
 /** A branch tried: the model trained on the rows of main and on those of the branch, with the same split, seed and test rows, and the difference with its interval. */
-
 import { shortDigest } from '../core/digest.ts'
 import { MillraceError } from '../core/errors.ts'
 import { grouped } from '../core/grouped.ts'

@@ -1,5 +1,4 @@
 /** What training rows are worth: models for answers out of sample, one a fold, then one judgement of all rows. Each is a run that is never done twice. */
-
 import { MillraceError } from '../core/errors.ts'
 import { refs } from '../core/names.ts'
 import type { Digest, Part, TimeWindow } from '../core/records.ts'

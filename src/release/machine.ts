@@ -8,7 +8,6 @@
  *
  * The first release of a model has nothing to be compared with and goes live when its gates pass.
  */
-
 import { assert } from '../core/errors.ts'
 import { grouped } from '../core/grouped.ts'
 import type { Digest, Finding, Release, Route } from '../core/records.ts'

@@ -5,7 +5,6 @@
  * trees of its own rows: shrinkage to the parent, so that thin members cannot run away. Calibration is learned on a tenth of the training rows that the trees
  * did not see, and kept only where it lowers the loss on the validation rows.
  */
-
 import { closeSync, openSync, readSync } from 'node:fs'
 import { assert } from '../core/errors.ts'
 import type {

@@ -1,5 +1,4 @@
 /** Reading and moving what watching remembers: a closed window and the alerts it changes are one commit. */
-
 import { MillraceError } from '../core/errors.ts'
 import { grouped } from '../core/grouped.ts'
 import { refs, subjects } from '../core/names.ts'

@@ -1,13 +1,11 @@
 /** Checks inferred from data: learned on some rows, tried on others, and handed over with the evidence. */
-import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename } from 'node:path'
 import { MillraceError } from '../../core/errors.ts'
 import { LIMITS, type Limits } from '../../core/limits.ts'
 import type { DatasetDef } from '../../define/types.ts'
 import type { Store } from '../../store/ports.ts'
 import { runChild } from '../child.ts'
+import { inJobFolder } from '../job-folder.ts'
 import { lookAt } from '../sources.ts'
 import type { ChildFile } from '../types.ts'
 import { resolveVersion } from '../versions.ts'
@@ -70,8 +68,7 @@ export async function suggestForVersion(
 
 async function suggestFrom(files: ChildFile[], options: SuggestOptions): Promise<SuggestReport> {
   const limits = options.limits ?? LIMITS
-  const folder = await mkdtemp(join(tmpdir(), `millrace-suggest-${randomUUID().slice(0, 8)}-`))
-  try {
+  return await inJobFolder({ name: 'suggest' }, async (folder) => {
     const job = {
       op: 'suggest' as const,
       files,
@@ -84,7 +81,5 @@ async function suggestFrom(files: ChildFile[], options: SuggestOptions): Promise
     }
     const { signal, onProgress } = options
     return await runChild(job, { signal, stallMs: limits.importStallMs, onProgress })
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
+  })
 }

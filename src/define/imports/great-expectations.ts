@@ -1,5 +1,4 @@
 /** Suites of Great Expectations, 0.x and 1.x, as checks. */
-
 import { MillraceError } from '../../core/errors.ts'
 import { type Anything, col, Expr, lit } from '../../expr/builder.ts'
 import { parseExpr } from '../../expr/parse.ts'

@@ -2,23 +2,20 @@
  * Task `train.likeness`: how like the newest rows each training row is. Trees learn to tell training rows from those that validate and test (whose labels are not looked
  * at); of each row the answer is out of sample. Whether they differ at all is asked first: where the two cannot be told apart, no row is called stale.
  */
-
 import { assert } from '../../core/errors.ts'
 import type { DatasetVersion, Digest, RunSpec } from '../../core/records.ts'
 import { seededRng } from '../../core/rng.ts'
 import { rowsWhere } from '../../core/rows-where.ts'
 import type { Task, TaskContext } from '../../engine/ports.ts'
 import type { FittedFeatures } from '../../expr/features.ts'
-import { raw } from '../../expr/sql.ts'
 import { type MatrixFile, type MatrixSlice, openMatrix } from '../../model/matrix.ts'
 import { predictColumns } from '../../model/predict.ts'
 import { aucInterval } from '../../stats/delong.ts'
 import { auc } from '../../stats/metrics.ts'
 import { concat } from '../columns.ts'
 import { trainGbdt } from '../gbdt/train.ts'
-import { writeRows } from '../rows-file.ts'
 import { asJson, type Prepared } from '../specs.ts'
-import { loadPool } from '../worth/pool.ts'
+import { loadPool, writePoolRows } from '../worth/pool.ts'
 import type { WorthParams } from '../worth/specs.ts'
 
 export const LIKENESS_CODE = 'likeness-1'
@@ -83,8 +80,7 @@ export const likenessTask: Task = {
       assert(found.likeness.length === pool.nRows, 'the rows that train are the rows of the pool')
       const order = Array.from(pool.rows.keys()).sort((a, b) => pool.rows[a]! - pool.rows[b]!)
       const inOrder = (values: ArrayLike<number>) => Float64Array.from(order, (i) => values[i]!)
-      const findings = await writeRows(query, context, {
-        table: 'mr_pool',
+      const findings = await writePoolRows(query, context, {
         key: params.key,
         rows: inOrder(pool.rows),
         columns: [
@@ -92,7 +88,6 @@ export const likenessTask: Task = {
           { name: 'stale', type: 'boolean', values: inOrder(found.stale) },
         ],
       })
-      await query.exec(raw('drop table mr_pool'))
       const { likeness: _, stale, ...rest } = found
       const report: LikenessReport = {
         kind: 'LikenessReport',

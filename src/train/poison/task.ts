@@ -6,7 +6,6 @@
 import { assert, MillraceError } from '../../core/errors.ts'
 import type { DatasetVersion, ModelVersion } from '../../core/records.ts'
 import type { Task, TaskContext } from '../../engine/ports.ts'
-import { raw } from '../../expr/sql.ts'
 import { readOnnxFile } from '../../model/import/onnx-file.ts'
 import { type MatrixFile, openMatrix, type PreparedPlan } from '../../model/matrix.ts'
 import {
@@ -15,8 +14,8 @@ import {
   type ForeignFindings,
   foreignGroups,
 } from '../../stats/foreign-groups.ts'
-import { type RowColumn, writeRows } from '../rows-file.ts'
-import { loadPool } from '../worth/pool.ts'
+import type { RowColumn } from '../rows-file.ts'
+import { loadPool, writePoolRows } from '../worth/pool.ts'
 import type { ClassReport, PoisonReport } from './report.ts'
 import { POISON_CODE, type PoisonParams } from './specs.ts'
 import { findTriggers } from './triggers.ts'
@@ -35,13 +34,7 @@ export const poisonTask: Task = {
     try {
       const { report, numbers, columns } = await judge(context, params, plan, matrix)
       const query = await context.query()
-      const rows = await writeRows(query, context, {
-        table: 'mr_pool',
-        key: params.key,
-        rows: numbers,
-        columns,
-      })
-      await query.exec(raw('drop table mr_pool'))
+      const rows = await writePoolRows(query, context, { key: params.key, rows: numbers, columns })
       const found: PoisonReport = { ...report, findings: rows }
       return { outputs: { report: await store.putRecord(found), rows } }
     } finally {

@@ -1,10 +1,11 @@
 /** The rows that train, as the dataset version numbers them, and what is known of each beside the features. */
 import { assert } from '../../core/errors.ts'
-import type { DatasetVersion } from '../../core/records.ts'
+import type { DatasetVersion, Digest } from '../../core/records.ts'
 import type { Query, TaskContext } from '../../engine/ports.ts'
 import { relationOf } from '../../engine/relation.ts'
 import { quoted, raw, sql } from '../../expr/sql.ts'
 import { loadRows } from '../prepare.ts'
+import { type RowFindings, writeRows } from '../rows-file.ts'
 import { crossBorders } from '../split.ts'
 import type { WorthParams } from './specs.ts'
 
@@ -26,6 +27,17 @@ export interface Pool {
 export interface Groups {
   codes: Int32Array
   names: (string | null)[]
+}
+
+/** Writes what was found of rows of the pool beside their keys, and ends the table. */
+export async function writePoolRows(
+  query: Query,
+  context: TaskContext,
+  found: Omit<RowFindings, 'table'>,
+): Promise<Digest> {
+  const rows = await writeRows(query, context, { table: 'mr_pool', ...found })
+  await query.exec(raw('drop table mr_pool'))
+  return rows
 }
 
 /** Leaves the rows in the table `mr_pool`, with their number as `mr_row`. Rows are in the order of the matrix. */

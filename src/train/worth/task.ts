@@ -9,16 +9,15 @@ import { assert, MillraceError } from '../../core/errors.ts'
 import type { DatasetVersion, ModelVersion } from '../../core/records.ts'
 import type { Task, TaskContext } from '../../engine/ports.ts'
 import type { FittedFeatures } from '../../expr/features.ts'
-import { raw } from '../../expr/sql.ts'
 import { type MatrixFile, openMatrix, type PreparedPlan } from '../../model/matrix.ts'
 import { outlierRows } from '../../stats/near-rows.ts'
-import { type RowColumn, writeRows } from '../rows-file.ts'
+import type { RowColumn } from '../rows-file.ts'
 import { outOfSample } from './answers.ts'
 import { copiesOf } from './copies.ts'
 import { LABEL_JUDGES, type LabelFindings } from './labels.ts'
 import { judgeByNeighbours, SOURCES_MAX } from './neighbours.ts'
 import { spreadPoints } from './points.ts'
-import { identifiersOf, loadPool, type Pool } from './pool.ts'
+import { identifiersOf, loadPool, type Pool, writePoolRows } from './pool.ts'
 import type { MemberReport, WorthReport } from './report.ts'
 import { shortcutsOf } from './shortcuts.ts'
 import { slicingOfMembers, slicingsOf } from './slices.ts'
@@ -43,13 +42,7 @@ export const worthTask: Task = {
       const { found, numbers, columns } = await judge(context, params, plan, matrix)
       const query = await context.query()
       context.progress(0.97, 'writing what was found of each row')
-      const rows = await writeRows(query, context, {
-        table: 'mr_pool',
-        key: params.key,
-        rows: numbers,
-        columns,
-      })
-      await query.exec(raw('drop table mr_pool'))
+      const rows = await writePoolRows(query, context, { key: params.key, rows: numbers, columns })
       const report: WorthReport = { ...found, findings: rows }
       return { outputs: { report: await context.store.putRecord(report), rows } }
     } finally {
