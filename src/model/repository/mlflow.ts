@@ -1,8 +1,9 @@
 /** An MLflow model folder: a file `MLmodel` that says by flavours where the model is. */
-import { existsSync, readFileSync, statSync } from 'node:fs'
-import { basename, join, relative, resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
 import { parse } from 'yaml'
-import { MillraceError, toError } from '../../core/errors.ts'
+import { toError } from '../../core/errors.ts'
+import { configError, configText, inside } from './config-file.ts'
 import type { FoundModel, RefusedModel } from './found.ts'
 
 const FILE = 'MLmodel'
@@ -61,32 +62,15 @@ export function readMlflowModel(folder: string): FoundModel | RefusedModel {
 }
 
 function flavoursOf(path: string): Flavours {
-  const { size } = statSync(path)
-  if (size > FILE_BYTES_MAX) throw mlmodelError(path, `at most ${FILE_BYTES_MAX} bytes`, `${size}`)
+  const text = configText(path, FILE_BYTES_MAX)
   let read: unknown
   try {
-    read = parse(readFileSync(path, 'utf8'), { maxAliasCount: 100 })
+    read = parse(text, { maxAliasCount: 100 })
   } catch (thrown) {
-    throw mlmodelError(path, 'YAML', toError(thrown).message.split('\n')[0])
+    throw configError(path, 'the file', 'YAML', toError(thrown).message.split('\n')[0])
   }
   const flavours = (read as { flavors?: unknown } | null)?.flavors
-  if (typeof flavours !== 'object' || flavours === null) throw mlmodelError(path, 'a field flavors', 'none')
+  if (typeof flavours !== 'object' || flavours === null)
+    throw configError(path, 'the file', 'a field flavors', 'none')
   return flavours as Flavours
-}
-
-function mlmodelError(file: string, need: string, got: string): MillraceError {
-  return new MillraceError('MR_REPOSITORY_CONFIG', { file, where: 'the file', need, got })
-}
-
-/** Errors: MR_REPOSITORY_CONFIG for a path out of the folder. */
-export function inside(folder: string, path: string, file: string): string {
-  const found = resolve(folder, path)
-  const from = relative(resolve(folder), found)
-  if (from !== '' && !from.startsWith('..') && !from.startsWith('/')) return found
-  throw new MillraceError('MR_REPOSITORY_CONFIG', {
-    file,
-    where: 'a path',
-    need: 'a path inside the folder',
-    got: path,
-  })
 }

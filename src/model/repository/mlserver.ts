@@ -1,9 +1,9 @@
 /** A model of an MLServer folder: `model-settings.json` names an implementation and where its file is. */
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import { MillraceError, toError } from '../../core/errors.ts'
+import { toError } from '../../core/errors.ts'
+import { configError, configText, inside } from './config-file.ts'
 import type { FoundModel, RefusedModel } from './found.ts'
-import { inside } from './mlflow.ts'
 
 const FILE = 'model-settings.json'
 const FILE_BYTES_MAX = 1024 * 1024
@@ -50,15 +50,13 @@ export function readMlserverModel(folder: string): FoundModel | RefusedModel {
 }
 
 function settingsOf(path: string): Settings {
-  const { size } = statSync(path)
-  const refuse = (need: string, got: string) =>
-    new MillraceError('MR_REPOSITORY_CONFIG', { file: path, where: 'the file', need, got })
-  if (size > FILE_BYTES_MAX) throw refuse(`at most ${FILE_BYTES_MAX} bytes`, `${size}`)
+  const text = configText(path, FILE_BYTES_MAX)
+  let settings: unknown
   try {
-    const settings = JSON.parse(readFileSync(path, 'utf8')) as unknown
-    if (typeof settings === 'object' && settings !== null) return settings as Settings
+    settings = JSON.parse(text)
   } catch (thrown) {
-    throw refuse('JSON', toError(thrown).message)
+    throw configError(path, 'the file', 'JSON', toError(thrown).message)
   }
-  throw refuse('an object', 'something else')
+  if (typeof settings === 'object' && settings !== null) return settings as Settings
+  throw configError(path, 'the file', 'an object', 'something else')
 }

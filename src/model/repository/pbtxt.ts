@@ -1,5 +1,6 @@
 /** Protocol Buffers as text, as Triton's `config.pbtxt` has them: any message, without its schema. */
-import { MillraceError } from '../../core/errors.ts'
+import type { MillraceError } from '../../core/errors.ts'
+import { configError } from './config-file.ts'
 
 export type TextValue = string | number | boolean | TextMessage
 /** Values of each field in the order they came; a field that is not repeated has one. */
@@ -125,7 +126,7 @@ class Tokens {
       this.#at >= this.#text.length
         ? 'the end of the file'
         : `"${this.#text.slice(Math.max(0, this.#at - 1), this.#at + 19)}"`
-    return new MillraceError('MR_REPOSITORY_CONFIG', { file: this.#file, where: `line ${line}`, need, got })
+    return configError(this.#file, `line ${line}`, need, got)
   }
 
   #match(pattern: RegExp): string | undefined {

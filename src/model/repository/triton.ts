@@ -1,7 +1,7 @@
 /** A model of a Triton repository: `<model>/config.pbtxt` and `<model>/<version>/model.onnx`. Without a configuration, what the graph says stands. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import { MillraceError } from '../../core/errors.ts'
+import { configError, configText } from './config-file.ts'
 import type { FoundModel, FoundVersion, RefusedModel, StatedTensor } from './found.ts'
 import {
   messageField,
@@ -60,20 +60,13 @@ const stated = (key: 'inputs' | 'outputs', tensors: StatedTensor[]) =>
 function configOf(folder: string): TextMessage {
   const path = join(folder, CONFIG)
   if (!existsSync(path)) return {}
-  const { size } = statSync(path)
-  if (size > CONFIG_BYTES_MAX)
-    throw configError(folder, 'the file', `at most ${CONFIG_BYTES_MAX} bytes`, `${size}`)
-  return parseTextMessage(readFileSync(path, 'utf8'), path)
-}
-
-function configError(folder: string, where: string, need: string, got: string): MillraceError {
-  return new MillraceError('MR_REPOSITORY_CONFIG', { file: join(folder, CONFIG), where, need, got })
+  return parseTextMessage(configText(path, CONFIG_BYTES_MAX), path)
 }
 
 /** A file name in a configuration names a file of its version's folder and nothing else. */
 function safeName(name: string, folder: string): string {
   if (name === basename(name) && name !== '..' && name !== '.') return name
-  throw configError(folder, 'default_model_filename', 'a file name without folders', name)
+  throw configError(join(folder, CONFIG), 'default_model_filename', 'a file name without folders', name)
 }
 
 function versionsIn(folder: string, files: readonly string[] = FILES): FoundVersion[] {
@@ -111,9 +104,9 @@ function tensorsOf(config: TextMessage, field: 'input' | 'output', folder: strin
   return messageFields(config, field).map((tensor) => {
     const name = textField(tensor, 'name')
     const type = textField(tensor, 'data_type')
-    if (name === undefined) throw configError(folder, field, 'a name', 'none')
+    if (name === undefined) throw configError(join(folder, CONFIG), field, 'a name', 'none')
     if (!type?.startsWith('TYPE_'))
-      throw configError(folder, `data_type of ${field} ${name}`, 'TYPE_…', type ?? 'none')
+      throw configError(join(folder, CONFIG), `data_type of ${field} ${name}`, 'TYPE_…', type ?? 'none')
     const datatype = type === 'TYPE_STRING' ? 'BYTES' : type.slice('TYPE_'.length)
     return { name, datatype, dims: numberFields(tensor, 'dims') }
   })

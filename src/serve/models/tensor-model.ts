@@ -16,6 +16,7 @@ import { IMPORT_LIMITS, type ImportedModel } from '../../model/import/imported.t
 import { describeOnnx, type OnnxDescription } from '../../model/import/onnx-describe.ts'
 import { readOnnxFile } from '../../model/import/onnx-file.ts'
 import { formatOfFile, readModelFile } from '../../model/import/open.ts'
+import { configError } from '../../model/repository/config-file.ts'
 import type { FoundModel, StatedTensor } from '../../model/repository/found.ts'
 import { compileScorer } from '../../model/score.ts'
 import type { TensorSpec } from '../oip/backend.ts'
@@ -181,10 +182,6 @@ function refined(
       throw configError(path, `dims of "${spec.name}"`, `those of the graph, [${spec.shape}]`, `[${dims}]`)
     return { ...spec, shape: spec.shape.map((size, axis) => (size < 0 ? dims[axis] : size)) }
   })
-}
-
-function configError(file: string, where: string, need: string, got: string): MillraceError {
-  return new MillraceError('MR_REPOSITORY_CONFIG', { file, where, need, got })
 }
 
 // ---------------------------------------------------------------- trees
