@@ -89,14 +89,18 @@ export function floatOf(field: WireField, refuse: Refuse): number {
 
 /** Adds integers of a repeated field, packed or one by one. */
 export function addInts(list: number[], field: WireField, refuse: Refuse): void {
+  for (const value of varintsOf(field, refuse)) push(list, Number(BigInt.asIntN(64, value)), refuse)
+}
+
+/** Integers of 64 bits of a repeated field, packed or one by one, without their signs. */
+export function* varintsOf(field: WireField, refuse: Refuse): Generator<bigint> {
   if (field.wire === 0) {
-    push(list, intOf(field, refuse), refuse)
+    yield field.value
     return
   }
   const packed = bytesOf(field, refuse)
   const cursor = { at: 0 }
-  while (cursor.at < packed.length)
-    push(list, Number(BigInt.asIntN(64, varint(packed, cursor, refuse))), refuse)
+  while (cursor.at < packed.length) yield varint(packed, cursor, refuse)
 }
 
 /** Adds floats (4 bytes each) or doubles (8) of a repeated field, packed or one by one. */

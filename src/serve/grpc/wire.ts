@@ -2,9 +2,11 @@
 import type { Json } from '../../core/canonical.ts'
 import { MillraceError } from '../../core/errors.ts'
 import {
+  bytesOf,
   type FieldReaders,
   readMessage,
   textOf,
+  varintsOf,
   type WireField,
   WireWriter,
 } from '../../model/import/protobuf.ts'
@@ -29,10 +31,7 @@ const refuse: Refuse = (where, need, got) =>
 
 const text = (field: WireField): string => textOf(field, refuse)
 const flag = (field: WireField): boolean => field.wire === 0 && field.value !== 0n
-const part = (field: WireField): Uint8Array => {
-  if (field.wire === 2) return field.bytes
-  throw refuse(`field ${field.field}`, 'a message or bytes', `wire type ${field.wire}`)
-}
+const part = (field: WireField): Uint8Array => bytesOf(field, refuse)
 
 /** A reader that keeps the last value of a field under a name. */
 function put<K extends string, V>(
@@ -141,27 +140,10 @@ function readInput(bytes: Uint8Array): Input {
 }
 
 /** A repeated integer, packed or not. */
-function integersOf(field: WireField): number[] {
-  return varintsOf(field).map((value) => Number(BigInt.asIntN(64, value)))
-}
+const integersOf = (field: WireField): number[] =>
+  varints(field).map((value) => Number(BigInt.asIntN(64, value)))
 
-function varintsOf(field: WireField): bigint[] {
-  if (field.wire === 0) return [field.value]
-  const bytes = part(field)
-  const values: bigint[] = []
-  for (let at = 0; at < bytes.length; ) {
-    let value = 0n
-    for (let shift = 0n; ; shift += 7n) {
-      if (at >= bytes.length || shift > 63n)
-        throw refuse(`field ${field.field}`, 'whole numbers', 'bytes that end within one')
-      const byte = bytes[at++]
-      value |= BigInt(byte & 0x7f) << shift
-      if (byte < 0x80) break
-    }
-    values.push(BigInt.asUintN(64, value))
-  }
-  return values
-}
+const varints = (field: WireField): bigint[] => [...varintsOf(field, refuse)]
 
 /** How each kind of parameter is read, by its field. */
 const PARAMETERS: Record<number, (field: WireField) => Json> = {
@@ -169,7 +151,7 @@ const PARAMETERS: Record<number, (field: WireField) => Json> = {
   2: (f) => integersOf(f)[0] ?? null,
   3: text,
   4: (f) => (f.wire === 1 ? new DataView(f.bytes.buffer, f.bytes.byteOffset, 8).getFloat64(0, true) : null),
-  5: (f) => Number(varintsOf(f)[0] ?? 0n),
+  5: (f) => Number(varints(f)[0] ?? 0n),
 }
 const PARAMETER: FieldReaders<{ value: Json }> = Object.fromEntries(
   Object.entries(PARAMETERS).map(([field, read]) => [field, put('value', read)]),
@@ -222,7 +204,7 @@ function contentsOf(name: string, datatype: string, contents: Uint8Array): SentT
     return Buffer.concat(
       fields.map((field) => (field.wire === 0 ? Buffer.alloc(0) : Buffer.from(field.bytes))),
     )
-  const values = fields.flatMap(varintsOf)
+  const values = fields.flatMap(varints)
   const isWide = datatype.endsWith('64')
   const array = (type as NonNullable<typeof type>).make(values.length)
   values.forEach((value, i) => {
