@@ -74,7 +74,14 @@ export async function serveModels(options: ServeModelsOptions): Promise<ServedMo
     const address = await server.listen()
     const grpcAddress = await grpc?.listen()
     const { backend, ready } = server
-    return { address, grpcAddress, backend, ready, load: (onLoaded) => backend.loadAll(onLoaded), close }
+    return {
+      address,
+      grpcAddress,
+      backend,
+      ready,
+      load: (onLoaded) => backend.shelf.loadAll(onLoaded),
+      close,
+    }
   } catch (error) {
     await close()
     throw error

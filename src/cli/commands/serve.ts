@@ -30,8 +30,13 @@ export async function serve(cli: Cli, [path]: readonly unknown[], options: Optio
   try {
     const { address, grpcAddress, backend } = served
     cli.event(
-      { event: 'serving', address, grpc: grpcAddress ?? null, models: backend.found.map(({ name }) => name) },
-      `\n  Millrace serves ${plural(backend.found.length, 'model')} on ${cli.paint.accent(address)}${grpcAddress ? `, gRPC on ${cli.paint.accent(grpcAddress)}` : ''}\n`,
+      {
+        event: 'serving',
+        address,
+        grpc: grpcAddress ?? null,
+        models: backend.shelf.found.map(({ name }) => name),
+      },
+      `\n  Millrace serves ${plural(backend.shelf.found.length, 'model')} on ${cli.paint.accent(address)}${grpcAddress ? `, gRPC on ${cli.paint.accent(grpcAddress)}` : ''}\n`,
     )
     const stopped = untilStopped(cli.signal)
     await Promise.race([start(cli, served), stopped])
@@ -45,7 +50,7 @@ export async function serve(cli: Cli, [path]: readonly unknown[], options: Optio
 
 async function start(cli: Cli, served: ServedModels): Promise<void> {
   const failed = await loadAll(cli, served)
-  if (failed < served.backend.found.length && !cli.signal.aborted) await sayHow(cli, served)
+  if (failed < served.backend.shelf.found.length && !cli.signal.aborted) await sayHow(cli, served)
 }
 
 /** What is there, without opening any of it. */
@@ -87,7 +92,7 @@ async function loadAll(cli: Cli, { backend, load }: ServedModels): Promise<numbe
       { event: 'refused', model: name, why, fix },
       `  ${paint.bad('✗')} ${name}: ${why}\n      ${paint.dim('fix:')} ${fix}`,
     )
-  for (const { name, why, fix } of backend.refused) refuse(name, why, fix)
+  for (const { name, why, fix } of backend.shelf.refused) refuse(name, why, fix)
   await load((name: string, error?: MillraceError) => {
     if (cli.signal.aborted) return
     if (error) {
@@ -100,7 +105,7 @@ async function loadAll(cli: Cli, { backend, load }: ServedModels): Promise<numbe
 
 /** A request that works, for the first model that can answer. */
 async function sayHow(cli: Cli, { backend, address }: ServedModels): Promise<void> {
-  for (const { name } of backend.found) {
+  for (const { name } of backend.shelf.found) {
     const metadata = await backend.metadata(name).catch(() => undefined)
     if (!metadata) continue
     const curl = curlOf(metadata, address)

@@ -52,13 +52,13 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
   const backend = new ModelsBackend({ ...options, limits, metrics, newId: () => ids.next() })
   const app = createApp(options, limits, () => ids.next())
   const threadProblems = options.threadProblems ?? (() => [])
-  const ready = () => !app.closing() && backend.problems().size === 0 && threadProblems().length === 0
+  const ready = () => !app.closing() && backend.shelf.problems().size === 0 && threadProblems().length === 0
   app.fastify.register(async (routes) => {
     takeBytes(routes, limits.bodyBytesMax)
     oipRoutes(routes, backend, { server: INFO, jsonDepthMax: limits.jsonDepthMax })
     otherRoutes(routes, backend, { ready, jsonDepthMax: limits.jsonDepthMax })
     healthRoutes(routes, metrics, ready, () => ({
-      models: Object.fromEntries(backend.problems()),
+      models: Object.fromEntries(backend.shelf.problems()),
       threads: threadProblems(),
     }))
   })
@@ -69,7 +69,7 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
     ready,
     grpc: (port) => createGrpcServer(backend, { ...options, port, limits, info: INFO, ready }),
     listen: app.listen,
-    close: () => app.close(async () => backend.close()),
+    close: () => app.close(async () => backend.shelf.close()),
   }
 }
 

@@ -14,7 +14,7 @@ export interface OtherOptions {
 }
 
 export function otherRoutes(app: FastifyInstance, backend: ModelsBackend, options: OtherOptions): void {
-  const names = () => backend.found.map(({ name }) => name)
+  const names = () => backend.shelf.found.map(({ name }) => name)
   app.get('/v1/models', (_, reply) => sendJson(reply, { models: names() }))
   app.get<{ Params: { target: string } }>('/v1/models/:target', async ({ params }, reply) => {
     await backend.modelReady(params.target)
