@@ -1,10 +1,9 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 /** The console in a real browser, on a real server, on a small family that was really trained: what each screen says is what the store holds. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { canary, checks, col, dataset, each, gates, gbdt, model, project } from 'millrace'
 import {
   currentRelease,
@@ -18,9 +17,10 @@ import {
   trainModel,
   up,
 } from 'millrace/runtime'
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { decodeBlocks } from '../../src/core/log-blocks.ts'
+import { launchBrowser, missing } from '../fixtures/browser.ts'
 
 const DAY = 86_400_000
 const BEGIN = Date.UTC(2001, 0, 1)
@@ -30,24 +30,7 @@ const ROWS_A_DAY = 200
 const ORIGINS = ['ATL', 'DFW', 'ORD', 'XNA'] as const
 const TARGETS = ['JFK', 'LAX', 'MIA', 'SEA', 'SLC'] as const
 
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
-const built = fileURLToPath(new URL('../../dist/console/index.html', import.meta.url))
-const missing = !existsSync(executablePath)
-  ? `no Chromium at ${executablePath} (set CHROMIUM)`
-  : !existsSync(built)
-    ? 'the console is not built (npm run build)'
-    : null
-if (missing) console.warn(`SKIPPED: the tests of the console, because there is ${missing}`)
-
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
+if (missing) console.log(`SKIP the console in a browser: there is ${missing}`)
 
 // ---------------------------------------------------------------- the project
 
@@ -211,7 +194,7 @@ describe.skipIf(missing !== null)('the console', () => {
     expect(trained.passed).toBe(true)
     await releaseLatest(rt, { model: 'late', actor: 'test' })
     running = await up(rt, { port: 0, follow: 'by-hand' })
-    browser = await chromium.launch({ executablePath, args: FLAGS })
+    browser = await launchBrowser()
     context = await newContext()
     page = await newPage(context)
   }, 60_000)

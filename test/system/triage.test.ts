@@ -1,24 +1,18 @@
 /// <reference lib="dom" />
 /** Triage in a real browser, on a real server with real workers: rows are chosen by keyboard, put aside, tried, merged, and fixed in quarantine; and the same by commands, also killed ones. */
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { checks, col, dataset, gbdt, model, project } from 'millrace'
 import { importData, openRuntime, type Running, type Runtime, refs, up, worthOfRows } from 'millrace/runtime'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { seededRng } from '../../src/core/rng.ts'
+import { launchBrowser, missing } from '../fixtures/browser.ts'
 
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
-const built = fileURLToPath(new URL('../../dist/console/index.html', import.meta.url))
-const missing = !existsSync(executablePath)
-  ? `no Chromium at ${executablePath} (set CHROMIUM)`
-  : !existsSync(built)
-    ? 'the console is not built (npm run build)'
-    : null
-if (missing) console.warn(`SKIPPED: the tests of triage in the console, because there is ${missing}`)
+if (missing) console.log(`SKIP triage in a browser: there is ${missing}`)
 
 const ROWS = 3000
 const DAY = 86_400_000
@@ -105,10 +99,7 @@ beforeAll(async () => {
   await importData(rt, { dataset: 'shop', actor: 'test' })
   await worthOfRows(rt, { model: 'buys', folds: 3, reason: 'test', actor: 'test' })
   running = await up(rt, { port: 0, follow: 'by-hand' })
-  browser = await chromium.launch({
-    executablePath,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update'],
-  })
+  browser = await launchBrowser()
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 } })
   page = await context.newPage()
   page.setDefaultTimeout(30_000)
