@@ -1,8 +1,8 @@
 /**
- * An act on data. It first asks the server what it would do (`dryRun`), shows the command and the effects, and only then offers to do it. What was typed stays when
+ * An act on data or on what is live. It first asks the server what it would do (`dryRun`), shows the command and the effects, and only then offers to do it. What was typed stays when
  * it fails. Fields of the act's own stand above the plan, which follows them.
  */
-import { Modal, Textarea } from '@mantine/core'
+import { Modal, Textarea, TextInput } from '@mantine/core'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { type ReactNode, useState } from 'react'
 import { post } from '../api/client.ts'
@@ -15,10 +15,14 @@ export interface Act {
   title: string
   /** On the button. */
   verb: string
+  /** On the button while it is done. Default: the verb. */
+  doing?: string
   path: string
   /** What is sent beside `dryRun` and `reason`; null while a field is still to be filled in. */
   body: Record<string, unknown> | null
   fields?: ReactNode
+  /** What has to be typed before it can be done, and why. */
+  confirm?: { text: string; why: string }
   /** Said where it is done. */
   after?: ReactNode
 }
@@ -42,6 +46,7 @@ export function ActDialog({ act, close }: { act: Act | null; close: () => void }
 function ActBody({ act, close }: { act: Act; close: () => void }) {
   const client = useQueryClient()
   const [reason, setReason] = useState('')
+  const [typed, setTyped] = useState('')
   const plan = useQuery({
     queryKey: ['plan', act.path, act.body],
     queryFn: () => post<ActionResult>(act.path, { ...act.body, dryRun: true }),
@@ -67,7 +72,8 @@ function ActBody({ act, close }: { act: Act; close: () => void }) {
         </div>
       </div>
     )
-  const ready = act.body !== null && plan.data !== undefined && reason.trim() !== ''
+  const isConfirmed = act.confirm === undefined || typed === act.confirm.text
+  const ready = act.body !== null && plan.data !== undefined && reason.trim() !== '' && isConfirmed
   return (
     <form
       className="stack"
@@ -92,14 +98,25 @@ function ActBody({ act, close }: { act: Act; close: () => void }) {
         minRows={2}
         value={reason}
         onChange={(event) => setReason(event.currentTarget.value)}
+        data-autofocus={act.fields === undefined || undefined}
       />
+      {act.confirm && (
+        <TextInput
+          label={`Type ${act.confirm.text} to confirm`}
+          description={act.confirm.why}
+          value={typed}
+          onChange={(event) => setTyped(event.currentTarget.value)}
+          autoComplete="off"
+          spellCheck={false}
+        />
+      )}
       {run.error && <ErrorCard error={run.error} />}
       <div className="dialog-actions">
         <button type="button" className="button" onClick={close}>
           Cancel
         </button>
         <button type="submit" className="button button-primary" disabled={!ready || run.isPending}>
-          {run.isPending ? `${act.verb}…` : act.verb}
+          {run.isPending ? `${act.doing ?? act.verb}…` : act.verb}
         </button>
       </div>
     </form>

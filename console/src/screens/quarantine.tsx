@@ -11,6 +11,7 @@ import { type Act, ActDialog } from '../parts/act.tsx'
 import { CopyButton } from '../parts/copy.tsx'
 import { Scroll } from '../parts/figure.tsx'
 import { AskPart, Chips, ErrorCard, Section } from '../parts/page.tsx'
+import { Where } from '../parts/where.tsx'
 import { Go, useParam } from '../shell/go.tsx'
 import { hrefs } from '../shell/hrefs.ts'
 
@@ -69,9 +70,6 @@ function Filters({
   error: Error | null
 }) {
   const [failed, setFailed] = useParam('failed')
-  const [where, setWhere] = useParam('where')
-  const [typed, setTyped] = useState(where)
-  useEffect(() => setTyped(where), [where])
   const reasons = Object.entries(data?.byReason ?? {}).sort((a, b) => b[1] - a[1])
   return (
     <div className="filters">
@@ -91,32 +89,7 @@ function Filters({
           </button>
         ))}
       </Chips>
-      <form
-        className="where"
-        onSubmit={(event) => {
-          event.preventDefault()
-          setWhere(typed.trim())
-        }}
-      >
-        <input
-          type="search"
-          className="field"
-          placeholder="delay > 2880"
-          aria-label="Only rows for which this holds"
-          aria-invalid={error !== null}
-          value={typed}
-          onChange={(event) => {
-            setTyped(event.currentTarget.value)
-            if (event.currentTarget.value === '') setWhere('')
-          }}
-          spellCheck={false}
-          autoCapitalize="off"
-        />
-        <button type="submit" className="button">
-          Filter
-        </button>
-      </form>
-      {error && <p className="small tone-warn filter-fault">{error.message}</p>}
+      <Where example="delay > 2880" error={error} />
     </div>
   )
 }

@@ -10,6 +10,7 @@ import { type Act, ActDialog } from '../parts/act.tsx'
 import { Door, type Facts } from '../parts/door.tsx'
 import { Chips, ErrorCard, Section, Skeleton } from '../parts/page.tsx'
 import { VCell, VirtualRows } from '../parts/virtual-rows.tsx'
+import { Where } from '../parts/where.tsx'
 import { useParam } from '../shell/go.tsx'
 
 export const TRIAGE_PAGE = 100
@@ -152,9 +153,7 @@ function Filters({
   error: Error | null
 }) {
   const [finding, setFinding] = useParam('finding')
-  const [where, setWhere] = useParam('where')
-  const [typed, setTyped] = useState(where)
-  useEffect(() => setTyped(where), [where])
+  const [where] = useParam('where')
   const on = finding === '' ? [] : finding.split(',')
   const toggle = (name: string) =>
     setFinding((on.includes(name) ? on.filter((each) => each !== name) : [...on, name]).join(','))
@@ -179,32 +178,7 @@ function Filters({
           </button>
         ))}
       </Chips>
-      <form
-        className="where"
-        onSubmit={(event) => {
-          event.preventDefault()
-          setWhere(typed.trim())
-        }}
-      >
-        <input
-          type="search"
-          className="field"
-          placeholder="worth < 0 and origin = 'ATL'"
-          aria-label="Only rows for which this holds"
-          aria-invalid={error !== null}
-          value={typed}
-          onChange={(event) => {
-            setTyped(event.currentTarget.value)
-            if (event.currentTarget.value === '') setWhere('')
-          }}
-          spellCheck={false}
-          autoCapitalize="off"
-        />
-        <button type="submit" className="button">
-          Filter
-        </button>
-      </form>
-      {error && <p className="small tone-warn filter-fault">{error.message}</p>}
+      <Where example="worth < 0 and origin = 'ATL'" error={error} />
     </div>
   )
 }
