@@ -164,11 +164,13 @@ function exampleQuestion(
 
 function exampleRows(json: unknown, read: readonly string[]): ExampleRow[] {
   const rows = JSON.parse((json as string | null) ?? '[]') as Record<string, unknown>[]
-  return rows.map((row) => ({
-    row: Number(row.row),
-    values: Object.fromEntries(read.map((column, i) => [column, row[`v${i}`] ?? null])),
-  }))
+  return rows.map((row) => exampleOf(row, read))
 }
+
+const exampleOf = (row: Record<string, unknown>, read: readonly string[]): ExampleRow => ({
+  row: Number(row.row),
+  values: Object.fromEntries(read.map((column, i) => [column, row[`v${i}`] ?? null])),
+})
 
 function columnsRead(rule: CheckDef['rule']): string[] {
   switch (rule.kind) {
@@ -388,11 +390,6 @@ async function answerGrouped(
     judgement.broken.set(grouped.name, firstLine(toError(thrown).message))
   }
 }
-
-const exampleOf = (row: Record<string, unknown>, read: readonly string[]): ExampleRow => ({
-  row: Number(row.row),
-  values: Object.fromEntries(read.map((column, i) => [column, row[`v${i}`] ?? null])),
-})
 
 /** Votes by group: as many rows fail as there are votes that are not for the most frequent value. */
 function determinesGrouped(

@@ -133,6 +133,12 @@ export function errorOf(metric: string, { value, n }: Measurement, values: Deliv
   return (values[metric.replace('mean', 'std')]?.value ?? 0) / Math.sqrt(n)
 }
 
+/** What is unusual, or of a refused delivery, is not learned. */
+function learnPoint(history: MetricHistory, { at, value, state }: MetricPoint): void {
+  if (state === 'usual' || state === 'accepted')
+    history.learn({ at, value }, { accepted: state === 'accepted' })
+}
+
 /** Judges a number by the points before it. Pure. */
 function judgeByHistory(
   series: readonly MetricPoint[],
@@ -140,10 +146,9 @@ function judgeByHistory(
   options: HistoryOptions,
 ): Judgement {
   const history = new MetricHistory(options)
-  for (const { at, value, state } of series) {
-    if (at >= next.at) break
-    if (state === 'usual' || state === 'accepted')
-      history.learn({ at, value }, { accepted: state === 'accepted' })
+  for (const point of series) {
+    if (point.at >= next.at) break
+    learnPoint(history, point)
   }
   return history.judge(next)
 }
@@ -269,10 +274,9 @@ export function judgedSeries(
 ): (MetricPoint & { judgement: Judgement })[] {
   const history = new MetricHistory(options)
   return series.map((point) => {
-    const { at, value, state } = point
+    const { at, value } = point
     const judgement = history.judge({ at, value, error: errorAt(point) })
-    if (state === 'usual' || state === 'accepted')
-      history.learn({ at, value }, { accepted: state === 'accepted' })
+    learnPoint(history, point)
     return { ...point, judgement }
   })
 }

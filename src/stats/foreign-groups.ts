@@ -343,10 +343,7 @@ class Group {
 
   /** Begins with the one of these groups that looks least like the class. */
   start(groups: Uint8Array[]): void {
-    const own = groups.map((group) => {
-      const rows = rowsWhere(group.length, (i) => group[i] === 1)
-      return rows.reduce((sum, i) => sum + this.votes.of(i, group).own, 0) / rows.length
-    })
+    const own = groups.map((group) => this.ownOf(group))
     this.group = groups[own.indexOf(Math.min(...own))] ?? this.group
     this.odds = Float64Array.from(this.group, (side) => (side === 1 ? 1 : -1))
   }
@@ -355,14 +352,24 @@ class Group {
     return this.rows.filter((_, i) => this.group[i] === 1)
   }
 
+  /** What sets the group apart from the rows beside. */
+  private mark(): ReturnType<typeof markOf> {
+    return markOf(this.inputs, spread(this.members(), FOREIGN_LIMITS.besideMax), this.beside)
+  }
+
+  /** Share of a group's votes that are for its class. */
+  private ownOf(group: Uint8Array): number {
+    const rows = rowsWhere(group.length, (i) => group[i] === 1)
+    return rows.reduce((sum, i) => sum + this.votes.of(i, group).own, 0) / rows.length
+  }
+
   private get isSome(): boolean {
     const n = this.group.reduce((sum, side) => sum + side, 0)
     return n >= FOREIGN_LIMITS.groupRowsMin && n < this.group.length
   }
 
   isOfClass(): boolean {
-    const rows = rowsWhere(this.group.length, (i) => this.group[i] === 1)
-    return rows.reduce((sum, i) => sum + this.votes.of(i, this.group).own, 0) > rows.length / 2
+    return this.ownOf(this.group) > 0.5
   }
 
   /** Where the group is foreign and its mark is neither the class's nor the others', adds the rows of the class that surely bear it: they vote for one another until then. */
@@ -370,7 +377,7 @@ class Group {
     const { own, shared, marked, markedElsewhere } = this.shares(label)
     if (own > OWN_MAX || shared > SHARED_MAX || marked < MARKED_MIN || markedElsewhere > ELSEWHERE_MAX)
       return false
-    const mark = markOf(this.inputs, spread(this.members(), FOREIGN_LIMITS.besideMax), this.beside)
+    const mark = this.mark()
     this.group = Uint8Array.from(this.rows, (row, i) =>
       Number(this.group[i] === 1 || markOdds(mark, this.inputs, row) > SURE),
     )
@@ -380,7 +387,7 @@ class Group {
   /** One round; true when no row changed sides. */
   refine(): boolean {
     if (!this.isSome) return true
-    const mark = markOf(this.inputs, spread(this.members(), FOREIGN_LIMITS.besideMax), this.beside)
+    const mark = this.mark()
     const hidden = groupOdds(this.white, this.white, this.group)
     this.odds = Float64Array.from(this.rows, (row, i) => {
       const { own } = this.votes.of(i, this.group)
@@ -397,7 +404,7 @@ class Group {
   /** Odds of more rows, by what the model makes of them and the mark. */
   oddsOf(white: DenseRows, rows: Int32Array): Float64Array {
     if (!this.isSome) return new Float64Array(rows.length).fill(-1)
-    const mark = markOf(this.inputs, spread(this.members(), FOREIGN_LIMITS.besideMax), this.beside)
+    const mark = this.mark()
     const hidden = groupOdds(white, this.white, this.group)
     return Float64Array.from(rows, (row, i) => clipped(hidden[i]) + clipped(markOdds(mark, this.inputs, row)))
   }
@@ -405,7 +412,7 @@ class Group {
   shares(label: number): Pick<ClassFinding, 'own' | 'shared' | 'marked' | 'markedElsewhere' | 'looksLike'> {
     if (!this.isSome) return { own: 1, shared: 1, marked: 0, markedElsewhere: 1, looksLike: [] }
     const inside = this.members()
-    const mark = markOf(this.inputs, spread(inside, FOREIGN_LIMITS.besideMax), this.beside)
+    const mark = this.mark()
     const bears = (row: number) => markOdds(mark, this.inputs, row) > 0
     const rest = this.rows.filter((_, i) => this.group[i] === 0)
     const counts = new Map<number, number>()

@@ -244,7 +244,7 @@ export class MetricHistory {
 
   /** A season that nobody declared must have been tried over a round of it; a declared one, over a few points. */
   #isEligible({ level, season, errors }: Candidate): boolean {
-    const tried = errors.filter((e) => !Number.isNaN(e)).length
+    const tried = triedOf(errors).length
     if (season === null) return level === 'flat' || tried >= 7
     if (this.#options.season === 'auto') return tried >= Math.min(season.slots, COMPARED)
     return tried >= (this.#isCount() ? 1 : 5)
@@ -260,8 +260,8 @@ export class MetricHistory {
   }
 
   #cost({ level, season, errors }: Candidate): number {
-    const tried = errors.filter((e) => !Number.isNaN(e)).slice(-COMPARED)
-    const plain = this.#candidates[0]!.errors.filter((e) => !Number.isNaN(e)).slice(-tried.length)
+    const tried = triedOf(errors).slice(-COMPARED)
+    const plain = triedOf(this.#candidates[0]!.errors).slice(-tried.length)
     const relative = squares(tried) / tried.length / Math.max(squares(plain) / plain.length, Number.MIN_VALUE)
     return relative * PENALTY[level] * (season === null ? 1 : SEASON_PENALTY)
   }
@@ -296,7 +296,7 @@ export class MetricHistory {
   }
 
   #judged(point: HistoryPoint, forecast: Forecast, candidate: Candidate): Judgement {
-    const kept = candidate.errors.filter((e) => !Number.isNaN(e))
+    const kept = triedOf(candidate.errors)
     const errors = kept.slice(-LOOK_BACK)
     const prior = this.#isDeclared(candidate) && this.#isCount() ? PRIOR.errors : 0
     const df = errors.length + prior
@@ -336,9 +336,12 @@ function unknown(points: number): Judgement {
   return { verdict: 'unknown', expected: null, interval: null, pValue: 1, points, level: null, season: null }
 }
 
+/** Errors of points that there was a forecast for. */
+const triedOf = (errors: readonly number[]): number[] => errors.filter((e) => !Number.isNaN(e))
+
 /** Root of the mean squared error of late. */
 function rootOf({ errors }: Candidate): number {
-  const usual = errors.filter((e) => !Number.isNaN(e)).slice(-LOOK_BACK)
+  const usual = triedOf(errors).slice(-LOOK_BACK)
   return Math.sqrt(squares(usual) / usual.length)
 }
 

