@@ -1,5 +1,5 @@
 import type { DatasetVersion, Part, TimeWindow } from '../core/records.ts'
-import { join, quoted, raw, type Sql, sql } from '../expr/sql.ts'
+import { join, param, quoted, raw, type Sql, sql } from '../expr/sql.ts'
 import type { Store } from '../store/ports.ts'
 
 /**
@@ -31,7 +31,7 @@ async function partsRelation(
   if (parts.length === 0) return raw(`select ${columns} where false`)
   const paths = await Promise.all(parts.map((part) => store.objects.path(part.digest)))
   const list = join(
-    paths.map((path) => ({ text: '?', params: [path] })),
+    paths.map((path) => param(path)),
     ', ',
   )
   return sql`select ${columns} from read_parquet([${list}], union_by_name = true)`

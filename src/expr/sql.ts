@@ -8,6 +8,15 @@ export type SqlValue = null | boolean | number | bigint | string | Date
 /** Text without parameters. */
 export const raw = (text: string): Sql => ({ text, params: [] })
 
+/** A value. */
+export const param = (value: SqlValue): Sql => ({ text: '?', params: [value] })
+
+/** Any number of values of one type of DuckDB's, as one list. */
+export const listParam = (values: readonly unknown[], type: string): Sql => ({
+  text: `cast(cast(? as json) as ${type}[])`,
+  params: [JSON.stringify(values)],
+})
+
 /** An identifier as DuckDB reads it: double quotes, doubled inside. */
 export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 

@@ -19,7 +19,7 @@ import {
   recordEdit,
 } from '../data/index.ts'
 import { relationOf } from '../engine/relation.ts'
-import { quoted, raw, type Sql, sql } from '../expr/sql.ts'
+import { listParam, quoted, raw, sql } from '../expr/sql.ts'
 import { asJson } from '../train/specs.ts'
 import { editSpec, runEdit } from './quarantine.ts'
 import { datasetDef, type Runtime } from './runtime.ts'
@@ -302,10 +302,7 @@ async function equalRows(
   const same = raw(names.map((name) => `m.${name} is not distinct from l.${name}`).join(' and '))
   const numbered = async (version: DatasetVersion) =>
     sql`select *, row_number() over () - 1 as mr_row from (${await relationOf(store, { ...version, schema: main.schema })})`
-  const list = (values: readonly number[]): Sql => ({
-    text: 'unnest(cast(cast(? as json) as bigint[]))',
-    params: [JSON.stringify(values)],
-  })
+  const list = (values: readonly number[]) => sql`unnest(${listParam(values, 'bigint')})`
   const lost = sql`select ${kind}, mr_reason, row_number() over (partition by ${kind} order by b.mr_row) as mr_copy
     from (${await numbered(base)}) b join (select ${list(rows)} as mr_row, ${list(reasonOf.length > 0 ? reasonOf : rows.map(() => 0))} as mr_reason) c on c.mr_row = b.mr_row`
   const found = await (await query()).rows<{ row: number; reason: number }>(

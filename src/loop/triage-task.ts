@@ -9,7 +9,7 @@ import { rowChecksOf } from '../data/index.ts'
 import type { CheckDef } from '../define/types.ts'
 import type { Query, Task, TaskContext } from '../engine/ports.ts'
 import { relationOf } from '../engine/relation.ts'
-import { join as joined, quoted, raw, type Sql, sql } from '../expr/sql.ts'
+import { join as joined, param, quoted, raw, type Sql, sql } from '../expr/sql.ts'
 import { asJson } from '../train/specs.ts'
 import { SIGNALS, type Signal, type SignalSource, TRIAGE_COLUMNS } from './triage-signals.ts'
 
@@ -95,7 +95,8 @@ async function checkedRows(
 ): Promise<{ sql: Sql; notes: string[] }> {
   const { usable, broken } = rowChecksOf(checks, null, version.schema.columns)
   const tests = usable.map(
-    ({ check, sql: holds }): Sql => sql`case when not cast(${holds} as boolean) then ${text(check.name)} end`,
+    ({ check, sql: holds }): Sql =>
+      sql`case when not cast(${holds} as boolean) then ${param(check.name)} end`,
   )
   const failing = sql`list_filter([${joined(tests, ', ')}]::varchar[], lambda c: c is not null)`
   return {
@@ -103,8 +104,6 @@ async function checkedRows(
     notes: [...broken].map(([name, why]) => `check "${name}" cannot be asked of these rows: ${why}`),
   }
 }
-
-const text = (value: string): Sql => ({ text: '?', params: [value] })
 
 /** Brings the findings of each source beside the rows; a name that an earlier source or the key has is left out. */
 async function joinAll(query: Query, { store, spec, signal }: TaskContext): Promise<TriageReport['sources']> {
@@ -121,7 +120,7 @@ async function joinAll(query: Query, { store, spec, signal }: TaskContext): Prom
       })
     ).flatMap(({ name }) => (have.has(name) ? [] : [`f.${quoted(name)}`]))
     await query.exec(
-      sql`create or replace table mr_found as select ${raw(['r.*', ...names].join(', '))} from mr_found r left join read_parquet(${text(path)}) f on f.row = r.mr_row`,
+      sql`create or replace table mr_found as select ${raw(['r.*', ...names].join(', '))} from mr_found r left join read_parquet(${param(path)}) f on f.row = r.mr_row`,
       signal,
     )
     sources[source] = digest
@@ -168,7 +167,7 @@ const scoreSql = (signals: readonly Signal[]): string =>
     .join(' + ')
 
 async function countsOf(query: Query, path: string): Promise<Pick<TriageReport, 'found' | 'counts'>> {
-  const from = text(path)
+  const from = param(path)
   const [all] = await query.rows<{ n: number }>(sql`select count(*) as n from read_parquet(${from})`)
   const rows = await query.rows<{ finding: string; n: number }>(
     sql`select finding, count(*) as n from (select unnest(findings) as finding from read_parquet(${from})) group by 1`,

@@ -7,7 +7,7 @@ import type { Query } from '../engine/ports.ts'
 import { relationOf } from '../engine/relation.ts'
 import type { ExprNode } from '../expr/ast.ts'
 import { toDuckDb } from '../expr/duckdb.ts'
-import { join, quoted, raw, type Sql, sql } from '../expr/sql.ts'
+import { join, listParam, param, quoted, raw, type Sql, sql } from '../expr/sql.ts'
 import type { WorthReport } from '../train/worth/report.ts'
 import type { ChosenRow } from './branches.ts'
 import { branchHead } from './quarantine.ts'
@@ -233,22 +233,17 @@ async function chosenSql(
   const unknown = findings?.find((name) => !FINDINGS.includes(name))
   if (unknown !== undefined)
     throw new MillraceError('MR_LOOP_UNKNOWN', { what: 'finding', name: unknown, known: [...FINDINGS] })
-  const path: Sql = { text: '?', params: [await store.objects.path(report.table)] }
+  const path = param(await store.objects.path(report.table))
   const table = sql`select *, row_number() over () as mr_place from read_parquet(${path})`
   const tests: Sql[] = []
-  if (findings) tests.push(sql`list_has_any(t.findings, ${listOf(findings, 'varchar')})`)
-  if (rows) tests.push(sql`t.row in (select unnest(${listOf(rows, 'bigint')}))`)
+  if (findings) tests.push(sql`list_has_any(t.findings, ${listParam(findings, 'varchar')})`)
+  if (rows) tests.push(sql`t.row in (select unnest(${listParam(rows, 'bigint')}))`)
   const joined = where ? await withValues(store, version) : raw('')
   if (where) tests.push(filterSql(where, version.schema))
   const condition = tests.length === 0 ? raw('') : sql`where ${join(tests, ' and ')}`
   const all = sql`select t.* from (${table}) t ${joined} ${condition}`
   return top === undefined ? all : sql`select * from (${all}) order by mr_place limit ${raw(String(top))}`
 }
-
-const listOf = (values: readonly unknown[], type: string): Sql => ({
-  text: `cast(cast(? as json) as ${type}[])`,
-  params: [JSON.stringify(values)],
-})
 
 /** Columns that a filter may name, those of the data first. */
 function filterSchema({ columns }: Schema): Schema {
@@ -285,7 +280,7 @@ async function valuesOf(
     const own = rows.filter((row) => row >= start && row < start + part.rows)
     if (own.length > 0) {
       const columns = columnsOfPart(part, version.schema.columns)
-      const path: Sql = { text: '?', params: [await store.objects.path(part.digest)] }
+      const path = param(await store.objects.path(part.digest))
       const places = own.map((row) => row - start).join(', ')
       const read = await query.rows(
         sql`select ${raw(columns.join(', '))}, file_row_number as mr_row from read_parquet(${path}, file_row_number = true) where file_row_number in (${places})`,

@@ -4,7 +4,7 @@ import { LIMITS } from '../core/limits.ts'
 import type { Schema } from '../core/records.ts'
 import type { Query } from '../engine/ports.ts'
 import { typeOf } from '../expr/resolve.ts'
-import { raw, sql } from '../expr/sql.ts'
+import { listParam, raw, sql } from '../expr/sql.ts'
 import { SPLITS } from '../model/matrix.ts'
 import type { PrepareParams } from './specs.ts'
 
@@ -50,7 +50,7 @@ export async function codeClasses(
   await query.exec(
     sql`create or replace table mr_rows as select mr_rows.* replace (mr_classes.code as mr_target) from mr_rows left join (
       select unnest(v) as label, cast(unnest(range(len(v))) as double) as code
-      from (select cast(cast(${{ text: '?', params: [JSON.stringify(labels)] }} as json) as varchar[]) as v)
+      from (select ${listParam(labels, 'varchar')} as v)
     ) mr_classes on mr_classes.label = mr_rows.mr_label`,
     signal,
   )

@@ -3,7 +3,7 @@ import { MillraceError } from '../../core/errors.ts'
 import { refs } from '../../core/names.ts'
 import type { ColumnType, DatasetVersion, Digest, ModelVersion, SignatureField } from '../../core/records.ts'
 import { mergeStats } from '../../data/index.ts'
-import { quoted, raw, type Sql, type SqlValue, sql } from '../../expr/sql.ts'
+import { param, quoted, raw, sql } from '../../expr/sql.ts'
 import type { Runtime } from '../../loop/runtime.ts'
 import type { Store } from '../../store/ports.ts'
 import type { Playground } from '../contract.ts'
@@ -110,8 +110,6 @@ async function examplesOf(
   )
   return rows.map((row) => Object.fromEntries(there.map(({ name, type }) => [name, asSent(row[name], type)])))
 }
-
-const param = (value: SqlValue): Sql => ({ text: '?', params: [value] })
 
 // ---------------------------------------------------------------- known values
 
