@@ -141,9 +141,9 @@ export const engine = {
     status: 404,
   },
   MR_ONNX_WORKER: {
-    what: (d: { id: string; reason: string; isDead: boolean }) =>
+    what: (d: { id: string; reason: string; mayAskAgain: boolean }) =>
       `the worker that ran model "${d.id}" ${d.reason} and was replaced`,
-    fix: (_: { id: string; reason: string; isDead: boolean }) =>
+    fix: (_: { id: string; reason: string; mayAskAgain: boolean }) =>
       'send the request again; if the same input does it again, send smaller batches or allow the model more time',
     retryable: true,
     status: 503,

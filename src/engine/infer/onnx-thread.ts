@@ -11,13 +11,24 @@ export const PENDING_MAX = 1_024
 const LOAD_MS = 60_000
 
 type WithoutSeq<M> = M extends unknown ? Omit<M, 'seq'> : never
+export interface AskOptions {
+  /** What the thread may take for it before it counts as stuck. Default: what it may take for anything. */
+  limitMs?: number
+  /** Told what it took, apart from what it waited behind others. */
+  onTook?: (ms: number) => void
+  transfer?: ArrayBuffer[]
+}
+
 interface Owed {
   id: string
-  /** What the thread may take for it. */
-  stuckMs: number
+  limitMs: number
+  onTook?: (ms: number) => void
   resolve(answer: FromOnnx): void
   reject(error: Error): void
 }
+
+/** A timer that fires later than this was kept from it by this thread itself, which may not have read the answers that have come. */
+const LATE_MS = 50
 
 export class OnnxThread {
   /** Models it holds, or will hold when it has read its messages. */
@@ -30,9 +41,12 @@ export class OnnxThread {
   private readonly owed = new Map<number, Owed>()
   private seq = 0
   private timer: NodeJS.Timeout | undefined
+  /** When the oldest request that it owes was begun. */
+  private begunMs = 0
   private reason = 'ended'
-  /** Whether it ended by itself, so that what it owed may be asked of another; one that was stuck may be stuck on just that. */
-  private isDead = true
+  /** Whether it was stuck: the request that it was busy with may be what it was stuck on. */
+  private isStuck = false
+  private isClosed = false
   private gone = false
 
   /** `stuckMs`: how long it may work on one request. `onGone` is called once, before its requests fail. */
@@ -59,25 +73,31 @@ export class OnnxThread {
   }
 
   /** Sends a request and resolves with its answer. Errors: MR_ONNX_BUSY, MR_ONNX_WORKER. */
-  ask(message: WithoutSeq<ToOnnx>, transfer: ArrayBuffer[] = []): Promise<FromOnnx> {
+  ask(message: WithoutSeq<ToOnnx>, options: AskOptions = {}): Promise<FromOnnx> {
     if (this.owed.size >= PENDING_MAX && message.type !== 'unload')
       throw new MillraceError('MR_ONNX_BUSY', { id: message.id, max: PENDING_MAX })
     const seq = ++this.seq
     return new Promise((resolve, reject) => {
-      const stuckMs = message.type === 'load' ? Math.max(this.stuckMs, LOAD_MS) : this.stuckMs
-      this.owed.set(seq, { id: message.id, stuckMs, resolve, reject })
+      const { limitMs = this.stuckMs, onTook, transfer = [] } = options
+      const ownMs = message.type === 'load' ? Math.max(this.stuckMs, LOAD_MS) : limitMs
+      this.owed.set(seq, { id: message.id, limitMs: ownMs, onTook, resolve, reject })
       if (this.owed.size === 1) this.watch()
       this.worker.postMessage({ ...message, seq }, transfer)
     })
+  }
+
+  /** Lets go of the thread because the pool is closed. */
+  close(): void {
+    this.isClosed = true
+    this.stop('was closed')
   }
 
   /**
    * Lets go of the thread; what it still owes fails with the reason. It ends when it has finished what it computes: ending it from
    * outside in the middle of native code would take the process with it.
    */
-  stop(reason: string): void {
+  private stop(reason: string): void {
     this.reason = reason
-    this.isDead = false
     this.worker.unref()
     this.worker.postMessage({ type: 'close', seq: ++this.seq, id: '' } satisfies ToOnnx)
     this.end()
@@ -87,6 +107,7 @@ export class OnnxThread {
     if (this.gone) return
     const owed = this.owed.get(message.seq)
     this.owed.delete(message.seq)
+    owed?.onTook?.(performance.now() - this.begunMs)
     this.watch()
     owed?.resolve(message)
   }
@@ -99,17 +120,31 @@ export class OnnxThread {
       return
     }
     this.worker.ref()
-    const [{ stuckMs }] = this.owed.values()
-    this.timer = setTimeout(() => this.stop(`was stuck for ${stuckMs} ms`), stuckMs)
+    this.begunMs = performance.now()
+    const [{ limitMs }] = this.owed.values()
+    this.arm(limitMs, limitMs)
   }
 
+  private arm(limitMs: number, waitMs: number): void {
+    const untilMs = performance.now() + waitMs
+    this.timer = setTimeout(() => {
+      if (performance.now() - untilMs > LATE_MS) return this.arm(limitMs, LATE_MS)
+      this.isStuck = true
+      this.stop(`was stuck for ${Math.round(limitMs)} ms`)
+    }, waitMs)
+  }
+
+  /** What a thread owed may be asked of another, unless that is what it was stuck on, or it was closed. */
   private end(): void {
     if (this.gone) return
     this.gone = true
     clearTimeout(this.timer)
     this.onGone(this, this.reason)
+    let isAtFault = this.isStuck
     for (const { id, reject } of this.owed.values()) {
-      reject(new MillraceError('MR_ONNX_WORKER', { id, reason: this.reason, isDead: this.isDead }))
+      const mayAskAgain = !isAtFault && !this.isClosed
+      reject(new MillraceError('MR_ONNX_WORKER', { id, reason: this.reason, mayAskAgain }))
+      isAtFault = false
     }
     this.owed.clear()
   }

@@ -121,7 +121,7 @@ async function openGraph(
       ...(found.batchRowsMax && { rowsMax: found.batchRowsMax }),
       isLiberal: false,
       run: (feeds) =>
-        runtime.run(id, feeds).catch((error) => againIfDead(error, () => runtime.run(id, feeds))),
+        runtime.run(id, feeds).catch((error) => againIfBlameless(error, () => runtime.run(id, feeds))),
       close,
     }
   } catch (error) {
@@ -130,9 +130,9 @@ async function openGraph(
   }
 }
 
-/** What a thread that died owed is asked once more: a model gives the same whoever runs it. */
-function againIfDead(error: unknown, run: () => Promise<Tensors>): Promise<Tensors> {
-  if (isMillraceError(error, 'MR_ONNX_WORKER') && error.data.isDead) return run()
+/** What a thread owed that died, or was stuck on something before it, is asked once more: a model gives the same whoever runs it. */
+function againIfBlameless(error: unknown, run: () => Promise<Tensors>): Promise<Tensors> {
+  if (isMillraceError(error, 'MR_ONNX_WORKER') && error.data.mayAskAgain) return run()
   throw error
 }
 

@@ -61,8 +61,8 @@ export const logistic = (w: number[], b: number): Uint8Array =>
     output('y', FLOAT, ['rows', 1]),
   )
 
-/** Adds 1 to its input `turns` times, one after the other: a model that takes long and uses no memory. */
-export const slow = (turns: number): Uint8Array =>
+/** Adds 1 to its input `turns` times, one after the other: a model that takes long and uses no memory. Without a number, `turns` is an input too. */
+export const slow = (turns?: number): Uint8Array =>
   model(
     node(
       'Loop',
@@ -79,7 +79,9 @@ export const slow = (turns: number): Uint8Array =>
         output('next', FLOAT, []),
       ],
     ),
-    initializer('turns', INT64, [], BigInt64Array.of(BigInt(turns))),
+    turns === undefined
+      ? input('turns', INT64, [])
+      : initializer('turns', INT64, [], BigInt64Array.of(BigInt(turns))),
     initializer('go', BOOL, [], Uint8Array.of(1)),
     input('x', FLOAT, []),
     output('y', FLOAT, []),
