@@ -20,6 +20,8 @@ import { TriageDesk } from './triage-desk.ts'
 export interface UpOptions {
   host?: string
   port?: number
+  /** Port for gRPC, 0 for any free one. Default: the config, else no gRPC. */
+  grpcPort?: number
   /** Needed off loopback. */
   token?: string
   /** Where the console's progress banner comes from. */
@@ -36,6 +38,8 @@ export interface UpOptions {
 
 export interface Running {
   address: string
+  /** `host:port`, where gRPC was asked for. */
+  grpcAddress?: string
   server: Server
   /** Follows the logs once; see `Follower.poll`. */
   poll(): Promise<Happening[]>
@@ -54,6 +58,7 @@ const POLL_MS = 500
 /** Starts serving what is released in a project's store. Errors: MR_PORT_TAKEN, MR_SERVE_TOKEN_NEEDED, and the store's. */
 export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running> {
   const { host = rt.project.serve.host, port = rt.project.serve.port, token } = options
+  const { grpcPort = rt.project.serve.grpc } = options
   const files = consoleFiles()
   const graphs = servedGraphs()
   const server = createServer({
@@ -62,6 +67,7 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
     clock: rt.clock,
     host,
     port,
+    grpcPort,
     token,
     limits: rt.project.limits,
     declared: () => rt.project.models.map((m) => m.name),
@@ -104,6 +110,7 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
   const timer = follow === 'by-hand' ? undefined : new PolicyTimer(rt, poll, server, options)
   return {
     address: live.address,
+    grpcAddress: server.grpcAddress(),
     server,
     poll,
     learn: () => learning.turn(),

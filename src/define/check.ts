@@ -23,6 +23,7 @@ export const RULES = {
     name,
     'serve.host': given,
     'serve.port': count(0, 65_535),
+    'serve.grpc': count(0, 65_535),
   },
   dataset: {
     name,

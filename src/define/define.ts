@@ -202,7 +202,7 @@ function eachOf(value: string | Each): EachDef {
 export interface ProjectOptions {
   datasets: readonly DatasetDef[]
   models?: readonly ModelDef[]
-  /** Default: 127.0.0.1 and port 7300. */
+  /** Default: 127.0.0.1 and port 7300, without gRPC. */
   serve?: Partial<ServeDef>
   /** Named limits that differ from the built-in ones. */
   limits?: Partial<Limits>

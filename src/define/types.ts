@@ -19,6 +19,8 @@ export interface ProjectDef {
 export interface ServeDef {
   host: string
   port: number
+  /** Port for gRPC, 0 for any free one. Default: no gRPC. */
+  grpc?: number
 }
 
 export interface DatasetDef {

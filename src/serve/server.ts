@@ -4,8 +4,9 @@ import type { Clock } from '../core/clock.ts'
 import { LIMITS, type Limits } from '../core/limits.ts'
 import type { Digest } from '../core/records.ts'
 import type { Store } from '../store/ports.ts'
+import { createGrpcServer } from './grpc/server.ts'
 import { type AppOptions, createApp, takeBytes } from './http/app.ts'
-import { healthRoutes, type ReadinessOptions } from './http/health-routes.ts'
+import { healthRoutes, type ReadinessOptions, readiness } from './http/health-routes.ts'
 import { plainRoutes } from './http/plain-routes.ts'
 import { type GraphRunner, predictorLoader } from './load-predictor.ts'
 import { explainRoutes } from './oip/explain-routes.ts'
@@ -16,6 +17,8 @@ import type { Predictor } from './predictor.ts'
 import { Station } from './station.ts'
 
 export interface ServerOptions extends AppOptions {
+  /** Port for gRPC, 0 for any free one. Default: no gRPC. */
+  grpcPort?: number
   store: Store
   clock: Clock
   limits?: Partial<Limits>
@@ -36,6 +39,8 @@ export interface Server {
   /** Add routes here, before `listen`. Errors they throw become problem details too. */
   fastify: FastifyInstance
   station: Station
+  /** `host:port` of gRPC once it listens, where it was asked for. */
+  grpcAddress(): string | undefined
   /** Follows the releases and listens; gives the address. Errors: MR_PORT_TAKEN, MR_NO_PERMISSION, and the store's. */
   listen(): Promise<string>
   /** Looks at the live refs now; resolves when moved releases are in use. */
@@ -52,10 +57,10 @@ export function servingRoutes(
   station: Station,
   options: ReadinessOptions,
   info: ServerInfo,
+  backend: RowBackend = new RowBackend(station),
 ): void {
   takeBytes(app, station.limits.bodyBytesMax)
   plainRoutes(app, station)
-  const backend = new RowBackend(station)
   oipRoutes(app, backend, { server: info, jsonDepthMax: station.limits.jsonDepthMax })
   explainRoutes(app, station, backend)
   healthRoutes(app, station, options)
@@ -78,18 +83,37 @@ export function createServer(options: ServerOptions): Server {
     workers: options.workers,
     closing: app.closing,
   }
-  app.fastify.register(async (routes) =>
-    servingRoutes(routes, station, readinessOptions, options.info ?? INFO),
-  )
+  const { info = INFO, grpcPort } = options
+  const backend = new RowBackend(station)
+  app.fastify.register(async (routes) => servingRoutes(routes, station, readinessOptions, info, backend))
+  const ready = async () => (await readiness(station, readinessOptions)).ready
+  const grpc =
+    grpcPort === undefined
+      ? undefined
+      : createGrpcServer(backend, { ...options, port: grpcPort, limits, info, ready })
+  let grpcAddress: string | undefined
+  const close = () =>
+    app.close(async () => {
+      await grpc?.close()
+      await station.close()
+    })
   return {
     fastify: app.fastify,
     station,
     listen: async () => {
       await station.start()
-      return await app.listen()
+      const address = await app.listen()
+      try {
+        grpcAddress = await grpc?.listen()
+      } catch (error) {
+        await close()
+        throw error
+      }
+      return address
     },
+    grpcAddress: () => grpcAddress,
     refresh: () => station.router.refresh(),
     onNotFound: app.onNotFound,
-    close: () => app.close(() => station.close()),
+    close,
   }
 }

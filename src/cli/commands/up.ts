@@ -36,9 +36,11 @@ export async function up(cli: Cli, _args: readonly unknown[], options: Options):
     onFault: (error) => tellFault(cli, error),
   })
   try {
+    const { address, grpcAddress } = running
+    const grpc = grpcAddress ? `, gRPC on ${cli.paint.accent(grpcAddress)}` : ''
     cli.event(
-      { event: 'serving', address: running.address },
-      `\n  Millrace serves ${cli.paint.bold(rt.project.name)} on ${cli.paint.accent(running.address)}\n`,
+      { event: 'serving', address, grpc: grpcAddress ?? null },
+      `\n  Millrace serves ${cli.paint.bold(rt.project.name)} on ${cli.paint.accent(address)}${grpc}\n`,
     )
     await prepare(cli, rt, () => running.refresh())
     cli.meter.finish()
@@ -55,6 +57,7 @@ function addressOf(cli: Cli, rt: Runtime, options: Options) {
   return {
     host: textOption(options, 'host'),
     port: countOption(options, 'port', rt.project.serve.port, 0, 65_535),
+    ...(options.grpc !== undefined && { grpcPort: countOption(options, 'grpc', 0, 0, 65_535) }),
     token: textOption(options, 'token') ?? cli.env.MILLRACE_TOKEN,
   }
 }

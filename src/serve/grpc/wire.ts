@@ -281,8 +281,13 @@ export function configMessage({ name, platform, maxBatchSize, input, output }: M
   return new WireWriter().message(1, config.text(17, backendOf(platform))).done()
 }
 
-export function inferMessage({ model, version, id, outputs }: InferAnswer, isRaw: boolean): Uint8Array {
+export function inferMessage(
+  { model, version, id, parameters = {}, outputs }: InferAnswer,
+  isRaw: boolean,
+): Uint8Array {
   const out = new WireWriter().text(1, model).text(2, version).text(3, id)
+  for (const [name, value] of Object.entries(parameters))
+    out.message(4, new WireWriter().text(1, name).message(2, parameterMessage(value)))
   for (const output of outputs) {
     const tensor = withShape(new WireWriter().text(1, output.name).text(2, output.datatype), 3, output.shape)
     if (!isRaw && CONTENTS[output.datatype] !== undefined) tensor.message(5, contentsMessage(output))
@@ -290,6 +295,14 @@ export function inferMessage({ model, version, id, outputs }: InferAnswer, isRaw
   }
   if (isRaw) for (const { datatype, data } of outputs) out.bytes(6, encodeBinary(datatype, data))
   return out.done()
+}
+
+/** Whole numbers, truths and texts as themselves; others as their JSON. */
+function parameterMessage(value: Json): WireWriter {
+  const out = new WireWriter()
+  if (typeof value === 'boolean') return out.int(1, value ? 1 : 0)
+  if (Number.isSafeInteger(value)) return out.int(2, value as number)
+  return out.text(3, typeof value === 'string' ? value : JSON.stringify(value))
 }
 
 function contentsMessage({ datatype, data }: AnswerTensor): WireWriter {

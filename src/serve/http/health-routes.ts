@@ -25,7 +25,7 @@ export interface Readiness {
 }
 
 /** Asks the store, the router and the workers. Never throws: what cannot be asked is not ready. */
-async function readiness(station: Station, options: ReadinessOptions): Promise<Readiness> {
+export async function readiness(station: Station, options: ReadinessOptions): Promise<Readiness> {
   const store = await station.router.storeProblem().then((error) => (error ? codeOf(error) : 'ok'))
   const log = station.log.relaxedError ? codeOf(station.log.relaxedError) : 'ok'
   const workers = options.workers?.()

@@ -47,10 +47,16 @@ export class RowBackend implements OipBackend {
   }
 
   async infer(ask: InferAsk): Promise<InferAnswer> {
-    const request = await this.rowsAsked(ask).catch((error) => {
-      this.failed(ask.model, error)
-      throw error
-    })
+    const beganMs = performance.now()
+    const request = await this.rowsAsked(ask)
+      .then((rows) => {
+        checkAwaited(ask, beganMs)
+        return rows
+      })
+      .catch((error) => {
+        this.failed(ask.model, error)
+        throw error
+      })
     const answers = await this.#station.predict(request)
     const { version, route, requestId } = answers
     return {
@@ -74,6 +80,14 @@ export class RowBackend implements OipBackend {
   failed(model: string, error: unknown): void {
     this.#station.countError(parseAddress(model).family, error)
   }
+}
+
+/** What nobody waits for any more is neither computed nor logged. Errors: MR_CANCELLED, MR_SERVE_DEADLINE. */
+function checkAwaited({ model, signal, deadlineMs }: InferAsk, beganMs: number): void {
+  if (signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: 'the request' })
+  const now = performance.now()
+  if (deadlineMs !== undefined && now > deadlineMs)
+    throw new MillraceError('MR_SERVE_DEADLINE', { model, waitedMs: Math.round(now - beganMs) })
 }
 
 function inputSpecs(fields: readonly SignatureField[]): TensorSpec[] {

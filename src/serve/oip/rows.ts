@@ -12,9 +12,13 @@ interface Tensor extends Omit<SentTensor, 'values'> {
   data: readonly Json[]
 }
 
+/** Ends the name of a BOOL tensor that says where values of a column are missing: integers and texts in bytes have no such value of their own. */
+const MISSING = '.missing'
+
 /**
  * Each tensor is a column of `n` elements, shape `[n]` or `[n, 1]`; or one tensor of shape `[n, k]` holds all `k` columns in the
- * order of the signature. Columns that are absent are missing. Errors: MR_SERVE_TENSOR, MR_LIMIT.
+ * order of the signature. Missing are: columns that are absent, null in JSON, NaN, and the rows where a BOOL tensor `<column>.missing` is true.
+ * Errors: MR_SERVE_TENSOR, MR_LIMIT.
  */
 export function rowsOf(
   sent: readonly SentTensor[],
@@ -29,8 +33,26 @@ export function rowsOf(
   const wide = wideTensor(inputs, fields)
   const rows: RawRow[] = Array.from({ length: nRows }, () => ({}))
   const columns = wide ? columnsOf(wide, fields) : inputs
-  for (const column of columns) placeColumn(rows, column, fields)
+  const isMask = ({ name }: Tensor) => maskOf(name, fields) !== undefined
+  for (const column of columns) if (!isMask(column)) placeColumn(rows, column, fields)
+  for (const mask of columns) if (isMask(mask)) placeMissing(rows, mask, maskOf(mask.name, fields) as string)
   return rows
+}
+
+/** The column that a tensor says the missing values of, by its name; a column that has such a name itself is one. */
+function maskOf(name: string, fields: readonly SignatureField[]): string | undefined {
+  if (!name.endsWith(MISSING) || fields.some((field) => field.name === name)) return undefined
+  const column = name.slice(0, -MISSING.length)
+  return fields.some((field) => field.name === column) ? column : undefined
+}
+
+function placeMissing(rows: RawRow[], { name, datatype, data }: Tensor, column: string): void {
+  if (datatype !== 'BOOL') throw tensorError(name, 'datatype BOOL', datatype)
+  if (data.length !== rows.length)
+    throw tensorError(name, `shape [${rows.length}]`, `${data.length} elements`)
+  data.forEach((isMissing, i) => {
+    if (isMissing === true || isMissing === 1) rows[i][column] = null
+  })
 }
 
 function elementsOf({ values, ...tensor }: SentTensor): Tensor {
