@@ -1,9 +1,12 @@
 /** What a person can do from the console or a script: the same functions the commands call, told in the contract's words. */
+
+import type { FastifyRequest } from 'fastify'
 import type { Alert } from '../core/records.ts'
 import { promoteModel, type ReleaseRequest, type ReleaseResult, rollBackModel } from '../loop/release.ts'
 import type { Runtime } from '../loop/runtime.ts'
+import { type Caller, LOCAL } from '../serve/access/access.ts'
 import { acknowledgeAlert } from '../watch/record.ts'
-import type { ActionResult } from './contract.ts'
+import type { ActionResult, Session } from './contract.ts'
 
 export interface ActionAsk {
   dryRun: boolean
@@ -39,4 +42,19 @@ function requestOf(model: string, { dryRun, reason, actor }: ActionAsk): Release
 
 function told(command: string, { dryRun }: ActionAsk, { done, effects }: ReleaseResult): ActionResult {
   return { done, dryRun, command, effects }
+}
+
+/** Who the journal says acted: the token's name, where there is one. */
+export function actorOf({ caller }: { caller?: Caller }, otherwise = 'console'): string {
+  return caller === undefined || caller === LOCAL ? otherwise : caller.name
+}
+
+/** What the caller may do. */
+export function sessionOf({ caller = LOCAL }: Partial<Pick<FastifyRequest, 'caller'>>): Session {
+  return {
+    token: caller === LOCAL ? null : caller.name,
+    scopes: [...caller.scopes],
+    models: caller.models ? [...caller.models] : null,
+    expiresAt: caller.expiresAt ?? null,
+  }
 }

@@ -32,6 +32,7 @@
  * | POST /api/models/:model/rollback {dryRun?, reason?} | ActionResult |
  * | POST /api/models/:model/promote {dryRun?, reason?} | ActionResult |
  * | GET /api/status | Status |
+ * | GET /api/session | Session |
  * | GET /api/stream | server-sent events: `event: journal` (JournalEvent), `event: pulse` (Pulse, once a second), `event: progress` (StoryProgress) |
  *
  * Errors are RFC 9457 problem details with `code`, `detail` (what) and `fix`.
@@ -603,6 +604,17 @@ export interface ActionResult {
   command: string
   /** What it does or did, in sentences. */
   effects: string[]
+}
+
+/** Who asks, and what for. */
+export interface Session {
+  /** Name of the token; null where none is needed. */
+  token: string | null
+  /** Some of read, predict, label, release and admin. */
+  scopes: string[]
+  /** Models that the token is of; null for all. */
+  models: string[] | null
+  expiresAt: number | null
 }
 
 export interface Status {

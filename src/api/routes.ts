@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { MillraceError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Runtime } from '../loop/runtime.ts'
-import type { Actions } from './actions.ts'
+import { type Actions, actorOf, sessionOf } from './actions.ts'
 import type { Effects } from './contract.ts'
 import { API_LIMITS } from './limits.ts'
 import { actionBody, neededText, onlyKnown, param, text, wholeNumber } from './query.ts'
@@ -91,6 +91,7 @@ function modelRoutes(app: FastifyInstance, { rt, live, effects = async () => nul
     return fleetView(rt, live)
   })
   app.get('/status', () => statusView(rt, live))
+  app.get('/session', (request) => sessionOf(request))
   app.get('/models/:model', (request) => modelView(rt, param(request, 'model'), live))
   app.get('/models/:model/members', (request) => {
     const query = onlyKnown(request.query, ['search', 'sort', 'limit', 'offset'])
@@ -169,14 +170,13 @@ function historyRoutes(app: FastifyInstance, { rt }: ApiDeps): void {
   })
 }
 
-function actionRoutes(app: FastifyInstance, { actions, actor = 'console' }: ApiDeps): void {
-  app.post('/models/:model/rollback', (request) =>
-    actions.rollback(param(request, 'model'), { ...actionBody(request.body), actor }),
+function actionRoutes(app: FastifyInstance, { actions, actor }: ApiDeps): void {
+  const ask = (request: FastifyRequest) => ({ ...actionBody(request.body), actor: actorOf(request, actor) })
+  app.post('/models/:model/rollback', (request) => actions.rollback(param(request, 'model'), ask(request)))
+  app.post('/models/:model/promote', (request) => actions.promote(param(request, 'model'), ask(request)))
+  app.post('/alerts/:id/acknowledge', (request) =>
+    actions.acknowledge(param(request, 'id'), { actor: actorOf(request, actor) }),
   )
-  app.post('/models/:model/promote', (request) =>
-    actions.promote(param(request, 'model'), { ...actionBody(request.body), actor }),
-  )
-  app.post('/alerts/:id/acknowledge', (request) => actions.acknowledge(param(request, 'id'), { actor }))
 }
 
 // ---------------------------------------------------------------- stream

@@ -2,6 +2,8 @@
 import { availableParallelism } from 'node:os'
 import type { MillraceError } from '../core/errors.ts'
 import { type Onnx, openOnnx } from '../engine/infer/onnx.ts'
+import { Access } from '../serve/access/access.ts'
+import { followTokenFile } from '../serve/access/token-file.ts'
 import { createModelServer, type ModelServer } from '../serve/models/model-server.ts'
 
 export interface ServeModelsOptions {
@@ -14,6 +16,10 @@ export interface ServeModelsOptions {
   /** Port for gRPC, 0 for any free one. Default: no gRPC. */
   grpcPort?: number
   token?: string
+  /** File of tokens with scopes and limits; read again when it changes. */
+  tokensFile?: string
+  /** What is told of a file that cannot be read again. Default: standard error. */
+  onFault?: (error: Error) => void
   /** Threads that run ONNX. Default: one a core. */
   threads?: number
   /** Memory that loaded models may take, estimated from their files. Default 1024. */
@@ -43,13 +49,29 @@ const MEMORY_MB = 1024
 const MB = 1024 * 1024
 const CLOCK = { now: () => Date.now() }
 
-/** Errors: MR_REPOSITORY_PATH, MR_REPOSITORY_EMPTY, MR_REPOSITORY_NAME, MR_SERVE_TOKEN_NEEDED, MR_PORT_TAKEN. */
+const printFault = (error: Error): void => void process.stderr.write(`${error.message}\n`)
+
+/** Errors: MR_REPOSITORY_PATH, MR_REPOSITORY_EMPTY, MR_REPOSITORY_NAME, MR_SERVE_TOKEN_NEEDED, MR_ACCESS_FILE, MR_PORT_TAKEN. */
 export async function serveModels(options: ServeModelsOptions): Promise<ServedModels> {
-  const { threads = availableParallelism(), memoryMb = MEMORY_MB, bodyMb, grpcPort, ...rest } = options
+  const {
+    threads = availableParallelism(),
+    memoryMb = MEMORY_MB,
+    bodyMb,
+    grpcPort,
+    tokensFile,
+    onFault,
+    ...rest
+  } = options
+  const access = new Access({ token: rest.token, isClosed: tokensFile !== undefined })
+  const unfollow =
+    tokensFile === undefined
+      ? undefined
+      : followTokenFile(access, tokensFile, { now: Date.now, onFault: onFault ?? printFault })
   let pool: Promise<Onnx> | undefined
   let opened: Onnx | undefined
   const server = createModelServer({
     ...rest,
+    access,
     threads,
     clock: CLOCK,
     limits: {
@@ -67,6 +89,7 @@ export async function serveModels(options: ServeModelsOptions): Promise<ServedMo
   })
   const grpc = grpcPort === undefined ? undefined : server.grpc(grpcPort)
   const close = async () => {
+    unfollow?.()
     await Promise.all([server.close(), grpc?.close()])
     await (await pool?.catch(() => undefined))?.close()
   }

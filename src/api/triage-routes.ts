@@ -5,6 +5,7 @@ import type { ExprNode } from '../expr/ast.ts'
 import { parseExpr } from '../expr/parse.ts'
 import { parseFix, type QuarantineVerb } from '../loop/quarantine.ts'
 import type { TriageFilter } from '../loop/triage.ts'
+import { actorOf } from './actions.ts'
 import { API_LIMITS } from './limits.ts'
 import { actionBody, bodyObject, onlyKnown, param, refuse, text, wholeNumber } from './query.ts'
 import { type DeskAsk, quote, type TriageDesk } from './triage-desk.ts'
@@ -14,7 +15,7 @@ type Given = Record<string, unknown>
 const VERBS: readonly QuarantineVerb[] = ['release', 'fix', 'drop']
 const ROWS_MAX = 2_000_000
 
-export function triageRoutes(app: FastifyInstance, desk: TriageDesk, actor = 'console'): void {
+export function triageRoutes(app: FastifyInstance, desk: TriageDesk, actor?: string): void {
   app.get('/triage/:name', (request) => {
     const query = onlyKnown(request.query, ['finding', 'where', 'from', 'limit'])
     return desk.view(param(request, 'name'), {
@@ -59,7 +60,7 @@ export function triageRoutes(app: FastifyInstance, desk: TriageDesk, actor = 'co
   branchRoutes(app, desk, actor)
 }
 
-function branchRoutes(app: FastifyInstance, desk: TriageDesk, actor: string): void {
+function branchRoutes(app: FastifyInstance, desk: TriageDesk, actor?: string): void {
   const at = '/datasets/:dataset/branches/:branch'
   const named = (request: FastifyRequest) => [param(request, 'dataset'), param(request, 'branch')] as const
   app.post(`${at}/quarantine`, (request) => {
@@ -85,11 +86,15 @@ function branchRoutes(app: FastifyInstance, desk: TriageDesk, actor: string): vo
 const CHOICE = ['where', 'rows']
 
 /** What is asked, and how: `dryRun`, `reason`, and the fields of the act. */
-function bodyOf(request: FastifyRequest, actor: string, names: readonly string[]): [Given, DeskAsk] {
+function bodyOf(
+  request: FastifyRequest,
+  actor: string | undefined,
+  names: readonly string[],
+): [Given, DeskAsk] {
   const given = onlyKnown(bodyObject(request.body), [...names, 'dryRun', 'reason'])
   const { dryRun, reason } = given
   const plain = Buffer.from(JSON.stringify({ dryRun, reason }))
-  return [given, { ...actionBody(plain), actor }]
+  return [given, { ...actionBody(plain), actor: actorOf(request, actor) }]
 }
 
 /** An expression of a query. Errors: MR_EXPR_SYNTAX. */

@@ -8,6 +8,8 @@ import { type Checkpoint, type OnlineLearner, onlineLearners } from '../loop/onl
 import type { ProgressFeed } from '../loop/progress.ts'
 import { type Retrained, retrainIfDue } from '../loop/retrain.ts'
 import type { Runtime } from '../loop/runtime.ts'
+import { Access } from '../serve/access/access.ts'
+import { followTokens, readTokens } from '../serve/access/store-tokens.ts'
 import { onnxGraphs } from '../serve/load-predictor.ts'
 import { createServer, type Server } from '../serve/server.ts'
 import { openAlerts, readWatch } from '../watch/record.ts'
@@ -59,6 +61,8 @@ const POLL_MS = 500
 export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running> {
   const { host = rt.project.serve.host, port = rt.project.serve.port, token } = options
   const { grpcPort = rt.project.serve.grpc } = options
+  const access = new Access({ token, grants: await readTokens(rt.store) })
+  const tokens = followTokens(rt.store, access, { onFault: (error) => tellFault(options, error) })
   const files = consoleFiles()
   const graphs = servedGraphs()
   const server = createServer({
@@ -68,7 +72,7 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
     host,
     port,
     grpcPort,
-    token,
+    access,
     limits: rt.project.limits,
     declared: () => rt.project.models.map((m) => m.name),
     isPublic: files.isPublic,
@@ -118,6 +122,7 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
     alertsOpen: () => alerts,
     watchState: async (model) => (await readWatch(rt.store, model))?.state,
     async close() {
+      tokens()
       await Promise.all([timer?.stop(), learning.stop()])
       await server.close()
       await graphs.close()
@@ -156,6 +161,11 @@ function actionsOf(rt: Runtime, server: Server): Actions {
     rollback: (model, ask) => then(rollback(model, ask)),
     promote: (model, ask) => then(promote(model, ask)),
   }
+}
+
+function tellFault({ onFault }: UpOptions, error: Error): void {
+  if (onFault) onFault(error)
+  else process.stderr.write(`${error.stack}\n`)
 }
 
 /** Lets the models that learn online learn, one turn at a time, apart from the policy: a long training of another model must not hold a stream up. */
@@ -208,9 +218,7 @@ class Learning {
   }
 
   #fault(error: Error): void {
-    if (this.#abort.signal.aborted) return
-    if (this.#options.onFault) this.#options.onFault(error)
-    else process.stderr.write(`${error.stack}\n`)
+    if (!this.#abort.signal.aborted) tellFault(this.#options, error)
   }
 }
 
@@ -256,9 +264,7 @@ class PolicyTimer {
       }
     } catch (thrown) {
       if (this.#abort.signal.aborted) return
-      const error = toError(thrown)
-      if (this.#options.onFault) this.#options.onFault(error)
-      else process.stderr.write(`${error.stack}\n`)
+      tellFault(this.#options, toError(thrown))
     }
   }
 }

@@ -13,6 +13,13 @@ export interface CommandSpec {
 }
 
 const DRY_RUN = ['--dry-run', 'say what would happen, without doing it'] as const
+const GRANT = [
+  ['--scope <scopes>', 'what it may do: some of read, predict, label, release, admin, with commas'],
+  ['--models <names>', 'models it may ask, with commas, * for any characters (default: all)'],
+  ['--rate <rate>', 'requests it may send, with the burst: 100/s, 30/m,60 (default: no limit)'],
+  ['--expires <when>', 'when it ends: 90d, 12h, 2027-01-31 (default: never)'],
+  ['--tenant <name>', 'whose share of the memory it uses (default: its own)'],
+] as const
 const REASON = ['--reason <text>', 'why, for the journal'] as const
 
 export const COMMANDS: readonly CommandSpec[] = [
@@ -62,6 +69,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['--port <port>', 'port to listen on, 0 for any free one (default: 8080)'],
       ['--host <host>', 'address to listen on (default: 127.0.0.1)'],
       ['--token <token>', 'needed by clients when others can reach the host (or MILLRACE_TOKEN)'],
+      ['--tokens <file>', 'tokens with scopes and limits, a line each; read again when it changes'],
       ['--grpc <port>', 'port for gRPC, 0 for any free one (default: no gRPC)'],
       ['--latency <ms>', 'answer within this, and refuse at once what would take longer'],
       ['--batch <rows>', 'rows of one batch at most (default: the model, else 256)'],
@@ -76,6 +84,40 @@ export const COMMANDS: readonly CommandSpec[] = [
       'millrace serve models/ --dry-run',
     ],
     load: async () => (await import('./commands/serve.ts')).serve,
+  },
+  {
+    name: 'token add',
+    args: '<name>',
+    summary: 'make a token for this project and show it once; servers take it within a second',
+    options: [...GRANT, ['--replace', 'in the place of the token of this name'], REASON],
+    examples: [
+      'millrace token add shop --scope predict --models "late,late/*" --rate 100/s --expires 90d',
+      'millrace token add oncall --scope read,release --reason "pager"',
+    ],
+    load: async () => (await import('./commands/token.ts')).tokenAdd,
+  },
+  {
+    name: 'token list',
+    summary: 'tokens of this project: what each may do, and until when',
+    examples: ['millrace token list', 'millrace token list --json'],
+    load: async () => (await import('./commands/token.ts')).tokenList,
+  },
+  {
+    name: 'token revoke',
+    args: '<name>',
+    summary: 'end a token; servers refuse it within a second',
+    options: [REASON],
+    examples: ['millrace token revoke shop --reason "the key was in a screenshot"'],
+    load: async () => (await import('./commands/token.ts')).tokenRevoke,
+  },
+  {
+    name: 'token make',
+    args: '<name>',
+    summary:
+      'make a token for a file of tokens (millrace serve --tokens): the secret, and the line for the file',
+    options: GRANT,
+    examples: ['millrace token make ci --scope predict,read --rate 100/s'],
+    load: async () => (await import('./commands/token.ts')).tokenMake,
   },
   {
     name: 'plan',

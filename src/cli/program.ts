@@ -63,6 +63,7 @@ function addCommand(program: Command, spec: CommandSpec): void {
 
 const GROUPS: Record<string, string> = {
   data: 'versions of the data: import, history, differences, quarantine, triage, repair',
+  token: 'tokens with scopes and limits: make, list and revoke them',
   model: 'model files of others: look at one, import it, export one of yours',
 }
 

@@ -3,6 +3,7 @@
  *
  * Codes are grouped by area under `codes/` and are never reused. `docs/errors.md` is generated from here.
  */
+import { access } from './codes/access.ts'
 import { api } from './codes/api.ts'
 import { cli } from './codes/cli.ts'
 import { core } from './codes/core.ts'
@@ -39,6 +40,7 @@ export const ERRORS = {
   ...model,
   ...train,
   ...serve,
+  ...access,
   ...watch,
   ...loop,
   ...engine,

@@ -30,6 +30,8 @@ export const refs = {
   /** RunRecord of a RunSpec. */
   run: (spec: string) => `runs/${spec.slice('sha256:'.length)}`,
   alert: (id: string) => `alerts/${id}`,
+  /** AccessToken: what a token may do. */
+  token: (name: string) => `tokens/${name}`,
 } as const
 
 /** Subject of events and findings about a dataset or a model. */

@@ -36,7 +36,8 @@ export interface Gauge {
   name: string
   help: string
   type: 'gauge' | 'counter'
-  value: () => number
+  /** One number, or several by what stands in the braces of their labels: `why="rate"`. */
+  value: () => number | Record<string, number>
 }
 
 export class ServeMetrics {
@@ -84,7 +85,7 @@ export class ServeMetrics {
       ...[...this.#durations.entries].map(([l, s]) => `millrace_predictions_total{${l}} ${s.predictions}`),
       ...head('millrace_errors_total', 'counter', 'Requests refused or failed, by code.'),
       ...[...this.#errors.entries].map(([l, e]) => `millrace_errors_total{${l}} ${e.count}`),
-      ...this.#gauges.flatMap((g) => [...head(g.name, g.type, g.help), `${g.name} ${g.value()}`]),
+      ...this.#gauges.flatMap((g) => [...head(g.name, g.type, g.help), ...gaugeLines(g)]),
       '',
     ].join('\n')
   }
@@ -135,6 +136,12 @@ export class ServeMetrics {
       () => this.ignoredFields,
     )
   }
+}
+
+function gaugeLines({ name, value }: Gauge): string[] {
+  const now = value()
+  if (typeof now === 'number') return [`${name} ${now}`]
+  return Object.entries(now).map(([label, n]) => `${name}{${label}} ${n}`)
 }
 
 function head(name: string, type: string, help: string): string[] {

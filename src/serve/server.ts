@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.ts'
 import { LIMITS, type Limits } from '../core/limits.ts'
 import type { Digest } from '../core/records.ts'
 import type { Store } from '../store/ports.ts'
+import { Access, refusedGauge } from './access/access.ts'
 import { createGrpcServer } from './grpc/server.ts'
 import { type AppOptions, createApp, takeBytes } from './http/app.ts'
 import { healthRoutes, type ReadinessOptions, readiness } from './http/health-routes.ts'
@@ -77,7 +78,9 @@ export function createServer(options: ServerOptions): Server {
   const limits: Limits = { ...LIMITS, ...options.limits }
   const load = options.load ?? predictorLoader({ store, limits, onnx: options.onnx })
   const station = new Station({ store, clock, limits, load, logPolicy: options.logPolicy })
-  const app = createApp(options, limits, () => station.ids.next())
+  const access = options.access ?? new Access(options)
+  station.metrics.addGauge(refusedGauge(access))
+  const app = createApp({ ...options, access }, limits, () => station.ids.next())
   const readinessOptions: ReadinessOptions = {
     declared: options.declared ?? (() => station.router.models()),
     workers: options.workers,
@@ -90,7 +93,7 @@ export function createServer(options: ServerOptions): Server {
   const grpc =
     grpcPort === undefined
       ? undefined
-      : createGrpcServer(backend, { ...options, port: grpcPort, limits, info, ready })
+      : createGrpcServer(backend, { ...options, access, port: grpcPort, limits, info, ready })
   let grpcAddress: string | undefined
   const close = () =>
     app.close(async () => {

@@ -36,6 +36,8 @@ export interface PredictRequest {
   key?: string
   requestId?: string
   trace?: string
+  /** Whose share of the memory the request counts to. */
+  tenant?: string
   explain?: boolean
   /** Class that is explained; by default the likeliest of each row. */
   explainClass?: string

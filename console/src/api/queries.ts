@@ -18,6 +18,7 @@ import type {
   QuarantineRows,
   RunRow,
   Search,
+  Session,
   Shapes,
   Status,
   TriageView,
@@ -115,6 +116,8 @@ export const effectsQuery = (model: string, feature: string, className: string) 
     `/api/models/${seg(model)}/effects${query === '' ? '' : `?${query}`}`,
   )
 }
+export const sessionQuery = () => asked<Session>(['session'], '/api/session')
+
 export const statusQuery = () => asked<Status>(['status'], '/api/status')
 
 export interface MemberAsk {

@@ -2,8 +2,8 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { keepToken, readToken } from '../api/client.ts'
-import { statusQuery } from '../api/queries.ts'
-import type { Status } from '../api/types.ts'
+import { sessionQuery, statusQuery } from '../api/queries.ts'
+import type { Session, Status } from '../api/types.ts'
 import { bytes, plural } from '../format/numbers.ts'
 import { duration } from '../format/times.ts'
 import { Command } from '../parts/copy.tsx'
@@ -119,6 +119,7 @@ function Token() {
   const client = useQueryClient()
   const [token, setToken] = useState(readToken)
   const [kept, setKept] = useState(false)
+  const session = useQuery({ ...sessionQuery(), retry: false })
   return (
     <Section title="Access token">
       <form
@@ -146,7 +147,14 @@ function Token() {
           {kept ? 'Kept' : 'Keep'}
         </button>
       </form>
+      <p className="note">{session.data ? tokenSentence(session.data) : session.error?.message}</p>
       <p className="note">Kept for this tab alone and sent only to this server.</p>
     </Section>
   )
+}
+
+function tokenSentence({ token, scopes, models }: Session): string {
+  if (token === null) return 'This server needs no token from this machine.'
+  const may = scopes.includes('admin') ? 'everything' : scopes.join(', ')
+  return `Token ${token}: ${may}${models === null ? '' : `, of ${models.join(', ')}`}.`
 }

@@ -21,6 +21,9 @@ export async function serve(cli: Cli, [path]: readonly unknown[], options: Optio
     port: given('port', 0, 65_535),
     grpcPort: given('grpc', 0, 65_535),
     token: textOption(options, 'token') ?? cli.env.MILLRACE_TOKEN,
+    tokensFile: fileOption(options, 'tokens'),
+    onFault: (error) =>
+      cli.event({ event: 'fault', message: error.message }, `  ${cli.paint.warn('!')} ${error.message}`),
     threads: given('threads', 1, 256),
     memoryMb: given('memory', 16, 1_000_000),
     latencyMs: given('latency', 1, 600_000),
@@ -46,6 +49,11 @@ export async function serve(cli: Cli, [path]: readonly unknown[], options: Optio
   }
   cli.line('\n  Stopped.')
   return { value: { event: 'stopped' } }
+}
+
+function fileOption(options: Options, name: string): string | undefined {
+  const file = textOption(options, name)
+  return file === undefined ? undefined : resolve(file)
 }
 
 async function start(cli: Cli, served: ServedModels): Promise<void> {

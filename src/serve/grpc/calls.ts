@@ -3,6 +3,8 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import { promisify } from 'node:util'
 import { gunzip, inflate } from 'node:zlib'
 import { isMillraceError, MillraceError, toError } from '../../core/errors.ts'
+import type { Caller } from '../access/access.ts'
+import { retryAfterS } from '../http/problem.ts'
 
 export interface CallContext {
   /** Aborted when the client is gone. */
@@ -10,11 +12,14 @@ export interface CallContext {
   /** From the client's timeout, in `performance.now()` milliseconds. */
   deadlineMs?: number
   headers: IncomingHttpHeaders
+  /** Who asks. */
+  caller: Caller
 }
 
 export type Unary = (message: Uint8Array, context: CallContext) => Promise<Uint8Array> | Uint8Array
 
 export interface CallOptions {
+  caller: Caller
   messageBytesMax: number
 }
 
@@ -71,7 +76,7 @@ export function answerUnary(
   unary: Unary,
   options: CallOptions,
 ): void {
-  const { context, done } = contextOf(stream, headers)
+  const { context, done } = contextOf(stream, headers, options)
   const answer = async () => {
     for await (const message of readMessages(stream, headers, options)) {
       stream.resume()
@@ -97,7 +102,7 @@ export function answerStream(
   { unary, failed }: { unary: Unary; failed: (error: MillraceError) => Uint8Array },
   options: CallOptions,
 ): void {
-  const { context, done } = contextOf(stream, headers)
+  const { context, done } = contextOf(stream, headers, options)
   open(stream)
   const answerAll = async () => {
     for await (const message of readMessages(stream, headers, options)) {
@@ -136,6 +141,7 @@ export function refuse(stream: ServerHttp2Stream, thrown: unknown): void {
     'grpc-status': String(statusOf(error)),
     'grpc-message': percentEncoded(`${error.message}; ${error.fix}`),
     'millrace-code': error.code,
+    ...(error.status === 429 && { 'grpc-retry-pushback-ms': String(retryAfterS(error) * 1000) }),
   }
   if (stream.headersSent) {
     stream.removeAllListeners('wantTrailers')
@@ -179,13 +185,14 @@ const UNITS: Record<string, number> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1,
 function contextOf(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
+  { caller }: CallOptions,
 ): { context: CallContext; done: () => void } {
   const gone = new AbortController()
   const abort = () => gone.abort()
   stream.once('aborted', abort)
   stream.once('close', abort)
   const [, digits, unit] = /^(\d{1,8})([HMSmun])$/.exec(String(headers['grpc-timeout'] ?? '')) ?? []
-  const context: CallContext = { signal: gone.signal, headers }
+  const context: CallContext = { signal: gone.signal, headers, caller }
   if (unit !== undefined) context.deadlineMs = performance.now() + Number(digits) * UNITS[unit]
   const done = () => {
     stream.off('aborted', abort)

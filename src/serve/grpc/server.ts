@@ -9,7 +9,10 @@ import {
 import type { AddressInfo } from 'node:net'
 import { isMillraceError, MillraceError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
-import { checkBinding, tokenCheck } from '../http/guard.ts'
+import { Access, type Caller } from '../access/access.ts'
+import { allowsModel } from '../access/grant.ts'
+import { ruleOf } from '../access/scopes.ts'
+import { checkBinding } from '../http/guard.ts'
 import { SERVE_LIMITS } from '../limits.ts'
 import type { OipBackend, Repository } from '../oip/backend.ts'
 import { configOf } from '../oip/config.ts'
@@ -38,6 +41,8 @@ export interface GrpcOptions {
   /** 0 takes any free one. */
   port: number
   token?: string
+  /** Who may ask; default: whoever has the token. */
+  access?: Access
   limits: Limits
   info: ServerInfo
   /** Whether every model can answer. */
@@ -58,11 +63,10 @@ const STREAMS_MAX = 1_000
 const EMPTY = new Uint8Array(0)
 
 export function createGrpcServer(backend: OipBackend, options: GrpcOptions): GrpcServer {
-  const { host = '127.0.0.1', port, token, limits } = options
-  checkBinding(host, token)
-  const unaries = unariesOf(backend, options)
-  const infer = inferOf(backend)
-  const allowed = tokenCheck(token)
+  const { host = '127.0.0.1', port, access = new Access(options), limits } = options
+  checkBinding(host, access)
+  const unaries = unariesOf(backend, options, access)
+  const infer = inferOf(backend, access)
   const callOptions = { messageBytesMax: limits.bodyBytesMax }
   const server = createServer({ settings: { maxConcurrentStreams: STREAMS_MAX } })
   const sessions = trackSessions(server)
@@ -70,20 +74,27 @@ export function createGrpcServer(backend: OipBackend, options: GrpcOptions): Grp
     stream.on('error', () => undefined)
     const path = String(headers[':path'] ?? '')
     try {
-      if (!path.startsWith(HEALTH)) allowed(headers.authorization)
-      if (path === `${SERVICE}ModelStreamInfer`) {
-        const streamed: Unary = async (message, context) => streamMessage(await infer(message, context))
+      const isStream = path === `${SERVICE}ModelStreamInfer`
+      const unary = unaries.get(path)
+      const rule = unary || isStream ? ruleOf('GRPC', path) : ruleOf('GRPC', `${SERVICE}ServerLive`)
+      const address = stream.session?.socket?.remoteAddress ?? ''
+      const caller = access.admit(headers.authorization, address, rule)
+      if (isStream) {
+        const streamed: Unary = async (message, context) => {
+          access.spend(caller)
+          return streamMessage(await infer(message, context))
+        }
         answerStream(
           stream,
           headers,
           { unary: streamed, failed: (error) => streamMessage(error) },
-          callOptions,
+          { ...callOptions, caller },
         )
         return
       }
-      const unary = unaries.get(path)
+      access.spend(caller)
       if (!unary) throw new MillraceError('MR_SERVE_GRPC_METHOD', { path: path.slice(0, 100) })
-      answerUnary(stream, headers, unary, callOptions)
+      answerUnary(stream, headers, unary, { ...callOptions, caller })
     } catch (error) {
       refuse(stream, error)
     }
@@ -95,7 +106,10 @@ export function createGrpcServer(backend: OipBackend, options: GrpcOptions): Grp
 }
 
 /** Every call of one message, by its path. */
-function unariesOf(backend: OipBackend, { info, ready }: GrpcOptions): Map<string, Unary> {
+function unariesOf(backend: OipBackend, { info, ready }: GrpcOptions, access: Access): Map<string, Unary> {
+  const named = (bytes: Uint8Array, { caller }: CallContext) => allowed(access, caller, readNamed(bytes))
+  const modelNamed = (bytes: Uint8Array, { caller }: CallContext) =>
+    allowed(access, caller, { name: readModelName(bytes) }).name
   const readyNow = async (model: string, version?: string) => {
     if (model === '') return await ready()
     return await backend.modelReady(model, version).then(
@@ -106,31 +120,35 @@ function unariesOf(backend: OipBackend, { info, ready }: GrpcOptions): Map<strin
   const calls: Record<string, Unary> = {
     ServerLive: () => flagMessage(true),
     ServerReady: async () => flagMessage(await ready()),
-    ModelReady: async (bytes) => {
-      const { name, version } = readNamed(bytes)
+    ModelReady: async (bytes, context) => {
+      const { name, version } = named(bytes, context)
       return flagMessage(await readyNow(name, version))
     },
     ServerMetadata: () => serverMessage(info, backend.extensions),
-    ModelMetadata: async (bytes) => {
-      const { name, version } = readNamed(bytes)
+    ModelMetadata: async (bytes, context) => {
+      const { name, version } = named(bytes, context)
       return metadataMessage(await backend.metadata(name, version))
     },
-    ModelConfig: async (bytes) => {
-      const { name, version } = readNamed(bytes)
+    ModelConfig: async (bytes, context) => {
+      const { name, version } = named(bytes, context)
       return configMessage(await configOf(backend, name, version))
     },
-    ModelInfer: inferOf(backend),
-    ModelStatistics: (bytes) => {
-      const { name, version } = readNamed(bytes)
-      return statisticsMessage(backend.statistics?.(name || undefined, version) ?? [])
+    ModelInfer: inferOf(backend, access),
+    ModelStatistics: (bytes, context) => {
+      const { name, version } = named(bytes, context)
+      const found = backend.statistics?.(name || undefined, version) ?? []
+      return statisticsMessage(found.filter((one) => allowsModel(context.caller, one.name)))
     },
-    RepositoryIndex: (bytes) => indexMessage(repositoryOf(backend).index(readIndex(bytes))),
-    RepositoryModelLoad: async (bytes) => {
-      await repositoryOf(backend).load(readModelName(bytes))
+    RepositoryIndex: (bytes, { caller }) => {
+      const found = repositoryOf(backend).index(readIndex(bytes))
+      return indexMessage(found.filter(({ name }) => allowsModel(caller, name)))
+    },
+    RepositoryModelLoad: async (bytes, context) => {
+      await repositoryOf(backend).load(modelNamed(bytes, context))
       return EMPTY
     },
-    RepositoryModelUnload: async (bytes) => {
-      await repositoryOf(backend).unload(readModelName(bytes))
+    RepositoryModelUnload: async (bytes, context) => {
+      await repositoryOf(backend).unload(modelNamed(bytes, context))
       return EMPTY
     },
   }
@@ -143,6 +161,12 @@ function unariesOf(backend: OipBackend, { info, ready }: GrpcOptions): Map<strin
     ...Object.entries(calls).map(([name, call]): [string, Unary] => [SERVICE + name, call]),
     [`${HEALTH}Check`, check],
   ])
+}
+
+/** What is named, once the caller may ask about it; no name is all models. Errors: MR_ACCESS_MODEL. */
+function allowed<N extends { name: string }>(access: Access, caller: Caller, asked: N): N {
+  if (asked.name !== '') access.checkModel(caller, asked.name)
+  return asked
 }
 
 /** A model that is not there is an error, as the health protocol has it; one that cannot answer does not serve. */
@@ -161,9 +185,10 @@ function repositoryOf({ repository }: OipBackend): Repository {
   })
 }
 
-function inferOf(backend: OipBackend) {
-  return async (bytes: Uint8Array, { signal, deadlineMs, headers }: CallContext): Promise<Uint8Array> => {
+function inferOf(backend: OipBackend, access: Access): Unary {
+  return async (bytes, { signal, deadlineMs, headers, caller }) => {
     const { model, version, id, parameters, inputs, outputs, isRaw } = readInferMessage(bytes)
+    access.checkModel(caller, model)
     const { key, timeoutUs } = readParameters(parameters)
     const granted = timeoutUs === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeoutUs / 1000
     const until = Math.min(deadlineMs ?? Number.POSITIVE_INFINITY, granted)
@@ -175,6 +200,7 @@ function inferOf(backend: OipBackend) {
       outputs,
       key,
       signal,
+      tenant: caller.tenant,
       trace: textHeader(headers.traceparent),
       deadlineMs: Number.isFinite(until) ? until : undefined,
     })

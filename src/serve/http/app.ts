@@ -4,8 +4,9 @@ import { gunzip, type InputType, inflate, type ZlibOptions } from 'node:zlib'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { MillraceError } from '../../core/errors.ts'
 import { LIMITS, type Limits } from '../../core/limits.ts'
+import { Access } from '../access/access.ts'
 import { SERVE_LIMITS } from '../limits.ts'
-import { checkBinding, isHealthPath, requestGuard } from './guard.ts'
+import { checkBinding, guardRoutes, isHealthPath } from './guard.ts'
 import { codedError, sendProblem } from './problem.ts'
 
 export interface AppOptions {
@@ -13,7 +14,10 @@ export interface AppOptions {
   host?: string
   /** Default 8080; 0 takes any free one. */
   port?: number
+  /** One token that may do everything. */
   token?: string
+  /** Who may ask, where there is more than the one token; shared by all servers of a process. */
+  access?: Access
   /** Paths besides health that need no token (sign-in pages, for instance). */
   isPublic?: (path: string) => boolean
   /** What is told of faults of the server itself. Default: standard error. */
@@ -40,17 +44,16 @@ const REQUEST_TIMEOUT_MS = 60_000
 
 /** Errors: MR_SERVE_TOKEN_NEEDED when the host can be reached from elsewhere and there is no token. */
 export function createApp(options: AppOptions, limits: Limits, newId: () => string): App {
-  const { host = HOST, port = PORT, token } = options
-  checkBinding(host, token)
+  const { host = HOST, port = PORT, access = new Access(options) } = options
+  checkBinding(host, access)
   const fastify = newFastify(limits, newId)
   let closing: Promise<void> | undefined
   let notFound: ((request: FastifyRequest, reply: FastifyReply) => unknown) | undefined
   const isClosing = () => closing !== undefined
   const drain = trackRequests(fastify, isClosing)
-  const isPublic = (path: string) => isHealthPath(path) || options.isPublic?.(path) === true
-  const guard = requestGuard({ host, token, isPublic })
+  const isPublic = (path: string) => options.isPublic?.(path) === true
+  guardRoutes(fastify, { host, access, isPublic })
   fastify.addHook('onRequest', (request, _, done) => {
-    guard(request)
     if (closing && !isHealthPath(request.url)) throw new MillraceError('MR_SERVE_CLOSING', { what: 'server' })
     done()
   })

@@ -98,9 +98,12 @@ export function sendJson(reply: FastifyReply, value: unknown): FastifyReply {
 }
 
 /** What the headers say of a request: its id, its sticky key and its trace. */
-export function headersOf(request: FastifyRequest): Pick<PredictRequest, 'key' | 'requestId' | 'trace'> {
-  const { headers } = request
+export function headersOf(
+  request: FastifyRequest,
+): Pick<PredictRequest, 'key' | 'requestId' | 'trace' | 'tenant'> {
+  const { headers, caller } = request
   return {
+    tenant: caller.tenant,
     key: headerText(headers['x-millrace-key']),
     requestId: headerText(headers['x-request-id']),
     trace: headerText(headers.traceparent),

@@ -65,9 +65,15 @@ export function sendProblem(
 ): FastifyReply {
   const instance = request.url.split('?', 1)[0].slice(0, 200)
   if (error.status === 401) reply.header('www-authenticate', 'Bearer realm="millrace"')
-  if (error.status === 429 || error.status === 503) reply.header('retry-after', '1')
+  if (error.status === 429 || error.status === 503) reply.header('retry-after', String(retryAfterS(error)))
   return reply
     .code(error.status)
     .header('content-type', 'application/problem+json; charset=utf-8')
     .send(JSON.stringify(problemOf(error, instance)))
+}
+
+/** Seconds after which it is worth while to ask again, where the error knows. */
+export function retryAfterS({ data }: MillraceError): number {
+  const { retryAfterS, waitMs } = data as { retryAfterS?: number; waitMs?: number }
+  return Math.max(1, Math.ceil(retryAfterS ?? (waitMs ?? 0) / 1000))
 }

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Clock } from '../../core/clock.ts'
 import { LIMITS, type Limits } from '../../core/limits.ts'
 import type { Infer } from '../../core/tensors.ts'
+import { Access, refusedGauge } from '../access/access.ts'
 import { createGrpcServer, type GrpcServer } from '../grpc/server.ts'
 import { type AppOptions, createApp, takeBytes } from '../http/app.ts'
 import { sendJson } from '../http/plain-routes.ts'
@@ -50,13 +51,15 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
   const ids = new IdMaker(options.clock)
   const metrics = new ServeMetrics()
   const backend = new ModelsBackend({ ...options, limits, metrics, newId: () => ids.next() })
-  const app = createApp(options, limits, () => ids.next())
+  const access = options.access ?? new Access(options)
+  metrics.addGauge(refusedGauge(access))
+  const app = createApp({ ...options, access }, limits, () => ids.next())
   const threadProblems = options.threadProblems ?? (() => [])
   const ready = () => !app.closing() && backend.shelf.problems().size === 0 && threadProblems().length === 0
   app.fastify.register(async (routes) => {
     takeBytes(routes, limits.bodyBytesMax)
     oipRoutes(routes, backend, { server: INFO, jsonDepthMax: limits.jsonDepthMax })
-    otherRoutes(routes, backend, { ready, jsonDepthMax: limits.jsonDepthMax })
+    otherRoutes(routes, backend, { ready, access, jsonDepthMax: limits.jsonDepthMax })
     healthRoutes(routes, metrics, ready, () => ({
       models: Object.fromEntries(backend.shelf.problems()),
       threads: threadProblems(),
@@ -67,7 +70,7 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
     backend,
     metrics,
     ready,
-    grpc: (port) => createGrpcServer(backend, { ...options, port, limits, info: INFO, ready }),
+    grpc: (port) => createGrpcServer(backend, { ...options, access, port, limits, info: INFO, ready }),
     listen: app.listen,
     close: () => app.close(async () => backend.shelf.close()),
   }

@@ -2,6 +2,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Json } from '../../core/canonical.ts'
 import { MillraceError } from '../../core/errors.ts'
+import type { Access } from '../access/access.ts'
+import { allowsModel } from '../access/grant.ts'
 import { describeJson, isObject, parseJson } from '../http/body.ts'
 import { bytesOf, goneSignal, headersOf, sendJson } from '../http/plain-routes.ts'
 import type { ModelMetadata, SentTensor, TensorSpec } from '../oip/backend.ts'
@@ -9,13 +11,16 @@ import type { ModelsBackend } from './models-backend.ts'
 import { nestedOf, tensorOf } from './nested.ts'
 
 export interface OtherOptions {
+  access: Access
   ready: () => boolean
   jsonDepthMax: number
 }
 
 export function otherRoutes(app: FastifyInstance, backend: ModelsBackend, options: OtherOptions): void {
   const names = () => backend.shelf.found.map(({ name }) => name)
-  app.get('/v1/models', (_, reply) => sendJson(reply, { models: names() }))
+  app.get('/v1/models', ({ caller }, reply) =>
+    sendJson(reply, { models: names().filter((name) => allowsModel(caller, name)) }),
+  )
   app.get<{ Params: { target: string } }>('/v1/models/:target', async ({ params }, reply) => {
     await backend.modelReady(params.target)
     return sendJson(reply, { name: params.target, ready: true })
@@ -26,7 +31,11 @@ export function otherRoutes(app: FastifyInstance, backend: ModelsBackend, option
     throw new MillraceError('MR_SERVE_PATH', { method: 'POST', path: request.url.slice(0, 100) })
   })
   app.get('/ping', (_, reply) => reply.code(options.ready() ? 200 : 503).send())
-  app.post('/invocations', (request, reply) => predict(backend, onlyModel(names()), request, reply, options))
+  app.post('/invocations', (request, reply) => {
+    const model = onlyModel(names())
+    options.access.checkModel(request.caller, model)
+    return predict(backend, model, request, reply, options)
+  })
 }
 
 /** `iris:predict` is the model `iris` and what is asked of it. */

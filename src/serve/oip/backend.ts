@@ -37,6 +37,8 @@ export interface InferAsk {
   key?: string
   requestId?: string
   trace?: string
+  /** Whose share of the memory the request counts to. */
+  tenant?: string
   /** Time by which the answer is of use, in `performance.now()` milliseconds. */
   deadlineMs?: number
   /** Aborted when the client is gone. */

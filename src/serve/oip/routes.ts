@@ -1,5 +1,6 @@
 /** The Open Inference Protocol V2 over HTTP: metadata, readiness, inference with JSON or binary tensors, repository and statistics where there are any. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { allowsModel } from '../access/grant.ts'
 import { isObject, parseJson } from '../http/body.ts'
 import {
   bytesOf,
@@ -107,7 +108,11 @@ function repositoryRoutes(app: FastifyInstance, repository: Repository, jsonDept
   app.post('/v2/repository/index', (request, reply) => {
     const body = bytesOf(request)
     const asked = body.length === 0 ? {} : parseJson(body, jsonDepthMax)
-    return sendJson(reply, repository.index(isObject(asked) && asked.ready === true))
+    const found = repository.index(isObject(asked) && asked.ready === true)
+    return sendJson(
+      reply,
+      found.filter(({ name }) => allowsModel(request.caller, name)),
+    )
   })
   app.post<{ Params: ModelParams }>('/v2/repository/models/:model/load', async ({ params }, reply) => {
     await repository.load(params.model)

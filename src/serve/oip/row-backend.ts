@@ -72,9 +72,9 @@ export class RowBackend implements OipBackend {
   async rowsAsked(ask: InferAsk): Promise<PredictRequest> {
     const { task, inputs } = await this.#station.describe(ask.model, ({ task, inputs }) => ({ task, inputs }))
     checkOutputs(task, ask.outputs)
-    const { model, version, key, trace } = ask
+    const { model, version, key, trace, tenant } = ask
     const rows = rowsOf(ask.inputs, inputs, this.#station.limits)
-    return { model, version, key, trace, rows, requestId: ask.id ?? ask.requestId }
+    return { model, version, key, trace, tenant, rows, requestId: ask.id ?? ask.requestId }
   }
 
   failed(model: string, error: unknown): void {
