@@ -5,8 +5,6 @@ import type { Digest, ModelVersion, SignatureField } from '../core/records.ts'
 import type { Infer } from '../core/tensors.ts'
 import { type FittedFeatures, featureRowFn, readFitted } from '../expr/features.ts'
 import { type Explainer, explainerOf } from '../model/explain.ts'
-import { CLOSED_FORM } from '../model/explain-rows.ts'
-import type { ExplanationWay } from '../model/form.ts'
 import { type DecodedModel, decodeModel } from '../model/format.ts'
 import { formOf } from '../model/forms/registry.ts'
 import { type GraphFile, type OpenGraph, openGraph } from '../model/graph/open.ts'
@@ -16,6 +14,7 @@ import type { Calibration, Link } from '../model/trees.ts'
 import type { Store } from '../store/ports.ts'
 import { assemblePredictor, type PredictorParts } from './assemble.ts'
 import { Batcher } from './batcher.ts'
+import { explainTogether } from './explain-together.ts'
 import { SERVE_LIMITS } from './limits.ts'
 import type { Explanation, Predictor, RawRow } from './predictor.ts'
 import { signatureCoercer } from './row-coercer.ts'
@@ -178,38 +177,6 @@ function scoreTogether(
   }
   finishRows(raw, nRows, nOutputs, finish)
   return raw
-}
-
-/** The way of the first that is not exact, else that of the first. */
-function waysTogether(explainers: readonly Explainer[]): ExplanationWay {
-  const ways = explainers.map(({ how }) => how ?? CLOSED_FORM)
-  return ways.find(({ exact }) => !exact) ?? ways[0]
-}
-
-/** Shapley values of a sum are the sum of Shapley values, so parent and member are explained one by one and added. */
-function explainTogether(
-  explainers: readonly Explainer[],
-  featureNames: readonly string[],
-  scale: string,
-  matrix: Float64Array,
-  nRows: number,
-  codes: readonly number[],
-): Omit<Explanation, 'output'>[] {
-  const width = featureNames.length
-  const how = waysTogether(explainers)
-  return Array.from({ length: nRows }, (_, i) => {
-    const x = matrix.slice(i * width, (i + 1) * width)
-    const parts = explainers.map((explainer) => explainer.explain(x, codes[i]))
-    const base = parts.reduce((sum, part) => sum + part.base, 0)
-    const raw = parts.reduce((sum, part) => sum + part.raw, 0)
-    const contributions = featureNames.map((feature, j) => ({
-      feature,
-      value: Number.isNaN(x[j]) ? null : x[j],
-      contribution: parts.reduce((sum, part) => sum + part.contributions[j], 0),
-    }))
-    const explained = contributions.reduce((sum, { contribution }) => sum + contribution, base)
-    return { base, contributions, raw, residual: raw - explained, ...how, scale }
-  })
 }
 
 /** Explainers of the graphs explained last, read from the store when they are asked for. */

@@ -8,9 +8,10 @@ import { Access, refusedGauge } from './access/access.ts'
 import { createGrpcServer } from './grpc/server.ts'
 import { type AppOptions, createApp, takeBytes } from './http/app.ts'
 import { healthRoutes, type ReadinessOptions, readiness } from './http/health-routes.ts'
+import { otherRoutes } from './http/other-routes.ts'
 import { plainRoutes } from './http/plain-routes.ts'
 import { type GraphRunner, predictorLoader } from './load-predictor.ts'
-import { explainRoutes } from './oip/explain-routes.ts'
+import { explainRoutes, explainRows } from './oip/explain-routes.ts'
 import { oipRoutes, type ServerInfo } from './oip/routes.ts'
 import { RowBackend } from './oip/row-backend.ts'
 import type { LogPolicy } from './prediction-log.ts'
@@ -52,18 +53,24 @@ export interface Server {
   close(): Promise<void>
 }
 
+export interface ServingOptions extends ReadinessOptions {
+  info: ServerInfo
+  access: Access
+  backend?: RowBackend
+}
+
 /** The body of a plugin: all serving routes over one station. Bodies reach the routes as bytes. */
 export function servingRoutes(
   app: FastifyInstance,
   station: Station,
-  options: ReadinessOptions,
-  info: ServerInfo,
-  backend: RowBackend = new RowBackend(station),
+  { info, access, backend = new RowBackend(station), ...options }: ServingOptions,
 ): void {
   takeBytes(app, station.limits.bodyBytesMax)
   plainRoutes(app, station)
   oipRoutes(app, backend, { server: info, jsonDepthMax: station.limits.jsonDepthMax })
-  explainRoutes(app, station, backend)
+  explainRoutes(app, backend, station.limits.jsonDepthMax, explainRows(station))
+  const ready = async () => (await readiness(station, options)).ready
+  otherRoutes(app, backend, { ready, access, jsonDepthMax: station.limits.jsonDepthMax })
   healthRoutes(app, station, options)
 }
 
@@ -88,7 +95,9 @@ export function createServer(options: ServerOptions): Server {
   }
   const { info = INFO, grpcPort } = options
   const backend = new RowBackend(station)
-  app.fastify.register(async (routes) => servingRoutes(routes, station, readinessOptions, info, backend))
+  app.fastify.register(async (routes) =>
+    servingRoutes(routes, station, { ...readinessOptions, info, access, backend }),
+  )
   const ready = async () => (await readiness(station, readinessOptions)).ready
   const grpc =
     grpcPort === undefined

@@ -140,6 +140,14 @@ export const serve = {
     retryable: false,
     status: 422,
   },
+  MR_SERVE_EXPLAIN_GRAPH: {
+    what: (d: { model: string }) =>
+      `model "${d.model}" is a graph that ONNX Runtime runs: nothing in it says what each input contributed`,
+    fix: (_: { model: string }) =>
+      'serve the LightGBM or XGBoost file itself, which is explained exactly; or take the graph into a project with `imported()`, where it is explained by samples',
+    retryable: false,
+    status: 422,
+  },
   MR_SERVE_NO_RUNTIME: {
     what: (d: { model: string }) => `model "${d.model}" is ONNX and this server has no workers that run ONNX`,
     fix: (_: { model: string }) => 'install onnxruntime-node beside millrace and start again',

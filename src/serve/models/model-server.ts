@@ -6,13 +6,14 @@ import type { Infer } from '../../core/tensors.ts'
 import { Access, refusedGauge } from '../access/access.ts'
 import { createGrpcServer, type GrpcServer } from '../grpc/server.ts'
 import { type AppOptions, createApp, takeBytes } from '../http/app.ts'
+import { otherRoutes } from '../http/other-routes.ts'
 import { sendJson } from '../http/plain-routes.ts'
 import { IdMaker } from '../ids.ts'
 import { ServeMetrics } from '../metrics.ts'
+import { explainRoutes } from '../oip/explain-routes.ts'
 import { oipRoutes } from '../oip/routes.ts'
 import { INFO } from '../server.ts'
 import { ModelsBackend } from './models-backend.ts'
-import { otherRoutes } from './other-routes.ts'
 
 export interface ModelServerOptions extends AppOptions {
   /** A model file, a model's folder, or a folder of models. */
@@ -59,6 +60,7 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
   app.fastify.register(async (routes) => {
     takeBytes(routes, limits.bodyBytesMax)
     oipRoutes(routes, backend, { server: INFO, jsonDepthMax: limits.jsonDepthMax })
+    explainRoutes(routes, backend, limits.jsonDepthMax)
     otherRoutes(routes, backend, { ready, access, jsonDepthMax: limits.jsonDepthMax })
     healthRoutes(routes, metrics, ready, () => ({
       models: Object.fromEntries(backend.shelf.problems()),

@@ -4,6 +4,8 @@ import { isMillraceError, MillraceError } from '../../core/errors.ts'
 import { SERVE_LIMITS } from '../limits.ts'
 import type { ServeMetrics } from '../metrics.ts'
 import type {
+  ExplainAsk,
+  Explained,
   InferAnswer,
   InferAsk,
   ModelMetadata,
@@ -22,7 +24,8 @@ export interface ModelsOptions extends ShelfOptions {
 }
 
 export class ModelsBackend implements OipBackend {
-  readonly extensions = ['binary_tensor_data', 'model_repository', 'statistics']
+  readonly extensions = ['binary_tensor_data', 'explain', 'model_repository', 'statistics']
+  readonly isByRow = false
   readonly #options: ModelsOptions
   readonly shelf: ModelShelf
 
@@ -75,6 +78,28 @@ export class ModelsBackend implements OipBackend {
     }
   }
 
+  async explain(ask: ExplainAsk): Promise<Explained> {
+    try {
+      const held = await this.shelf.hold(ask)
+      const { slot, ready } = held
+      return await this.#explain(ready, ask)
+        .then((explanations) => ({
+          model: ask.model,
+          version: slot.version.version,
+          id: ask.id ?? ask.requestId ?? this.#options.newId(),
+          explanations,
+        }))
+        .finally(() => this.shelf.answered(ready, slot))
+    } catch (error) {
+      this.failed(ask.model, error)
+      throw error
+    }
+  }
+
+  names(): string[] {
+    return this.shelf.found.map(({ name }) => name)
+  }
+
   failed(model: string, error: unknown): void {
     const code = isMillraceError(error) ? error.code : 'MR_SERVE_INTERNAL'
     this.#options.metrics.failed(this.shelf.has(model) ? model : '', code)
@@ -91,6 +116,16 @@ export class ModelsBackend implements OipBackend {
   rowsMax(name: string, version?: string): number {
     const { ready } = this.shelf.slot(name, version)
     return ready?.model.hasRows ? (ready.model.rowsMax ?? ready.batcher.rowsMax) : 0
+  }
+
+  async #explain({ model }: Ready, ask: ExplainAsk): Promise<readonly object[]> {
+    const { model: name, explainClass, signal } = ask
+    if (!model.explain) throw new MillraceError('MR_SERVE_EXPLAIN_GRAPH', { model: name })
+    const { feeds, rows } = feedsOf(model, ask.inputs)
+    const max = SERVE_LIMITS.explainedRowsMax
+    if (rows > max)
+      throw new MillraceError('MR_LIMIT', { limit: 'explainedRowsMax', max, got: rows, unit: 'rows' })
+    return await model.explain(feeds, { model: name, explainClass, signal })
   }
 
   async #answer(ready: Ready, ask: InferAsk, slot: Slot, beganMs: number) {

@@ -10,15 +10,19 @@ import {
   type OnnxValue,
   sessionBytes,
 } from '../../core/tensors.ts'
+import { explainerOf } from '../../model/explain.ts'
 import { withoutMaps } from '../../model/graph/maps.ts'
 import { externalFile } from '../../model/import/external-data.ts'
 import { IMPORT_LIMITS, type ImportedModel } from '../../model/import/imported.ts'
 import { describeOnnx, type OnnxDescription } from '../../model/import/onnx-describe.ts'
 import { readOnnxFile } from '../../model/import/onnx-file.ts'
 import { formatOfFile, readModelFile } from '../../model/import/open.ts'
+import { SCALES } from '../../model/links.ts'
+import { likeliestOf } from '../../model/measures/classes.ts'
 import { configError } from '../../model/repository/config-file.ts'
 import type { FoundModel, StatedTensor } from '../../model/repository/found.ts'
-import { compileScorer } from '../../model/score.ts'
+import { compileScorer, type Scorer } from '../../model/score.ts'
+import { explainTogether } from '../explain-together.ts'
 import type { TensorSpec } from '../oip/backend.ts'
 import { datatypeOfOnnx } from '../oip/datatypes.ts'
 
@@ -41,7 +45,17 @@ export interface TensorModel {
   /** Whether numbers of any datatype, under any name, will do for its only input. */
   isLiberal: boolean
   run(feeds: Tensors): Promise<Tensors>
+  /** What each row is answered, and what each input contributed to it. Absent where nothing says so. Errors: MR_SERVE_CLASS, MR_CANCELLED. */
+  explain?(feeds: Tensors, asked: ExplainAsked): Promise<object[]>
   close(): void
+}
+
+export interface ExplainAsked {
+  /** Name in errors. */
+  model: string
+  /** Class that is explained, by its label or number; by default the likeliest of each row. */
+  explainClass?: string
+  signal?: AbortSignal
 }
 
 export interface OpenOptions {
@@ -195,7 +209,8 @@ const TREES_PER_BYTE = 5
 const TREE_ROWS = 1_024
 
 /** One input `[rows, features]` of doubles, missing ones NaN; one output: the probability, the value, or one number a class. */
-function openTrees({ source, model, features }: ImportedModel, bytes: number): TensorModel {
+function openTrees(imported: ImportedModel, bytes: number): TensorModel {
+  const { source, model, features } = imported
   const scorer = compileScorer(model)
   const { nOutputs } = scorer
   return {
@@ -220,6 +235,44 @@ function openTrees({ source, model, features }: ImportedModel, bytes: number): T
       const dims = nOutputs > 1 ? [nRows, nOutputs] : [nRows]
       return { [OUTPUT]: { type: 'float64', dims, data: out } }
     },
+    explain: (feeds, asked) => explainTrees(imported, scorer, feeds[INPUT].data as Float64Array, asked),
     close: () => undefined,
   }
+}
+
+/** Rows that are explained before the event loop has its turn. */
+const EXPLAINED_ROWS = 16
+
+async function explainTrees(
+  { model, features, classes }: ImportedModel,
+  scorer: Scorer,
+  matrix: Float64Array,
+  { model: name, explainClass, signal }: ExplainAsked,
+): Promise<object[]> {
+  const { nOutputs } = scorer
+  const labels = nOutputs > 1 ? (classes ?? Array.from({ length: nOutputs }, (_, k) => String(k))) : undefined
+  const asked = explainClass === undefined ? undefined : classOf(name, labels ?? [], explainClass)
+  const explainers = [explainerOf(model)]
+  const names = features.map((feature) => feature.name)
+  const explained: object[] = []
+  for (let row = 0; row * names.length < matrix.length; row++) {
+    if (row > 0 && row % EXPLAINED_ROWS === 0) await setImmediate()
+    if (signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: 'the explanation' })
+    const x = matrix.subarray(row * names.length, (row + 1) * names.length)
+    const outputs = new Float64Array(nOutputs)
+    scorer.scoreBatch(x, 1, outputs)
+    const code = asked ?? likeliestOf(outputs, 0, nOutputs)
+    const [how] = explainTogether(explainers, names, SCALES[model.link], x, 1, [code])
+    const output = outputs[code]
+    const said = labels && { label: labels[code] }
+    const explanation = { ...how, output, ...(labels && { class: labels[code] }) }
+    explained.push({ output, ...said, explanation })
+  }
+  return explained
+}
+
+function classOf(model: string, known: readonly string[], label: string): number {
+  const code = known.indexOf(label)
+  if (code < 0) throw new MillraceError('MR_SERVE_CLASS', { model, label, known: [...known] })
+  return code
 }

@@ -45,6 +45,20 @@ export interface InferAsk {
   signal?: AbortSignal
 }
 
+/** An ask for explanations of the rows of some tensors. */
+export interface ExplainAsk extends InferAsk {
+  /** Class that is explained, by its label; by default the likeliest of each row. */
+  explainClass?: string
+}
+
+export interface Explained {
+  model: string
+  version: string
+  id: string
+  /** One a row: what was answered, with its explanation. */
+  explanations: readonly object[]
+}
+
 export interface AnswerTensor {
   name: string
   datatype: string
@@ -102,6 +116,12 @@ export interface OipBackend {
   modelReady(model: string, version?: string): Promise<void>
   metadata(model: string, version?: string): Promise<ModelMetadata>
   infer(ask: InferAsk): Promise<InferAnswer>
+  /** Errors: as `infer`, MR_SERVE_CLASS, and MR_SERVE_EXPLAIN or MR_SERVE_EXPLAIN_GRAPH for a model that has no explanations. */
+  explain(ask: ExplainAsk): Promise<Explained>
+  /** Models that there are, by name. */
+  names(): string[]
+  /** Whether tensors are columns of rows: ones that no metadata names are let through, and counted. */
+  readonly isByRow: boolean
   /** An error that was met before `infer` was asked. */
   failed(model: string, error: unknown): void
   readonly repository?: Repository

@@ -1,57 +1,81 @@
-/** Explanations of models that take rows, asked for with tensors or plain rows: JSON with one explanation a row. */
+/** Explanations asked for with tensors, or with plain rows where models take rows: JSON with one explanation a row. */
 import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { Json } from '../../core/canonical.ts'
 import { isObject, parseJson, readPlain } from '../http/body.ts'
 import {
   bytesOf,
   counted,
+  goneSignal,
   headersOf,
   type ModelParams,
   type ModelRequest,
-  plainAnswers,
   sendJson,
 } from '../http/plain-routes.ts'
-import type { PredictRequest, Station } from '../station.ts'
+import type { Station } from '../station.ts'
+import type { Explained, OipBackend } from './backend.ts'
 import { askOf, HEADER_LENGTH, readTensors } from './routes.ts'
-import type { RowBackend } from './row-backend.ts'
+import { explained } from './row-backend.ts'
 
-export function explainRoutes(app: FastifyInstance, station: Station, backend: RowBackend): void {
-  for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version'])
-    app.post<{ Params: ModelParams }>(`${path}/explain`, (request, reply) =>
-      explain(station, backend, request, reply),
-    )
+const PATHS = ['/v2/models/:model', '/v2/models/:model/versions/:version']
+
+/** Answers a request whose body is no tensors. */
+export type PlainExplain = (request: ModelRequest, body: Json) => Promise<Explained>
+
+/** `plain` takes what is sent as rows rather than tensors. */
+export function explainRoutes(
+  app: FastifyInstance,
+  backend: OipBackend,
+  jsonDepthMax: number,
+  plain?: PlainExplain,
+): void {
+  for (const path of PATHS)
+    app.post<{ Params: ModelParams }>(`${path}/explain`, async (request, reply) => {
+      if (plain && request.headers[HEADER_LENGTH] === undefined) {
+        const json = await failing(backend, request, () => parseJson(bytesOf(request), jsonDepthMax))
+        if (!isObject(json) || !Array.isArray(json.inputs)) return send(reply, await plain(request, json))
+      }
+      return send(reply, await explainTensors(backend, request, reply, jsonDepthMax))
+    })
 }
 
-async function explain(
-  station: Station,
-  backend: RowBackend,
+/** Errors met before the backend is asked are counted there all the same. */
+async function failing<R>(
+  backend: OipBackend,
+  { params }: ModelRequest,
+  work: () => R | Promise<R>,
+): Promise<R> {
+  try {
+    return await work()
+  } catch (error) {
+    backend.failed(params.model, error)
+    throw error
+  }
+}
+
+/** Plain rows explained by what is released. */
+export function explainRows(station: Station): PlainExplain {
+  return async (request, json) => {
+    const { model, version } = request.params
+    const rows = await counted(station, request, () => readPlain(json))
+    const ask = { ...headersOf(request), ...rows, model, version, explainClass: classOf(request) }
+    return explained(await station.explain(ask), model)
+  }
+}
+
+async function explainTensors(
+  backend: OipBackend,
   request: ModelRequest,
   reply: FastifyReply,
-): Promise<FastifyReply> {
+  jsonDepthMax: number,
+): Promise<Explained> {
   const { model, version } = request.params
-  const asked = await counted(station, request, () => explainRequest(station, backend, request))
-  const { class: explainClass } = request.query as { class?: string }
-  const answers = await station.explain({ ...asked, model, version, explainClass })
-  return sendJson(reply, {
-    model_name: model,
-    model_version: String(answers.version),
-    id: answers.requestId,
-    explanations: plainAnswers(answers),
-  })
+  const asked = await failing(backend, request, () => readTensors(backend, request, jsonDepthMax))
+  const ask = askOf(request, asked, model, version)
+  return await backend.explain({ ...ask, signal: goneSignal(reply), explainClass: classOf(request) })
 }
 
-async function explainRequest(
-  station: Station,
-  backend: RowBackend,
-  request: ModelRequest,
-): Promise<PredictRequest> {
-  const bytes = bytesOf(request)
-  const { model, version } = request.params
-  const { jsonDepthMax } = station.limits
-  if (request.headers[HEADER_LENGTH] === undefined) {
-    const json = parseJson(bytes, jsonDepthMax)
-    if (!isObject(json) || !Array.isArray(json.inputs))
-      return { ...headersOf(request), ...readPlain(json), model }
-  }
-  const asked = await readTensors(backend, request, jsonDepthMax)
-  return await backend.rowsAsked(askOf(request, asked, model, version))
+const classOf = ({ query }: ModelRequest): string | undefined => (query as { class?: string }).class
+
+function send(reply: FastifyReply, { model, version, id, explanations }: Explained): FastifyReply {
+  return sendJson(reply, { model_name: model, model_version: version, id, explanations })
 }

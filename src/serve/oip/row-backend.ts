@@ -2,10 +2,20 @@
 import { MillraceError } from '../../core/errors.ts'
 import type { ModelTask, SignatureField } from '../../core/records.ts'
 import { answerKind, type OutputTensor } from '../answers.ts'
+import { plainAnswers } from '../http/plain-routes.ts'
 import { groupByMember } from '../member-groups.ts'
 import { parseAddress, routeFor, versionsOf } from '../router.ts'
 import type { Answers, PredictRequest, Station } from '../station.ts'
-import type { AnswerTensor, InferAnswer, InferAsk, ModelMetadata, OipBackend, TensorSpec } from './backend.ts'
+import type {
+  AnswerTensor,
+  ExplainAsk,
+  Explained,
+  InferAnswer,
+  InferAsk,
+  ModelMetadata,
+  OipBackend,
+  TensorSpec,
+} from './backend.ts'
 import { datatypeOf } from './datatypes.ts'
 import { rowsOf } from './rows.ts'
 
@@ -19,6 +29,7 @@ const ON_REQUEST: readonly Output[] = [
 
 export class RowBackend implements OipBackend {
   readonly extensions = ['binary_tensor_data', 'explain', 'feedback']
+  readonly isByRow = true
   readonly #station: Station
 
   constructor(station: Station) {
@@ -77,9 +88,28 @@ export class RowBackend implements OipBackend {
     return { model, version, key, trace, tenant, rows, requestId: ask.id ?? ask.requestId }
   }
 
+  /** Nothing is logged: it is a question about the model, not a prediction. */
+  async explain(ask: ExplainAsk): Promise<Explained> {
+    const request = await this.rowsAsked({ ...ask, outputs: undefined }).catch((error) => {
+      this.failed(ask.model, error)
+      throw error
+    })
+    return explained(await this.#station.explain({ ...request, explainClass: ask.explainClass }), ask.model)
+  }
+
+  names(): string[] {
+    return this.#station.router.models()
+  }
+
   failed(model: string, error: unknown): void {
     this.#station.countError(parseAddress(model).family, error)
   }
+}
+
+/** Answers with their explanations, row by row. */
+export function explained(answers: Answers, model: string): Explained {
+  const { version, requestId } = answers
+  return { model, version: String(version), id: requestId, explanations: plainAnswers(answers) }
 }
 
 /** What nobody waits for any more is neither computed nor logged. Errors: MR_CANCELLED, MR_SERVE_DEADLINE. */

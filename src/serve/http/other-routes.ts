@@ -4,22 +4,23 @@ import type { Json } from '../../core/canonical.ts'
 import { MillraceError } from '../../core/errors.ts'
 import type { Access } from '../access/access.ts'
 import { allowsModel } from '../access/grant.ts'
-import { describeJson, isObject, parseJson } from '../http/body.ts'
-import { bytesOf, goneSignal, headersOf, sendJson } from '../http/plain-routes.ts'
-import type { ModelMetadata, SentTensor, TensorSpec } from '../oip/backend.ts'
-import type { ModelsBackend } from './models-backend.ts'
+import type { InferAsk, ModelMetadata, OipBackend, SentTensor, TensorSpec } from '../oip/backend.ts'
+import { describeJson, isObject, parseJson } from './body.ts'
 import { nestedOf, tensorOf } from './nested.ts'
+import { bytesOf, goneSignal, headersOf, sendJson } from './plain-routes.ts'
 
 export interface OtherOptions {
   access: Access
-  ready: () => boolean
+  ready: () => boolean | Promise<boolean>
   jsonDepthMax: number
 }
 
-export function otherRoutes(app: FastifyInstance, backend: ModelsBackend, options: OtherOptions): void {
-  const names = () => backend.shelf.found.map(({ name }) => name)
+/** SageMaker's name of the model that is asked, where a container has several. */
+const TARGET_MODEL = 'x-amzn-sagemaker-target-model'
+
+export function otherRoutes(app: FastifyInstance, backend: OipBackend, options: OtherOptions): void {
   app.get('/v1/models', ({ caller }, reply) =>
-    sendJson(reply, { models: names().filter((name) => allowsModel(caller, name)) }),
+    sendJson(reply, { models: backend.names().filter((name) => allowsModel(caller, name)) }),
   )
   app.get<{ Params: { target: string } }>('/v1/models/:target', async ({ params }, reply) => {
     await backend.modelReady(params.target)
@@ -28,11 +29,13 @@ export function otherRoutes(app: FastifyInstance, backend: ModelsBackend, option
   app.post<{ Params: { target: string } }>('/v1/models/:target', (request, reply) => {
     const [model, verb] = splitVerb(request.params.target)
     if (verb === 'predict') return predict(backend, model, request, reply, options)
+    if (verb === 'explain') return explain(backend, model, request, reply, options)
     throw new MillraceError('MR_SERVE_PATH', { method: 'POST', path: request.url.slice(0, 100) })
   })
-  app.get('/ping', (_, reply) => reply.code(options.ready() ? 200 : 503).send())
+  app.get('/ping', async (_, reply) => reply.code((await options.ready()) ? 200 : 503).send())
   app.post('/invocations', (request, reply) => {
-    const model = onlyModel(names())
+    const target = request.headers[TARGET_MODEL]
+    const model = typeof target === 'string' ? target.replace(/\.tar\.gz$/, '') : onlyModel(backend.names())
     options.access.checkModel(request.caller, model)
     return predict(backend, model, request, reply, options)
   })
@@ -44,31 +47,56 @@ function splitVerb(target: string): [model: string, verb: string] {
   return at < 0 ? [target, ''] : [target.slice(0, at), target.slice(at + 1)]
 }
 
-/** A container of one model has no names in its paths. Errors: MR_SERVE_BODY when there are several. */
+/** A container of one model has no names in its paths. Errors: MR_SERVE_BODY when there are several, or none. */
 function onlyModel(names: readonly string[]): string {
   if (names.length === 1) return names[0]
   throw new MillraceError('MR_SERVE_BODY', {
     where: 'POST /invocations',
-    need: 'asked of a server of one model; here POST /v1/models/<model>:predict',
+    need: `asked of a server of one model; here POST /v1/models/<model>:predict, or send the header ${TARGET_MODEL}`,
     got: `${names.length} models`,
   })
 }
 
-async function predict(
-  backend: ModelsBackend,
+async function askOf(
+  backend: OipBackend,
   model: string,
   request: FastifyRequest,
   reply: FastifyReply,
   { jsonDepthMax }: OtherOptions,
+): Promise<InferAsk> {
+  try {
+    const metadata = await backend.metadata(model)
+    const frame: Frame = { ...metadata, isByRow: backend.isByRow }
+    const inputs = inputsOf(parseJson(bytesOf(request), jsonDepthMax), frame)
+    return { ...headersOf(request), model, inputs, signal: goneSignal(reply) }
+  } catch (error) {
+    backend.failed(model, error)
+    throw error
+  }
+}
+
+/** One explanation an instance, as far as the model has any. */
+async function explain(
+  backend: OipBackend,
+  model: string,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  options: OtherOptions,
 ): Promise<FastifyReply> {
-  const metadata = await backend.metadata(model)
-  const inputs = inputsOf(parseJson(bytesOf(request), jsonDepthMax), metadata)
-  const { outputs } = await backend.infer({
-    ...headersOf(request),
-    model,
-    inputs,
-    signal: goneSignal(reply),
-  })
+  const ask = await askOf(backend, model, request, reply, options)
+  const { class: explainClass } = request.query as { class?: string }
+  const { explanations } = await backend.explain({ ...ask, explainClass })
+  return sendJson(reply, { explanations })
+}
+
+async function predict(
+  backend: OipBackend,
+  model: string,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  options: OtherOptions,
+): Promise<FastifyReply> {
+  const { outputs } = await backend.infer(await askOf(backend, model, request, reply, options))
   const [only] = outputs
   if (outputs.length === 1) return sendJson(reply, { predictions: nestedOf(only) })
   return sendJson(reply, { predictions: byRow(outputs.map((output) => [output.name, nestedOf(output)])) })
@@ -83,10 +111,13 @@ function byRow(outputs: [name: string, values: Json][]): Json {
   )
 }
 
+/** What the values of a body are put into. */
+type Frame = Pick<ModelMetadata, 'name' | 'inputs'> & Pick<OipBackend, 'isByRow'>
+
 const NEED =
   '{"instances": [row, …]}, {"inputs": values or {input: values, …}}, {"dataframe_split": {"columns", "data"}} or {"dataframe_records": [row, …]}'
 
-function inputsOf(body: Json, metadata: ModelMetadata): SentTensor[] {
+function inputsOf(body: Json, metadata: Frame): SentTensor[] {
   if (isObject(body)) {
     const { instances, inputs, dataframe_split: split, dataframe_records: records } = body
     if (Array.isArray(instances)) return rowsOf(instances, metadata)
@@ -102,10 +133,19 @@ function inputsOf(body: Json, metadata: ModelMetadata): SentTensor[] {
   throw new MillraceError('MR_SERVE_BODY', { where: 'the body', need: NEED, got: describeJson(body) })
 }
 
-/** Rows of values, or of objects by input. */
-function rowsOf(rows: Json[], metadata: ModelMetadata): SentTensor[] {
-  if (!rows.every(isObject)) return [tensorOf(onlyInput(metadata), rows)]
-  return metadata.inputs.map((input) => {
+/** Rows of values, or of objects by input. Values of several inputs of one element a row are in the order of the inputs. */
+function rowsOf(rows: Json[], metadata: Frame): SentTensor[] {
+  if (!rows.every(isObject)) {
+    if (rows.every((row) => isWhole(row, metadata)))
+      return rowsOf(
+        (rows as Json[][]).map((row) =>
+          Object.fromEntries(metadata.inputs.map(({ name }, i) => [name, row[i]])),
+        ),
+        metadata,
+      )
+    return [tensorOf(onlyInput(metadata), rows)]
+  }
+  return columnsIn(rows as Record<string, Json>[], metadata).map((input) => {
     const values = (rows as Record<string, Json>[]).map((row) => row[input.name] ?? null)
     const isColumn = input.shape.length === 2 && input.shape[1] === 1
     return tensorOf(
@@ -115,23 +155,40 @@ function rowsOf(rows: Json[], metadata: ModelMetadata): SentTensor[] {
   })
 }
 
-function columnsOf(columns: Record<string, Json>, { inputs }: ModelMetadata): SentTensor[] {
+/** Whether a row has one value for each of several inputs. */
+function isWhole(row: Json, { inputs }: Frame): row is Json[] {
+  const isOne = ({ shape }: TensorSpec) => shape.length === 1 || (shape.length === 2 && shape[1] === 1)
+  return Array.isArray(row) && inputs.length > 1 && row.length === inputs.length && inputs.every(isOne)
+}
+
+const unknown = (name: string): TensorSpec => ({ name, datatype: 'FP32', shape: [] })
+
+/** The inputs, and where rows may have more, what else there is. */
+function columnsIn(rows: readonly Record<string, Json>[], { inputs, isByRow }: Frame): TensorSpec[] {
+  if (!isByRow) return inputs
+  const more = new Set(rows.flatMap((row) => Object.keys(row)))
+  for (const { name } of inputs) more.delete(name)
+  return [...inputs, ...[...more].map(unknown)]
+}
+
+function columnsOf(columns: Record<string, Json>, { inputs }: Frame): SentTensor[] {
   return Object.entries(columns).map(([name, values]) =>
-    tensorOf(inputs.find((input) => input.name === name) ?? { name, datatype: 'FP32', shape: [] }, values),
+    tensorOf(inputs.find((input) => input.name === name) ?? unknown(name), values),
   )
 }
 
 /** A row of a frame: an object by column where the columns are the inputs, its values as they are where there is one input of them all. */
-function record(columns: Json | undefined, row: Json, { inputs }: ModelMetadata): Json {
+function record(columns: Json | undefined, row: Json, { inputs, isByRow }: Frame): Json {
   if (!Array.isArray(row) || !Array.isArray(columns)) return row
   const isByInput =
-    columns.length > 0 &&
-    inputs.length === columns.length &&
-    inputs.every(({ name }) => columns.includes(name))
+    isByRow ||
+    (columns.length > 0 &&
+      inputs.length === columns.length &&
+      inputs.every(({ name }) => columns.includes(name)))
   return isByInput ? Object.fromEntries(columns.map((column, i) => [String(column), row[i]])) : row
 }
 
-function onlyInput({ name, inputs }: ModelMetadata): TensorSpec {
+function onlyInput({ name, inputs }: Frame): TensorSpec {
   if (inputs.length === 1) return inputs[0]
   throw new MillraceError('MR_SERVE_BODY', {
     where: 'the body',
