@@ -1,5 +1,5 @@
 /** Models of others served from where they lie, over HTTP and gRPC, with what runs them. */
-import { availableParallelism } from 'node:os'
+import { availableParallelism, totalmem } from 'node:os'
 import type { MillraceError } from '../core/errors.ts'
 import { type Onnx, openOnnx } from '../engine/infer/onnx.ts'
 import { Access } from '../serve/access/access.ts'
@@ -22,7 +22,7 @@ export interface ServeModelsOptions {
   onFault?: (error: Error) => void
   /** Threads that run ONNX. Default: one a core. */
   threads?: number
-  /** Memory that loaded models may take, estimated from their files. Default 1024. */
+  /** Memory that loaded models may take, as measured. Default: half of what this machine, or its container, has. */
   memoryMb?: number
   /** Time within which an answer is of use: what would take longer is refused at once. */
   latencyMs?: number
@@ -45,9 +45,14 @@ export interface ServedModels {
   close(): Promise<void>
 }
 
-const MEMORY_MB = 1024
 const MB = 1024 * 1024
 const CLOCK = { now: () => Date.now() }
+
+/** A container's limit counts where there is one. */
+function halfOfMemoryMb(): number {
+  const bytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
+  return Math.max(64, Math.floor(bytes / 2 / MB))
+}
 
 const printFault = (error: Error): void => void process.stderr.write(`${error.message}\n`)
 
@@ -55,7 +60,7 @@ const printFault = (error: Error): void => void process.stderr.write(`${error.me
 export async function serveModels(options: ServeModelsOptions): Promise<ServedModels> {
   const {
     threads = availableParallelism(),
-    memoryMb = MEMORY_MB,
+    memoryMb = halfOfMemoryMb(),
     bodyMb,
     grpcPort,
     tokensFile,

@@ -75,7 +75,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['--batch <rows>', 'rows of one batch at most (default: the model, else 256)'],
       ['--body <mb>', 'largest request (default 32)'],
       ['--threads <n>', 'threads that run ONNX (default: one a core)'],
-      ['--memory <mb>', 'memory of loaded models (default: 1024)'],
+      ['--memory <mb>', 'memory of loaded models, as measured (default: half of the machine)'],
       ['--dry-run', 'say what is there and how it would be served'],
     ],
     examples: [

@@ -32,6 +32,8 @@ export interface OnnxValue {
 export interface OnnxSignature {
   inputs: OnnxValue[]
   outputs: OnnxValue[]
+  /** What the process grew by while the session was made, where nothing else was seen to change that. */
+  grownBytes?: number
 }
 
 /** A model's bytes, or a file that the runtime opens itself, with its tensors in files beside it; `bytes` is what they all are together. */

@@ -29,14 +29,23 @@ export interface Scorer extends Shape {
   /** Fills `out[0, n * nOutputs)`, row by row. */
   scoreBatch(rows: FeatureRows, n: number, out: Float64Array): void
   rawBatch(rows: FeatureRows, n: number, out: Float64Array): void
+  /** Memory that it takes: exact for trees, about for other forms. */
+  readonly bytes: number
+  /** Gives memory outside the JavaScript heap back at once; it is not to be used again. Without this it is given back some time after nobody holds it. */
+  close(): void
 }
+
+/** Memory that a scorer of a model will take, about. */
+export const scorerBytes = (model: Model): number => formOf(model).scorerBytes(model)
 
 /** Rows that are scored together: their features stay in cache while all trees pass over them. */
 const BLOCK_ROWS = 256
 
 /** Prepares a model for scoring. Trees are summed in their order in doubles, so scores do not depend on batch size. Cost: O(nodes). */
 export function compileScorer(model: Model, calibration?: Calibration | null): Scorer {
-  const kernel = formOf(model).kernel(model)
+  const form = formOf(model)
+  const kernel = form.kernel(model)
+  const bytes = kernel.bytes ?? form.scorerBytes(model)
   const { nFeatures, nOutputs, link } = model
   const shape = { nFeatures, nOutputs }
   const one = new Float64Array(1)
@@ -55,6 +64,8 @@ export function compileScorer(model: Model, calibration?: Calibration | null): S
   const finish = finishOne(link, calibration ?? null)
   return {
     ...shape,
+    bytes,
+    close: () => kernel.close?.(),
     rawRow,
     rawBatch,
     scoreRow: (x) => finish(rawRow(x)),

@@ -18,6 +18,12 @@ export const SERVE_LIMITS = {
   idCharsMax: 200,
   /** Versions of one model that are loaded when it is loaded by name. */
   versionsLoadedMax: 8,
+  /** Models that wait to be loaded, over all tenants, before 429. */
+  loadsWaitingMax: 4096,
+  /** How long a model waits for room where what is in its way is in use, before 503. */
+  roomMsMax: 2_000,
+  /** Models of a folder that are all loaded at its start; where there are more, each is loaded when it is first asked for. */
+  eagerModelsMax: 64,
   /** Models named in one readiness answer. */
   readinessListMax: 50,
   /** How long a closing server waits for requests under way before it cuts their connections. */

@@ -2,6 +2,8 @@
 const listed = (names: readonly (string | number)[], none: string) =>
   names.length === 0 ? none : `${names.slice(0, 10).join(', ')}${names.length > 10 ? ', …' : ''}`
 
+const megabytes = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(1)} MB`
+
 export const serve = {
   MR_SERVE_MODEL_UNKNOWN: {
     what: (d: { model: string; known: string[] }) => `no model "${d.model}" is released here`,
@@ -192,9 +194,35 @@ export const serve = {
     what: (d: { model: string; bytes: number; max: number }) =>
       `model "${d.model}" takes ${d.bytes} bytes, the model cache holds at most ${d.max}`,
     fix: (d: { model: string; bytes: number; max: number }) =>
-      `raise limits.modelCacheBytesMax to at least ${d.bytes}, or train a smaller model`,
+      `give it more: millrace serve --memory ${Math.ceil(d.bytes / 1024 / 1024)}, or limits.modelCacheBytesMax of at least ${d.bytes} in a project; or train a smaller model`,
     retryable: false,
     status: 507,
+  },
+  MR_SERVE_MEMORY: {
+    what: (d: {
+      model: string
+      needBytes: number
+      freeBytes: number
+      maxBytes: number
+      inTheWay: { name: string; bytes: number }[]
+    }) =>
+      `model "${d.model}" needs ${megabytes(d.needBytes)}, ${megabytes(Math.max(0, d.freeBytes))} of ${megabytes(d.maxBytes)} are free and the rest is in use by ${listed(
+        d.inTheWay.map(({ name, bytes }) => `${name} (${megabytes(bytes)})`),
+        'nothing that could leave',
+      )}`,
+    fix: (d: { inTheWay: { name: string }[] }) =>
+      d.inTheWay.length === 0
+        ? 'give the server more memory (millrace serve --memory), or serve from more hosts'
+        : `try again when ${d.inTheWay[0].name} has answered, unload it (POST /v2/repository/models/${d.inTheWay[0].name}/unload), or give the server more memory (millrace serve --memory)`,
+    retryable: true,
+    status: 503,
+  },
+  MR_SERVE_READ: {
+    what: (d: { path: string; reason: string }) => `"${d.path}" could not be read to its end: ${d.reason}`,
+    fix: (_: { path: string; reason: string }) =>
+      'load the model again by name; where that ends so too, the file needs more memory than there is for reading it: save it as ONNX',
+    retryable: true,
+    status: 503,
   },
   MR_SERVE_CLOSING: {
     what: (_: { what: string }) => 'this server is closing and takes no new requests',

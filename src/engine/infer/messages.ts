@@ -10,7 +10,7 @@ export type ToOnnx =
   | { type: 'close'; seq: number; id: string }
 
 export type FromOnnx =
-  | { seq: number; signature: OnnxSignature }
+  | { seq: number; signature: OnnxSignature; grownBytes: number }
   | { seq: number; outputs: Record<string, OnnxTensor> }
   | { seq: number; unloaded: true }
   | { seq: number; failed: 'absent' | 'load' | 'run' | 'unknown'; message: string }

@@ -51,14 +51,16 @@ async function load({ seq, id, source }: Extract<ToOnnx, { type: 'load' }>): Pro
     return fail(seq, 'absent', thrown)
   }
   try {
+    const beforeBytes = process.memoryUsage.rss()
     const session = await create(ort, source)
+    const grownBytes = process.memoryUsage.rss() - beforeBytes
     await sessions.get(id)?.release()
     sessions.set(id, session)
     const signature = {
       inputs: session.inputMetadata.map(describe),
       outputs: session.outputMetadata.map(describe),
     }
-    answer({ seq, signature })
+    answer({ seq, signature, grownBytes })
   } catch (thrown) {
     fail(seq, 'load', thrown)
   }

@@ -85,6 +85,9 @@ class OnnxPool implements Onnx {
   /** Why the thread of a place is being replaced, until its models are loaded again. */
   private readonly replacing = new Map<number, string>()
   private closed = false
+  private loads = 0
+  private loadsUnderWay = 0
+  private unloads = 0
 
   constructor(options: Required<OnnxOptions>) {
     this.options = options
@@ -111,11 +114,14 @@ class OnnxPool implements Onnx {
       signature: { inputs: [], outputs: [] },
     }
     this.models.set(id, model)
+    const isAlone = this.beginLoad()
     try {
       const signatures = await Promise.all(places.map((place) => this.loadAt(place, model)))
-      model.signature = signatures[0]!
-      return model.signature
+      const [{ inputs, outputs, grownBytes }] = signatures as [OnnxSignature]
+      model.signature = { inputs, outputs }
+      return isAlone() && places.length === 1 ? { inputs, outputs, grownBytes } : model.signature
     } catch (thrown) {
+      isAlone()
       if (this.models.get(id) === model) await this.unload(id).catch(() => undefined)
       throw thrown
     }
@@ -139,9 +145,17 @@ class OnnxPool implements Onnx {
     throw failure(id, answer)
   }
 
+  /** Gives what tells whether no other load was under way until then, and no memory of one that left could be used again. */
+  private beginLoad(): () => boolean {
+    const load = ++this.loads
+    const begunAlone = this.loadsUnderWay++ === 0
+    return () => --this.loadsUnderWay === 0 && begunAlone && this.loads === load && this.unloads === 0
+  }
+
   async unload(id: string): Promise<void> {
     const model = this.models.get(id)
     if (!model) return
+    this.unloads++
     this.models.delete(id)
     const holders = model.places
       .flatMap((place) => this.threads[place] ?? [])
@@ -202,7 +216,7 @@ class OnnxPool implements Onnx {
     const source = typeof model.source === 'string' ? model.source : new Uint8Array(model.source)
     const transfer = typeof source === 'string' ? [] : [source.buffer as ArrayBuffer]
     const answer = await thread.ask({ type: 'load', id: model.id, source }, { transfer })
-    if ('signature' in answer) return answer.signature
+    if ('signature' in answer) return { ...answer.signature, grownBytes: answer.grownBytes }
     thread.loaded.delete(model.id)
     throw failure(model.id, answer)
   }

@@ -31,6 +31,7 @@ export interface Lease {
   readonly shelf: Shelf
   /** First byte. */
   readonly at: number
+  readonly bytes: number
   close(): void
 }
 
@@ -90,6 +91,7 @@ function leaseOf(room: Room, at: number, bytes: number): Lease {
   const lease: Lease = {
     shelf: room,
     at,
+    bytes,
     close: () => {
       giveBack()
       dropped.unregister(giveBack)

@@ -31,13 +31,24 @@ export function placedKernel(
 }
 
 function plainKernel(trees: CompiledTrees): Kernel {
-  return { row: (x) => rawOfRow(trees, x), rows: (rows, n, out) => rawOfRows(trees, rows, n, out) }
+  return {
+    row: (x) => rawOfRow(trees, x),
+    rows: (rows, n, out) => rawOfRows(trees, rows, n, out),
+    bytes: compiledBytes(trees),
+  }
+}
+
+/** Bytes of all arrays of compiled trees. */
+export function compiledBytes(trees: CompiledTrees): number {
+  const arrays = Object.values(trees).flat().filter(ArrayBuffer.isView)
+  return arrays.reduce((sum, { byteLength }) => sum + byteLength, 0)
 }
 
 function blockKernel(block: TreeBlock): Kernel {
   return {
     row: (x) => rowOnBlock(block, x),
     rows: (rows, n, out) => rowsOnBlock(block, rows, n, out),
+    bytes: block.lease.bytes,
     close: () => block.lease.close(),
   }
 }

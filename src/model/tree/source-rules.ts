@@ -9,7 +9,7 @@ import { ZERO_THRESHOLD } from '../float32.ts'
 import type { Explainer, Kernel } from '../form.ts'
 import { type CompiledTrees, compileTrees, inSet } from '../tree-walk.ts'
 import type { SourceRules, TreeEnsemble } from '../trees.ts'
-import { placedKernel, type TreeKernelOptions } from './kernel.ts'
+import { compiledBytes, placedKernel, type TreeKernelOptions } from './kernel.ts'
 
 /** The kernel of an ensemble with rules. Cost of a row: one walk of each tree, one addition each. */
 export function ruledKernel(
@@ -36,6 +36,7 @@ export function ruledKernel(
       kernel.rows(rules.zeroMissing.length === 0 ? rows : allWithoutZeros(rows, n, nFeatures, rules), n, out)
       for (let i = 0; i < n; i++) finish(baseScores, rules, out, i * nOutputs)
     },
+    bytes: kernel.bytes,
     ...(kernel.close ? { close: () => kernel.close?.() } : {}),
   }
 }
@@ -53,6 +54,7 @@ function plainSums(trees: CompiledTrees, { sum }: SourceRules): Kernel {
   const row = new Float64Array(nFeatures)
   const add = sum === 'f32' ? addFloats : addDoubles
   return {
+    bytes: compiledBytes(trees),
     rows: (rows, n, out) => {
       for (let i = 0; i < n; i++) {
         for (let j = 0; j < nFeatures; j++) row[j] = rows[i * nFeatures + j]

@@ -1,71 +1,53 @@
 /**
- * The models of a folder. A version is found, then loaded when it is first asked for (or at the start), and leaves when others need the room and it was used longest ago.
+ * The models of a folder. A version is found, then loaded when it is first asked for (or at the start), and leaves when others need the room and it is used least.
  * One that was unloaded by name stays so until it is loaded by name.
  */
 import { isMillraceError, MillraceError, toError } from '../../core/errors.ts'
-import type { Limits } from '../../core/limits.ts'
-import { type Infer, sessionBytes } from '../../core/tensors.ts'
 import { findModels } from '../../model/repository/find.ts'
 import type { FoundModel, FoundVersion, RefusedModel } from '../../model/repository/found.ts'
 import { SERVE_LIMITS } from '../limits.ts'
 import type { InferAsk, Repository, RepositoryEntry } from '../oip/backend.ts'
-import { Statistics } from './statistics.ts'
-import { TensorBatcher } from './tensor-batcher.ts'
-import { openTensorModel, type TensorModel } from './tensor-model.ts'
+import {
+  type LoaderNumbers,
+  type LoaderOptions,
+  ModelLoader,
+  type Owner,
+  type Ready,
+  UNUSED,
+} from './model-loader.ts'
 
-export interface ShelfOptions {
+export type { Ready } from './model-loader.ts'
+
+export interface ShelfOptions extends LoaderOptions {
   /** A model file, a model's folder, or a folder of models. */
   path: string
-  infer: () => Promise<Infer>
-  limits: Limits
-  /** Worker threads that there are for graphs. */
-  threads: number
-  /** Time within which an answer is of use: what would take longer is refused. */
-  latencyMs?: number
-  /** Rows of one batch at most. */
-  batchRowsMax?: number
+  /** Whose model one is, by its name. Default: all are of one. */
+  tenantOf?: (model: string) => string
 }
 
-export interface Ready {
-  model: TensorModel
-  batcher: TensorBatcher
-  statistics: Statistics
-  /** Requests under way. */
-  asked: number
-}
-
-export interface Slot {
+export interface Slot extends Owner {
   found: FoundModel
   version: FoundVersion
   /** `gone`: another took its place, or it is no more where it was found. */
   state: 'idle' | 'loading' | 'ready' | 'failed' | 'unloaded' | 'gone'
   reason: string
   loading?: Promise<Ready>
-  ready?: Ready
-  /** Requests that wait for it to be loaded. */
-  awaited: number
 }
-
-/** Rows of one batch where neither the model nor the command line says how many. */
-const BATCH_ROWS = 256
-/** Graphs of up to this size are held by several threads, where there are few models. */
-const SPREAD_BYTES_MAX = 256 * 1024 * 1024
-const SPREAD_MODELS_MAX = 4
 
 export class ModelShelf implements Repository {
   readonly #options: ShelfOptions
-  /** Versions by model, in ascending order; entries are in the order of use, newest last. */
+  readonly #loader: ModelLoader
+  /** Versions by model, in ascending order. */
   readonly #models = new Map<string, Slot[]>()
   /** What is loaded or unloaded by name, one after the other. */
   readonly #turns = new Map<string, Promise<void>>()
   #refused: RefusedModel[] = []
-  /** Models that left for others. */
-  #evicted = 0
   #isClosed = false
 
   /** Errors: MR_REPOSITORY_PATH, MR_REPOSITORY_EMPTY, MR_REPOSITORY_NAME. */
   constructor(options: ShelfOptions) {
     this.#options = options
+    this.#loader = new ModelLoader(options, (owner) => this.#letGo(owner as Slot, 'idle'))
     const { models, refused } = findModels(options.path)
     this.#refused = refused
     this.#add(models)
@@ -80,11 +62,21 @@ export class ModelShelf implements Repository {
     return this.#refused
   }
 
-  /** Loads what there is, as far as the memory goes. Resolves when all are loaded or have failed. */
+  /** Whether there are so many models that each is loaded when it is first asked for. */
+  get isLazy(): boolean {
+    return this.#models.size > SERVE_LIMITS.eagerModelsMax
+  }
+
+  numbers(): LoaderNumbers {
+    return this.#loader.numbers()
+  }
+
+  /** Loads what there is, as far as the memory goes, where that are not too many. Resolves when all are loaded or have failed. */
   async loadAll(onLoaded?: (name: string, error?: MillraceError) => void): Promise<void> {
-    const evicted = this.#evicted
+    if (this.isLazy) return this.#loader.warm()
+    const { evictions } = this.#loader
     for (const [name, slots] of [...this.#models]) {
-      if (this.#isClosed || this.#evicted > evicted) return
+      if (this.#isClosed || this.#loader.evictions > evictions) return
       const error = await this.ready(slots.at(-1) as Slot).then(
         () => undefined,
         (thrown: unknown) =>
@@ -126,11 +118,11 @@ export class ModelShelf implements Repository {
   close(): void {
     this.#isClosed = true
     for (const slot of this.all()) this.#letGo(slot, 'idle')
+    this.#loader.close()
   }
 
-  answered(ready: Ready, slot: Slot): void {
-    ready.asked--
-    if (slot.ready !== ready && ready.asked === 0) ready.model.close()
+  answered(ready: Ready): void {
+    this.#loader.answered(ready)
   }
 
   /** Models that were found, as far as they are new. */
@@ -139,8 +131,14 @@ export class ModelShelf implements Repository {
       if (!this.#models.has(found.name))
         this.#models.set(
           found.name,
-          found.versions.map((version) => newSlot(found, version)),
+          found.versions.map((version) => this.#newSlot(found, version)),
         )
+    this.#loader.models = this.#models.size
+  }
+
+  #newSlot(found: FoundModel, version: FoundVersion): Slot {
+    const tenant = this.#options.tenantOf?.(found.name) ?? ''
+    return { found, version, state: 'idle', reason: '', awaited: 0, tenant, score: UNUSED }
   }
 
   slots(model: string): Slot[] {
@@ -184,10 +182,7 @@ export class ModelShelf implements Repository {
   // -------------------------------------------------------------- loading
 
   async ready(slot: Slot): Promise<Ready> {
-    if (slot.ready) {
-      this.#touch(slot)
-      return slot.ready
-    }
+    if (slot.ready) return slot.ready
     if (slot.state === 'unloaded' || slot.state === 'gone') throw unloadedError(slot)
     slot.loading ??= this.#load(slot)
     return await slot.loading
@@ -197,6 +192,7 @@ export class ModelShelf implements Repository {
   async hold({ model, version }: InferAsk): Promise<{ slot: Slot; ready: Ready }> {
     for (;;) {
       const slot = this.slot(model, version)
+      this.#loader.use(slot)
       slot.awaited++
       try {
         const ready = await this.ready(slot)
@@ -212,20 +208,13 @@ export class ModelShelf implements Repository {
     }
   }
 
-  #touch({ found: { name } }: Slot): void {
-    const slots = this.#models.get(name)
-    if (!slots) return
-    this.#models.delete(name)
-    this.#models.set(name, slots)
-  }
-
   /** What was let go while it was loaded is closed when it is there. */
   #load(slot: Slot): Promise<Ready> {
     slot.state = 'loading'
-    const loading: Promise<Ready> = this.#open(slot, slot.found).then(
+    const loading: Promise<Ready> = this.#loader.open(slot, slot.found, slot.version.path).then(
       (ready) => {
         if (slot.loading !== loading) {
-          ready.model.close()
+          this.#loader.release(ready)
           throw unloadedError(slot)
         }
         slot.loading = undefined
@@ -235,26 +224,13 @@ export class ModelShelf implements Repository {
       (thrown: unknown) => {
         if (slot.loading === loading) {
           slot.loading = undefined
-          slot.state = 'failed'
-          slot.reason = toError(thrown).message
+          slot.state = isForNow(thrown) ? 'idle' : 'failed'
+          slot.reason = isForNow(thrown) ? '' : toError(thrown).message
         }
         throw thrown
       },
     )
     return loading
-  }
-
-  /** Opens what lies there now; others leave where the runtime has no room for it. */
-  async #open(slot: Slot, found: FoundModel): Promise<Ready> {
-    const { infer } = this.#options
-    for (;;) {
-      try {
-        const replicas = (bytes: number) => this.#replicas(bytes)
-        return this.#readied(found, await openTensorModel(found, slot.version.path, { infer, replicas }))
-      } catch (thrown) {
-        if (!isMillraceError(thrown, 'MR_ONNX_MEMORY') || !this.#evict(slot)) throw thrown
-      }
-    }
   }
 
   /** Takes the place of what answered until now. */
@@ -263,48 +239,7 @@ export class ModelShelf implements Repository {
     slot.ready = ready
     slot.state = 'ready'
     slot.reason = ''
-    if (old?.asked === 0) old.model.close()
-    this.#touch(slot)
-    while (this.#bytes() > this.#options.limits.modelCacheBytesMax) if (!this.#evict(slot)) return
-  }
-
-  /** Threads that hold a graph of a size: several where there are few models, as far as the memory goes. */
-  #replicas(bytes: number): number {
-    const { threads, limits } = this.#options
-    const nModels = this.#models.size
-    if (nModels > SPREAD_MODELS_MAX || bytes > SPREAD_BYTES_MAX) return 1
-    const room = limits.modelCacheBytesMax / Math.max(1, nModels)
-    return Math.max(1, Math.min(threads, Math.floor(room / sessionBytes(bytes))))
-  }
-
-  #readied(found: FoundModel, model: TensorModel): Ready {
-    const { latencyMs, limits, batchRowsMax } = this.#options
-    const statistics = new Statistics()
-    const own = batchRowsMax ?? model.rowsMax ?? BATCH_ROWS
-    const batcher = new TensorBatcher({
-      model: found.name,
-      run: model.run,
-      hasRows: model.hasRows,
-      isUnproven: model.isUnproven,
-      rowsMax: Math.min(own, model.rowsMax ?? own, limits.batchRowsMax),
-      queueRowsMax: limits.batchQueueRowsMax,
-      concurrency: model.replicas,
-      latencyMs,
-      onBatch: (rows, ms) => statistics.batch(rows, ms),
-    })
-    return { model, batcher, statistics, asked: 0 }
-  }
-
-  #bytes(): number {
-    return this.all().reduce((sum, { ready }) => sum + (ready?.model.memoryBytes ?? 0), 0)
-  }
-
-  /** The model that was used longest ago leaves, never the one that is wanted, nor one that is being asked. Whether there was one. */
-  #evict(wanted: Slot): boolean {
-    const slot = this.all().find((one) => one !== wanted && one.awaited === 0 && one.ready?.asked === 0)
-    if (slot) this.#letGo(slot, 'idle')
-    if (slot) this.#evicted++
-    return slot !== undefined
+    if (old?.asked === 0) this.#loader.release(old)
   }
 
   /** What answers now is closed when it has answered. */
@@ -313,7 +248,7 @@ export class ModelShelf implements Repository {
     slot.ready = undefined
     slot.loading = undefined
     slot.state = state
-    if (ready?.asked === 0) ready.model.close()
+    if (ready?.asked === 0) this.#loader.release(ready)
   }
 
   // -------------------------------------------------------------- by name
@@ -341,7 +276,7 @@ export class ModelShelf implements Repository {
     const held = this.#models.get(name) ?? []
     const slots = (found?.versions ?? []).map(
       (version) =>
-        held.find((slot) => isSame(slot.version, version)) ?? newSlot(found as FoundModel, version),
+        held.find((slot) => isSame(slot.version, version)) ?? this.#newSlot(found as FoundModel, version),
     )
     const canAnswer = held.some(({ ready, state }) => ready || state === 'idle')
     if (!canAnswer) this.#publish(name, slots)
@@ -359,7 +294,7 @@ export class ModelShelf implements Repository {
 
   /** The file may have changed: what it holds now takes the place of what answered until now, or that stays where it cannot be loaded. */
   async #renew(slot: Slot, found: FoundModel): Promise<void> {
-    if (slot.ready) this.#place(slot, await this.#open(slot, found))
+    if (slot.ready) this.#place(slot, await this.#loader.open(slot, found, slot.version.path))
     else {
       if (slot.state !== 'loading') slot.state = 'idle'
       slot.found = found
@@ -381,13 +316,9 @@ export class ModelShelf implements Repository {
   }
 }
 
-const newSlot = (found: FoundModel, version: FoundVersion): Slot => ({
-  found,
-  version,
-  state: 'idle',
-  reason: '',
-  awaited: 0,
-})
+/** Whether there was no room or no turn, which says nothing of the model. */
+const isForNow = (thrown: unknown): boolean =>
+  isMillraceError(thrown, 'MR_SERVE_MEMORY') || isMillraceError(thrown, 'MR_SERVE_BUSY')
 
 const isSame = (a: FoundVersion, b: FoundVersion): boolean => a.version === b.version && a.path === b.path
 

@@ -15,6 +15,7 @@ import type {
 } from '../oip/backend.ts'
 import { tensorError } from '../oip/request.ts'
 import { answerTensors, checkWanted, feedsOf } from './feeds.ts'
+import type { LoaderNumbers } from './model-loader.ts'
 import { ModelShelf, type Ready, type ShelfOptions, type Slot } from './model-shelf.ts'
 
 export interface ModelsOptions extends ShelfOptions {
@@ -33,6 +34,7 @@ export class ModelsBackend implements OipBackend {
   constructor(options: ModelsOptions) {
     this.#options = options
     this.shelf = new ModelShelf(options)
+    this.#addGauges()
   }
 
   get repository(): Repository {
@@ -61,7 +63,7 @@ export class ModelsBackend implements OipBackend {
       const { slot } = held
       ready = held.ready
       const outputs = await this.#answer(held.ready, ask, slot, beganMs).finally(() =>
-        this.shelf.answered(held.ready, slot),
+        this.shelf.answered(held.ready),
       )
       return {
         model: ask.model,
@@ -89,7 +91,7 @@ export class ModelsBackend implements OipBackend {
           id: ask.id ?? ask.requestId ?? this.#options.newId(),
           explanations,
         }))
-        .finally(() => this.shelf.answered(ready, slot))
+        .finally(() => this.shelf.answered(ready))
     } catch (error) {
       this.failed(ask.model, error)
       throw error
@@ -98,6 +100,35 @@ export class ModelsBackend implements OipBackend {
 
   names(): string[] {
     return this.shelf.found.map(({ name }) => name)
+  }
+
+  #addGauges(): void {
+    const { metrics } = this.#options
+    const add = (
+      name: string,
+      type: 'gauge' | 'counter',
+      help: string,
+      value: (numbers: LoaderNumbers) => number,
+    ) =>
+      metrics.addGauge({
+        name: `millrace_models_${name}`,
+        type,
+        help,
+        value: () => value(this.shelf.numbers()),
+      })
+    add('loaded', 'gauge', 'Models held ready.', ({ held }) => held)
+    add(
+      'memory_bytes',
+      'gauge',
+      'Memory of models held ready or being loaded, as measured.',
+      ({ bytes }) => bytes,
+    )
+    add('memory_bytes_max', 'gauge', 'Memory that models may take.', ({ bytesMax }) => bytesMax)
+    add('loads_total', 'counter', 'Loads of models.', ({ loads }) => loads)
+    add('evictions_total', 'counter', 'Models let go for others.', ({ evictions }) => evictions)
+    add('hits_total', 'counter', 'Requests that found their model ready.', ({ hits }) => hits)
+    add('misses_total', 'counter', 'Requests that waited for their model.', ({ misses }) => misses)
+    add('loads_waiting', 'gauge', 'Models that wait for their turn to be loaded.', ({ waiting }) => waiting)
   }
 
   failed(model: string, error: unknown): void {

@@ -1,8 +1,7 @@
 /** A model of others made ready to take tensors and give tensors: ONNX on worker threads, trees on this one. */
-import { readFileSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { stat } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
-import { isMillraceError, MillraceError } from '../../core/errors.ts'
+import { assert, isMillraceError, MillraceError } from '../../core/errors.ts'
 import {
   type Infer,
   type OnnxSource,
@@ -11,27 +10,27 @@ import {
   sessionBytes,
 } from '../../core/tensors.ts'
 import { explainerOf } from '../../model/explain.ts'
-import { withoutMaps } from '../../model/graph/maps.ts'
-import { externalFile } from '../../model/import/external-data.ts'
-import { IMPORT_LIMITS, type ImportedModel } from '../../model/import/imported.ts'
-import { describeOnnx, type OnnxDescription } from '../../model/import/onnx-describe.ts'
-import { readOnnxFile } from '../../model/import/onnx-file.ts'
-import { formatOfFile, readModelFile } from '../../model/import/open.ts'
+import { IMPORT_LIMITS } from '../../model/import/imported.ts'
 import { SCALES } from '../../model/links.ts'
 import { likeliestOf } from '../../model/measures/classes.ts'
 import { configError } from '../../model/repository/config-file.ts'
 import type { FoundModel, StatedTensor } from '../../model/repository/found.ts'
-import { compileScorer, type Scorer } from '../../model/score.ts'
+import { compileScorer, type Scorer, scorerBytes } from '../../model/score.ts'
 import { explainTogether } from '../explain-together.ts'
 import type { TensorSpec } from '../oip/backend.ts'
 import { datatypeOfOnnx } from '../oip/datatypes.ts'
+import type { ReadModel } from './read-model.ts'
 
 export type Tensors = Record<string, OnnxTensor>
 
 export interface TensorModel {
   platform: string
-  /** Memory it takes, about, on all threads together. */
+  /** Memory it takes, as it was counted. */
   memoryBytes: number
+  /** Memory it takes beside that, as its file lets expect: of sessions, on all threads together. */
+  expectedBytes: number
+  /** What the process grew by while it was loaded, where that could be told. */
+  grownBytes?: number
   /** Threads that hold it: calls at once that pay. */
   replicas: number
   inputs: TensorSpec[]
@@ -58,12 +57,22 @@ export interface ExplainAsked {
   signal?: AbortSignal
 }
 
+type ReadGraph = Extract<ReadModel, { kind: 'graph' }>
+type ReadScored = Extract<ReadModel, { kind: 'scored' }>
+
 export interface OpenOptions {
+  /** Reads a file, off this thread where it is large. */
+  read: (path: string) => Promise<ReadModel>
   /** Opens what runs ONNX, when the first graph needs it. */
   infer: () => Promise<Infer>
+  /** Makes room for a model of so many bytes counted, and so many expected, or throws what keeps it out. */
+  admit: (memoryBytes: number, expectedBytes: number) => Promise<void>
   /** Threads that hold a graph of so many bytes. */
   replicas: (bytes: number) => number
 }
+
+/** What the objects of a ready model take beside its scorer or session. */
+const READY_BYTES = 6_000
 
 let opened = 0
 
@@ -73,22 +82,21 @@ export async function openTensorModel(
   path: string,
   options: OpenOptions,
 ): Promise<TensorModel> {
-  const file = statSync(path)
+  const file = await stat(path)
   if (!file.isFile()) throw graphError(path, 'a plain file', 'something else')
   const { size } = file
   if (size > IMPORT_LIMITS.fileBytesMax) return await openGraph(found, { path, bytes: size }, path, options)
-  const bytes = readFileSync(path)
-  if (formatOfFile(bytes) !== 'onnx') return openTrees(readModelFile(bytes), bytes.length)
-  const described = describeOnnx(readOnnxFile(bytes))
+  const read = await options.read(path)
+  if (read.kind === 'scored') return await openScored(read.imported, path, options)
   try {
-    return await openGraph(found, sourceOf(bytes, path, described), path, options)
+    return await openGraph(found, await sourceOf(read, path), path, options)
   } catch (error) {
-    throw advised(error, path, described)
+    throw advised(error, path, read.problem)
   }
 }
 
 /** What the runtime could not load, with what is known to keep it from that and what to do. It is tried first: it runs some of what it says it does not. */
-function advised(error: unknown, graph: string, { problems: [known] }: OnnxDescription): unknown {
+function advised(error: unknown, graph: string, known: ReadGraph['problem']): unknown {
   return known && isMillraceError(error, 'MR_ONNX_LOAD')
     ? new MillraceError('MR_SERVE_GRAPH_UNRUN', { graph, ...known }, { cause: error })
     : error
@@ -98,12 +106,11 @@ function graphError(graph: string, need: string, got: string): MillraceError {
   return new MillraceError('MR_SERVE_GRAPH', { graph, need, got })
 }
 
-/** A model whose tensors are in files beside it is opened by its path, once these are known to lie in its folder. */
-function sourceOf(bytes: Uint8Array, path: string, { external }: OnnxDescription): OnnxSource {
-  if (external.length === 0) return withoutMaps(bytes)
-  const folder = dirname(path)
-  const files = new Set(external.map((tensor) => externalFile(folder, tensor)))
-  return { path, bytes: bytes.length + [...files].reduce((sum, file) => sum + statSync(file).size, 0) }
+/** A model whose tensors are in files beside it is opened by its path: they are known to lie in its folder. */
+async function sourceOf({ bytes, external }: ReadGraph, path: string): Promise<OnnxSource> {
+  if (external.length === 0) return bytes
+  const sizes = await Promise.all(external.map(async (file) => (await stat(file)).size))
+  return { path, bytes: sizes.reduce((sum, size) => sum + size, bytes.length) }
 }
 
 // ---------------------------------------------------------------- ONNX
@@ -112,11 +119,15 @@ async function openGraph(
   found: FoundModel,
   source: OnnxSource,
   path: string,
-  { infer, replicas: replicasOf }: OpenOptions,
+  { infer, admit, replicas: replicasOf }: OpenOptions,
 ): Promise<TensorModel> {
   const runtime = await infer()
   const bytes = source instanceof Uint8Array ? source.length : source.bytes
   const replicas = replicasOf(bytes)
+  const expectedBytes = replicas * sessionBytes(bytes)
+  // the runtime keeps what it was given, for threads that take the place of others
+  const memoryBytes = READY_BYTES + (source instanceof Uint8Array ? bytes : 0)
+  await admit(memoryBytes, expectedBytes)
   const id = `${found.name}#${opened++}`
   const signature = await runtime.load(source, { id, replicas })
   const close = () => void runtime.unload(id).catch(() => undefined)
@@ -126,7 +137,9 @@ async function openGraph(
     const hasRows = batches(found, inputs, outputs)
     return {
       platform: 'onnxruntime_onnx',
-      memoryBytes: replicas * sessionBytes(bytes),
+      memoryBytes,
+      expectedBytes,
+      grownBytes: signature.grownBytes,
       replicas,
       inputs: refined(inputs, found.inputs, found, path),
       outputs: refined(outputs, found.outputs, found, path),
@@ -203,40 +216,87 @@ function refined(
 /** Names as MLServer's runtimes have them. */
 const INPUT = 'input'
 const OUTPUT = 'predict'
-/** Trees take a few times their text. */
-const TREES_PER_BYTE = 5
 /** Rows that are scored before the event loop has its turn: other requests, and health, are answered between. */
 const TREE_ROWS = 1_024
 
 /** One input `[rows, features]` of doubles, missing ones NaN; one output: the probability, the value, or one number a class. */
-function openTrees(imported: ImportedModel, bytes: number): TensorModel {
+async function openScored(
+  imported: ReadScored['imported'],
+  path: string,
+  { admit, read }: OpenOptions,
+): Promise<TensorModel> {
   const { source, model, features } = imported
+  const nFeatures = features.length
+  const again = reread(imported, path, read)
+  await admit(scorerBytes(model) + READY_BYTES, 0)
   const scorer = compileScorer(model)
   const { nOutputs } = scorer
+  const memoryBytes = scorer.bytes + READY_BYTES
+  let running = 0
+  let isClosed = false
+  const giveBack = () => {
+    if (isClosed && running === 0) scorer.close()
+  }
+  const score = async (matrix: Float64Array, nRows: number): Promise<Float64Array> => {
+    const out = new Float64Array(nRows * nOutputs)
+    for (let row = 0; row < nRows; row += TREE_ROWS) {
+      if (row > 0) await setImmediate()
+      const end = Math.min(nRows, row + TREE_ROWS)
+      const own = matrix.subarray(row * nFeatures, end * nFeatures)
+      scorer.scoreBatch(own, end - row, out.subarray(row * nOutputs, end * nOutputs))
+    }
+    return out
+  }
   return {
     platform: source.split(' ')[0].toLowerCase(),
-    memoryBytes: bytes * TREES_PER_BYTE,
+    memoryBytes,
+    expectedBytes: 0,
     replicas: 1,
-    inputs: [{ name: INPUT, datatype: 'FP64', shape: [-1, features.length] }],
+    inputs: [{ name: INPUT, datatype: 'FP64', shape: [-1, nFeatures] }],
     outputs: [{ name: OUTPUT, datatype: 'FP64', shape: nOutputs > 1 ? [-1, nOutputs] : [-1] }],
     hasRows: true,
     isUnproven: false,
     isLiberal: true,
     run: async (feeds) => {
+      assert(!isClosed, 'a model is not asked after it was closed')
       const matrix = feeds[INPUT].data as Float64Array
-      const nRows = matrix.length / features.length
-      const out = new Float64Array(nRows * nOutputs)
-      for (let row = 0; row < nRows; row += TREE_ROWS) {
-        if (row > 0) await setImmediate()
-        const end = Math.min(nRows, row + TREE_ROWS)
-        const own = matrix.subarray(row * features.length, end * features.length)
-        scorer.scoreBatch(own, end - row, out.subarray(row * nOutputs, end * nOutputs))
+      const nRows = matrix.length / nFeatures
+      running++
+      try {
+        const data = await score(matrix, nRows)
+        return { [OUTPUT]: { type: 'float64', dims: nOutputs > 1 ? [nRows, nOutputs] : [nRows], data } }
+      } finally {
+        running--
+        giveBack()
       }
-      const dims = nOutputs > 1 ? [nRows, nOutputs] : [nRows]
-      return { [OUTPUT]: { type: 'float64', dims, data: out } }
     },
-    explain: (feeds, asked) => explainTrees(imported, scorer, feeds[INPUT].data as Float64Array, asked),
-    close: () => undefined,
+    explain: async (feeds, asked) =>
+      await explainTrees(await again(), scorer, feeds[INPUT].data as Float64Array, asked),
+    close: () => {
+      isClosed = true
+      giveBack()
+    },
+  }
+}
+
+/** Explanations need the model as it was read, several times the bytes of its scorer: it is not kept for them, but read again when the collector has taken it. */
+function reread(
+  imported: ReadScored['imported'],
+  path: string,
+  read: OpenOptions['read'],
+): () => Promise<ReadScored['imported']> {
+  let kept = new WeakRef(imported)
+  const wanted = stat(path)
+  wanted.catch(() => undefined)
+  return async () => {
+    const held = kept.deref()
+    if (held) return held
+    const [was, now] = [await wanted, await stat(path)]
+    const again = await read(path)
+    if (was.mtimeMs !== now.mtimeMs || was.size !== now.size || again.kind !== 'scored')
+      throw new MillraceError('MR_SERVE_READ', { path, reason: 'it changed since it was loaded' })
+    kept = new WeakRef(again.imported)
+    return again.imported
   }
 }
 
@@ -244,7 +304,7 @@ function openTrees(imported: ImportedModel, bytes: number): TensorModel {
 const EXPLAINED_ROWS = 16
 
 async function explainTrees(
-  { model, features, classes }: ImportedModel,
+  { model, features, classes }: ReadScored['imported'],
   scorer: Scorer,
   matrix: Float64Array,
   { model: name, explainClass, signal }: ExplainAsked,

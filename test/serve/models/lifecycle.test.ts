@@ -7,6 +7,7 @@ import { LIMITS } from '../../../src/core/limits.ts'
 import type { Infer, OnnxTensor } from '../../../src/core/tensors.ts'
 import { ServeMetrics } from '../../../src/serve/metrics.ts'
 import { ModelsBackend, type ModelsOptions } from '../../../src/serve/models/models-backend.ts'
+import { readModel } from '../../../src/serve/models/read-model.ts'
 import { openTensorModel } from '../../../src/serve/models/tensor-model.ts'
 import { logistic } from '../../engine/infer/onnx-bytes.ts'
 import { lightgbm, type ModelsFixture, serveModels } from './fixture.ts'
@@ -107,7 +108,7 @@ test('trees over many rows let others be answered between, and answer as they do
   const trees = await openTensorModel(
     { name: 'trees', from: 'file', versions: [], notes: [] },
     join(root, 'trees.txt'),
-    { infer: none, replicas: () => 1 },
+    { infer: none, replicas: () => 1, admit: async () => undefined, read: async (path) => readModel(path) },
   )
   rmSync(root, { recursive: true })
   const rows = 5_000
@@ -205,7 +206,7 @@ describe('on a runtime that loads when it is told to', () => {
   test('models that press one another out while they are asked for are each answered', async () => {
     const { infer, waiting } = manual()
     const names = Array.from({ length: 6 }, (_, i) => `m${i}`)
-    const { backend } = backendOf(names, infer, { limits: { ...LIMITS, modelCacheBytesMax: 1 } })
+    const { backend } = backendOf(names, infer, { limits: { ...LIMITS, modelCacheBytesMax: 300_000 } })
     const asks = names.flatMap((model) => [1, 2].map(() => backend.infer({ model, inputs: row })))
     let answered = false
     const all = Promise.all(asks).finally(() => {
@@ -248,10 +249,14 @@ describe('on a runtime that loads when it is told to', () => {
     expect([...loaded.values()]).toEqual([3])
     writeFileSync(join(root, 'large.onnx'), Uint8Array.of(8, 8))
     truncateSync(join(root, 'large.onnx'), 3 * 1024 ** 3)
-    const large = backend.repository.load('large')
+    await expect(backend.repository.load('large')).rejects.toMatchObject({ code: 'MR_SERVE_MODEL_TOO_LARGE' })
+    const roomy = backendOf(['small'], infer, { limits: { ...LIMITS, modelCacheBytesMax: 8 * 1024 ** 3 } })
+    writeFileSync(join(roomy.root, 'large.onnx'), Uint8Array.of(8, 8))
+    truncateSync(join(roomy.root, 'large.onnx'), 3 * 1024 ** 3)
+    const large = roomy.backend.repository.load('large')
     await go()
     await large
-    expect([...loaded.values()]).toEqual([1])
+    expect([...loaded.values()]).toEqual([3, 1])
   })
 
   test('requests under way are counted while they are', async () => {

@@ -14,6 +14,7 @@ import { openOnnx } from '../../../src/engine/infer/onnx.ts'
 import { ELEMENT_TYPES } from '../../../src/model/import/onnx-file.ts'
 import { addInts, addReals, bytesOf, intOf, readMessage, textOf } from '../../../src/model/import/protobuf.ts'
 import { refuseAs } from '../../../src/model/import/refusal.ts'
+import { readModel } from '../../../src/serve/models/read-model.ts'
 import { openTensorModel, type Tensors } from '../../../src/serve/models/tensor-model.ts'
 import { arrayOfBytes, datatypeOfOnnx, numericType } from '../../../src/serve/oip/datatypes.ts'
 import { fromHalf } from '../../../src/serve/oip/half.ts'
@@ -122,6 +123,8 @@ test.skipIf(!has)(
         const open = () =>
           openTensorModel({ name, from: 'file', versions: [], notes: [] }, join(root, name, 'model.onnx'), {
             infer: async () => pool,
+            read: async (path) => readModel(path),
+            admit: async () => undefined,
             replicas: () => 1,
           })
         try {

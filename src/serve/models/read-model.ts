@@ -1,0 +1,52 @@
+/** A model file as it is read, before anything is made ready: what of it can be handed from one thread to another. */
+import { readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { withoutMaps } from '../../model/graph/maps.ts'
+import { externalFile } from '../../model/import/external-data.ts'
+import type { ImportedModel } from '../../model/import/imported.ts'
+import { describeOnnx } from '../../model/import/onnx-describe.ts'
+import { readOnnxFile } from '../../model/import/onnx-file.ts'
+import { formatOfFile, readModelFile } from '../../model/import/open.ts'
+
+export type ReadModel =
+  | {
+      kind: 'scored'
+      imported: Omit<ImportedModel, 'withBase'>
+    }
+  | {
+      kind: 'graph'
+      /** The file as the runtime takes it. */
+      bytes: Uint8Array
+      /** Files beside it that hold tensors. */
+      external: string[]
+      /** What is known to keep the runtime from running it. */
+      problem?: { problem: string; fix: string }
+    }
+
+/** Errors: MR_MODEL_IMPORT, MR_MODEL_INVALID, MR_REPOSITORY_CONFIG for tensors in files outside the folder. Cost: O(bytes), about 20 ns a byte of text. */
+export function readModel(path: string): ReadModel {
+  const bytes = readFileSync(path)
+  if (formatOfFile(bytes) !== 'onnx') {
+    const { withBase: _, ...imported } = readModelFile(bytes)
+    return { kind: 'scored', imported }
+  }
+  const { external, problems } = describeOnnx(readOnnxFile(bytes))
+  const folder = dirname(path)
+  const files = [...new Set(external.map((tensor) => externalFile(folder, tensor)))]
+  const own = files.length === 0 ? withoutMaps(bytes) : bytes
+  return { kind: 'graph', bytes: own, external: files, problem: problems[0] }
+}
+
+/** Memory that can be handed over with a model, each piece once. */
+export function buffersOf(read: ReadModel): ArrayBuffer[] {
+  const buffers = new Set<ArrayBuffer>()
+  const look = (value: unknown): void => {
+    if (ArrayBuffer.isView(value)) {
+      if (value.buffer instanceof ArrayBuffer && value.byteLength === value.buffer.byteLength)
+        buffers.add(value.buffer)
+    } else if (value !== null && typeof value === 'object')
+      for (const part of Object.values(value)) look(part)
+  }
+  look(read)
+  return [...buffers]
+}
