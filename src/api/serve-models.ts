@@ -5,6 +5,7 @@ import { type Onnx, openOnnx } from '../engine/infer/onnx.ts'
 import { Access } from '../serve/access/access.ts'
 import { followTokenFile } from '../serve/access/token-file.ts'
 import { createModelServer, type ModelServer } from '../serve/models/model-server.ts'
+import { TlsFiles, type TlsPaths } from '../serve/tls.ts'
 
 export interface ServeModelsOptions {
   /** A model file, a model's folder, or a folder of models. */
@@ -18,6 +19,8 @@ export interface ServeModelsOptions {
   token?: string
   /** File of tokens with scopes and limits; read again when it changes. */
   tokensFile?: string
+  /** Certificate, key and authority of clients: paths of PEM files. */
+  tls?: TlsPaths
   /** What is told of a file that cannot be read again. Default: standard error. */
   onFault?: (error: Error) => void
   /** Threads that run ONNX. Default: one a core. */
@@ -64,19 +67,23 @@ export async function serveModels(options: ServeModelsOptions): Promise<ServedMo
     bodyMb,
     grpcPort,
     tokensFile,
+    tls: tlsPaths,
     onFault,
     ...rest
   } = options
+  const tell = onFault ?? printFault
+  const tls = tlsPaths && new TlsFiles(tlsPaths, { onFault: tell })
   const access = new Access({ token: rest.token, isClosed: tokensFile !== undefined })
   const unfollow =
     tokensFile === undefined
       ? undefined
-      : followTokenFile(access, tokensFile, { now: Date.now, onFault: onFault ?? printFault })
+      : followTokenFile(access, tokensFile, { now: Date.now, onFault: tell })
   let pool: Promise<Onnx> | undefined
   let opened: Onnx | undefined
   const server = createModelServer({
     ...rest,
     access,
+    tls,
     threads,
     clock: CLOCK,
     limits: {
@@ -95,6 +102,7 @@ export async function serveModels(options: ServeModelsOptions): Promise<ServedMo
   const grpc = grpcPort === undefined ? undefined : server.grpc(grpcPort)
   const close = async () => {
     unfollow?.()
+    tls?.stop()
     await Promise.all([server.close(), grpc?.close()])
     await (await pool?.catch(() => undefined))?.close()
   }

@@ -12,6 +12,7 @@ import { Access } from '../serve/access/access.ts'
 import { followTokens, readTokens } from '../serve/access/store-tokens.ts'
 import { onnxGraphs } from '../serve/load-predictor.ts'
 import { createServer, type Server } from '../serve/server.ts'
+import { TlsFiles, type TlsPaths } from '../serve/tls.ts'
 import { openAlerts, readWatch } from '../watch/record.ts'
 import type { WatchState } from '../watch/records.ts'
 import { type Actions, loopActions } from './actions.ts'
@@ -26,6 +27,8 @@ export interface UpOptions {
   grpcPort?: number
   /** Needed off loopback. */
   token?: string
+  /** Certificate, key and authority of clients: paths of PEM files. */
+  tls?: TlsPaths
   /** Where the console's progress banner comes from. */
   progress?: ProgressFeed
   /** `timer` polls the logs and retrains by itself; `by-hand` leaves both to the caller (a replay). */
@@ -61,8 +64,10 @@ const POLL_MS = 500
 export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running> {
   const { host = rt.project.serve.host, port = rt.project.serve.port, token } = options
   const { grpcPort = rt.project.serve.grpc } = options
+  const onFault = (error: Error) => tellFault(options, error)
   const access = new Access({ token, grants: await readTokens(rt.store) })
-  const tokens = followTokens(rt.store, access, { onFault: (error) => tellFault(options, error) })
+  const tokens = followTokens(rt.store, access, { onFault })
+  const tls = options.tls && new TlsFiles(options.tls, { onFault })
   const files = consoleFiles()
   const graphs = servedGraphs()
   const server = createServer({
@@ -73,6 +78,7 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
     port,
     grpcPort,
     access,
+    tls,
     limits: rt.project.limits,
     declared: () => rt.project.models.map((m) => m.name),
     isPublic: files.isPublic,
@@ -123,6 +129,7 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
     watchState: async (model) => (await readWatch(rt.store, model))?.state,
     async close() {
       tokens()
+      tls?.stop()
       await Promise.all([timer?.stop(), learning.stop()])
       await server.close()
       await graphs.close()

@@ -13,6 +13,11 @@ export interface CommandSpec {
 }
 
 const DRY_RUN = ['--dry-run', 'say what would happen, without doing it'] as const
+const TLS = [
+  ['--tls-cert <file>', 'certificate in PEM, with its chain: connections are TLS, over HTTP and gRPC'],
+  ['--tls-key <file>', 'its private key in PEM; both are read again when they change'],
+  ['--tls-ca <file>', 'authority in PEM that must have signed a certificate of each client'],
+] as const
 const GRANT = [
   ['--scope <scopes>', 'what it may do: some of read, predict, label, release, admin, with commas'],
   ['--models <names>', 'models it may ask, with commas, * for any characters (default: all)'],
@@ -55,6 +60,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['--host <host>', 'address to listen on (default: the config, else 127.0.0.1)'],
       ['--token <token>', 'needed by clients when others can reach the host (or MILLRACE_TOKEN)'],
       ['--grpc <port>', 'port for gRPC, 0 for any free one (default: the config, else no gRPC)'],
+      ...TLS,
       ['--once', 'end after the first release, without serving'],
       DRY_RUN,
     ],
@@ -69,6 +75,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['--port <port>', 'port to listen on, 0 for any free one (default: 8080)'],
       ['--host <host>', 'address to listen on (default: 127.0.0.1)'],
       ['--token <token>', 'needed by clients when others can reach the host (or MILLRACE_TOKEN)'],
+      ...TLS,
       ['--tokens <file>', 'tokens with scopes and limits, a line each; read again when it changes'],
       ['--grpc <port>', 'port for gRPC, 0 for any free one (default: no gRPC)'],
       ['--latency <ms>', 'answer within this, and refuse at once what would take longer'],

@@ -1,4 +1,5 @@
 /** Options as commander gives them, as the values that a command needs. */
+import { resolve } from 'node:path'
 import { MillraceError } from '../core/errors.ts'
 import type { TimeWindow } from '../core/records.ts'
 import type { Span } from '../loop/spans.ts'
@@ -7,6 +8,21 @@ import type { Options } from './handler.ts'
 export function textOption(options: Options, name: string): string | undefined {
   const value = options[name]
   return typeof value === 'string' ? value : undefined
+}
+
+/** Files of `--tls-cert`, `--tls-key` and `--tls-ca`. Errors: MR_TLS_PAIR where only one of the first two is given. */
+export function tlsOption(options: Options): { cert: string; key: string; ca?: string } | undefined {
+  const [cert, key, ca] = ['tlsCert', 'tlsKey', 'tlsCa'].map((name) => fileOption(options, name))
+  if (cert !== undefined && key !== undefined) return { cert, key, ...(ca !== undefined && { ca }) }
+  if (cert === undefined && key === undefined && ca === undefined) return undefined
+  const got = cert !== undefined ? '--tls-cert' : key !== undefined ? '--tls-key' : '--tls-ca'
+  throw new MillraceError('MR_TLS_PAIR', { got })
+}
+
+/** The whole path of a file. */
+export function fileOption(options: Options, name: string): string | undefined {
+  const file = textOption(options, name)
+  return file === undefined ? undefined : resolve(file)
 }
 
 /** A whole number from `min`. Errors: MR_CLI_VALUE. */

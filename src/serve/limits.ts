@@ -2,6 +2,14 @@
 export const SERVE_LIMITS = {
   /** Requests being answered at once, over all models, before 429. */
   requestsInFlightMax: 4096,
+  /** Open connections of a server, HTTP and gRPC each; those beyond are answered 429, those beyond twice as many are not taken. */
+  connectionsMax: 10_000,
+  /** How long a client may take for the handshake of TLS. */
+  handshakeMsMax: 10_000,
+  /** Bytes of all header fields of a request, also of the metadata of a gRPC call. */
+  headerBytesMax: 16 * 1024,
+  /** Header fields of a request. */
+  headersMax: 100,
   /** Rows waiting to be scored by shadows; beyond it shadow rows are dropped and counted. */
   shadowRowsMax: 20_000,
   /** Appends under way for models whose log is relaxed, before they wait like durable ones. */

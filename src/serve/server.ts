@@ -86,7 +86,8 @@ export function createServer(options: ServerOptions): Server {
   const load = options.load ?? predictorLoader({ store, limits, onnx: options.onnx })
   const station = new Station({ store, clock, limits, load, logPolicy: options.logPolicy })
   const access = options.access ?? new Access(options)
-  station.metrics.addGauge(refusedGauge(access))
+  for (const gauge of [refusedGauge(access), ...(options.tls?.gauges() ?? [])])
+    station.metrics.addGauge(gauge)
   const app = createApp({ ...options, access }, limits, () => station.ids.next())
   const readinessOptions: ReadinessOptions = {
     declared: options.declared ?? (() => station.router.models()),

@@ -9,7 +9,7 @@ import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
 import { count, plural } from '../format.ts'
 import type { Options } from '../handler.ts'
-import { countOption, textOption } from '../options.ts'
+import { countOption, fileOption, textOption, tlsOption } from '../options.ts'
 
 export async function serve(cli: Cli, [path]: readonly unknown[], options: Options): Promise<Answer> {
   if (options.dryRun === true) return found(cli, findModels(resolve(path as string)))
@@ -21,6 +21,7 @@ export async function serve(cli: Cli, [path]: readonly unknown[], options: Optio
     port: given('port', 0, 65_535),
     grpcPort: given('grpc', 0, 65_535),
     token: textOption(options, 'token') ?? cli.env.MILLRACE_TOKEN,
+    tls: tlsOption(options),
     tokensFile: fileOption(options, 'tokens'),
     onFault: (error) =>
       cli.event({ event: 'fault', message: error.message }, `  ${cli.paint.warn('!')} ${error.message}`),
@@ -49,11 +50,6 @@ export async function serve(cli: Cli, [path]: readonly unknown[], options: Optio
   }
   cli.line('\n  Stopped.')
   return { value: { event: 'stopped' } }
-}
-
-function fileOption(options: Options, name: string): string | undefined {
-  const file = textOption(options, name)
-  return file === undefined ? undefined : resolve(file)
 }
 
 async function start(cli: Cli, served: ServedModels): Promise<void> {

@@ -16,7 +16,7 @@ import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
 import { day, minute, plural } from '../format.ts'
 import type { Options } from '../handler.ts'
-import { countOption, textOption } from '../options.ts'
+import { countOption, textOption, tlsOption } from '../options.ts'
 import { importStep, latestBundle, refusedLine, releaseStep, stepLine, trainStep } from '../steps.ts'
 
 export async function up(cli: Cli, _args: readonly unknown[], options: Options): Promise<Answer> {
@@ -59,6 +59,7 @@ function addressOf(cli: Cli, rt: Runtime, options: Options) {
     port: countOption(options, 'port', rt.project.serve.port, 0, 65_535),
     ...(options.grpc !== undefined && { grpcPort: countOption(options, 'grpc', 0, 0, 65_535) }),
     token: textOption(options, 'token') ?? cli.env.MILLRACE_TOKEN,
+    tls: tlsOption(options),
   }
 }
 

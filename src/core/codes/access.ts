@@ -3,6 +3,7 @@
 type Grant = { field: string; need: string; got: string }
 type Scoped = { token: string; needs: string[]; has: string[] }
 type Model = { token: string; model: string; models: string[] }
+type Tls = { file: string; why: string }
 type Limited = { token: string; rate: string; retryAfterS: number }
 
 export const access = {
@@ -72,5 +73,30 @@ export const access = {
         : `name one of: ${d.known.slice(0, 20).join(', ')}`,
     retryable: false,
     status: 404,
+  },
+  MR_TLS_FILE: {
+    what: (d: Tls) => `the file ${d.file.slice(-80)} for TLS cannot be read: ${d.why.slice(0, 120)}`,
+    fix: (_: Tls) => 'name a file that this process may read (--tls-cert, --tls-key, --tls-ca)',
+    retryable: false,
+    status: 500,
+  },
+  MR_TLS_CERTIFICATE: {
+    what: (d: Tls) => `the certificate ${d.file.slice(-80)} cannot be used: ${d.why}`,
+    fix: (_: Tls) =>
+      'put a certificate in PEM there that is valid now, then those that lead to its authority',
+    retryable: false,
+    status: 500,
+  },
+  MR_TLS_KEY: {
+    what: (d: Tls) => `the private key ${d.file.slice(-80)} cannot be used: ${d.why}`,
+    fix: (_: Tls) => 'put the key of the certificate there, in PEM and without a passphrase',
+    retryable: false,
+    status: 500,
+  },
+  MR_TLS_PAIR: {
+    what: (_: { got: string }) => `TLS needs a certificate and its key, got ${_.got} alone`,
+    fix: (_: { got: string }) => 'give both --tls-cert and --tls-key',
+    retryable: false,
+    status: 400,
   },
 }

@@ -1,5 +1,6 @@
 /** The inference protocol over gRPC: the same models as over HTTP, on a port of its own. */
 import {
+  createSecureServer,
   createServer,
   type Http2Server,
   type IncomingHttpHeaders,
@@ -12,12 +13,15 @@ import type { Limits } from '../../core/limits.ts'
 import { Access, type Caller } from '../access/access.ts'
 import { allowsModel } from '../access/grant.ts'
 import { ruleOf } from '../access/scopes.ts'
+import { Connections } from '../connections.ts'
+import { tooMany } from '../http/app.ts'
 import { checkBinding } from '../http/guard.ts'
 import { SERVE_LIMITS } from '../limits.ts'
 import type { OipBackend, Repository } from '../oip/backend.ts'
 import { configOf } from '../oip/config.ts'
 import { readParameters } from '../oip/request.ts'
 import type { ServerInfo } from '../oip/routes.ts'
+import type { TlsFiles } from '../tls.ts'
 import { answerStream, answerUnary, type CallContext, refuse, type Unary } from './calls.ts'
 import {
   configMessage,
@@ -43,6 +47,10 @@ export interface GrpcOptions {
   token?: string
   /** Who may ask; default: whoever has the token. */
   access?: Access
+  /** Default 10,000. */
+  connectionsMax?: number
+  /** Certificate and key; without them connections are plain. */
+  tls?: TlsFiles
   limits: Limits
   info: ServerInfo
   /** Whether every model can answer. */
@@ -68,12 +76,18 @@ export function createGrpcServer(backend: OipBackend, options: GrpcOptions): Grp
   const unaries = unariesOf(backend, options, access)
   const infer = inferOf(backend, access)
   const callOptions = { messageBytesMax: limits.bodyBytesMax }
-  const server = createServer({ settings: { maxConcurrentStreams: STREAMS_MAX } })
+  const server = newServer(options.tls)
+  const connections = new Connections(
+    server,
+    options.connectionsMax ?? SERVE_LIMITS.connectionsMax,
+    'session',
+  )
   const sessions = trackSessions(server)
   server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
     stream.on('error', () => undefined)
     const path = String(headers[':path'] ?? '')
     try {
+      if (stream.session && connections.isOver(stream.session)) throw tooMany(connections.max)
       const isStream = path === `${SERVICE}ModelStreamInfer`
       const unary = unaries.get(path)
       const rule = unary || isStream ? ruleOf('GRPC', path) : ruleOf('GRPC', `${SERVICE}ServerLive`)
@@ -101,8 +115,16 @@ export function createGrpcServer(backend: OipBackend, options: GrpcOptions): Grp
   })
   return {
     listen: () => listen(server, host, port),
-    close: () => close(server, sessions),
+    close: () => close(server, sessions, connections),
   }
+}
+
+function newServer(tls: TlsFiles | undefined): Http2Server {
+  const settings = { maxConcurrentStreams: STREAMS_MAX }
+  if (!tls) return createServer({ settings })
+  const server = createSecureServer({ ...tls.options(), settings })
+  tls.attach(server)
+  return server as unknown as Http2Server
 }
 
 /** Every call of one message, by its path. */
@@ -236,13 +258,25 @@ function listen(server: Http2Server, host: string, port: number): Promise<string
 }
 
 /** Sessions end when their calls are answered; those that take too long are cut. */
-async function close(server: Http2Server, sessions: ReadonlySet<ServerHttp2Session>): Promise<void> {
+async function close(
+  server: Http2Server,
+  sessions: ReadonlySet<ServerHttp2Session>,
+  connections: Connections,
+): Promise<void> {
   const closed = new Promise<void>((resolve) => {
     server.close(() => resolve())
   })
-  for (const session of sessions) session.close()
+  const cutIdle = () => {
+    if (sessions.size === 0) connections.cut()
+  }
+  for (const session of sessions) {
+    session.once('close', cutIdle)
+    session.close()
+  }
+  cutIdle()
   const cut = setTimeout(() => {
     for (const session of sessions) session.destroy()
+    connections.cut()
   }, SERVE_LIMITS.drainMsMax)
   await closed
   clearTimeout(cut)

@@ -5,7 +5,9 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { MillraceError } from '../../core/errors.ts'
 import { LIMITS, type Limits } from '../../core/limits.ts'
 import { Access } from '../access/access.ts'
+import { Connections } from '../connections.ts'
 import { SERVE_LIMITS } from '../limits.ts'
+import type { TlsFiles } from '../tls.ts'
 import { checkBinding, guardRoutes, isHealthPath } from './guard.ts'
 import { codedError, sendProblem } from './problem.ts'
 
@@ -18,6 +20,10 @@ export interface AppOptions {
   token?: string
   /** Who may ask, where there is more than the one token; shared by all servers of a process. */
   access?: Access
+  /** Default 10,000. */
+  connectionsMax?: number
+  /** Certificate and key; without them connections are plain. */
+  tls?: TlsFiles
   /** Paths besides health that need no token (sign-in pages, for instance). */
   isPublic?: (path: string) => boolean
   /** What is told of faults of the server itself. Default: standard error. */
@@ -44,13 +50,18 @@ const REQUEST_TIMEOUT_MS = 60_000
 
 /** Errors: MR_SERVE_TOKEN_NEEDED when the host can be reached from elsewhere and there is no token. */
 export function createApp(options: AppOptions, limits: Limits, newId: () => string): App {
-  const { host = HOST, port = PORT, access = new Access(options) } = options
+  const { host = HOST, port = PORT, access = new Access(options), tls } = options
   checkBinding(host, access)
-  const fastify = newFastify(limits, newId)
+  const fastify = newFastify(limits, newId, tls)
   let closing: Promise<void> | undefined
   let notFound: ((request: FastifyRequest, reply: FastifyReply) => unknown) | undefined
   const isClosing = () => closing !== undefined
-  const drain = trackRequests(fastify, isClosing)
+  const connections = new Connections(
+    fastify.server,
+    options.connectionsMax ?? SERVE_LIMITS.connectionsMax,
+    tls ? 'secureConnection' : 'connection',
+  )
+  const drain = trackRequests(fastify, isClosing, connections)
   const isPublic = (path: string) => options.isPublic?.(path) === true
   guardRoutes(fastify, { host, access, isPublic })
   fastify.addHook('onRequest', (request, _, done) => {
@@ -69,7 +80,7 @@ export function createApp(options: AppOptions, limits: Limits, newId: () => stri
   return {
     fastify,
     closing: isClosing,
-    listen: () => listen(fastify, host, port),
+    listen: () => listen(fastify, host, port, tls ? 'https' : 'http'),
     onNotFound: (handler) => {
       notFound = handler
     },
@@ -128,15 +139,23 @@ function unpackError(cause: NodeJS.ErrnoException, coding: string, max: number):
  * Counts requests under way, and gives what closes the server's connections once there are none (or `drainMsMax` has passed): a kept-alive
  * connection, or one that never asked anything, would hold the server open otherwise. Streams end themselves in a `preClose` hook.
  */
-function trackRequests(fastify: FastifyInstance, isClosing: () => boolean): () => Promise<void> {
+function trackRequests(
+  fastify: FastifyInstance,
+  isClosing: () => boolean,
+  connections: Connections,
+): () => Promise<void> {
   let active = 0
   let idle: () => void = () => undefined
   const ended = () => {
     if (--active === 0) idle()
   }
-  fastify.addHook('onRequest', (_, reply, done) => {
+  fastify.addHook('onRequest', (request, reply, done) => {
     active++
     reply.raw.once('close', ended)
+    if (connections.isOver(request.raw.socket)) {
+      reply.header('connection', 'close')
+      throw tooMany(connections.max)
+    }
     done()
   })
   fastify.addHook('onSend', (_, reply, __, done) => {
@@ -151,21 +170,30 @@ function trackRequests(fastify: FastifyInstance, isClosing: () => boolean): () =
       timer = setTimeout(resolve, SERVE_LIMITS.drainMsMax)
     })
     clearTimeout(timer)
-    fastify.server.closeAllConnections()
+    connections.cut()
   }
 }
 
-function newFastify(limits: Limits, newId: () => string): FastifyInstance {
-  return Fastify({
+/** What is asked over a connection beyond those that there may be. */
+export function tooMany(max: number): MillraceError {
+  return new MillraceError('MR_SERVE_BUSY', { what: 'the server (connections)', max, retryAfterS: 1 })
+}
+
+function newFastify(limits: Limits, newId: () => string, tls: TlsFiles | undefined): FastifyInstance {
+  const options = {
     bodyLimit: limits.bodyBytesMax,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: 'idle',
     genReqId: newId,
     routerOptions: { maxParamLength: PARAM_CHARS_MAX, ignoreTrailingSlash: true },
-  })
+  } as const
+  if (!tls) return Fastify(options)
+  const fastify = Fastify({ ...options, https: tls.options() })
+  tls.attach(fastify.server)
+  return fastify as unknown as FastifyInstance
 }
 
-async function listen(fastify: FastifyInstance, host: string, port: number): Promise<string> {
+async function listen(fastify: FastifyInstance, host: string, port: number, scheme: string): Promise<string> {
   try {
     await fastify.listen({ host, port })
   } catch (error) {
@@ -180,7 +208,7 @@ async function listen(fastify: FastifyInstance, host: string, port: number): Pro
     throw error
   }
   const { port: bound } = fastify.server.address() as AddressInfo
-  return `http://${host.includes(':') ? `[${host}]` : host}:${bound}`
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${bound}`
 }
 
 /** A fault of the server itself is the one thing that must not pass in silence: its stack goes to standard error. */

@@ -53,7 +53,7 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
   const metrics = new ServeMetrics()
   const backend = new ModelsBackend({ ...options, limits, metrics, newId: () => ids.next() })
   const access = options.access ?? new Access(options)
-  metrics.addGauge(refusedGauge(access))
+  for (const gauge of [refusedGauge(access), ...(options.tls?.gauges() ?? [])]) metrics.addGauge(gauge)
   const app = createApp({ ...options, access }, limits, () => ids.next())
   const threadProblems = options.threadProblems ?? (() => [])
   const ready = () => !app.closing() && backend.shelf.problems().size === 0 && threadProblems().length === 0
