@@ -1,6 +1,7 @@
 /** Everything in one process: serving, the API and the console, the follower of the logs and the policy that trains again. */
 import { availableParallelism } from 'node:os'
 import { toError } from '../core/errors.ts'
+import type { ResponseCacheDef } from '../define/types.ts'
 import { type Onnx, openOnnx } from '../engine/infer/onnx.ts'
 import { explainOnWorker } from '../loop/explain-task.ts'
 import { Follower, type Happening } from '../loop/follow.ts'
@@ -11,6 +12,7 @@ import type { Runtime } from '../loop/runtime.ts'
 import { Access } from '../serve/access/access.ts'
 import { followTokens, readTokens } from '../serve/access/store-tokens.ts'
 import { onnxGraphs } from '../serve/load-predictor.ts'
+import type { CacheLimits } from '../serve/response-cache.ts'
 import { createServer, type Server } from '../serve/server.ts'
 import { TlsFiles, type TlsPaths } from '../serve/tls.ts'
 import { openAlerts, readWatch } from '../watch/record.ts'
@@ -25,6 +27,8 @@ export interface UpOptions {
   port?: number
   /** Port for gRPC, 0 for any free one. Default: the config, else no gRPC. */
   grpcPort?: number
+  /** Answers are kept within these limits. Default: the config, else none are. */
+  cache?: ResponseCacheDef
   /** Needed off loopback. */
   token?: string
   /** Certificate, key and authority of clients: paths of PEM files. */
@@ -57,13 +61,21 @@ export interface Running {
   close(): Promise<void>
 }
 
+const MB = 1024 * 1024
+
+const cacheLimits = ({ mb, entries, ttlMs }: ResponseCacheDef): Partial<CacheLimits> => ({
+  ...(mb !== undefined && { bytesMax: mb * MB }),
+  ...(entries !== undefined && { entriesMax: entries }),
+  ...(ttlMs !== undefined && { ttlMs }),
+})
+
 /** How often the logs are followed. */
 const POLL_MS = 500
 
 /** Starts serving what is released in a project's store. Errors: MR_PORT_TAKEN, MR_SERVE_TOKEN_NEEDED, and the store's. */
 export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running> {
   const { host = rt.project.serve.host, port = rt.project.serve.port, token } = options
-  const { grpcPort = rt.project.serve.grpc } = options
+  const { grpcPort = rt.project.serve.grpc, cache = rt.project.serve.cache } = options
   const onFault = (error: Error) => tellFault(options, error)
   const access = new Access({ token, grants: await readTokens(rt.store) })
   const tokens = followTokens(rt.store, access, { onFault })
@@ -80,6 +92,7 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
     access,
     tls,
     limits: rt.project.limits,
+    responseCache: cache && cacheLimits(cache),
     declared: () => rt.project.models.map((m) => m.name),
     isPublic: files.isPublic,
   })

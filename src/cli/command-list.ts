@@ -60,6 +60,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['--host <host>', 'address to listen on (default: the config, else 127.0.0.1)'],
       ['--token <token>', 'needed by clients when others can reach the host (or MILLRACE_TOKEN)'],
       ['--grpc <port>', 'port for gRPC, 0 for any free one (default: the config, else no gRPC)'],
+      ['--cache-mb <mb>', 'keep answers, and do not compute again what comes again (default: off)'],
       ...TLS,
       ['--once', 'end after the first release, without serving'],
       DRY_RUN,

@@ -38,7 +38,7 @@ export function countOption(
   const value = Number(text)
   if (/^\d+$/.test(text) && value >= min && value <= max) return value
   throw new MillraceError('MR_CLI_VALUE', {
-    option: `--${name}`,
+    option: `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
     expected: `a whole number from ${min} to ${max}`,
     got: text,
   })

@@ -154,6 +154,8 @@ export interface ModelVersion {
   classes?: string[]
   /** Input that names the group of a row, for `ranking`; rows without it are one group a request. */
   group?: string
+  /** Share from which a yes or no is a yes, for `binary`; half where it is absent. */
+  threshold?: number
   /** Object with the scorer: a form of `model/forms` in the bytes of `model/format.ts`, or ONNX bytes. */
   graph: Digest
   format: ModelFormat

@@ -24,6 +24,9 @@ export const RULES = {
     'serve.host': given,
     'serve.port': count(0, 65_535),
     'serve.grpc': count(0, 65_535),
+    'serve.cache.mb': count(1, 1_000_000),
+    'serve.cache.entries': count(1, 1_000_000_000),
+    'serve.cache.ttlMs': positive,
   },
   dataset: {
     name,

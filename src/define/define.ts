@@ -16,6 +16,7 @@ import type {
   ModelDef,
   ProjectDef,
   ReleaseDef,
+  ResponseCacheDef,
   ServeDef,
   SplitDef,
   TrainerDef,
@@ -203,19 +204,34 @@ export interface ProjectOptions {
   datasets: readonly DatasetDef[]
   models?: readonly ModelDef[]
   /** Default: 127.0.0.1 and port 7300, without gRPC. */
-  serve?: Partial<ServeDef>
+  serve?: Partial<Omit<ServeDef, 'cache'>> & { cache?: ResponseCacheOptions }
   /** Named limits that differ from the built-in ones. */
   limits?: Partial<Limits>
 }
 
+/** Answers kept by the version and the row they are answers to, so that what comes again is not computed again. It pays for models that take long. */
+export interface ResponseCacheOptions {
+  /** Megabytes that answers may take. Default 64. */
+  mb?: number
+  /** Rows, and explanations of rows. Default 1,000,000. */
+  entries?: number
+  /** How long an answer is kept. Default `'1h'`. */
+  ttl?: Duration
+}
+
+function cacheDef({ ttl, ...limits }: ResponseCacheOptions): ResponseCacheDef {
+  return { ...limits, ...(ttl !== undefined && { ttlMs: durationMs(ttl, 'serve.cache.ttl') }) }
+}
+
 /** The whole of a config file: its default export. */
 export function project(name: string, options: ProjectOptions): ProjectDef {
+  const { cache, ...serve } = options.serve ?? {}
   return {
     kind: 'ProjectDef',
     name,
     datasets: [...options.datasets],
     models: [...(options.models ?? [])],
-    serve: { host: '127.0.0.1', port: 7300, ...options.serve },
+    serve: { host: '127.0.0.1', port: 7300, ...serve, ...(cache && { cache: cacheDef(cache) }) },
     limits: { ...options.limits },
   }
 }

@@ -21,6 +21,18 @@ export interface ServeDef {
   port: number
   /** Port for gRPC, 0 for any free one. Default: no gRPC. */
   grpc?: number
+  /** Answers are kept by what they are answers to. Default: none are. */
+  cache?: ResponseCacheDef
+}
+
+/** Limits of the response cache, whichever is reached first. */
+export interface ResponseCacheDef {
+  /** Default 64. */
+  mb?: number
+  /** Rows, and explanations of rows. Default 1,000,000. */
+  entries?: number
+  /** How long an answer is kept. Default an hour. */
+  ttlMs?: number
 }
 
 export interface DatasetDef {

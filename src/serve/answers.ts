@@ -9,6 +9,8 @@ export interface Outputs {
   classes?: readonly string[]
   /** Group of each row, where the model ranks. */
   groups?: readonly string[]
+  /** Share from which a yes or no is a yes, where the model or the request states one. */
+  threshold?: number
 }
 
 export interface OutputTensor {
@@ -34,7 +36,7 @@ interface AnswerKind {
   outcomeNeed: string
 }
 
-/** Share above which a binary model's label is true. */
+/** Share from which a binary model's label is true, where neither its version nor the request states another. */
 export const LABEL_THRESHOLD = 0.5
 
 const widthOf = ({ classes }: Pick<Outputs, 'classes'>): number => classes?.length ?? 1
@@ -59,18 +61,24 @@ const PROBABILITY: JsonSchema = { type: 'number', minimum: 0, maximum: 1 }
 
 const KINDS: Readonly<Record<ModelTask, AnswerKind>> = {
   binary: {
-    fields: ({ outputs }, row) => ({
+    fields: ({ outputs, threshold = LABEL_THRESHOLD }, row) => ({
       output: outputs[row],
       probability: outputs[row],
-      label: outputs[row] >= LABEL_THRESHOLD,
+      label: outputs[row] >= threshold,
+      threshold,
     }),
-    schema: () => ({ output: PROBABILITY, probability: PROBABILITY, label: { type: 'boolean' } }),
+    schema: () => ({
+      output: PROBABILITY,
+      probability: PROBABILITY,
+      label: { type: 'boolean' },
+      threshold: PROBABILITY,
+    }),
     tensors: [
       numbers('probability'),
       {
         name: 'label',
         datatype: 'BOOL',
-        data: ({ outputs }) => Array.from(outputs, (p) => p >= LABEL_THRESHOLD),
+        data: ({ outputs, threshold = LABEL_THRESHOLD }) => Array.from(outputs, (p) => p >= threshold),
       },
     ],
     outcome: asNumber,

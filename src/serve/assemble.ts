@@ -6,7 +6,7 @@ import type { Explanation, Predictor, RawRow } from './predictor.ts'
 /** What a model version is made of once it is read. Matrices are row-major, `[nRows, nFeatures]`, NaN where missing. */
 export interface PredictorParts {
   digest: Digest
-  version: Pick<ModelVersion, 'model' | 'task' | 'format' | 'classes' | 'group'>
+  version: Pick<ModelVersion, 'model' | 'task' | 'format' | 'classes' | 'group' | 'threshold'>
   inputs: readonly SignatureField[]
   bytes: number
   shared?: Predictor['shared']
@@ -27,7 +27,7 @@ export interface PredictorParts {
 
 export function assemblePredictor(parts: PredictorParts): Predictor {
   const { version } = parts
-  const { model, task, format, classes, group } = version
+  const { model, task, format, classes, group, threshold } = version
   const width = classes?.length ?? 1
   const { featureNames, coerce, inputs } = parts
   const matrixOf = (rows: readonly RawRow[]): Float64Array => {
@@ -56,6 +56,7 @@ export function assemblePredictor(parts: PredictorParts): Predictor {
     task,
     classes,
     group,
+    threshold,
     format,
     inputs,
     inputNames: new Set(inputs.map((input) => input.name)),

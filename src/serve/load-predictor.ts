@@ -123,8 +123,15 @@ export function predictorLoader(options: LoaderOptions): (digest: Digest) => Pro
 /** What a predictor takes besides its shared parts: closures and a few strings. */
 const PREDICTOR_BYTES = 2_048
 
-function identity({ model, task, format, classes, group }: ModelVersion): PredictorParts['version'] {
-  return { model, task, format, classes, group }
+function identity({
+  model,
+  task,
+  format,
+  classes,
+  group,
+  threshold,
+}: ModelVersion): PredictorParts['version'] {
+  return { model, task, format, classes, group, threshold }
 }
 
 async function featurePart(store: Store, version: ModelVersion): Promise<FeaturePart> {

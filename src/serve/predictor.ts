@@ -43,6 +43,8 @@ export interface Predictor extends Held {
   classes?: readonly string[]
   /** Input that names the group of a row, where the model ranks. */
   group?: string
+  /** Share from which a yes or no is a yes, where the version states one. */
+  threshold?: number
   format: ModelVersion['format']
   inputs: readonly SignatureField[]
   /** Names of `inputs`. */

@@ -8,6 +8,7 @@ import { codeSaid } from './answers.ts'
 import { groupByMember, type MemberGroup } from './member-groups.ts'
 import type { ModelCache } from './model-cache.ts'
 import { countUnknown, type Explanation, fieldOf, type Predictor, type RawRow } from './predictor.ts'
+import type { CacheTally, ResponseCache } from './response-cache.ts'
 import type { RoutedBundle } from './router.ts'
 
 /** What scoring the rows of one route gave. */
@@ -24,8 +25,12 @@ export interface Scored {
   classes?: readonly string[]
   /** Input that names the group of a row, where the model ranks. */
   group?: string
+  /** Share from which a yes or no is a yes. */
+  threshold?: number
   /** Fields that no signature names. */
   ignored: number
+  /** What a cache had, where there is one. */
+  cached?: CacheTally
 }
 
 export interface ScoreRequest {
@@ -36,6 +41,8 @@ export interface ScoreRequest {
   explain?: boolean
   /** Class that is explained; by default the likeliest of each row. */
   explainClass?: string
+  /** What was answered before. */
+  responses?: ResponseCache
 }
 
 /**
@@ -43,7 +50,7 @@ export interface ScoreRequest {
  * the load, MR_SERVE_FIELD, MR_SERVE_OUTPUT, MR_SERVE_EXPLAIN.
  */
 export async function scoreRows(cache: ModelCache<Predictor>, request: ScoreRequest): Promise<Scored> {
-  const { route, rows, member, explain, explainClass } = request
+  const { route, rows, member, explain, responses } = request
   const groups = groupByMember(route.record, rows, member)
   const scored: Scored = {
     route,
@@ -54,11 +61,12 @@ export async function scoreRows(cache: ModelCache<Predictor>, request: ScoreRequ
     explanations: explain ? new Array<Explanation>(rows.length) : undefined,
     task: 'regression',
     ignored: 0,
+    ...(responses && { cached: { hits: 0, misses: 0 } }),
   }
   const under: Promise<void>[] = []
   for (const group of groups) {
     const work = attempt(() =>
-      cache.with(group.digest, (predictor) => scoreGroup(predictor, group, rows, scored, explainClass)),
+      cache.with(group.digest, (predictor) => scoreGroup(predictor, group, scored, request)),
     )
     if (work) under.push(work)
   }
@@ -145,9 +153,8 @@ function versionIndexes(groups: readonly MemberGroup[], nRows: number): number[]
 function scoreGroup(
   predictor: Predictor,
   group: MemberGroup,
-  rows: readonly RawRow[],
   scored: Scored,
-  explainClass: string | undefined,
+  { rows, explainClass, responses }: ScoreRequest,
 ): void | Promise<void> {
   const all = group.rows.length === rows.length
   const own = group.rows.map((i) => {
@@ -155,17 +162,19 @@ function scoreGroup(
     scored.rows[i] = predictor.coerce(rows[i], i)
     return scored.rows[i]
   })
-  const { task, classes } = predictor
+  const { task, classes, threshold } = predictor
   const width = classes?.length ?? 1
-  Object.assign(scored, { task, classes, group: predictor.group })
+  const asked =
+    responses && scored.cached ? { ...predictor, ...responses.over(predictor, scored.cached) } : predictor
+  Object.assign(scored, { task, classes, threshold, group: predictor.group })
   for (const field of predictor.inputs) scored.columns.add(field.name)
   const place = (outputs: Float64Array): void => {
     if (all) scored.outputs = outputs
     else putRows(scored, outputs, group.rows, width)
   }
   const explanations = scored.explanations
-  if (explanations) return explainGroup(predictor, own, group.rows, { explanations, place, explainClass })
-  const outputs = predictor.score(own, group.rows)
+  if (explanations) return explainGroup(asked, own, group.rows, { explanations, place, explainClass })
+  const outputs = asked.score(own, group.rows)
   return outputs instanceof Promise ? outputs.then(place) : place(outputs)
 }
 

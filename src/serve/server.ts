@@ -16,6 +16,7 @@ import { oipRoutes, type ServerInfo } from './oip/routes.ts'
 import { RowBackend } from './oip/row-backend.ts'
 import type { LogPolicy } from './prediction-log.ts'
 import type { Predictor } from './predictor.ts'
+import { type CacheLimits, ResponseCache } from './response-cache.ts'
 import { Station } from './station.ts'
 
 export interface ServerOptions extends AppOptions {
@@ -29,6 +30,8 @@ export interface ServerOptions extends AppOptions {
   /** Models that must have a release for `/readyz`. Default: those that have one. */
   declared?: () => readonly string[]
   workers?: ReadinessOptions['workers']
+  /** Answers are kept by what they are answers to, within these limits. Default: none are. */
+  responseCache?: Partial<CacheLimits>
   /** Runs ONNX models; without it they are refused. */
   onnx?: GraphRunner
   /** Makes a model ready from its digest. Default: from the store, by `predictorLoader`. */
@@ -84,7 +87,9 @@ export function createServer(options: ServerOptions): Server {
   const { store, clock } = options
   const limits: Limits = { ...LIMITS, ...options.limits }
   const load = options.load ?? predictorLoader({ store, limits, onnx: options.onnx })
-  const station = new Station({ store, clock, limits, load, logPolicy: options.logPolicy })
+  const { logPolicy, responseCache } = options
+  const responses = responseCache && new ResponseCache(responseCache)
+  const station = new Station({ store, clock, limits, load, logPolicy, responses })
   const access = options.access ?? new Access(options)
   for (const gauge of [refusedGauge(access), ...(options.tls?.gauges() ?? [])])
     station.metrics.addGauge(gauge)

@@ -19,6 +19,7 @@ import { ModelCache } from './model-cache.ts'
 import { type LogPolicy, PredictionLog } from './prediction-log.ts'
 import type { Explanation, Predictor, RawRow } from './predictor.ts'
 import { RecentIds } from './recent-ids.ts'
+import type { CacheTally, ResponseCache } from './response-cache.ts'
 import { parseAddress, type RoutedBundle, Router, routeFor, shadowsOf } from './router.ts'
 import { blockOf, groupsOf, membersOf, type Scored, scoreRows } from './scoring.ts'
 import { ServeStats } from './serve-stats.ts'
@@ -41,6 +42,8 @@ export interface PredictRequest {
   explain?: boolean
   /** Class that is explained; by default the likeliest of each row. */
   explainClass?: string
+  /** Share from which a yes or no is a yes; by default what the version states, else half. */
+  threshold?: number
 }
 
 /** Answers of one request: arrays run along its rows, outputs along rows and classes. */
@@ -52,6 +55,8 @@ export interface Answers extends Outputs {
   ids: readonly string[]
   members: string[]
   explanations?: Explanation[]
+  /** What the response cache had of the rows, where there is one. */
+  cached?: CacheTally
 }
 
 export interface OutcomeIn {
@@ -68,6 +73,8 @@ export interface StationOptions {
   /** Makes a model ready; runs once a digest, however many ask. */
   load: (digest: Digest) => Promise<Predictor>
   logPolicy?: (model: string) => LogPolicy
+  /** What was answered before is not computed again. Default: no cache. */
+  responses?: ResponseCache
   stats?: ServeStats
   metrics?: ServeMetrics
 }
@@ -81,12 +88,14 @@ export class Station {
   readonly limits: Limits
   readonly ids: IdMaker
   readonly #clock: Clock
+  readonly #responses: ResponseCache | undefined
   readonly #recent = new RecentIds(SERVE_LIMITS.recentIdsMax)
   readonly #shadows: ShadowQueue
 
   constructor(options: StationOptions) {
     this.limits = options.limits
     this.#clock = options.clock
+    this.#responses = options.responses
     this.router = new Router(options.store)
     this.cache = new ModelCache(options.load, options.limits.modelCacheBytesMax)
     this.log = new PredictionLog(options.store.log, {
@@ -135,6 +144,7 @@ export class Station {
         rows: request.rows,
         explain: request.explain,
         explainClass: request.explainClass,
+        responses: this.#responses,
         member,
       })
       const ids = request.ids ?? this.#rowIds(requestId, request)
@@ -147,7 +157,7 @@ export class Station {
       this.#shadow(family, member, request, ids, shadowsOf(live, route))
       this.metrics.ignoredFields += scored.ignored
       this.#answered(family, route, ids.length, performance.now() - begunMs)
-      return answersOf(scored, { model: family, requestId, ids, groups })
+      return answersOf(scored, { ...request, model: family, requestId, ids, groups })
     })
   }
 
@@ -159,9 +169,23 @@ export class Station {
       const requestId = request.requestId ?? this.ids.next()
       const route = routeFor(live, family, request.key ?? requestId, request.version)
       const { rows, explainClass } = request
-      const scored = await scoreRows(this.cache, { route, rows, explain: true, explainClass, member })
+      const responses = this.#responses
+      const scored = await scoreRows(this.cache, {
+        route,
+        rows,
+        explain: true,
+        explainClass,
+        responses,
+        member,
+      })
       const ids = request.ids ?? this.#rowIds(requestId, request)
-      return answersOf(scored, { model: family, requestId, ids, groups: groupsOf(scored, requestId) })
+      return answersOf(scored, {
+        ...request,
+        model: family,
+        requestId,
+        ids,
+        groups: groupsOf(scored, requestId),
+      })
     })
   }
 
@@ -299,17 +323,37 @@ export class Station {
       'Models let go for room.',
       () => this.cache.numbers().evictions,
     )
+    const responses = this.#responses
+    if (!responses) return
+    add('response_cache_hits_total', 'counter', 'Rows answered from what was kept.', () => responses.hits)
+    add('response_cache_misses_total', 'counter', 'Rows that were not kept.', () => responses.misses)
+    add('response_cache_evictions_total', 'counter', 'Answers let go for room.', () => responses.evictions)
+    add('response_cache_bytes', 'gauge', 'Bytes of answers kept.', () => responses.bytes)
+    add('response_cache_entries', 'gauge', 'Answers kept.', () => responses.entries)
   }
 }
 
 function answersOf(
   scored: Scored,
-  { model, requestId, ids, groups }: Pick<Answers, 'model' | 'requestId' | 'ids' | 'groups'>,
+  {
+    model,
+    requestId,
+    ids,
+    groups,
+    threshold = scored.threshold,
+  }: Pick<Answers, 'model' | 'requestId' | 'ids' | 'groups' | 'threshold'>,
 ): Answers {
-  const { task, classes, outputs, explanations, route } = scored
+  const { task, classes, outputs, explanations, route, cached } = scored
   const members = membersOf(scored.groups, ids.length)
   const { version, role } = route
-  const said = { task, outputs, ...(classes && { classes }), ...(groups && { groups }) }
+  const said = {
+    task,
+    outputs,
+    ...(classes && { classes }),
+    ...(groups && { groups }),
+    ...(threshold !== undefined && { threshold }),
+    ...(cached && { cached }),
+  }
   return { model, version, route: role, requestId, ids, members, explanations, ...said }
 }
 

@@ -65,6 +65,7 @@ const sound = (): ProjectDef =>
   structuredClone(
     project('flights', {
       datasets: [flights],
+      serve: { grpc: 7301, cache: { mb: 64, entries: 1000, ttl: '10m' } },
       models: [
         model('late', {
           from: flights,

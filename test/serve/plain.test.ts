@@ -28,6 +28,7 @@ test('answers one row with id, model, version, route and probability', async () 
     output: 0.25,
     probability: 0.25,
     label: false,
+    threshold: 0.5,
   })
 })
 

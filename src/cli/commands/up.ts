@@ -58,6 +58,9 @@ function addressOf(cli: Cli, rt: Runtime, options: Options) {
     host: textOption(options, 'host'),
     port: countOption(options, 'port', rt.project.serve.port, 0, 65_535),
     ...(options.grpc !== undefined && { grpcPort: countOption(options, 'grpc', 0, 0, 65_535) }),
+    ...(options.cacheMb !== undefined && {
+      cache: { ...rt.project.serve.cache, mb: countOption(options, 'cacheMb', 64, 1, 1_000_000) },
+    }),
     token: textOption(options, 'token') ?? cli.env.MILLRACE_TOKEN,
     tls: tlsOption(options),
   }

@@ -211,7 +211,7 @@ function inferOf(backend: OipBackend, access: Access): Unary {
   return async (bytes, { signal, deadlineMs, headers, caller }) => {
     const { model, version, id, parameters, inputs, outputs, isRaw } = readInferMessage(bytes)
     access.checkModel(caller, model)
-    const { key, timeoutUs } = readParameters(parameters)
+    const { timeoutUs, ...said } = readParameters(parameters)
     const granted = timeoutUs === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeoutUs / 1000
     const until = Math.min(deadlineMs ?? Number.POSITIVE_INFINITY, granted)
     const answer = await backend.infer({
@@ -220,7 +220,7 @@ function inferOf(backend: OipBackend, access: Access): Unary {
       id,
       inputs,
       outputs,
-      key,
+      ...said,
       signal,
       tenant: caller.tenant,
       trace: textHeader(headers.traceparent),

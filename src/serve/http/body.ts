@@ -71,6 +71,8 @@ export interface PlainRequest {
   rows: RawRow[]
   ids?: string[]
   key?: string
+  /** Share from which a yes or no is a yes. */
+  threshold?: number
   single: boolean
 }
 
@@ -81,7 +83,11 @@ export function readPlain(body: Json): PlainRequest {
   if (Array.isArray(body)) return { rows: checkRows('the body', body), single: false }
   if (!isObject(body))
     throw bodyError('the body', 'a row, {"row": …}, {"rows": […]} or an array of rows', body)
-  const common = { key: optionalText('key', body.key) }
+  const isWrapped = Array.isArray(body.rows) || isObject(body.row)
+  const common = {
+    key: optionalText('key', body.key),
+    ...(isWrapped && { threshold: readThreshold(body.threshold) }),
+  }
   if (Array.isArray(body.rows)) {
     const rows = checkRows('"rows"', body.rows)
     return {
@@ -94,6 +100,13 @@ export function readPlain(body: Json): PlainRequest {
   if (!isObject(body.row)) return { rows: [body], single: true }
   const ids = body.id === undefined ? undefined : checkIds([body.id], 1)
   return { ...common, rows: [body.row], ids, single: true }
+}
+
+/** A share: a number from 0 to 1, or nothing. Errors: MR_SERVE_BODY. */
+export function readThreshold(value: Json | undefined): number | undefined {
+  if (value === undefined || value === null) return undefined
+  if (typeof value === 'number' && value >= 0 && value <= 1) return value
+  throw bodyError('"threshold"', 'a number from 0 to 1', value)
 }
 
 function checkRows(where: string, rows: Json[]): RawRow[] {

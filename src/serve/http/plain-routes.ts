@@ -4,6 +4,7 @@ import { MillraceError } from '../../core/errors.ts'
 import { answerKind, rankedRows } from '../answers.ts'
 import { SERVE_LIMITS } from '../limits.ts'
 import type { Explanation } from '../predictor.ts'
+import type { CacheTally } from '../response-cache.ts'
 import { parseAddress } from '../router.ts'
 import type { Answers, PredictRequest, Station } from '../station.ts'
 import { type PlainRequest, parseJson, readFeedback, readPlain } from './body.ts'
@@ -28,6 +29,8 @@ export interface PlainAnswer {
   probability?: number
   value?: number
   label?: boolean | string
+  /** Share from which the label is true. */
+  threshold?: number
   /** Of each class by label. */
   probabilities?: Record<string, number>
   score?: number
@@ -44,18 +47,19 @@ export function plainRoutes(app: FastifyInstance, station: Station): void {
     const plain = await counted(station, request, () => readBody(request, station))
     const asked = askOf(request, plain)
     const answers = await station.predict({ ...asked, explain: explain === '1' || explain === 'true' })
-    return sendJson(reply, shaped(plain, answers))
+    return sendJson(markCached(reply, answers), shaped(plain, answers))
   })
   app.post<{ Params: ModelParams }>('/predict/:model/rank', async (request, reply) => {
     const plain = await counted(station, request, () => readBody(request, station))
     const answers = await station.predict(askOf(request, plain))
     const all = plainAnswers(answers)
     const rows = rankedRows(rankable(answers))
-    return sendJson(reply, { ranking: rows.map((row) => ({ row, ...all[row] })) })
+    return sendJson(markCached(reply, answers), { ranking: rows.map((row) => ({ row, ...all[row] })) })
   })
   app.post<{ Params: ModelParams }>('/predict/:model/explain', async (request, reply) => {
     const plain = await counted(station, request, () => readBody(request, station))
-    return sendJson(reply, shaped(plain, await station.explain(askOf(request, plain))))
+    const answers = await station.explain(askOf(request, plain))
+    return sendJson(markCached(reply, answers), shaped(plain, answers))
   })
   const feedback = async (request: ModelRequest, reply: FastifyReply) => {
     const read = () => readFeedback(parseJson(bytesOf(request), station.limits.jsonDepthMax))
@@ -64,6 +68,18 @@ export function plainRoutes(app: FastifyInstance, station: Station): void {
   }
   app.post<{ Params: ModelParams }>('/predict/:model/feedback', feedback)
   app.post<{ Params: ModelParams }>('/v2/models/:model/feedback', feedback)
+}
+
+/** What the response cache had: `hit`, `miss`, or how many rows of each. */
+export function cacheText({ hits, misses }: CacheTally): string {
+  if (misses === 0) return 'hit'
+  return hits === 0 ? 'miss' : `hit=${hits}, miss=${misses}`
+}
+
+const CACHE_HEADER = 'x-millrace-cache'
+
+function markCached(reply: FastifyReply, { cached }: Answers): FastifyReply {
+  return cached ? reply.header(CACHE_HEADER, cacheText(cached)) : reply
 }
 
 /** Errors met before the station is asked are counted here; those after, there. */
@@ -127,6 +143,7 @@ function askOf(request: ModelRequest, plain: PlainRequest): PredictRequest {
     rows: plain.rows,
     ids: plain.ids,
     explainClass: (request.query as { class?: string }).class,
+    threshold: plain.threshold,
   }
 }
 

@@ -3,15 +3,16 @@ import type { Clock } from '../../core/clock.ts'
 import { isMillraceError, MillraceError } from '../../core/errors.ts'
 import { SERVE_LIMITS } from '../limits.ts'
 import type { ServeMetrics } from '../metrics.ts'
-import type {
-  ExplainAsk,
-  Explained,
-  InferAnswer,
-  InferAsk,
-  ModelMetadata,
-  ModelStatistics,
-  OipBackend,
-  Repository,
+import {
+  type AnswerTensor,
+  EXPLANATION_OUTPUT,
+  type Explained,
+  type InferAnswer,
+  type InferAsk,
+  type ModelMetadata,
+  type ModelStatistics,
+  type OipBackend,
+  type Repository,
 } from '../oip/backend.ts'
 import { tensorError } from '../oip/request.ts'
 import { answerTensors, checkWanted, feedsOf } from './feeds.ts'
@@ -62,9 +63,11 @@ export class ModelsBackend implements OipBackend {
       const held = await this.shelf.hold(ask)
       const { slot } = held
       ready = held.ready
-      const outputs = await this.#answer(held.ready, ask, slot, beganMs).finally(() =>
-        this.shelf.answered(held.ready),
-      )
+      const answering = this.#answer(held.ready, ask, slot, beganMs)
+      const outputs = await (ask.explain
+        ? this.#withExplanations(held.ready, ask, answering)
+        : answering
+      ).finally(() => this.shelf.answered(held.ready))
       return {
         model: ask.model,
         version: slot.version.version,
@@ -80,7 +83,7 @@ export class ModelsBackend implements OipBackend {
     }
   }
 
-  async explain(ask: ExplainAsk): Promise<Explained> {
+  async explain(ask: InferAsk): Promise<Explained> {
     try {
       const held = await this.shelf.hold(ask)
       const { slot, ready } = held
@@ -149,7 +152,18 @@ export class ModelsBackend implements OipBackend {
     return ready?.model.hasRows ? (ready.model.rowsMax ?? ready.batcher.rowsMax) : 0
   }
 
-  async #explain({ model }: Ready, ask: ExplainAsk): Promise<readonly object[]> {
+  /** Outputs, and one more with the explanation of each row as JSON. */
+  async #withExplanations(
+    ready: Ready,
+    ask: InferAsk,
+    answering: Promise<AnswerTensor[]>,
+  ): Promise<AnswerTensor[]> {
+    const [outputs, explained] = await Promise.all([answering, this.#explain(ready, ask)])
+    const data = explained.map(({ explanation }) => JSON.stringify(explanation))
+    return [...outputs, { name: EXPLANATION_OUTPUT, datatype: 'BYTES', shape: [data.length], data }]
+  }
+
+  async #explain({ model }: Ready, ask: InferAsk): Promise<readonly { explanation: unknown }[]> {
     const { model: name, explainClass, signal } = ask
     if (!model.explain) throw new MillraceError('MR_SERVE_EXPLAIN_GRAPH', { model: name })
     const { feeds, rows } = feedsOf(model, ask.inputs)

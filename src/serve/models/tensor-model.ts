@@ -19,6 +19,7 @@ import { compileScorer, type Scorer, scorerBytes } from '../../model/score.ts'
 import { explainTogether } from '../explain-together.ts'
 import type { TensorSpec } from '../oip/backend.ts'
 import { datatypeOfOnnx } from '../oip/datatypes.ts'
+import type { Explanation } from '../predictor.ts'
 import type { ReadModel } from './read-model.ts'
 
 export type Tensors = Record<string, OnnxTensor>
@@ -45,8 +46,15 @@ export interface TensorModel {
   isLiberal: boolean
   run(feeds: Tensors): Promise<Tensors>
   /** What each row is answered, and what each input contributed to it. Absent where nothing says so. Errors: MR_SERVE_CLASS, MR_CANCELLED. */
-  explain?(feeds: Tensors, asked: ExplainAsked): Promise<object[]>
+  explain?(feeds: Tensors, asked: ExplainAsked): Promise<ExplainedRow[]>
   close(): void
+}
+
+/** What one row is answered, and how it came about. */
+export interface ExplainedRow {
+  output: number
+  label?: string
+  explanation: Explanation
 }
 
 export interface ExplainAsked {
@@ -308,13 +316,13 @@ async function explainTrees(
   scorer: Scorer,
   matrix: Float64Array,
   { model: name, explainClass, signal }: ExplainAsked,
-): Promise<object[]> {
+): Promise<ExplainedRow[]> {
   const { nOutputs } = scorer
   const labels = nOutputs > 1 ? (classes ?? Array.from({ length: nOutputs }, (_, k) => String(k))) : undefined
   const asked = explainClass === undefined ? undefined : classOf(name, labels ?? [], explainClass)
   const explainers = [explainerOf(model)]
   const names = features.map((feature) => feature.name)
-  const explained: object[] = []
+  const explained: ExplainedRow[] = []
   for (let row = 0; row * names.length < matrix.length; row++) {
     if (row > 0 && row % EXPLAINED_ROWS === 0) await setImmediate()
     if (signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: 'the explanation' })

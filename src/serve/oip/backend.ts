@@ -33,6 +33,11 @@ export interface InferAsk {
   inputs: readonly SentTensor[]
   /** Outputs asked for by name; undefined for the usual ones. */
   outputs?: readonly string[]
+  /** Whether rows are explained beside what they are answered, and which class of several; by default the likeliest of each row. */
+  explain?: boolean
+  explainClass?: string
+  /** Share from which a yes or no is a yes. */
+  threshold?: number
   /** Sticky key, id and trace of the request. */
   key?: string
   requestId?: string
@@ -45,11 +50,8 @@ export interface InferAsk {
   signal?: AbortSignal
 }
 
-/** An ask for explanations of the rows of some tensors. */
-export interface ExplainAsk extends InferAsk {
-  /** Class that is explained, by its label; by default the likeliest of each row. */
-  explainClass?: string
-}
+/** Output that holds the explanation of each row as JSON, where one was asked for. */
+export const EXPLANATION_OUTPUT = 'explanation'
 
 export interface Explained {
   model: string
@@ -117,7 +119,7 @@ export interface OipBackend {
   metadata(model: string, version?: string): Promise<ModelMetadata>
   infer(ask: InferAsk): Promise<InferAnswer>
   /** Errors: as `infer`, MR_SERVE_CLASS, and MR_SERVE_EXPLAIN or MR_SERVE_EXPLAIN_GRAPH for a model that has no explanations. */
-  explain(ask: ExplainAsk): Promise<Explained>
+  explain(ask: InferAsk): Promise<Explained>
   /** Models that there are, by name. */
   names(): string[]
   /** Whether tensors are columns of rows: ones that no metadata names are let through, and counted. */

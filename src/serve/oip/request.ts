@@ -1,7 +1,7 @@
 /** Bodies of inference requests of the Open Inference Protocol V2. Liberal in: flat or nested data, absent id, parameters of others. */
 import type { Json } from '../../core/canonical.ts'
 import { excerpt, MillraceError } from '../../core/errors.ts'
-import { checkId, describeJson, isObject, parseJson } from '../http/body.ts'
+import { checkId, describeJson, isObject, parseJson, readThreshold } from '../http/body.ts'
 import type { SentTensor, TensorSpec } from './backend.ts'
 import { DATATYPES, numericType } from './datatypes.ts'
 
@@ -22,7 +22,14 @@ export interface InferRequest {
   key?: string
   /** What the client grants, in microseconds. */
   timeoutUs?: number
+  /** Whether each row is to be explained. */
+  explain?: boolean
+  /** Class that is explained, and share from which a yes or no is a yes. */
+  explainClass?: string
+  threshold?: number
 }
+
+type Parameters = Pick<InferRequest, 'key' | 'timeoutUs' | 'explain' | 'explainClass' | 'threshold'>
 
 const AXES_MAX = 8
 
@@ -61,12 +68,15 @@ export async function readInfer(
 }
 
 /** Parameters of a request that mean something here; others are let be. */
-export function readParameters(parameters: Record<string, Json>): Pick<InferRequest, 'key' | 'timeoutUs'> {
-  const { key, timeout } = parameters
+export function readParameters(parameters: Record<string, Json>): Parameters {
+  const { key, timeout, explain, class: label, threshold } = parameters
   const timeoutUs = Number(timeout)
   return {
     key: typeof key === 'string' ? checkId('parameter "key"', key) : undefined,
     timeoutUs: timeoutUs > 0 && Number.isFinite(timeoutUs) ? timeoutUs : undefined,
+    ...(explain === true && { explain }),
+    ...(typeof label === 'string' && { explainClass: label }),
+    ...(threshold !== undefined && { threshold: readThreshold(threshold) }),
   }
 }
 

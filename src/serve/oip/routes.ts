@@ -97,6 +97,9 @@ export function askOf(
     id: asked.id,
     inputs: asked.inputs,
     outputs: asked.outputs?.map(({ name }) => name),
+    explain: asked.explain,
+    explainClass: asked.explainClass,
+    threshold: asked.threshold,
     key: asked.key ?? headers.key,
     deadlineMs: asked.timeoutUs === undefined ? undefined : performance.now() + asked.timeoutUs / 1000,
   }

@@ -1,26 +1,33 @@
 /** The protocol over models that take rows: columns of the signature are tensors of one element a row. */
 import { MillraceError } from '../../core/errors.ts'
 import type { ModelTask, SignatureField } from '../../core/records.ts'
-import { answerKind, type OutputTensor } from '../answers.ts'
-import { plainAnswers } from '../http/plain-routes.ts'
+import { answerKind, LABEL_THRESHOLD, type OutputTensor } from '../answers.ts'
+import { cacheText, plainAnswers } from '../http/plain-routes.ts'
 import { groupByMember } from '../member-groups.ts'
 import { parseAddress, routeFor, versionsOf } from '../router.ts'
 import type { Answers, PredictRequest, Station } from '../station.ts'
-import type {
-  AnswerTensor,
-  ExplainAsk,
-  Explained,
-  InferAnswer,
-  InferAsk,
-  ModelMetadata,
-  OipBackend,
-  TensorSpec,
+import {
+  type AnswerTensor,
+  EXPLANATION_OUTPUT,
+  type Explained,
+  type InferAnswer,
+  type InferAsk,
+  type ModelMetadata,
+  type OipBackend,
+  type TensorSpec,
 } from './backend.ts'
 import { datatypeOf } from './datatypes.ts'
 import { rowsOf } from './rows.ts'
 
 /** An output tensor that may look at the whole of the answers. */
 type Output = Omit<OutputTensor, 'data'> & { data: (answers: Answers) => (number | boolean | string)[] }
+
+/** Comes where explanations are asked for, by parameter or by this name. Metadata do not list it: clients that ask for all they find would pay for it unasked. */
+const EXPLANATION: Output = {
+  name: EXPLANATION_OUTPUT,
+  datatype: 'BYTES',
+  data: ({ explanations = [] }) => explanations.map((explanation) => JSON.stringify(explanation)),
+}
 
 const ON_REQUEST: readonly Output[] = [
   { name: 'id', datatype: 'BYTES', data: (a) => [...a.ids] },
@@ -69,12 +76,12 @@ export class RowBackend implements OipBackend {
         throw error
       })
     const answers = await this.#station.predict(request)
-    const { version, route, requestId } = answers
+    const { version, requestId } = answers
     return {
       model: ask.model,
       version: String(version),
       id: ask.id ?? requestId,
-      parameters: { version, route },
+      parameters: parametersOf(answers),
       outputs: tensorsOf(answers, ask.outputs),
     }
   }
@@ -83,18 +90,20 @@ export class RowBackend implements OipBackend {
   async rowsAsked(ask: InferAsk): Promise<PredictRequest> {
     const { task, inputs } = await this.#station.describe(ask.model, ({ task, inputs }) => ({ task, inputs }))
     checkOutputs(task, ask.outputs)
-    const { model, version, key, trace, tenant } = ask
+    const { model, version, key, trace, tenant, explainClass, threshold } = ask
     const rows = rowsOf(ask.inputs, inputs, this.#station.limits)
-    return { model, version, key, trace, tenant, rows, requestId: ask.id ?? ask.requestId }
+    const explain = ask.explain === true || ask.outputs?.includes(EXPLANATION_OUTPUT) === true
+    const asked = { model, version, key, trace, tenant, explain, explainClass, threshold }
+    return { ...asked, rows, requestId: ask.id ?? ask.requestId }
   }
 
   /** Nothing is logged: it is a question about the model, not a prediction. */
-  async explain(ask: ExplainAsk): Promise<Explained> {
+  async explain(ask: InferAsk): Promise<Explained> {
     const request = await this.rowsAsked({ ...ask, outputs: undefined }).catch((error) => {
       this.failed(ask.model, error)
       throw error
     })
-    return explained(await this.#station.explain({ ...request, explainClass: ask.explainClass }), ask.model)
+    return explained(await this.#station.explain(request), ask.model)
   }
 
   names(): string[] {
@@ -103,6 +112,16 @@ export class RowBackend implements OipBackend {
 
   failed(model: string, error: unknown): void {
     this.#station.countError(parseAddress(model).family, error)
+  }
+}
+
+/** What is said of a request as a whole: who answered, where a yes begins, and what was kept from before. */
+function parametersOf({ version, route, task, threshold = LABEL_THRESHOLD, cached }: Answers) {
+  return {
+    version,
+    route,
+    ...(task === 'binary' && { threshold }),
+    ...(cached && { cache: cacheText(cached) }),
   }
 }
 
@@ -125,17 +144,19 @@ function inputSpecs(fields: readonly SignatureField[]): TensorSpec[] {
 }
 
 function outputSpecs(task: ModelTask, classes: readonly string[] = []): TensorSpec[] {
-  return outputsOf(task).map(({ name, datatype, perClass }) => ({
+  return listedOf(task).map(({ name, datatype, perClass }) => ({
     name,
     datatype,
     shape: perClass ? [-1, classes.length] : [-1],
   }))
 }
 
-/** Outputs of a task: those that come unasked first, then those on request. */
-function outputsOf(task: ModelTask): readonly Output[] {
+/** Outputs that metadata list: those that come unasked first, then those on request. */
+function listedOf(task: ModelTask): readonly Output[] {
   return [...answerKind(task).tensors, ...ON_REQUEST]
 }
+
+const outputsOf = (task: ModelTask): readonly Output[] => [...listedOf(task), EXPLANATION]
 
 function checkOutputs(task: ModelTask, wanted: readonly string[] | undefined): void {
   const names = outputsOf(task).map(({ name }) => name)
@@ -151,9 +172,10 @@ function checkOutputs(task: ModelTask, wanted: readonly string[] | undefined): v
 
 function tensorsOf(answers: Answers, wanted: readonly string[] | undefined): AnswerTensor[] {
   const all = outputsOf(answers.task)
-  const asked: readonly Output[] = wanted
-    ? wanted.map((name) => all.find((output) => output.name === name) as Output)
-    : answerKind(answers.task).tensors
+  const usual: readonly Output[] = answerKind(answers.task).tensors
+  const named = wanted?.map((name) => all.find((output) => output.name === name) as Output) ?? usual
+  const isAdded = answers.explanations !== undefined && !named.includes(EXPLANATION)
+  const asked = isAdded ? [...named, EXPLANATION] : named
   const rows = answers.ids.length
   return asked.map(({ name, datatype, perClass, data: dataOf }) => {
     const data = dataOf(answers)
