@@ -1,17 +1,24 @@
 /**
  * Requests to one model put together along their rows. Whatever has come while the model was busy is the next batch, so that batches grow with the load and nothing waits
- * while there is a free thread: there is no delay to be set. A stated latency bounds the batch by what the model was seen to cost, and refuses at once what could not be
+ * while there is a free thread, unless a delay is stated. A stated latency bounds the batch by what the model was seen to cost, and refuses at once what could not be
  * answered in time.
- *
- *   one row at a time, 10 ms each: 100 rows a second; fifty at a time in 20 ms: 2,500 a second, each of which waits longer
  */
 import { isMillraceError, MillraceError } from '../../core/errors.ts'
-import type { OnnxData, OnnxTensor } from '../../core/tensors.ts'
-import { CostCurve } from './cost-curve.ts'
+import { BatchControl, type BatchSettings } from './batch-control.ts'
 import { agree, otherThan } from './row-proof.ts'
+import { divided, joined, keyOf, type Part } from './tensor-join.ts'
 import type { Tensors } from './tensor-model.ts'
 
-export interface BatcherOptions {
+/** The clock and the event loop. */
+export interface BatchTime {
+  nowMs(): number
+  /** After what is under way in this turn of the event loop. */
+  soon(work: () => void): void
+  /** Gives what calls it off. */
+  after(ms: number, work: () => void): () => void
+}
+
+export interface BatcherOptions extends BatchSettings {
   /** Name in errors. */
   model: string
   /** Scores one batch. */
@@ -20,23 +27,18 @@ export interface BatcherOptions {
   hasRows: boolean
   /** Whether it has to be seen first that rows of one request do not change what another is answered. */
   isUnproven?: boolean
-  /** Rows of one batch. */
-  rowsMax: number
   /** Rows that wait, before MR_SERVE_BUSY. */
   queueRowsMax: number
-  /** Batches at once. */
-  concurrency: number
-  /** Time within which an answer is of use. */
-  latencyMs?: number
-  /** Time that one call of several requests should take at most. Default 1,000: a thread that answers nothing for long counts as stuck. */
-  callMsMax?: number
   /** Told of each batch. */
   onBatch?: (rows: number, ms: number) => void
+  time?: BatchTime
 }
 
 export interface Ask {
   feeds: Tensors
   rows: number
+  /** When it came, in `performance.now()` milliseconds. Default: now. */
+  sinceMs?: number
   /** In `performance.now()` milliseconds. */
   deadlineMs?: number
   signal?: AbortSignal
@@ -49,31 +51,45 @@ export interface BatchAnswer {
   runMs: number
 }
 
-interface Waiting extends Ask {
+interface Waiting extends Part {
   key: string
+  /** When it came, and when it came into the queue. */
   sinceMs: number
+  queuedMs: number
+  /** After how long it is expected to be answered. */
+  expectedMs: number
+  deadlineMs?: number
+  signal?: AbortSignal
   /** Whether it goes with no other: one that it was put together with may be at fault. */
   alone: boolean
   resolve: (answer: BatchAnswer) => void
   reject: (error: unknown) => void
 }
 
-type Part = Pick<Waiting, 'feeds' | 'rows'>
-
-const CALL_MS_MAX = 1_000
 /** Proofs that may fail by an error before a model's requests are left apart. */
 const PROOFS_MAX = 8
 /** Longest time that a timer of Node can wait. */
 const TIMER_MS_MAX = 2 ** 31 - 1
 
+const REAL_TIME: BatchTime = {
+  nowMs: () => performance.now(),
+  soon: (work) => void setImmediate(work),
+  after: (ms, work) => {
+    const timer = setTimeout(work, Math.min(Math.max(0, ms), TIMER_MS_MAX))
+    return () => clearTimeout(timer)
+  },
+}
+
 export class TensorBatcher {
-  readonly cost = new CostCurve()
+  readonly control: BatchControl
   readonly #options: BatcherOptions
+  readonly #time: BatchTime
   #queue: Waiting[] = []
   #queueRows = 0
   /** Batches under way: when each is expected to end. */
   readonly #running = new Set<{ endsMs: number }>()
   #pumping = false
+  #delayed?: () => void
   #hasRows: boolean
   /** Proofs that are left, and whether one is under way. */
   #proofs: number
@@ -81,6 +97,8 @@ export class TensorBatcher {
 
   constructor(options: BatcherOptions) {
     this.#options = options
+    this.#time = options.time ?? REAL_TIME
+    this.control = new BatchControl(options)
     this.#hasRows = options.hasRows
     this.#proofs = options.isUnproven ? PROOFS_MAX : 0
   }
@@ -89,19 +107,32 @@ export class TensorBatcher {
     return this.#options.rowsMax
   }
 
+  /** Whether requests are put together, as far as was seen. */
+  get hasRows(): boolean {
+    return this.#hasRows
+  }
+
   /**
    * Errors: MR_SERVE_BUSY at once when the queue is full, MR_SERVE_LATENCY when the stated latency could not be kept, MR_SERVE_DEADLINE when the deadline passes in the
    * queue, MR_CANCELLED when the client went away there, both as soon as it is so; those of the model, for the request that it cannot answer alone.
    */
   infer(ask: Ask): Promise<BatchAnswer> {
-    const nowMs = performance.now()
-    this.#admit(ask, nowMs)
+    const nowMs = this.#time.nowMs()
+    const { feeds, rows, sinceMs = nowMs, deadlineMs, signal } = ask
+    this.control.offered.add(rows, nowMs)
+    this.#checkRoom(rows)
+    const expectedMs = this.checkInTime(rows, nowMs - sinceMs) + nowMs - sinceMs
     return new Promise((resolve, reject) => {
       const ended = this.#watch(ask)
       this.#queue.push({
-        ...ask,
-        key: keyOf(ask.feeds),
-        sinceMs: nowMs,
+        feeds,
+        rows,
+        deadlineMs,
+        signal,
+        key: keyOf(feeds),
+        sinceMs,
+        queuedMs: nowMs,
+        expectedMs,
         alone: false,
         resolve: (answer) => {
           ended()
@@ -112,74 +143,61 @@ export class TensorBatcher {
           reject(error)
         },
       })
-      this.#queueRows += ask.rows
+      this.#queueRows += rows
       this.#pumpSoon()
+    })
+  }
+
+  /**
+   * Refuses a request of so many rows that could not be answered in time, of which some has passed; gives when it is expected to be answered from now. A model that does
+   * nothing takes whatever comes. Errors: MR_SERVE_LATENCY.
+   */
+  checkInTime(rows: number, passedMs = 0): number {
+    const { model, latencyMs } = this.#options
+    if (latencyMs === undefined) return 0
+    const nowMs = this.#time.nowMs()
+    const endsInMs = [...this.#running].map(({ endsMs }) => endsMs - nowMs)
+    const expectedMs = this.control.expectedMs(rows, { queueRows: this.#queueRows, endsInMs }, nowMs)
+    const overMs = passedMs + expectedMs - this.control.plannedMs
+    if (overMs <= 0 || (this.#queueRows === 0 && endsInMs.length === 0)) return expectedMs
+    this.control.requests.refused++
+    const waitMs = Math.ceil(overMs)
+    throw new MillraceError('MR_SERVE_LATENCY', { model, latencyMs, expectedMs: latencyMs + waitMs, waitMs })
+  }
+
+  #checkRoom(rows: number): void {
+    const { model, queueRowsMax } = this.#options
+    if (this.#queueRows + rows <= queueRowsMax) return
+    this.control.requests.refused++
+    throw new MillraceError('MR_SERVE_BUSY', {
+      what: `the queue of model "${model}" (rows)`,
+      max: queueRowsMax,
+      retryAfterS: 1,
     })
   }
 
   /** Looks through the queue when a request's deadline passes or its client goes away. Gives what ends that. */
   #watch({ deadlineMs, signal }: Ask): () => void {
     const drop = () => this.#dropGone()
-    let timer: NodeJS.Timeout | undefined
+    let disarm: (() => void) | undefined
     const arm = (untilMs: number) => {
-      const leftMs = Math.max(0, untilMs - performance.now())
-      timer = setTimeout(look, Math.min(leftMs + 1, TIMER_MS_MAX), untilMs)
+      disarm = this.#time.after(untilMs - this.#time.nowMs() + 1, () => look(untilMs))
     }
     // a timer counts from when its turn of the event loop began, so that it may be early by what that turn did before
-    const look = (untilMs: number) => (untilMs <= performance.now() ? drop() : arm(untilMs))
+    const look = (untilMs: number) => (untilMs <= this.#time.nowMs() ? drop() : arm(untilMs))
     if (deadlineMs !== undefined) arm(deadlineMs)
     signal?.addEventListener('abort', drop)
     return () => {
-      clearTimeout(timer)
+      disarm?.()
       signal?.removeEventListener('abort', drop)
     }
-  }
-
-  #admit({ rows }: Ask, nowMs: number): void {
-    const { model, queueRowsMax, latencyMs } = this.#options
-    if (this.#queueRows + rows > queueRowsMax)
-      throw new MillraceError('MR_SERVE_BUSY', {
-        what: `the queue of model "${model}" (rows)`,
-        max: queueRowsMax,
-        retryAfterS: 1,
-      })
-    if (latencyMs === undefined || (this.#queue.length === 0 && this.#running.size === 0)) return
-    const expectedMs = this.#expectedMs(rows, nowMs)
-    if (expectedMs > latencyMs) {
-      const waitMs = Math.ceil(expectedMs - latencyMs)
-      throw new MillraceError('MR_SERVE_LATENCY', {
-        model,
-        latencyMs,
-        expectedMs: Math.ceil(expectedMs),
-        waitMs,
-      })
-    }
-  }
-
-  /** When a request that comes now would be answered: after what runs, what waits, and itself. */
-  #expectedMs(rows: number, nowMs: number): number {
-    const { concurrency } = this.#options
-    const free =
-      this.#running.size < concurrency ? nowMs : Math.min(...[...this.#running].map(({ endsMs }) => endsMs))
-    const batch = Math.max(1, this.#batchRows(nowMs))
-    const before = Math.floor(this.#queueRows / batch)
-    const own = this.cost.costMs(Math.min(batch, (this.#queueRows % batch) + rows))
-    return Math.max(0, free - nowMs) + (before / concurrency) * this.cost.costMs(batch) + own
-  }
-
-  /** Rows that a batch may have: what is stated, and what ends in time, within the latency though its first request waited since then. One while nothing is known. */
-  #batchRows(sinceMs: number): number {
-    const { rowsMax, latencyMs, callMsMax = CALL_MS_MAX } = this.#options
-    if (!this.cost.isKnown) return 1
-    const leftMs = latencyMs === undefined ? callMsMax : latencyMs - (performance.now() - sinceMs)
-    return Math.min(rowsMax, Math.max(1, this.cost.rowsWithin(Math.min(leftMs, callMsMax))))
   }
 
   /** What comes in the same turn of the event loop goes together. */
   #pumpSoon(): void {
     if (this.#pumping) return
     this.#pumping = true
-    setImmediate(() => {
+    this.#time.soon(() => {
       this.#pumping = false
       this.#pump()
     })
@@ -187,35 +205,46 @@ export class TensorBatcher {
 
   #pump(): void {
     while (this.#running.size < this.#options.concurrency) {
-      const batch = this.#take()
-      if (batch.length === 0) return
-      void this.#answer(batch)
+      this.#dropGone()
+      if (this.#queue.length === 0 || this.#waitsForOthers()) return
+      void this.#answer(this.#take(this.#queue[0]))
     }
   }
 
-  /** The next batch: the request that waits longest, and those after it that fit with it. Those that nobody waits for any more leave. */
-  #take(): Waiting[] {
-    this.#dropGone()
-    const [first, ...others] = this.#queue
-    if (!first) return []
-    const batch = [first]
-    if (this.#hasRows && this.#proofs === 0 && !first.alone) {
-      const max = this.#batchRows(first.sinceMs)
-      let rows = first.rows
-      for (const one of others) {
-        if (one.alone || one.key !== first.key || rows + one.rows > max) continue
-        rows += one.rows
-        batch.push(one)
-      }
-    }
-    const taken = new Set(batch)
-    this.#queue = this.#queue.filter((one) => !taken.has(one))
-    for (const { rows } of batch) this.#queueRows -= rows
+  /** Whether the first of the queue has time left to wait for others, as a stated delay has it. */
+  #waitsForOthers(): boolean {
+    const { delayMs } = this.control
+    this.#delayed?.()
+    this.#delayed = undefined
+    if (delayMs === 0 || this.#queueRows >= this.control.batchRows()) return false
+    const leftMs = this.#queue[0].queuedMs + delayMs - this.#time.nowMs()
+    if (leftMs <= 0) return false
+    this.#delayed = this.#time.after(leftMs, () => this.#pump())
+    return true
+  }
+
+  /** The next batch: the request that waits longest, and those after it, until there are as many rows as are wanted; the last may bring more, as far as rows may go. */
+  #take(first: Waiting): Waiting[] {
+    const isTogether = this.#hasRows && this.#proofs === 0 && !first.alone
+    const wanted = isTogether ? this.control.batchRows() : 0
+    const { rowsMax } = this.#options
+    const isWith = (one: Waiting) =>
+      !one.alone && one.key === first.key && rows < wanted && rows + one.rows <= rowsMax
+    const batch: Waiting[] = []
+    let rows = 0
+    this.#queue = this.#queue.filter((one) => {
+      if (one !== first && !isWith(one)) return true
+      rows += one.rows
+      batch.push(one)
+      return false
+    })
+    this.#queueRows -= rows
     return batch
   }
 
+  /** Those that nobody waits for any more leave the queue. */
   #dropGone(): void {
-    const nowMs = performance.now()
+    const nowMs = this.#time.nowMs()
     this.#queue = this.#queue.filter((one) => {
       const gone = goneError(one, nowMs, this.#options.model)
       if (!gone) return true
@@ -227,32 +256,50 @@ export class TensorBatcher {
 
   async #answer(batch: Waiting[]): Promise<void> {
     const rows = batch.reduce((sum, one) => sum + one.rows, 0)
-    const begunMs = performance.now()
-    const running = { endsMs: begunMs + this.cost.costMs(rows) }
+    const begunMs = this.#time.nowMs()
+    const running = { endsMs: begunMs + this.control.cost.costMs(rows) }
     this.#running.add(running)
     try {
       const [only] = batch
       const mate = this.#mateOf(only)
       const outputs = await this.#options.run(batch.length === 1 ? only.feeds : joined(batch, rows))
-      const runMs = performance.now() - begunMs
-      this.cost.add(rows, runMs)
+      const endedMs = this.#time.nowMs()
+      const runMs = endedMs - begunMs
+      this.control.cost.add(rows, runMs, endedMs)
       this.#options.onBatch?.(rows, runMs)
       const parts = batch.length === 1 ? [outputs] : divided(outputs, batch, rows)
       if (!parts) {
         this.#hasRows = false
         return this.#putBack(batch)
       }
-      batch.forEach(({ resolve, sinceMs }, i) => {
-        resolve({ outputs: parts[i], queueMs: begunMs - sinceMs, runMs })
+      // the thread has its next call before this one's answers are written
+      if (!mate) this.#free(running)
+      batch.forEach(({ resolve, queuedMs }, i) => {
+        resolve({ outputs: parts[i], queueMs: begunMs - queuedMs, runMs })
       })
+      this.#time.soon(() => this.#left(batch, rows))
       if (mate) await this.#prove(only, outputs, mate)
     } catch (error) {
       if (batch.length > 1 && isMillraceError(error, 'MR_ONNX_RUN')) return this.#putBack(batch)
       for (const { reject } of batch) reject(error)
     } finally {
-      this.#running.delete(running)
-      this.#pumpSoon()
+      if (this.#running.delete(running)) this.#pumpSoon()
     }
+  }
+
+  #free(running: { endsMs: number }): void {
+    this.#running.delete(running)
+    this.#pump()
+  }
+
+  /** The answers of a batch are written. */
+  #left(batch: readonly Waiting[], rows: number): void {
+    const nowMs = this.#time.nowMs()
+    this.control.ended(
+      batch.map(({ sinceMs, expectedMs }) => ({ ms: nowMs - sinceMs, expectedMs })),
+      rows,
+      nowMs,
+    )
   }
 
   /** A request that would be put together with this one, where that has to be proven. */
@@ -287,57 +334,12 @@ export class TensorBatcher {
   }
 }
 
-/** Requests whose tensors agree in all but their rows. */
-function keyOf(feeds: Tensors): string {
-  return Object.entries(feeds)
-    .map(([name, { type, dims }]) => `${name} ${type} ${dims.slice(1).join()}`)
-    .sort()
-    .join('\n')
-}
-
 function goneError(
-  { deadlineMs, signal, sinceMs }: Waiting,
+  { deadlineMs, signal, queuedMs }: Waiting,
   nowMs: number,
   model: string,
 ): MillraceError | undefined {
   if (signal?.aborted) return new MillraceError('MR_CANCELLED', { what: 'the request' })
   if (deadlineMs === undefined || deadlineMs > nowMs) return undefined
-  return new MillraceError('MR_SERVE_DEADLINE', { model, waitedMs: Math.round(nowMs - sinceMs) })
-}
-
-function joined(batch: readonly Part[], rows: number): Tensors {
-  const feeds: Tensors = {}
-  for (const [name, { type, dims, data }] of Object.entries(batch[0].feeds)) {
-    const parts = batch.map((one) => one.feeds[name])
-    feeds[name] = { type, dims: [rows, ...dims.slice(1)], data: concatenated(data, parts) }
-  }
-  return feeds
-}
-
-function concatenated(like: OnnxData, parts: readonly OnnxTensor[]): OnnxData {
-  if (Array.isArray(like)) return parts.flatMap(({ data }) => data as string[])
-  const length = parts.reduce((sum, { data }) => sum + data.length, 0)
-  const whole = new (like.constructor as Float32ArrayConstructor)(length)
-  let at = 0
-  for (const { data } of parts) {
-    whole.set(data as Float32Array, at)
-    at += data.length
-  }
-  return whole as OnnxData
-}
-
-/** Outputs of each request; undefined when an output does not have as many rows as went in. */
-function divided(outputs: Tensors, batch: readonly Part[], rows: number): Tensors[] | undefined {
-  if (Object.values(outputs).some(({ dims }) => dims[0] !== rows)) return undefined
-  const parts: Tensors[] = batch.map(() => ({}))
-  for (const [name, { type, dims, data }] of Object.entries(outputs)) {
-    const width = data.length / rows
-    let row = 0
-    batch.forEach((one, i) => {
-      const own = data.slice(row * width, (row + one.rows) * width) as OnnxData
-      parts[i][name] = { type, dims: [one.rows, ...dims.slice(1)], data: own }
-      row += one.rows
-    })
-  }
-  return parts
+  return new MillraceError('MR_SERVE_DEADLINE', { model, waitedMs: Math.round(nowMs - queuedMs) })
 }

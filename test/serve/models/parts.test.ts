@@ -128,7 +128,7 @@ describe('batches of tensors', () => {
   test('requests of other widths, and of a model without rows, go alone', async () => {
     const sizes: number[] = []
     const batcher = new TensorBatcher({ ...options, run: doubler(sizes) })
-    batcher.cost.add(1, 1)
+    batcher.control.cost.add(1, 1)
     await Promise.all(
       [1, 2, 1].map((width) => batcher.infer({ feeds: tensor([1, 2], width), rows: 2 / width })),
     )
@@ -159,7 +159,7 @@ describe('batches of tensors', () => {
       return await doubler()(feeds)
     }
     const batcher = new TensorBatcher({ ...options, run })
-    batcher.cost.add(1, 1)
+    batcher.control.cost.add(1, 1)
     const failed = await Promise.allSettled([1, 2].map((x) => batcher.infer({ feeds: tensor([x]), rows: 1 })))
     expect(failed.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
     expect((await batcher.infer({ feeds: tensor([4]), rows: 1 })).outputs.y.data).toEqual(Float32Array.of(8))
@@ -184,7 +184,7 @@ describe('batches of tensors', () => {
   test('a stated latency bounds the batch by what was seen, and refuses at once what could not be kept', async () => {
     const sizes: number[] = []
     const batcher = new TensorBatcher({ ...options, rowsMax: 1_000, latencyMs: 20, run: doubler(sizes) })
-    for (let i = 0; i < 100; i++) batcher.cost.add(1 + (i % 10), 10 + (1 + (i % 10)))
+    for (let i = 0; i < 100; i++) batcher.control.cost.add(1 + (i % 10), 10 + (1 + (i % 10)))
     const asks = Array.from({ length: 60 }, () => {
       try {
         return batcher.infer({ feeds: tensor([1]), rows: 1 }).then(() => 'answered')

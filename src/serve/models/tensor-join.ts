@@ -1,0 +1,54 @@
+/** Tensors of several requests as one call's, and that call's answers as theirs. */
+import type { OnnxData, OnnxTensor } from '../../core/tensors.ts'
+import type { Tensors } from './tensor-model.ts'
+
+export interface Part {
+  feeds: Tensors
+  rows: number
+}
+
+/** Requests whose tensors agree in all but their rows have the same. */
+export function keyOf(feeds: Tensors): string {
+  return Object.entries(feeds)
+    .map(([name, { type, dims }]) => `${name} ${type} ${dims.slice(1).join()}`)
+    .sort()
+    .join('\n')
+}
+
+/** Rows of all requests, one after the other. Their keys are the same, and there are `rows` in all. */
+export function joined(batch: readonly Part[], rows: number): Tensors {
+  const feeds: Tensors = {}
+  for (const [name, { type, dims, data }] of Object.entries(batch[0].feeds)) {
+    const parts = batch.map((one) => one.feeds[name])
+    feeds[name] = { type, dims: [rows, ...dims.slice(1)], data: concatenated(data, parts) }
+  }
+  return feeds
+}
+
+function concatenated(like: OnnxData, parts: readonly OnnxTensor[]): OnnxData {
+  if (Array.isArray(like)) return parts.flatMap(({ data }) => data as string[])
+  const length = parts.reduce((sum, { data }) => sum + data.length, 0)
+  const whole = new (like.constructor as Float32ArrayConstructor)(length)
+  let at = 0
+  for (const { data } of parts) {
+    whole.set(data as Float32Array, at)
+    at += data.length
+  }
+  return whole as OnnxData
+}
+
+/** Outputs of each request; undefined when an output does not have as many rows as went in. */
+export function divided(outputs: Tensors, batch: readonly Part[], rows: number): Tensors[] | undefined {
+  if (Object.values(outputs).some(({ dims }) => dims[0] !== rows)) return undefined
+  const parts: Tensors[] = batch.map(() => ({}))
+  for (const [name, { type, dims, data }] of Object.entries(outputs)) {
+    const width = data.length / rows
+    let row = 0
+    batch.forEach((one, i) => {
+      const own = data.slice(row * width, (row + one.rows) * width) as OnnxData
+      parts[i][name] = { type, dims: [one.rows, ...dims.slice(1)], data: own }
+      row += one.rows
+    })
+  }
+  return parts
+}
