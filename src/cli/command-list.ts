@@ -82,6 +82,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['--latency <ms>', 'answer within this, and refuse at once what would take longer'],
       ['--batch <rows>', 'rows of one batch at most (default: the model, else 256)'],
       ['--body <mb>', 'largest request (default 32)'],
+      ['--workers <n>', 'processes that share the port, the threads and the memory (default: 1)'],
       ['--threads <n>', 'threads that run ONNX (default: one a core)'],
       ['--memory <mb>', 'memory of loaded models, as measured (default: half of the machine)'],
       ['--dry-run', 'say what is there and how it would be served'],
@@ -89,6 +90,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [
       'millrace serve model.onnx',
       'millrace serve models/ --port 8000 --latency 20',
+      'millrace serve models/ --workers 4 --grpc 8081',
       'millrace serve models/ --dry-run',
     ],
     load: async () => (await import('./commands/serve.ts')).serve,

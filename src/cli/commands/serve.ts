@@ -1,6 +1,6 @@
 /** `millrace serve`: models of others, from where they lie. Needs no project and writes nothing. */
 import { resolve } from 'node:path'
-import { type ServedModels, serveModels } from '../../api/serve-models.ts'
+import { type Served, serveByWorkers, serveModels } from '../../api/serve-models.ts'
 import type { MillraceError } from '../../core/errors.ts'
 import { findModels } from '../../model/repository/find.ts'
 import type { Found, FoundModel } from '../../model/repository/found.ts'
@@ -15,7 +15,8 @@ export async function serve(cli: Cli, [path]: readonly unknown[], options: Optio
   if (options.dryRun === true) return found(cli, findModels(resolve(path as string)))
   const given = (name: string, min: number, max: number) =>
     options[name] === undefined ? undefined : countOption(options, name, min, min, max)
-  const served = await serveModels({
+  const workers = given('workers', 1, 256) ?? 1
+  const asked = {
     path: resolve(path as string),
     host: textOption(options, 'host'),
     port: given('port', 0, 65_535),
@@ -23,24 +24,26 @@ export async function serve(cli: Cli, [path]: readonly unknown[], options: Optio
     token: textOption(options, 'token') ?? cli.env.MILLRACE_TOKEN,
     tls: tlsOption(options),
     tokensFile: fileOption(options, 'tokens'),
-    onFault: (error) =>
+    onFault: (error: Error) =>
       cli.event({ event: 'fault', message: error.message }, `  ${cli.paint.warn('!')} ${error.message}`),
     threads: given('threads', 1, 256),
     memoryMb: given('memory', 16, 1_000_000),
     latencyMs: given('latency', 1, 600_000),
     batchRowsMax: given('batch', 1, 100_000),
     bodyMb: given('body', 1, 1_024),
-  })
+  }
+  const served = await (workers === 1 ? serveModels(asked) : serveByWorkers({ ...asked, workers }))
   try {
-    const { address, grpcAddress, backend } = served
+    const { address, grpcAddress, found: models } = served
     cli.event(
       {
         event: 'serving',
         address,
         grpc: grpcAddress ?? null,
-        models: backend.shelf.found.map(({ name }) => name),
+        ...(workers > 1 && { workers }),
+        models: models.map(({ name }) => name),
       },
-      `\n  Millrace serves ${plural(backend.shelf.found.length, 'model')} on ${cli.paint.accent(address)}${grpcAddress ? `, gRPC on ${cli.paint.accent(grpcAddress)}` : ''}\n`,
+      `\n  Millrace serves ${plural(models.length, 'model')}${workers > 1 ? ` by ${workers} processes` : ''} on ${cli.paint.accent(address)}${grpcAddress ? `, gRPC on ${cli.paint.accent(grpcAddress)}` : ''}\n`,
     )
     const stopped = untilStopped(cli.signal)
     await Promise.race([start(cli, served), stopped])
@@ -52,9 +55,9 @@ export async function serve(cli: Cli, [path]: readonly unknown[], options: Optio
   return { value: { event: 'stopped' } }
 }
 
-async function start(cli: Cli, served: ServedModels): Promise<void> {
+async function start(cli: Cli, served: Served): Promise<void> {
   const failed = await loadAll(cli, served)
-  if (failed < served.backend.shelf.found.length && !cli.signal.aborted) await sayHow(cli, served)
+  if (failed < served.found.length && !cli.signal.aborted) await sayHow(cli, served)
 }
 
 /** What is there, without opening any of it. */
@@ -88,7 +91,7 @@ const wordsOf = ({ from, versions }: FoundModel): string =>
   `${SOURCES[from]}, ${versions.length === 1 ? 'version' : 'versions'} ${versions.map(({ version }) => version).join(', ')}`
 
 /** Loads and says so, model by model. Gives how many failed. */
-async function loadAll(cli: Cli, { backend, load }: ServedModels): Promise<number> {
+async function loadAll(cli: Cli, { refused, load }: Served): Promise<number> {
   const { paint } = cli
   let failed = 0
   const refuse = (name: string, why: string, fix: string) =>
@@ -96,7 +99,7 @@ async function loadAll(cli: Cli, { backend, load }: ServedModels): Promise<numbe
       { event: 'refused', model: name, why, fix },
       `  ${paint.bad('✗')} ${name}: ${why}\n      ${paint.dim('fix:')} ${fix}`,
     )
-  for (const { name, why, fix } of backend.shelf.refused) refuse(name, why, fix)
+  for (const { name, why, fix } of refused) refuse(name, why, fix)
   await load((name: string, error?: MillraceError) => {
     if (cli.signal.aborted) return
     if (error) {
@@ -108,9 +111,9 @@ async function loadAll(cli: Cli, { backend, load }: ServedModels): Promise<numbe
 }
 
 /** A request that works, for the first model that can answer. */
-async function sayHow(cli: Cli, { backend, address }: ServedModels): Promise<void> {
-  for (const { name } of backend.shelf.found) {
-    const metadata = await backend.metadata(name).catch(() => undefined)
+async function sayHow(cli: Cli, { found: models, metadata: metadataOf, address }: Served): Promise<void> {
+  for (const { name } of models) {
+    const metadata = await metadataOf(name).catch(() => undefined)
     if (!metadata) continue
     const curl = curlOf(metadata, address)
     cli.event(

@@ -256,6 +256,12 @@ export const serve = {
     retryable: false,
     status: 421,
   },
+  MR_SERVE_WORKER: {
+    what: (d: { why: string }) => `a worker process of this server cannot answer: ${d.why}`,
+    fix: (_: { why: string }) => 'ask again in a second; GET /readyz says which worker it is',
+    retryable: true,
+    status: 503,
+  },
   MR_SERVE_INTERNAL: {
     what: (d: { request: string }) => `request ${d.request} met a fault of the server itself`,
     fix: (d: { request: string }) =>

@@ -7,7 +7,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { isMillraceError, MillraceError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { Access, type Caller } from '../access/access.ts'
@@ -60,6 +60,8 @@ export interface GrpcOptions {
 export interface GrpcServer {
   /** Gives `host:port`. Errors: MR_PORT_TAKEN, MR_SERVE_TOKEN_NEEDED. */
   listen(): Promise<string>
+  /** Instead of listening: takes a connection that another process accepted. */
+  adopt(socket: Socket): void
   /** Takes no new calls, answers those under way. */
   close(): Promise<void>
 }
@@ -115,6 +117,7 @@ export function createGrpcServer(backend: OipBackend, options: GrpcOptions): Grp
   })
   return {
     listen: () => listen(server, host, port),
+    adopt: (socket) => void server.emit('connection', socket),
     close: () => close(server, sessions, connections),
   }
 }

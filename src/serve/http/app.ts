@@ -1,5 +1,5 @@
 /** A fastify 5 instance as every server here has it: who may ask, bodies as bytes, faults as problem details, and a close that answers what is under way. */
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { gunzip, type InputType, inflate, type ZlibOptions } from 'node:zlib'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { MillraceError } from '../../core/errors.ts'
@@ -36,6 +36,8 @@ export interface App {
   closing(): boolean
   /** Gives the address. Errors: MR_PORT_TAKEN, MR_NO_PERMISSION. */
   listen(): Promise<string>
+  /** Instead of listening: gives what takes connections that another process accepted. */
+  adopt(): Promise<(socket: Socket) => void>
   /** Answers a request for a path that no route has. Last one set wins. */
   onNotFound(handler: (request: FastifyRequest, reply: FastifyReply) => unknown): void
   /** Takes no new requests, answers those under way, then does `after`. Safe to call twice. */
@@ -81,6 +83,7 @@ export function createApp(options: AppOptions, limits: Limits, newId: () => stri
     fastify,
     closing: isClosing,
     listen: () => listen(fastify, host, port, tls ? 'https' : 'http'),
+    adopt: () => adopt(fastify),
     onNotFound: (handler) => {
       notFound = handler
     },
@@ -209,6 +212,13 @@ async function listen(fastify: FastifyInstance, host: string, port: number, sche
   }
   const { port: bound } = fastify.server.address() as AddressInfo
   return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${bound}`
+}
+
+/** A server of Node looks for requests that take too long as of when it listens, so it is told that it does. */
+async function adopt(fastify: FastifyInstance): Promise<(socket: Socket) => void> {
+  await fastify.ready()
+  fastify.server.emit('listening')
+  return (socket) => void fastify.server.emit('connection', socket)
 }
 
 /** A fault of the server itself is the one thing that must not pass in silence: its stack goes to standard error. */

@@ -1,4 +1,5 @@
 /** A server of models of others: nothing is written, nothing is needed but the path they lie at. */
+import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Clock } from '../../core/clock.ts'
 import { LIMITS, type Limits } from '../../core/limits.ts'
@@ -14,6 +15,7 @@ import { explainRoutes } from '../oip/explain-routes.ts'
 import { oipRoutes } from '../oip/routes.ts'
 import { INFO } from '../server.ts'
 import { ModelsBackend } from './models-backend.ts'
+import type { Siblings } from './siblings.ts'
 
 export interface ModelServerOptions extends AppOptions {
   /** A model file, a model's folder, or a folder of models. */
@@ -30,6 +32,8 @@ export interface ModelServerOptions extends AppOptions {
   latencyMs?: number
   /** Rows of one batch at most. */
   batchRowsMax?: number
+  /** The other processes, where several share a port. */
+  siblings?: Siblings
 }
 
 export interface ModelServer {
@@ -38,12 +42,22 @@ export interface ModelServer {
   metrics: ServeMetrics
   /** Whether it takes requests, and every model that was found can answer. */
   ready(): boolean
+  /** What keeps it from that. */
+  health(): ModelHealth
   /** The same models over gRPC; it listens and closes by itself. */
   grpc(port: number): GrpcServer
   /** Gives the address. Errors: MR_PORT_TAKEN, MR_NO_PERMISSION. */
   listen(): Promise<string>
+  /** Instead of listening: gives what takes connections that another process accepted. */
+  adopt(): Promise<(socket: Socket) => void>
   /** Takes no new requests, answers those under way, lets go of the models. Safe to call twice. */
   close(): Promise<void>
+}
+
+export interface ModelHealth {
+  /** Models that cannot be served, each with why. */
+  models: Record<string, string>
+  threads: string[]
 }
 
 /** Errors: MR_REPOSITORY_PATH, MR_REPOSITORY_EMPTY, MR_REPOSITORY_NAME, MR_SERVE_TOKEN_NEEDED. */
@@ -55,45 +69,49 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
   const access = options.access ?? new Access(options)
   for (const gauge of [refusedGauge(access), ...(options.tls?.gauges() ?? [])]) metrics.addGauge(gauge)
   const app = createApp({ ...options, access }, limits, () => ids.next())
-  const threadProblems = options.threadProblems ?? (() => [])
-  const ready = () => !app.closing() && backend.shelf.problems().size === 0 && threadProblems().length === 0
+  const { siblings, threadProblems = () => [] } = options
+  const health = (): ModelHealth => ({
+    models: Object.fromEntries(backend.shelf.problems()),
+    threads: threadProblems(),
+  })
+  const isReady = () => !app.closing() && backend.shelf.problems().size === 0 && threadProblems().length === 0
+  const readiness = async () => (await siblings?.readiness()) ?? { ready: isReady(), ...health() }
+  const ready = async () => (await readiness()).ready
   app.fastify.register(async (routes) => {
     takeBytes(routes, limits.bodyBytesMax)
     oipRoutes(routes, backend, { server: INFO, jsonDepthMax: limits.jsonDepthMax })
     explainRoutes(routes, backend, limits.jsonDepthMax)
     otherRoutes(routes, backend, { ready, access, jsonDepthMax: limits.jsonDepthMax })
-    healthRoutes(routes, metrics, ready, () => ({
-      models: Object.fromEntries(backend.shelf.problems()),
-      threads: threadProblems(),
-    }))
+    healthRoutes(routes, readiness, async () => (await siblings?.metrics()) ?? metrics.text())
   })
   return {
     fastify: app.fastify,
     backend,
     metrics,
-    ready,
+    ready: isReady,
+    health,
     grpc: (port) => createGrpcServer(backend, { ...options, access, port, limits, info: INFO, ready }),
     listen: app.listen,
+    adopt: app.adopt,
     close: () => app.close(async () => backend.shelf.close()),
   }
 }
 
-/** Liveness never depends on a model; readiness says which one cannot be served, or which thread cannot, and why. */
+/** Liveness never depends on a model; readiness says which one cannot be served, or which thread or process cannot, and why. */
 function healthRoutes(
   app: FastifyInstance,
-  metrics: ServeMetrics,
-  ready: () => boolean,
-  problems: () => object,
+  readiness: () => Promise<{ ready: boolean }>,
+  metrics: () => Promise<string>,
 ): void {
   for (const path of ['/livez', '/v2/health/live'])
     app.get(path, (_, reply) => sendJson(reply, { live: true }))
-  app.get('/v2/health/ready', (_, reply) => sendReady(reply, ready(), {}))
-  app.get('/readyz', (_, reply) => sendReady(reply, ready(), problems()))
-  app.get('/metrics', (_, reply) =>
-    reply.header('content-type', 'text/plain; version=0.0.4; charset=utf-8').send(metrics.text()),
+  app.get('/v2/health/ready', async (_, reply) => sendReady(reply, { ready: (await readiness()).ready }))
+  app.get('/readyz', async (_, reply) => sendReady(reply, await readiness()))
+  app.get('/metrics', async (_, reply) =>
+    reply.header('content-type', 'text/plain; version=0.0.4; charset=utf-8').send(await metrics()),
   )
 }
 
-function sendReady(reply: FastifyReply, ready: boolean, more: object): FastifyReply {
-  return sendJson(reply.code(ready ? 200 : 503), { ready, ...more })
+function sendReady(reply: FastifyReply, state: { ready: boolean }): FastifyReply {
+  return sendJson(reply.code(state.ready ? 200 : 503), state)
 }

@@ -4,7 +4,7 @@
  */
 import { isMillraceError, MillraceError, toError } from '../../core/errors.ts'
 import { findModels } from '../../model/repository/find.ts'
-import type { FoundModel, FoundVersion, RefusedModel } from '../../model/repository/found.ts'
+import type { Found, FoundModel, FoundVersion, RefusedModel } from '../../model/repository/found.ts'
 import { SERVE_LIMITS } from '../limits.ts'
 import type { InferAsk, Repository, RepositoryEntry } from '../oip/backend.ts'
 import {
@@ -21,6 +21,8 @@ export type { Ready } from './model-loader.ts'
 export interface ShelfOptions extends LoaderOptions {
   /** A model file, a model's folder, or a folder of models. */
   path: string
+  /** What is there, where another process has looked. */
+  found?: Found
   /** Whose model one is, by its name. Default: all are of one. */
   tenantOf?: (model: string) => string
 }
@@ -48,7 +50,7 @@ export class ModelShelf implements Repository {
   constructor(options: ShelfOptions) {
     this.#options = options
     this.#loader = new ModelLoader(options, (owner) => this.#letGo(owner as Slot, 'idle'))
-    const { models, refused } = findModels(options.path)
+    const { models, refused } = options.found ?? findModels(options.path)
     this.#refused = refused
     this.#add(models)
   }

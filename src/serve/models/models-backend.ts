@@ -18,11 +18,13 @@ import { tensorError } from '../oip/request.ts'
 import { answerTensors, checkWanted, feedsOf } from './feeds.ts'
 import type { LoaderNumbers } from './model-loader.ts'
 import { ModelShelf, type Ready, type ShelfOptions, type Slot } from './model-shelf.ts'
+import type { Siblings } from './siblings.ts'
 
 export interface ModelsOptions extends ShelfOptions {
   metrics: ServeMetrics
   clock: Clock
   newId: () => string
+  siblings?: Siblings
 }
 
 export class ModelsBackend implements OipBackend {
@@ -39,7 +41,10 @@ export class ModelsBackend implements OipBackend {
   }
 
   get repository(): Repository {
-    return this.shelf
+    const { siblings } = this.#options
+    if (!siblings) return this.shelf
+    const { load, unload } = siblings
+    return { index: (onlyReady) => this.shelf.index(onlyReady), load, unload }
   }
 
   async modelReady(model: string, version?: string): Promise<void> {

@@ -1,0 +1,96 @@
+/** A server of models with what runs them, which does not listen yet. */
+import type { Socket } from 'node:net'
+import { availableParallelism, totalmem } from 'node:os'
+import { type Onnx, openOnnx } from '../engine/infer/onnx.ts'
+import type { Found } from '../model/repository/found.ts'
+import { Access } from '../serve/access/access.ts'
+import { followTokenFile } from '../serve/access/token-file.ts'
+import type { GrpcServer } from '../serve/grpc/server.ts'
+import { createModelServer, type ModelServer } from '../serve/models/model-server.ts'
+import type { Siblings } from '../serve/models/siblings.ts'
+import { TlsFiles } from '../serve/tls.ts'
+import type { ServeModelsOptions } from './serve-options.ts'
+
+export interface BuiltModels {
+  server: ModelServer
+  grpc?: GrpcServer
+  /** Instead of listening: gives what takes connections that another process accepted. */
+  adopt(): Promise<{ http: (socket: Socket) => void; grpc?: (socket: Socket) => void }>
+  /** Takes no new requests, answers those under way, ends the threads. */
+  close(): Promise<void>
+}
+
+const MB = 1024 * 1024
+const CLOCK = { now: () => Date.now() }
+
+/** A container's limit counts where there is one. */
+export function halfOfMemoryMb(): number {
+  const bytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
+  return Math.max(64, Math.floor(bytes / 2 / MB))
+}
+
+const printFault = (error: Error): void => void process.stderr.write(`${error.message}\n`)
+
+/** Errors: MR_REPOSITORY_PATH, MR_REPOSITORY_EMPTY, MR_REPOSITORY_NAME, MR_SERVE_TOKEN_NEEDED, MR_ACCESS_FILE, MR_TLS_FILE. */
+export function buildModels(
+  options: ServeModelsOptions & { found?: Found },
+  siblings?: Siblings,
+): BuiltModels {
+  const {
+    threads = availableParallelism(),
+    memoryMb = halfOfMemoryMb(),
+    bodyMb,
+    grpcPort,
+    tokensFile,
+    tls: tlsPaths,
+    onFault = printFault,
+    ...rest
+  } = options
+  const tls = tlsPaths && new TlsFiles(tlsPaths, { onFault })
+  const { access, unfollow } = accessOf(options.token, tokensFile, onFault)
+  let pool: Promise<Onnx> | undefined
+  let opened: Onnx | undefined
+  const server = createModelServer({
+    ...rest,
+    access,
+    tls,
+    threads,
+    siblings,
+    clock: CLOCK,
+    limits: {
+      modelCacheBytesMax: memoryMb * MB,
+      ...(bodyMb !== undefined && { bodyBytesMax: bodyMb * MB }),
+    },
+    infer: () => {
+      pool ??= openOnnx({ workers: threads, memoryMb: memoryMb * threads }).then((onnx) => {
+        opened = onnx
+        return onnx
+      })
+      return pool
+    },
+    threadProblems: () => opened?.problems() ?? [],
+  })
+  const grpc = grpcPort === undefined ? undefined : server.grpc(grpcPort)
+  return {
+    server,
+    grpc,
+    adopt: async () => ({ http: await server.adopt(), ...(grpc && { grpc: grpc.adopt }) }),
+    close: async () => {
+      unfollow?.()
+      tls?.stop()
+      await Promise.all([server.close(), grpc?.close()])
+      await (await pool?.catch(() => undefined))?.close()
+    },
+  }
+}
+
+/** Who may ask, by the one token or by those of a file, which is followed until `unfollow`. Errors: MR_ACCESS_FILE. */
+function accessOf(
+  token: string | undefined,
+  tokensFile: string | undefined,
+  onFault: (error: Error) => void,
+): { access: Access; unfollow?: () => void } {
+  const access = new Access({ token, isClosed: tokensFile !== undefined })
+  if (tokensFile === undefined) return { access }
+  return { access, unfollow: followTokenFile(access, tokensFile, { now: Date.now, onFault }) }
+}

@@ -1,0 +1,30 @@
+/** How models of others are served: plain data, but for whom faults are told. */
+import type { TlsPaths } from '../serve/tls.ts'
+
+export interface ServeModelsOptions {
+  /** A model file, a model's folder, or a folder of models. */
+  path: string
+  /** Default 127.0.0.1. Other than loopback needs a token. */
+  host?: string
+  /** Default 8080; 0 takes any free one. */
+  port?: number
+  /** Port for gRPC, 0 for any free one. Default: no gRPC. */
+  grpcPort?: number
+  token?: string
+  /** File of tokens with scopes and limits; read again when it changes. */
+  tokensFile?: string
+  /** Certificate, key and authority of clients: paths of PEM files. */
+  tls?: TlsPaths
+  /** What is told of a file that cannot be read again. Default, and always with several workers: standard error. */
+  onFault?: (error: Error) => void
+  /** Threads that run ONNX, of all workers together. Default: one a core. */
+  threads?: number
+  /** Memory that loaded models may take, of all workers together, as measured. Default: half of what this machine, or its container, has. */
+  memoryMb?: number
+  /** Time within which an answer is of use: what would take longer is refused at once. */
+  latencyMs?: number
+  /** Rows of one batch at most. Default: what the model says, else 256. */
+  batchRowsMax?: number
+  /** Largest request, also unpacked and over gRPC. Default 32. */
+  bodyMb?: number
+}
