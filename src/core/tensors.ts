@@ -42,7 +42,10 @@ export type OnnxSource = Uint8Array | { path: string; bytes: number }
 /** What runs ONNX models off this thread; `engine/infer` says more. */
 export interface Infer {
   /** Loads a model under an id, replacing what the id held. The caller keeps its bytes. Errors: MR_ONNX_LOAD, MR_ONNX_MEMORY, MR_ONNX_ABSENT, MR_ONNX_WORKER. */
-  load(source: OnnxSource, options: { id: string; replicas?: number }): Promise<OnnxSignature>
+  load(
+    source: OnnxSource,
+    options: { id: string; replicas?: number; isBounded?: boolean },
+  ): Promise<OnnxSignature>
   /** Scores one batch. The caller keeps its arrays; outputs are the caller's. Errors: MR_ONNX_UNKNOWN, MR_ONNX_INPUT, MR_ONNX_RUN, MR_ONNX_BUSY, MR_ONNX_WORKER, MR_ONNX_STUCK. */
   run(id: string, feeds: Record<string, OnnxTensor>): Promise<Record<string, OnnxTensor>>
   /** Forgets a model; unknown is fine. */

@@ -11,6 +11,7 @@ export type ToOnnx =
 
 export type FromOnnx =
   | { seq: number; signature: OnnxSignature; grownBytes: number }
-  | { seq: number; outputs: Record<string, OnnxTensor> }
+  /** `ms`: what the runtime computed. */
+  | { seq: number; outputs: Record<string, OnnxTensor>; ms: number }
   | { seq: number; unloaded: true }
   | { seq: number; failed: 'absent' | 'load' | 'run' | 'unknown'; message: string }

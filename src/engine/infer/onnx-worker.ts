@@ -1,19 +1,8 @@
 /** A worker thread that owns ONNX sessions. The runtime computes on the thread that calls it, so it gets threads of its own. */
 import { parentPort } from 'node:worker_threads'
-import type { InferenceSession, Tensor } from 'onnxruntime-node'
 import { assert, toError } from '../../core/errors.ts'
-import type { FromOnnx, OnnxData, OnnxTensor, OnnxValue, ToOnnx } from './messages.ts'
-
-type Runtime = typeof import('onnxruntime-node')
-
-/** One thread a session: many small models share the machine best so, and a pool of workers gives the parallelism. */
-const SESSION: InferenceSession.SessionOptions = {
-  executionProviders: ['cpu'],
-  intraOpNumThreads: 1,
-  interOpNumThreads: 1,
-  enableCpuMemArena: false,
-  logSeverityLevel: 3,
-}
+import type { FromOnnx, OnnxTensor, ToOnnx } from './messages.ts'
+import { type InferenceSession, openSession, type Runtime, runSession, signatureOf } from './sessions.ts'
 
 assert(parentPort, 'this module runs in a worker thread')
 // The runtime's own code takes halves in a Float16Array where there is one, as of Node 24, and its binding takes them for empty: without the name it takes their bits.
@@ -52,58 +41,35 @@ async function load({ seq, id, source }: Extract<ToOnnx, { type: 'load' }>): Pro
   }
   try {
     const beforeBytes = process.memoryUsage.rss()
-    const session = await create(ort, source)
+    const session = await openSession(ort, source)
     const grownBytes = process.memoryUsage.rss() - beforeBytes
     await sessions.get(id)?.release()
     sessions.set(id, session)
-    const signature = {
-      inputs: session.inputMetadata.map(describe),
-      outputs: session.outputMetadata.map(describe),
-    }
-    answer({ seq, signature, grownBytes })
+    answer({ seq, signature: signatureOf(session), grownBytes })
   } catch (thrown) {
     fail(seq, 'load', thrown)
   }
-}
-
-/** The runtime reads a file itself, so that what it holds beside the model need not pass through memory of ours. */
-async function create(ort: Runtime, source: Uint8Array | string): Promise<InferenceSession> {
-  return typeof source === 'string'
-    ? await ort.InferenceSession.create(source, SESSION)
-    : await ort.InferenceSession.create(source, SESSION)
-}
-
-function describe(value: InferenceSession.ValueMetadata): OnnxValue {
-  return value.isTensor
-    ? { name: value.name, type: value.type, shape: [...value.shape] }
-    : { name: value.name, type: 'other', shape: [] }
 }
 
 async function run({ seq, id, feeds }: Extract<ToOnnx, { type: 'run' }>): Promise<void> {
   const session = sessions.get(id)
   if (!session || !runtime) return answer({ seq, failed: 'unknown', message: 'not loaded' })
   try {
-    const { Tensor } = await runtime
-    const tensors = Object.entries(feeds).map(([name, { type, data, dims }]) => [
-      name,
-      new Tensor(type as 'float32', data as Float32Array, dims),
-    ])
-    const outputs = plain(await session.run(Object.fromEntries(tensors) as Record<string, Tensor>))
-    answer({ seq, outputs }, buffersOf(outputs))
+    const { outputs: given, ms } = await runSession(await runtime, session, feeds)
+    const outputs = own(given)
+    answer({ seq, outputs, ms }, buffersOf(outputs))
   } catch (thrown) {
     fail(seq, 'run', thrown)
   }
 }
 
-/** Tensors as plain values in memory of their own, which can be handed over. Outputs that are no tensors are left out. */
-function plain(results: InferenceSession.ReturnType): Record<string, OnnxTensor> {
-  const outputs: Record<string, OnnxTensor> = {}
-  for (const [name, value] of Object.entries(results)) {
-    const { type, dims, data } = value as Tensor
-    if (type !== undefined)
-      outputs[name] = { type, dims: [...dims], data: (data as Float32Array).slice() as OnnxData }
-  }
-  return outputs
+/** In memory of their own, which can be handed over. */
+function own(given: Record<string, OnnxTensor>): Record<string, OnnxTensor> {
+  const copied = Object.entries(given).map(([name, tensor]) => [
+    name,
+    { ...tensor, data: tensor.data.slice() as OnnxTensor['data'] },
+  ])
+  return Object.fromEntries(copied) as Record<string, OnnxTensor>
 }
 
 function buffersOf(outputs: Record<string, OnnxTensor>): ArrayBuffer[] {

@@ -5,6 +5,7 @@ import { assert, excerpt, MillraceError, toError } from '../../core/errors.ts'
 import { sessionBytes } from '../../core/tensors.ts'
 import { CallPace, elementsOf } from './call-pace.ts'
 import { checkFeeds, copyFeeds } from './feeds.ts'
+import { InlineRuns } from './inline.ts'
 import type { FromOnnx, OnnxSignature, OnnxSource, OnnxTensor } from './messages.ts'
 import { OnnxThread } from './onnx-thread.ts'
 
@@ -20,6 +21,16 @@ export interface OnnxOptions {
    * far less.
    */
   stuckMs?: number
+  /** Whether models that say so are run on this thread once they were measured to be cheap. Default: yes. */
+  inline?: boolean
+}
+
+export interface LoadOptions {
+  id: string
+  /** Threads that hold it. Default 1. */
+  replicas?: number
+  /** Whether what a call costs is bounded by the size of what it is given, so that it may be made on this thread where it was measured to be cheap. Default: no. */
+  isBounded?: boolean
 }
 
 export interface Onnx {
@@ -27,14 +38,16 @@ export interface Onnx {
    * Loads a model under an id, on `replicas` threads (default 1), replacing what the id held. The caller keeps its bytes.
    * Errors: MR_ONNX_LOAD, MR_ONNX_MEMORY, MR_ONNX_ABSENT, MR_ONNX_WORKER.
    */
-  load(source: OnnxSource, options: { id: string; replicas?: number }): Promise<OnnxSignature>
+  load(source: OnnxSource, options: LoadOptions): Promise<OnnxSignature>
   /**
-   * Scores one batch on the least busy thread that holds the model. The caller keeps its arrays; outputs are the caller's.
+   * Scores one batch on the least busy thread that holds the model, or on this one where calls of its size are cheap. The caller keeps its arrays; outputs are the caller's.
    * Errors: MR_ONNX_UNKNOWN, MR_ONNX_INPUT, MR_ONNX_RUN, MR_ONNX_BUSY, MR_ONNX_WORKER, MR_ONNX_STUCK.
    */
   run(id: string, feeds: Record<string, OnnxTensor>): Promise<Record<string, OnnxTensor>>
   /** Forgets a model; unknown is fine. */
   unload(id: string): Promise<void>
+  /** Whether calls of a model are made on this thread, as far as they are cheap. */
+  runsInline(id: string): boolean
   /** Threads that cannot score now, each with why: those that died or were stuck and are being replaced. Empty when all is well. */
   problems(): string[]
   /** Ends the threads; what they still owe fails with MR_ONNX_WORKER. Waits some seconds for what they compute. */
@@ -53,7 +66,7 @@ const CLOSE_MS = 5_000
 /** Opens a pool. Threads start with the first model. Errors: MR_ONNX_ABSENT, MR_DIST_MISSING. */
 export async function openOnnx(options: OnnxOptions): Promise<Onnx> {
   requireRuntime('onnxruntime-node')
-  return new OnnxPool({ memoryMb: MEMORY_MB, stuckMs: STUCK_MS, ...options })
+  return new OnnxPool({ memoryMb: MEMORY_MB, stuckMs: STUCK_MS, inline: true, ...options })
 }
 
 /** Errors: MR_ONNX_ABSENT when the package is not installed. */
@@ -84,6 +97,7 @@ class OnnxPool implements Onnx {
   private readonly leaving = new Set<OnnxThread>()
   /** Why the thread of a place is being replaced, until its models are loaded again. */
   private readonly replacing = new Map<number, string>()
+  private readonly inline = new InlineRuns()
   private closed = false
   private loads = 0
   private loadsUnderWay = 0
@@ -96,7 +110,7 @@ class OnnxPool implements Onnx {
 
   async load(
     given: OnnxSource,
-    { id, replicas = 1 }: { id: string; replicas?: number },
+    { id, replicas = 1, isBounded = false }: LoadOptions,
   ): Promise<OnnxSignature> {
     assert(!this.closed, 'an ONNX pool is not used after close()')
     const places = this.leastLoaded(Math.min(replicas, this.threads.length))
@@ -119,6 +133,7 @@ class OnnxPool implements Onnx {
       const signatures = await Promise.all(places.map((place) => this.loadAt(place, model)))
       const [{ inputs, outputs, grownBytes }] = signatures as [OnnxSignature]
       model.signature = { inputs, outputs }
+      if (isBounded && this.options.inline) this.inline.add(id, bytes, model.signature)
       return isAlone() && places.length === 1 ? { inputs, outputs, grownBytes } : model.signature
     } catch (thrown) {
       isAlone()
@@ -131,6 +146,8 @@ class OnnxPool implements Onnx {
     const model = this.models.get(id)
     if (!model) throw new MillraceError('MR_ONNX_UNKNOWN', { id })
     checkFeeds(id, model.signature, feeds)
+    const here = this.inline.run(id, feeds)
+    if (here) return await here.catch((thrown) => Promise.reject(runError(id, toError(thrown).message)))
     const place = this.leastBusy(model.places)
     const thread = this.threadAt(place)
     const reloading = thread.loaded.has(id) ? undefined : this.loadAt(place, model)
@@ -141,7 +158,10 @@ class OnnxPool implements Onnx {
     const onTook = (ms: number) => model.pace.add(elements, ms)
     const asked = thread.ask({ type: 'run', id, feeds: own }, { limitMs, onTook, transfer })
     const [, answer] = await Promise.all([reloading, asked])
-    if ('outputs' in answer) return answer.outputs
+    if ('outputs' in answer) {
+      this.inline.seen(id, elements, answer.ms, () => model.source)
+      return answer.outputs
+    }
     throw failure(id, answer)
   }
 
@@ -157,6 +177,7 @@ class OnnxPool implements Onnx {
     if (!model) return
     this.unloads++
     this.models.delete(id)
+    this.inline.remove(id)
     const holders = model.places
       .flatMap((place) => this.threads[place] ?? [])
       .filter((one) => one.loaded.delete(id))
@@ -166,6 +187,7 @@ class OnnxPool implements Onnx {
   async close(): Promise<void> {
     this.closed = true
     this.models.clear()
+    this.inline.close()
     for (const thread of this.threads) thread?.close()
     const ended = Promise.all([...this.leaving].map((thread) => thread.ended))
     const over = new AbortController()
@@ -187,6 +209,10 @@ class OnnxPool implements Onnx {
     void made.ended.then(() => this.leaving.delete(made))
     this.threads[place] = made
     return made
+  }
+
+  runsInline(id: string): boolean {
+    return this.inline.has(id)
   }
 
   problems(): string[] {
@@ -246,8 +272,14 @@ class OnnxPool implements Onnx {
 
 function failure(id: string, answer: FromOnnx): Error {
   assert('failed' in answer, 'an answer of another request')
-  const message = excerpt(answer.message.replace(/\s+/g, ' '), 300)
-  if (answer.failed === 'absent') return new MillraceError('MR_ONNX_ABSENT', { reason: message })
+  if (answer.failed === 'run') return runError(id, answer.message)
   if (answer.failed === 'unknown') return new MillraceError('MR_ONNX_UNKNOWN', { id })
-  return new MillraceError(answer.failed === 'load' ? 'MR_ONNX_LOAD' : 'MR_ONNX_RUN', { id, message })
+  const message = inOneLine(answer.message)
+  if (answer.failed === 'absent') return new MillraceError('MR_ONNX_ABSENT', { reason: message })
+  return new MillraceError('MR_ONNX_LOAD', { id, message })
 }
+
+const runError = (id: string, message: string) =>
+  new MillraceError('MR_ONNX_RUN', { id, message: inOneLine(message) })
+
+const inOneLine = (message: string) => excerpt(message.replace(/\s+/g, ' '), 300)

@@ -11,6 +11,7 @@ const LABEL_CHARS_MAX = 1_000
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
+const OPENING = [0x5b, 0x7b]
 const DEPTH = new Int8Array(256)
 DEPTH[0x5b] = DEPTH[0x7b] = 1
 DEPTH[0x5d] = DEPTH[0x7d] = -1
@@ -18,14 +19,24 @@ DEPTH[0x5d] = DEPTH[0x7d] = -1
 /** JSON of a body. Errors: MR_SERVE_JSON when it is not JSON (NaN is not), MR_LIMIT when it is nested deeper than `depthMax`. */
 export function parseJson(body: Uint8Array, depthMax: number): Json {
   if (!isUtf8(body)) throw new MillraceError('MR_SERVE_JSON', { why: 'it is not UTF-8' })
-  checkDepth(body, depthMax)
-  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8')
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  if (!hasFewBrackets(bytes, depthMax)) checkDepth(bytes, depthMax)
+  const text = bytes.toString('utf8')
   try {
     return JSON.parse(text) as Json
   } catch (error) {
     const why = text.trim() === '' ? 'it is empty' : excerpt(toError(error).message, 120)
     throw new MillraceError('MR_SERVE_JSON', { why }, { cause: error })
   }
+}
+
+/** A body with no more opening brackets than levels that are allowed needs no closer look: tensors are such. */
+function hasFewBrackets(body: Buffer, max: number): boolean {
+  let opened = 0
+  for (const bracket of OPENING)
+    for (let at = body.indexOf(bracket); at >= 0; at = body.indexOf(bracket, at + 1))
+      if (++opened > max) return false
+  return true
 }
 
 /** Counts brackets outside strings before anything is built. Cost: one pass over the bytes. */

@@ -61,14 +61,13 @@ async function askOf(
   backend: OipBackend,
   model: string,
   request: FastifyRequest,
-  reply: FastifyReply,
   { jsonDepthMax }: OtherOptions,
 ): Promise<InferAsk> {
   try {
     const metadata = await backend.metadata(model)
     const frame: Frame = { ...metadata, isByRow: backend.isByRow }
     const inputs = inputsOf(parseJson(bytesOf(request), jsonDepthMax), frame)
-    return { ...headersOf(request), model, inputs, signal: goneSignal(reply) }
+    return { ...headersOf(request), model, inputs, signal: goneSignal(request) }
   } catch (error) {
     backend.failed(model, error)
     throw error
@@ -83,7 +82,7 @@ async function explain(
   reply: FastifyReply,
   options: OtherOptions,
 ): Promise<FastifyReply> {
-  const ask = await askOf(backend, model, request, reply, options)
+  const ask = await askOf(backend, model, request, options)
   const { class: explainClass } = request.query as { class?: string }
   const { explanations } = await backend.explain({ ...ask, explainClass })
   return sendJson(reply, { explanations })
@@ -96,7 +95,7 @@ async function predict(
   reply: FastifyReply,
   options: OtherOptions,
 ): Promise<FastifyReply> {
-  const { outputs } = await backend.infer(await askOf(backend, model, request, reply, options))
+  const { outputs } = await backend.infer(await askOf(backend, model, request, options))
   const [only] = outputs
   if (outputs.length === 1) return sendJson(reply, { predictions: nestedOf(only) })
   return sendJson(reply, { predictions: byRow(outputs.map((output) => [output.name, nestedOf(output)])) })

@@ -1,4 +1,5 @@
 /** The plain routes: JSON rows in, JSON answers out. */
+import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { MillraceError } from '../../core/errors.ts'
 import { answerKind, rankedRows } from '../answers.ts'
@@ -100,13 +101,20 @@ export function bytesOf(request: FastifyRequest): Uint8Array {
   return request.body instanceof Uint8Array ? request.body : new Uint8Array(0)
 }
 
-/** Aborted when the client is gone before it has its answer. */
-export function goneSignal(reply: FastifyReply): AbortSignal {
-  const gone = new AbortController()
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) gone.abort()
-  })
-  return gone.signal
+/** One signal a connection: requests come one after the other on it, and making one for each costs more than reading a small tensor. */
+const gone = new WeakMap<Socket, AbortSignal>()
+
+/** Aborted when the client's connection is gone. */
+export function goneSignal({ raw: { socket } }: FastifyRequest): AbortSignal {
+  return gone.get(socket) ?? watched(socket)
+}
+
+function watched(socket: Socket): AbortSignal {
+  const controller = new AbortController()
+  if (socket.destroyed) controller.abort()
+  else socket.once('close', () => controller.abort())
+  gone.set(socket, controller.signal)
+  return controller.signal
 }
 
 export function sendJson(reply: FastifyReply, value: unknown): FastifyReply {

@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { withoutMaps } from '../../model/graph/maps.ts'
 import { externalFile } from '../../model/import/external-data.ts'
 import type { ImportedModel } from '../../model/import/imported.ts'
+import { isBounded } from '../../model/import/onnx-bounded.ts'
 import { describeOnnx } from '../../model/import/onnx-describe.ts'
 import { readOnnxFile } from '../../model/import/onnx-file.ts'
 import { formatOfFile, readModelFile } from '../../model/import/open.ts'
@@ -19,6 +20,8 @@ export type ReadModel =
       bytes: Uint8Array
       /** Files beside it that hold tensors. */
       external: string[]
+      /** Whether what it computes is bounded by the sizes of what it is given. */
+      isBounded: boolean
       /** What is known to keep the runtime from running it. */
       problem?: { problem: string; fix: string }
     }
@@ -30,11 +33,12 @@ export function readModel(path: string): ReadModel {
     const { withBase: _, ...imported } = readModelFile(bytes)
     return { kind: 'scored', imported }
   }
-  const { external, problems } = describeOnnx(readOnnxFile(bytes))
+  const described = describeOnnx(readOnnxFile(bytes))
+  const { external, problems } = described
   const folder = dirname(path)
   const files = [...new Set(external.map((tensor) => externalFile(folder, tensor)))]
   const own = files.length === 0 ? withoutMaps(bytes) : bytes
-  return { kind: 'graph', bytes: own, external: files, problem: problems[0] }
+  return { kind: 'graph', bytes: own, external: files, isBounded: isBounded(described), problem: problems[0] }
 }
 
 /** Memory that can be handed over with a model, each piece once. */

@@ -97,7 +97,8 @@ export async function openTensorModel(
   const read = await options.read(path)
   if (read.kind === 'scored') return await openScored(read.imported, path, options)
   try {
-    return await openGraph(found, await sourceOf(read, path), path, options)
+    const own = { ...options, isBounded: read.isBounded }
+    return await openGraph(found, await sourceOf(read, path), path, own)
   } catch (error) {
     throw advised(error, path, read.problem)
   }
@@ -127,7 +128,7 @@ async function openGraph(
   found: FoundModel,
   source: OnnxSource,
   path: string,
-  { infer, admit, replicas: replicasOf }: OpenOptions,
+  { infer, admit, replicas: replicasOf, isBounded = false }: OpenOptions & { isBounded?: boolean },
 ): Promise<TensorModel> {
   const runtime = await infer()
   const bytes = source instanceof Uint8Array ? source.length : source.bytes
@@ -137,7 +138,7 @@ async function openGraph(
   const memoryBytes = READY_BYTES + (source instanceof Uint8Array ? bytes : 0)
   await admit(memoryBytes, expectedBytes)
   const id = `${found.name}#${opened++}`
-  const signature = await runtime.load(source, { id, replicas })
+  const signature = await runtime.load(source, { id, replicas, isBounded })
   const close = () => void runtime.unload(id).catch(() => undefined)
   try {
     const inputs = signature.inputs.map((value) => specOf(value, path))

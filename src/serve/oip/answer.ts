@@ -23,13 +23,9 @@ export function answerBody(
     blobs.push(blob)
     return tensorJson(output, `"parameters":{"binary_data_size":${blob.length}}`)
   })
-  const head = JSON.stringify({
-    model_name: model,
-    model_version: version,
-    id,
-    ...(parameters && { parameters }),
-  })
-  const json = `${head.slice(0, -1)},"outputs":[${tensors.join(',')}]}`
+  const head = `"model_name":${JSON.stringify(model)},"model_version":${JSON.stringify(version)},"id":${JSON.stringify(id)}`
+  const more = parameters ? `,"parameters":${JSON.stringify(parameters)}` : ''
+  const json = `{${head}${more},"outputs":[${tensors.join(',')}]}`
   if (blobs.length === 0) return { contentType: 'application/json; charset=utf-8', body: json }
   const bytes = Buffer.from(json, 'utf8')
   return {

@@ -139,12 +139,29 @@ export function arrayOfJson(datatype: string, values: readonly Json[]): OnnxData
     return wrongAt < 0 ? (values.slice() as string[]) : { wrongAt }
   }
   const array = type.make(values.length)
+  const wrongAt = type.read === float ? fillFloats(array, values) : fill(array, values, type)
+  return wrongAt < 0 ? array : { wrongAt }
+}
+
+/** The place of the first value that is none of the type; -1 when all are. */
+function fill(array: Numbers, values: readonly Json[], { read }: Datatype): number {
   for (let i = 0; i < values.length; i++) {
-    const element = type.read(values[i])
-    if (element === undefined) return { wrongAt: i }
+    const element = read(values[i])
+    if (element === undefined) return i
     array[i] = element
   }
-  return array
+  return -1
+}
+
+/** The same for numbers as they are: no call for each of them. */
+function fillFloats(array: Numbers, values: readonly Json[]): number {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]
+    if (typeof value === 'number') array[i] = value
+    else if (value === null) array[i] = Number.NaN
+    else return i
+  }
+  return -1
 }
 
 /** Elements of a binary tensor as JSON has them: numbers (NaN as null: it means missing), booleans, or texts. Undefined when the bytes are not whole elements. */
@@ -208,8 +225,17 @@ export function jsonOf(datatype: string, data: ArrayLike<Element>): string {
   if (!type || !ArrayBuffer.isView(data)) return JSON.stringify(Array.from(data))
   if (datatype === 'BOOL' || datatype === 'FP16')
     return JSON.stringify(Array.from(data as ArrayLike<number>, type.show))
-  if (datatype.startsWith('FP')) return JSON.stringify(Array.from(data))
+  if (datatype.startsWith('FP')) return floatsJson(data as unknown as Float64Array)
   return `[${(data as unknown as Numbers).join(',')}]`
+}
+
+function floatsJson(data: ArrayLike<number>): string {
+  let text = ''
+  for (let i = 0; i < data.length; i++) {
+    const element = data[i]
+    text += `${i === 0 ? '' : ','}${Number.isFinite(element) ? element : 'null'}`
+  }
+  return `[${text}]`
 }
 
 function encodeTexts(data: ArrayLike<string>): Uint8Array {

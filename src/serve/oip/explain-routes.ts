@@ -5,7 +5,6 @@ import { isObject, parseJson, readPlain } from '../http/body.ts'
 import {
   bytesOf,
   counted,
-  goneSignal,
   headersOf,
   type ModelParams,
   type ModelRequest,
@@ -34,7 +33,7 @@ export function explainRoutes(
         const json = await failing(backend, request, () => parseJson(bytesOf(request), jsonDepthMax))
         if (!isObject(json) || !Array.isArray(json.inputs)) return send(reply, await plain(request, json))
       }
-      return send(reply, await explainTensors(backend, request, reply, jsonDepthMax))
+      return send(reply, await explainTensors(backend, request, jsonDepthMax))
     })
 }
 
@@ -65,13 +64,12 @@ export function explainRows(station: Station): PlainExplain {
 async function explainTensors(
   backend: OipBackend,
   request: ModelRequest,
-  reply: FastifyReply,
   jsonDepthMax: number,
 ): Promise<Explained> {
   const { model, version } = request.params
   const asked = await failing(backend, request, () => readTensors(backend, request, jsonDepthMax))
   const ask = askOf(request, asked, model, version)
-  return await backend.explain({ ...ask, signal: goneSignal(reply), explainClass: classOf(request) })
+  return await backend.explain({ ...ask, explainClass: classOf(request) })
 }
 
 const classOf = ({ query }: ModelRequest): string | undefined => (query as { class?: string }).class

@@ -39,15 +39,15 @@ export function tensorError(tensor: string, need: string, got: string): Millrace
 
 /**
  * Reads a request from its body and the header `Inference-Header-Content-Length`: absent for JSON alone, the length of the JSON before the
- * binary tensors otherwise, 0 for the raw bytes of a model's only input. Errors: MR_SERVE_JSON, MR_SERVE_BODY, MR_SERVE_TENSOR, MR_LIMIT.
+ * binary tensors otherwise, 0 for the raw bytes of a model's only input, for which the model is asked (a promise then). Errors: MR_SERVE_JSON, MR_SERVE_BODY, MR_SERVE_TENSOR, MR_LIMIT.
  */
-export async function readInfer(
+export function readInfer(
   body: Uint8Array,
   headerLength: string | undefined,
   { inputsOf, jsonDepthMax }: { inputsOf: () => Promise<TensorSpec[]>; jsonDepthMax: number },
-): Promise<InferRequest> {
+): InferRequest | Promise<InferRequest> {
   const jsonBytes = headerLength === undefined ? body.length : parseLength(headerLength, body.length)
-  if (jsonBytes === 0 && headerLength !== undefined) return readRaw(body, await inputsOf())
+  if (jsonBytes === 0 && headerLength !== undefined) return inputsOf().then((specs) => readRaw(body, specs))
   const json = parseJson(body.subarray(0, jsonBytes), jsonDepthMax)
   if (!isObject(json) || !Array.isArray(json.inputs) || json.inputs.length === 0) {
     throw bodyError('the body', '{"inputs": [{name, shape, datatype, data}, …]}', json)
@@ -149,7 +149,12 @@ export function readShape(name: string, shape: unknown): number[] {
 
 function flat(name: string, data: Json | undefined): Json[] {
   if (!Array.isArray(data)) throw tensorError(name, '"data" as an array', describeJson(data))
-  return data.some(Array.isArray) ? ((data as unknown[]).flat(Infinity) as Json[]) : data
+  return hasArrays(data) ? ((data as unknown[]).flat(Infinity) as Json[]) : data
+}
+
+function hasArrays(data: readonly Json[]): boolean {
+  for (let i = 0; i < data.length; i++) if (typeof data[i] === 'object' && Array.isArray(data[i])) return true
+  return false
 }
 
 function takeBinary(

@@ -61,26 +61,30 @@ async function infer(
   jsonDepthMax: number,
 ): Promise<FastifyReply> {
   const { model, version } = request.params
-  const asked = await readTensors(backend, request, jsonDepthMax).catch(async (error) => {
+  let asked: InferRequest
+  try {
+    const read = readTensors(backend, request, jsonDepthMax)
+    asked = read instanceof Promise ? await read : read
+  } catch (error) {
     backend.failed(model, error)
     await backend.metadata(model, version)
     throw error
-  })
-  const ask = { ...askOf(request, asked, model, version), signal: goneSignal(reply) }
-  const answer = answerBody(await backend.infer(ask), asked)
+  }
+  const answer = answerBody(await backend.infer(askOf(request, asked, model, version)), asked)
   if (answer.headerLength !== undefined) reply.header(HEADER_LENGTH, answer.headerLength)
   return reply.header('content-type', answer.contentType).send(answer.body)
 }
 
-export async function readTensors(
+/** A promise only where the model has to be asked what it takes. */
+export function readTensors(
   backend: OipBackend,
   request: ModelRequest,
   jsonDepthMax: number,
-): Promise<InferRequest> {
+): InferRequest | Promise<InferRequest> {
   const { model, version } = request.params
   const inputsOf = async () => (await backend.metadata(model, version)).inputs
-  const length = String(request.headers[HEADER_LENGTH] ?? '') || undefined
-  return await readInfer(bytesOf(request), length, { inputsOf, jsonDepthMax })
+  const length = request.headers[HEADER_LENGTH] as string | undefined
+  return readInfer(bytesOf(request), length || undefined, { inputsOf, jsonDepthMax })
 }
 
 export function askOf(
@@ -89,9 +93,8 @@ export function askOf(
   model: string,
   version: string | undefined,
 ): InferAsk {
-  const headers = headersOf(request)
+  const { key, requestId, trace } = headersOf(request)
   return {
-    ...headers,
     model,
     version,
     id: asked.id,
@@ -100,8 +103,11 @@ export function askOf(
     explain: asked.explain,
     explainClass: asked.explainClass,
     threshold: asked.threshold,
-    key: asked.key ?? headers.key,
+    key: asked.key ?? key,
+    requestId,
+    trace,
     deadlineMs: asked.timeoutUs === undefined ? undefined : performance.now() + asked.timeoutUs / 1000,
+    signal: goneSignal(request),
   }
 }
 
