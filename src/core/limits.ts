@@ -40,3 +40,6 @@ export const LIMITS = {
 } as const
 
 export type Limits = { -readonly [K in keyof typeof LIMITS]: number }
+
+/** Numbers beyond it have cubes that are none, so that moments of data leave them out, as they do infinities. */
+export const MOMENTS_MAX = 1e100

@@ -3,6 +3,7 @@
  * first version fixed, so that parts and versions compare bin by bin.
  */
 import type { Column, ColumnStats, ColumnType, Histogram } from '../core/records.ts'
+import { hasMoments } from '../expr/sql.ts'
 import { quantileEdges } from '../stats/histogram.ts'
 import { type Duck, literal, quote } from './duck.ts'
 import type { Reference } from './types.ts'
@@ -59,7 +60,7 @@ async function numericReference(duck: Duck, from: string, name: string): Promise
   return { kind: 'numeric', edges: [...new Set(q)] }
 }
 
-const beyond = (x: number): number => x + Math.max(1, Math.abs(x))
+const beyond = (x: number): number => Math.min(Number.MAX_VALUE, x + Math.max(1, Math.abs(x)))
 
 async function categoryReference(duck: Duck, from: string, name: string): Promise<Reference | undefined> {
   const rows = await duck.rows<{ v: string }>(
@@ -81,7 +82,7 @@ export function referenceIn(stats: ColumnStats): Reference | undefined {
 const COLUMNS_A_QUERY = 5
 
 /**
- * Statistics of all columns of a relation. Numbers beyond the outer edges count in the outer bins; infinities are left out of moments. Cost: a pass for every five columns, and
+ * Statistics of all columns of a relation. Numbers beyond the outer edges count in the outer bins; infinities, and numbers beyond 1e100, are left out of moments. Cost: a pass for every five columns, and
  * one for each column of texts.
  */
 export async function profile(
@@ -133,11 +134,12 @@ function aggregates({ name, type }: NamedType, i: number, reference: Reference |
 
 function numberAggregates(value: string, i: number, reference: Reference | undefined): string[] {
   const finite = `FILTER (isfinite(CAST(${value} AS DOUBLE)))`
+  const counted = `FILTER (${hasMoments(`CAST(${value} AS DOUBLE)`)})`
   const moments = [
     `CAST(min(${value}) ${finite} AS DOUBLE) AS min${i}`,
     `CAST(max(${value}) ${finite} AS DOUBLE) AS max${i}`,
-    `CAST(avg(${value}) ${finite} AS DOUBLE) AS mean${i}`,
-    `CAST(stddev_samp(${value}) ${finite} AS DOUBLE) AS std${i}`,
+    `CAST(avg(${value}) ${counted} AS DOUBLE) AS mean${i}`,
+    `CAST(stddev_samp(${value}) ${counted} AS DOUBLE) AS std${i}`,
   ]
   if (reference?.kind !== 'numeric') return moments
   const inner = reference.edges.slice(1, -1)

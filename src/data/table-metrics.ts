@@ -3,6 +3,7 @@ import { MillraceError } from '../core/errors.ts'
 import type { Column } from '../core/records.ts'
 import type { TableMetric, TableMetricName } from '../define/table-metrics.ts'
 import { closeNames } from '../expr/close-names.ts'
+import { hasMoments } from '../expr/sql.ts'
 import { quote } from './duck.ts'
 
 type NamedType = Pick<Column, 'name' | 'type'>
@@ -51,21 +52,19 @@ type FrequencyName = 'distinct' | 'distinctShare' | 'uniqueShare' | 'entropy' | 
 const AGGREGATE: Record<Exclude<TableMetricName, FrequencyName>, (v: string[], q: number) => AggregateSql> = {
   rows: () => ({ value: 'count(*)', n: 'count(*)' }),
   missing: ([v]) => ({ value: `1 - count(${v}) / nullif(count(*), 0)`, n: 'count(*)' }),
-  mean: ([v]) => finite(v!, (x) => `favg(${x})`),
-  std: ([v]) => finite(v!, (x) => `stddev_samp(${x})`),
-  sum: ([v]) => finite(v!, (x) => `fsum(${x})`),
+  mean: ([v]) => only(hasMoments(v!), `favg(${v})`),
+  std: ([v]) => only(hasMoments(v!), `stddev_samp(${v})`),
+  sum: ([v]) => only(`isfinite(${v})`, `fsum(${v})`),
   min: ([v]) => ({ value: `min(${v})`, n: `count(${v})` }),
   max: ([v]) => ({ value: `max(${v})`, n: `count(${v})` }),
   quantile: ([v], q) => ({ value: `quantile_disc(${v}, ${q})`, n: `count(${v})` }),
   correlation: ([a, b]) => {
-    const both = `FILTER (isfinite(${a}) AND isfinite(${b}))`
-    return { value: `corr(${a}, ${b}) ${both}`, n: `count(*) ${both}` }
+    return only(`${hasMoments(a!)} AND ${hasMoments(b!)}`, `corr(${a}, ${b})`)
   },
 }
 
-function finite(v: string, aggregate: (v: string) => string): AggregateSql {
-  const only = `FILTER (isfinite(${v}))`
-  return { value: `${aggregate(v)} ${only}`, n: `count(*) ${only}` }
+function only(where: string, aggregate: string): AggregateSql {
+  return { value: `${aggregate} FILTER (${where})`, n: `count(*) FILTER (${where})` }
 }
 
 const N = 'coalesce(sum(c), 0)'

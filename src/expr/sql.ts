@@ -1,3 +1,5 @@
+import { MOMENTS_MAX } from '../core/limits.ts'
+
 /** SQL with positional parameters (`?`), ready for one engine. Literals travel as parameters, never as text. */
 export interface Sql {
   text: string
@@ -19,6 +21,9 @@ export const listParam = (values: readonly unknown[], type: string): Sql => ({
 
 /** An identifier as DuckDB reads it: double quotes, doubled inside. */
 export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+/** Whether a number has a part in moments: the engine refuses a whole query where a square is none. */
+export const hasMoments = (value: string): string => `(${value} BETWEEN -${MOMENTS_MAX} AND ${MOMENTS_MAX})`
 
 /**
  * Fills `{0}`, `{1}`, … of a template with pieces and `{*}` with all of them joined by commas. Parameters follow the order in which

@@ -5,7 +5,7 @@ import type { FeatureDef } from '../define/types.ts'
 import type { Query, Sql } from '../engine/ports.ts'
 import { columnsOf } from '../expr/ast.ts'
 import { toDuckDb } from '../expr/duckdb.ts'
-import { join, quoted, raw, sql } from '../expr/sql.ts'
+import { hasMoments, join, quoted, raw, sql } from '../expr/sql.ts'
 import { hasClasses } from './classes.ts'
 import { featuresFor, inputsOf } from './infer-features.ts'
 import type { PrepareParams } from './specs.ts'
@@ -113,8 +113,9 @@ async function isTheNumber(
 ): Promise<number | undefined> {
   if (!isNumber) return undefined
   const x = sql`cast(${value} as double)`
+  const counted: Sql = { text: hasMoments(x.text), params: x.params }
   const [row] = await query.rows<Record<'r' | 'filled' | 'n', number | null>>(
-    sql`select corr(${x}, mr_target) filter (isfinite(${x})) as r, count(*) filter (isfinite(${x})) as filled, count(*) as n from ${from}`,
+    sql`select corr(${x}, mr_target) filter (${counted} and ${hasMoments('mr_target')}) as r, count(*) filter (${counted}) as filled, count(*) as n from ${from}`,
     signal,
   )
   const [r, filled, n] = [row.r, row.filled, row.n].map((x) => Number(x ?? 0))
