@@ -27,7 +27,9 @@ export async function openDelivery(
   thorough: boolean,
 ): Promise<Delivery> {
   const asText = new Set(parent?.columns.filter((c) => c.type === 'string').map((c) => c.name))
-  const options: ReadOptions = { ...params.read, asText, thorough }
+  const { time, select: window } = params
+  const select = window && time !== null ? { column: time, window } : undefined
+  const options: ReadOptions = { ...params.read, asText, thorough, select }
   let open = await openAll(duck, files, options)
   const clashing = clashesOfText(open)
   if (clashing.length > 0)

@@ -4,9 +4,10 @@
  */
 import {
   type DuckDBConnection,
-  type DuckDBDataChunk,
+  DuckDBDataChunk,
   DuckDBInstance,
   DuckDBTimestampValue,
+  type DuckDBType,
   type DuckDBValue,
 } from '@duckdb/node-api'
 import type { Sql, SqlValue } from '../expr/sql.ts'
@@ -17,6 +18,8 @@ export interface Duck {
   one<R>(sql: string | Sql): Promise<R>
   /** Hands over the rows as they come, in full vectors whose memory is the engine's own until the next one. */
   chunks(sql: string): AsyncIterable<DuckDBDataChunk>
+  /** Adds rows to a table, in blocks of at most 2,048 by column. */
+  append(table: string, types: readonly DuckDBType[], blocks: Iterable<DuckDBValue[][]>): Promise<void>
   /** Rows the running statement has gone through. */
   processed(): number
   /** How far the running statement is, from 0 to 1. */
@@ -53,6 +56,7 @@ function duckOf(connection: DuckDBConnection): Duck {
     },
     rows: read,
     chunks: (sql) => chunksOf(connection, sql),
+    append: (table, types, blocks) => append(connection, table, types, blocks),
     one: async <R>(sql: string | Sql) => (await read<R>(sql))[0]!,
     processed: () => Number(connection.progress.rows_processed),
     share: () => Math.min(1, Math.max(0, connection.progress.percentage / 100)),
@@ -65,6 +69,25 @@ async function* chunksOf(connection: DuckDBConnection, sql: string): AsyncIterab
     const chunk = await result.fetchChunk()
     if (!chunk || chunk.rowCount === 0) return
     yield chunk
+  }
+}
+
+async function append(
+  connection: DuckDBConnection,
+  table: string,
+  types: readonly DuckDBType[],
+  blocks: Iterable<DuckDBValue[][]>,
+): Promise<void> {
+  const appender = await connection.createAppender(table)
+  try {
+    for (const columns of blocks) {
+      const chunk = DuckDBDataChunk.create(types)
+      chunk.setColumns(columns)
+      appender.appendDataChunk(chunk)
+    }
+    appender.flushSync()
+  } finally {
+    appender.closeSync()
   }
 }
 

@@ -15,7 +15,7 @@ import type { Import, Report } from './import-context.ts'
 import { markRows } from './marked-rows.ts'
 import { measureChecks } from './measure-checks.ts'
 import { profile } from './profile.ts'
-import { isOutOfMemory, named } from './reader.ts'
+import { isOutOfMemory, isTyped, named } from './reader.ts'
 import { type RemarksAsked, remarksOf } from './remarks/index.ts'
 import { stillFindings } from './stretches.ts'
 import type { Measurement } from './table-metrics.ts'
@@ -82,8 +82,7 @@ async function load(duck: Duck, job: ImportJob, report: Report): Promise<Loaded>
   try {
     return await loadOnce(duck, job, report, false)
   } catch (thrown) {
-    const mayBeSniffing =
-      job.files.some((f) => f.format !== 'parquet') && isMillraceError(thrown, 'MR_DATA_UNREADABLE')
+    const mayBeSniffing = job.files.some((f) => !isTyped(f)) && isMillraceError(thrown, 'MR_DATA_UNREADABLE')
     if (!mayBeSniffing) throw thrown
     await duck.run('DROP TABLE IF EXISTS staged')
     return await loadOnce(duck, job, report, true)

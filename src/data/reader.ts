@@ -2,6 +2,7 @@
 import { closeSync, createReadStream, openSync, readSync } from 'node:fs'
 import { createGunzip } from 'node:zlib'
 import { excerpt, isMillraceError, MillraceError, toError } from '../core/errors.ts'
+import type { TimeWindow } from '../core/records.ts'
 import { type Duck, literal, quote } from './duck.ts'
 import type { ChildFile } from './types.ts'
 
@@ -27,6 +28,8 @@ export interface ReadOptions {
   asText: ReadonlySet<string>
   /** Look at all rows before deciding on types, not only at the first. */
   thorough: boolean
+  /** Rows that are wanted, where a format can leave others out. */
+  select?: { column: string; window: TimeWindow }
 }
 
 const SNIFF_BYTES = 1 << 20
@@ -35,19 +38,30 @@ const OBJECT_BYTES_MAX = 16 * 1024 * 1024
 
 /** Opens a file for reading: its columns with types, and the text that scans it. Errors: MR_DATA_UNREADABLE. */
 export async function openFile(duck: Duck, file: ChildFile, options: ReadOptions): Promise<OpenFile> {
-  const encoding = file.format === 'parquet' ? 'binary' : encodingOf(await firstBytes(file))
+  const encoding = isTyped(file) ? 'binary' : encodingOf(await firstBytes(file))
   return await named(file, async () => {
+    if (file.format === 'orc') return await openStaged(duck, file, options)
     const dialect: Dialect = file.format === 'csv' ? await sniff(duck, file, encoding, options) : {}
     const settings = { ...options, ...dialect }
     const scan = scanOf(file, encoding, settings)
     const columns = await describeFile(duck, file, scan, dialect)
     const asText = columns.map((c) => (options.asText.has(c.name.trim()) ? { ...c, duckType: 'VARCHAR' } : c))
-    const forced = file.format !== 'parquet' && asText.some((c, i) => c.duckType !== columns[i]!.duckType)
+    const forced = !isTyped(file) && asText.some((c, i) => c.duckType !== columns[i]!.duckType)
     const read = forced
       ? { columns: asText, scan: scanOf(file, encoding, settings, asText) }
       : { columns, scan }
     return { ...file, encoding, delimiter: dialect.delimiter, header: dialect.header, ...trimNames(read) }
   })
+}
+
+/** Formats whose columns have types, so that none is guessed. */
+export const isTyped = ({ format }: Pick<ChildFile, 'format'>): boolean =>
+  format === 'parquet' || format === 'orc'
+
+async function openStaged(duck: Duck, file: ChildFile, { select }: ReadOptions): Promise<OpenFile> {
+  const { stageOrc } = await import('./orc/stage.ts')
+  const scan = await stageOrc(duck, { ...file, window: select })
+  return { ...file, encoding: 'binary', ...trimNames({ columns: await describe(duck, scan), scan }) }
 }
 
 /** Names of columns without the blanks that a header may have after its commas. */

@@ -72,12 +72,14 @@ export async function lookAt(
   const { head, tail, bytes } = await endsOf(path)
   if (bytes === 0) throw new MillraceError('MR_DATA_EMPTY_FILE', { file: name })
   const gzip = head[0] === 0x1f && head[1] === 0x8b
-  const magic = head.toString('latin1') === 'PAR1' ? 'parquet' : undefined
-  const format = given ?? formatOf(name) ?? magic
+  const format = given ?? formatOf(name) ?? formatBegun(head.toString('latin1'))
   if (format === undefined) throw new MillraceError('MR_DATA_FORMAT', { file: name })
   if (format === 'parquet') requireParquet(name, head, tail, bytes)
   return { format, gzip }
 }
+
+const formatBegun = (begins: string): FileFormat | undefined =>
+  begins === 'PAR1' ? 'parquet' : begins.startsWith('ORC') ? 'orc' : undefined
 
 function requireParquet(file: string, head: Buffer, tail: Buffer, bytes: number): void {
   const begins = head.toString('latin1')
@@ -103,6 +105,7 @@ async function endsOf(path: string): Promise<{ head: Buffer; tail: Buffer; bytes
 
 const FORMATS: [RegExp, FileFormat][] = [
   [/\.(parquet|pq)$/i, 'parquet'],
+  [/\.orc$/i, 'orc'],
   [/\.(csv|tsv|txt|data)(\.gz)?$/i, 'csv'],
   [/\.(json|ndjson|jsonl)(\.gz)?$/i, 'json'],
 ]

@@ -14,7 +14,7 @@ import type { CheckDef, DatasetDef } from '../define/types.ts'
 import type { DeliveryValues } from './delivery-metrics.ts'
 import type { Remark } from './remarks/remark.ts'
 
-export type FileFormat = 'parquet' | 'csv' | 'json'
+export type FileFormat = 'parquet' | 'orc' | 'csv' | 'json'
 
 /** A file whose bytes are in the store. */
 export interface SourceFile {
