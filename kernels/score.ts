@@ -347,3 +347,176 @@ export function scoreRows(header: usize, rows: usize, n: u32, z: usize, out: usi
     }
   }
 }
+
+// ---------------------------------------------------------------- masks of leaves
+
+/*
+ * Trees of at most 64 leaves, without walking (after Lucchese et al. 2015, QuickScorer: SIGIR, pp. 73-82): a tree's mask has a bit a leaf, left to right, and a node
+ * that a row leaves to the right clears the leaves on its left; of the leaves that stay, the lowest is the row's. Nodes of all trees that test one feature (a
+ * column) lie in the order of their limits, so that those which a row leaves to the right are the first of them. Of every 16th of those prefixes, the masks
+ * of all trees stand ready as a line; the nodes after it are taken one by one. Before the first line is one for a missing value.
+ */
+
+// header, in bytes
+const ROUNDS_ROW = 0
+const N_COLUMNS = 4
+const COLUMNS = 8
+const LINE_BYTES = 12 // masks of all trees, a multiple of 128
+const LEAVES = 16 // values of leaves, of each tree at the same distance
+const TREE_BYTES = 20
+const MASK_BYTES = 24 // masks of the trees there are
+const NO_NODE = 28 // a node that takes nothing away
+const FLOATS = 32
+const ROW_BYTES = 36
+const BASE = 40
+const FOUND = 48 // scratch: lines of the row by column, nodes to be taken, masks
+const TAKEN = 52
+const MASKS = 56
+
+// a column, in bytes
+const COLUMN_BYTES: usize = 32
+const FEATURE = 0 // offset in the row
+const N_CHECKS = 4 // limits of every 16th node, and 16 that are never passed
+const CHECKS = 8
+const LIMITS = 12 // of all nodes
+const LINES = 16
+const NODES = 20 // mask, place of the tree's mask
+
+/** How many of 16 limits in order are below `x`. */
+function below(at: usize, x: v128): u32 {
+  let a = f64x2.gt(x, v128.load(at))
+  let b = f64x2.gt(x, v128.load(at, 16))
+  a = i64x2.add(a, f64x2.gt(x, v128.load(at, 32)))
+  b = i64x2.add(b, f64x2.gt(x, v128.load(at, 48)))
+  a = i64x2.add(a, f64x2.gt(x, v128.load(at, 64)))
+  b = i64x2.add(b, f64x2.gt(x, v128.load(at, 80)))
+  a = i64x2.add(a, f64x2.gt(x, v128.load(at, 96)))
+  b = i64x2.add(b, f64x2.gt(x, v128.load(at, 112)))
+  a = i64x2.add(a, b)
+  return -(<i32>i64x2.extract_lane(a, 0) + <i32>i64x2.extract_lane(a, 1))
+}
+
+/** Checks below `x`: by halves while there are more than 16, whose followers are not below. */
+function passed(column: usize, x: f64): u32 {
+  const checks: usize = load<u32>(column, CHECKS)
+  let at = checks
+  let length = load<u32>(column, N_CHECKS)
+  while (length > 16) {
+    const half = length >> 1
+    at += <usize>(-(<i32>(x > load<f64>(at + ((half - 1) << 3)))) & <i32>(half << 3))
+    length -= half
+  }
+  return (<u32>(at - checks) >> 3) + below(at, f64x2.splat(x))
+}
+
+/** Finds the line of each column and lists the nodes after it; returns the end of the list. */
+function search(header: usize, row: usize): usize {
+  const rounds = load<u32>(header, ROUNDS_ROW)
+  const lineBytes = load<u32>(header, LINE_BYTES)
+  let column: usize = load<u32>(header, COLUMNS)
+  const end = column + <usize>load<u32>(header, N_COLUMNS) * COLUMN_BYTES
+  let found: usize = load<u32>(header, FOUND)
+  let to: usize = load<u32>(header, TAKEN)
+  for (; column < end; column += COLUMN_BYTES, found += 4) {
+    let x = load<f64>(row + <usize>load<u32>(column, FEATURE))
+    if (rounds) x = <f64>(<f32>x)
+    const line = passed(column, x)
+    const nAfter = below(<usize>load<u32>(column, LIMITS) + <usize>(line << 7), f64x2.splat(x))
+    store<u32>(found, load<u32>(column, LINES) + (line - <u32>Number.isNaN(x)) * lineBytes)
+    const nodes = i32x4.add(i32x4.splat(load<u32>(column, NODES) + (line << 8)), i32x4(0, 16, 32, 48))
+    v128.store(to, nodes)
+    v128.store(to, i32x4.add(nodes, i32x4.splat(64)), 16)
+    v128.store(to, i32x4.add(nodes, i32x4.splat(128)), 32)
+    v128.store(to, i32x4.add(nodes, i32x4.splat(192)), 48)
+    to += <usize>(nAfter << 2)
+  }
+  return to
+}
+
+/** Masks of sixteen trees at a time: what the lines of all columns leave. */
+function meet(header: usize): void {
+  const found: usize = load<u32>(header, FOUND)
+  const end = found + ((<usize>load<u32>(header, N_COLUMNS)) << 2)
+  const masks: usize = load<u32>(header, MASKS)
+  const lineBytes: usize = load<u32>(header, LINE_BYTES)
+  for (let b: usize = 0; b < lineBytes; b += 128) {
+    let at = <usize>load<u32>(found) + b
+    let m0 = v128.load(at)
+    let m1 = v128.load(at, 16)
+    let m2 = v128.load(at, 32)
+    let m3 = v128.load(at, 48)
+    let m4 = v128.load(at, 64)
+    let m5 = v128.load(at, 80)
+    let m6 = v128.load(at, 96)
+    let m7 = v128.load(at, 112)
+    for (let f = found + 4; f < end; f += 4) {
+      at = <usize>load<u32>(f) + b
+      m0 = v128.and(m0, v128.load(at))
+      m1 = v128.and(m1, v128.load(at, 16))
+      m2 = v128.and(m2, v128.load(at, 32))
+      m3 = v128.and(m3, v128.load(at, 48))
+      m4 = v128.and(m4, v128.load(at, 64))
+      m5 = v128.and(m5, v128.load(at, 80))
+      m6 = v128.and(m6, v128.load(at, 96))
+      m7 = v128.and(m7, v128.load(at, 112))
+    }
+    at = masks + b
+    v128.store(at, m0)
+    v128.store(at, m1, 16)
+    v128.store(at, m2, 32)
+    v128.store(at, m3, 48)
+    v128.store(at, m4, 64)
+    v128.store(at, m5, 80)
+    v128.store(at, m6, 96)
+    v128.store(at, m7, 112)
+  }
+}
+
+function takeNode(node: usize, masks: usize): void {
+  const mask = masks + <usize>load<u32>(node, 8)
+  store<u64>(mask, load<u64>(mask) & load<u64>(node))
+}
+
+/** Takes the nodes of a list, four at a time: it is filled up with nodes that take nothing away. */
+function takeNodes(header: usize, end: usize): void {
+  const masks: usize = load<u32>(header, MASKS)
+  v128.store(end, i32x4.splat(load<u32>(header, NO_NODE)))
+  for (let at: usize = load<u32>(header, TAKEN); at < end; at += 16) {
+    takeNode(load<u32>(at), masks)
+    takeNode(load<u32>(at, 4), masks)
+    takeNode(load<u32>(at, 8), masks)
+    takeNode(load<u32>(at, 12), masks)
+  }
+}
+
+function leafOf(mask: usize, leaves: usize): f64 {
+  return load<f64>(leaves + ((<usize>ctz(load<u64>(mask))) << 3))
+}
+
+function sumLeaves(header: usize): f64 {
+  let sum = load<f64>(header, BASE)
+  let leaves: usize = load<u32>(header, LEAVES)
+  const treeBytes: usize = load<u32>(header, TREE_BYTES)
+  let mask: usize = load<u32>(header, MASKS)
+  const end = mask + <usize>load<u32>(header, MASK_BYTES)
+  if (load<u32>(header, FLOATS)) {
+    for (; mask < end; mask += 8, leaves += treeBytes) sum = <f64>(<f32>(sum + leafOf(mask, leaves)))
+    return sum
+  }
+  for (; mask < end; mask += 8, leaves += treeBytes) sum += leafOf(mask, leaves)
+  return sum
+}
+
+/** Raw score of the row whose features stand at `row`. */
+export function maskRow(header: usize, row: usize): f64 {
+  const end = search(header, row)
+  meet(header)
+  takeNodes(header, end)
+  return sumLeaves(header)
+}
+
+/** Raw scores of `n` rows at `rows`. */
+export function maskRows(header: usize, rows: usize, n: u32, out: usize): void {
+  const rowBytes: usize = load<u32>(header, ROW_BYTES)
+  for (let i: u32 = 0; i < n; i++, rows += rowBytes, out += 8) store<f64>(out, maskRow(header, rows))
+}

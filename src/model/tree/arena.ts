@@ -15,6 +15,8 @@ import { SCORE_KERNELS } from './kernels-wasm.ts'
 export interface ScoreKernels {
   scoreRow(header: number, row: number, z: number, leaves: number, out: number): number
   scoreRows(header: number, rows: number, n: number, z: number, out: number): void
+  maskRow(header: number, row: number): number
+  maskRows(header: number, rows: number, n: number, out: number): void
 }
 
 export const ARENA_LIMITS = {
@@ -24,6 +26,8 @@ export const ARENA_LIMITS = {
   shelfBytesMax: 64 * 1024 * 1024,
   /** All shelves of a thread; models beyond it are walked by the plain loops. */
   arenaBytesMax: 1024 * 1024 * 1024,
+  /** What of it is spare: blocks that make models faster which already have one. */
+  spareBytesMax: 64 * 1024 * 1024,
 } as const
 
 /** A piece of a shelf, from when it is lent until it is closed. */
@@ -62,15 +66,31 @@ function scoreModule(): object | null {
 
 const dropped = new FinalizationRegistry<() => void>((giveBack) => giveBack())
 
+let spareBytes = 0
+
 /** Lends `bytes`, a multiple of 16; `null` where WebAssembly is not to be had or the arena is full. Contents are unknown. */
 export function lend(bytes: number): Lease | null {
+  return lendFor(bytes, () => undefined)
+}
+
+/** The same for what only makes a model faster: `null` also where such blocks have all that they may have. */
+export function lendSpare(bytes: number): Lease | null {
+  if (spareBytes + bytes > ARENA_LIMITS.spareBytesMax) return null
+  const lease = lendFor(bytes, () => {
+    spareBytes -= bytes
+  })
+  if (lease) spareBytes += bytes
+  return lease
+}
+
+function lendFor(bytes: number, onReturn: () => void): Lease | null {
   for (const room of rooms) {
     const at = takeFrom(room, bytes)
-    if (at !== null) return leaseOf(room, at, bytes)
+    if (at !== null) return leaseOf(room, { at, bytes }, onReturn)
   }
   const room = openRoom(bytes)
   const at = room && takeFrom(room, bytes)
-  return at === null ? null : leaseOf(room!, at, bytes)
+  return at === null ? null : leaseOf(room!, { at, bytes }, onReturn)
 }
 
 /** Bytes of all shelves, and models on them. */
@@ -81,12 +101,14 @@ export function arenaUse(): { bytes: number; blocks: number } {
   }
 }
 
-function leaseOf(room: Room, at: number, bytes: number): Lease {
+function leaseOf(room: Room, { at, bytes }: { at: number; bytes: number }, onReturn: () => void): Lease {
   room.nBlocks++
   let open = true
   const giveBack = () => {
-    if (open) release(room, at, bytes)
+    if (!open) return
     open = false
+    release(room, at, bytes)
+    onReturn()
   }
   const lease: Lease = {
     shelf: room,

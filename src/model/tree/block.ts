@@ -3,6 +3,7 @@
 import type { CompiledTrees } from '../tree-walk.ts'
 import type { SourceRules } from '../trees.ts'
 import { ARENA_LIMITS, type Lease, lend } from './arena.ts'
+import type { WalkedTrees } from './masks.ts'
 
 /** Trees whose leaves are found before they are summed. */
 export const CHUNK_TREES = 256
@@ -19,6 +20,11 @@ export interface TreeBlock {
   lease: Lease
   nFeatures: number
   nOutputs: number
+  /** Addresses of the first node and of the first chunk. */
+  nodesAt: number
+  chunksAt: number
+  nNodes: number
+  nTrees: number
   /** Rows that fit in the scratch space together, a multiple of eight. */
   blockRows: number
   rowsAt: number
@@ -48,7 +54,42 @@ export function placeTrees(trees: CompiledTrees, sum: SourceRules['sum'] = 'f64'
   const lease = lend(layout.bytes)
   if (lease === null) return null
   write(trees, sets, layout, lease, sum)
-  return { lease, nFeatures: trees.nFeatures, nOutputs: trees.nOutputs, ...scratch }
+  return {
+    lease,
+    nFeatures: trees.nFeatures,
+    nOutputs: trees.nOutputs,
+    nodesAt: lease.at + layout.nodes,
+    chunksAt: lease.at + layout.chunks,
+    nNodes: trees.kid.length,
+    nTrees: trees.roots.length,
+    ...scratch,
+  }
+}
+
+/** Reads compiled trees back from their block, so that nobody keeps them beside it; `null` where nodes test categories. Cost: O(nodes). */
+export function readTrees(block: TreeBlock): WalkedTrees | null {
+  const { lease, nFeatures, nOutputs, nodesAt, chunksAt, nNodes, nTrees } = block
+  const { u32, f64 } = lease.shelf
+  const header = lease.at / 4
+  if (u32[header + 3] !== 0) return null
+  const nodeOf = (address: number) => (address - nodesAt) / NODE_BYTES
+  const word = (node: number) => nodesAt / 4 + node * 4
+  const limit = Float64Array.from({ length: nNodes }, (_, node) => f64[word(node) / 2])
+  const rootWord = (t: number) => {
+    const chunk = chunksAt / 4 + Math.floor(t / CHUNK_TREES) * 4
+    return u32[chunk] / 4 + u32[chunk + 1] * 2 + (t % CHUNK_TREES)
+  }
+  return {
+    nFeatures,
+    nOutputs,
+    roundsToF32: u32[header + 2] === 1,
+    limit,
+    value: limit,
+    kid: Int32Array.from({ length: nNodes }, (_, node) => nodeOf(u32[word(node) + 2])),
+    slot: Int32Array.from({ length: nNodes }, (_, node) => u32[word(node) + 3] / ENTRY_BYTES),
+    roots: Int32Array.from({ length: nTrees }, (_, t) => nodeOf(u32[rootWord(t)])),
+    setOf: null,
+  }
 }
 
 /** Bytes that a model of so many nodes, trees and words of sets takes on a shelf, about. */

@@ -2,10 +2,13 @@
 import type { Kernel } from '../form.ts'
 import { type CompiledTrees, compileTrees, rawOfRow, rawOfRows } from '../tree-walk.ts'
 import type { SourceRules, TreeEnsemble } from '../trees.ts'
-import { placeTrees, type TreeBlock } from './block.ts'
+import { placeTrees, readTrees, type TreeBlock } from './block.ts'
+import { maskKernel, planMasks } from './masks.ts'
 
 /** Nodes below which a block of memory is not worth its lease. */
 export const BLOCK_NODES_MIN = 64
+/** Rows that a model has scored before it is worth the memory of masks. */
+export const MASK_ROWS_MIN = 1000
 
 export interface TreeKernelOptions {
   /** `wasm` (default) leaves small models, and what has no room, to the plain loops. */
@@ -20,14 +23,52 @@ export function treeKernel(model: TreeEnsemble, options: TreeKernelOptions = {})
   return placedKernel(trees, options) ?? plainKernel(trees)
 }
 
-/** A kernel in WebAssembly; nothing where the model is small, or there is no room. `sum`: the numbers in which leaves are added (doubles). */
+/**
+ * A kernel in WebAssembly; nothing where the model is small, or there is no room. It walks, and goes over to masks where they are faster, once it has scored
+ * `MASK_ROWS_MIN` rows. `sum`: the numbers in which leaves are added (doubles).
+ */
 export function placedKernel(
   trees: CompiledTrees,
   { kernels = 'wasm', nodesMin = BLOCK_NODES_MIN }: TreeKernelOptions,
-  sum?: SourceRules['sum'],
+  sum: SourceRules['sum'] = 'f64',
 ): Kernel | null {
   const block = kernels === 'wasm' && trees.kid.length >= nodesMin ? placeTrees(trees, sum) : null
-  return block && blockKernel(block)
+  if (block === null) return null
+  const base = trees.baseScores[0]
+  return thenFaster(blockKernel(block), () => {
+    const known = readTrees(block)
+    const plan = known && planMasks(known)
+    return plan && maskKernel(plan, { base, sum })
+  })
+}
+
+type OpenKernel = Required<Kernel>
+
+/** Scores by `first` until `MASK_ROWS_MIN` rows are scored, then by what `faster` gives, if it gives anything. */
+function thenFaster(first: OpenKernel, faster: () => OpenKernel | null): OpenKernel {
+  let now = first
+  let rowsToGo = MASK_ROWS_MIN
+  const scored = (n: number) => {
+    rowsToGo -= n
+    if (rowsToGo > 0) return
+    rowsToGo = Number.POSITIVE_INFINITY
+    const next = faster()
+    if (next === null) return
+    now.close()
+    now = next
+  }
+  return {
+    row: (x) => {
+      scored(1)
+      return now.row(x)
+    },
+    rows: (rows, n, out) => {
+      scored(n)
+      now.rows(rows, n, out)
+    },
+    bytes: first.bytes,
+    close: () => now.close(),
+  }
 }
 
 function plainKernel(trees: CompiledTrees): Kernel {
@@ -44,7 +85,7 @@ export function compiledBytes(trees: CompiledTrees): number {
   return arrays.reduce((sum, { byteLength }) => sum + byteLength, 0)
 }
 
-function blockKernel(block: TreeBlock): Kernel {
+function blockKernel(block: TreeBlock): OpenKernel {
   return {
     row: (x) => rowOnBlock(block, x),
     rows: (rows, n, out) => rowsOnBlock(block, rows, n, out),

@@ -5,9 +5,11 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { seededRng } from '../../../src/core/rng.ts'
 import type { Kernel } from '../../../src/model/form.ts'
 import { readModelFile } from '../../../src/model/import/open.ts'
-import { ARENA_LIMITS, arenaUse, lend } from '../../../src/model/tree/arena.ts'
-import { treeKernel } from '../../../src/model/tree/kernel.ts'
+import { ARENA_LIMITS, arenaUse, lend, lendSpare } from '../../../src/model/tree/arena.ts'
+import { MASK_ROWS_MIN, treeKernel } from '../../../src/model/tree/kernel.ts'
+import { MASK_LIMITS, maskKernel, planMasks } from '../../../src/model/tree/masks.ts'
 import { ruledKernel } from '../../../src/model/tree/source-rules.ts'
+import { compileTrees } from '../../../src/model/tree-walk.ts'
 import type { SourceRules, TreeEnsemble } from '../../../src/model/trees.ts'
 import { anyValue, randomEnsemble } from '../fixtures.ts'
 import { answersOf, modelBytes, recordedModels } from '../import/recorded.ts'
@@ -137,6 +139,92 @@ describe('trees in WebAssembly give the bits of the plain loops', () => {
   })
 })
 
+/** Leaves of the tree that has the most. */
+function leavesMax({ roots, left }: TreeEnsemble): number {
+  const ends = [...roots.slice(1), left.length]
+  return Math.max(
+    0,
+    ...[...roots].map((root, t) => left.subarray(root, ends[t]).filter((kid) => kid < 0).length),
+  )
+}
+
+describe('masks of leaves give the bits of the plain loops', () => {
+  const planOf = (model: TreeEnsemble, evenIfSlower = true) =>
+    planMasks(compileTrees(model), { evenIfSlower })
+  const onMasks = (model: TreeEnsemble, sum: SourceRules['sum'] = 'f64') =>
+    maskKernel(planOf(model)!, { base: model.baseScores[0], sum })!
+
+  test('for trees that fit, both rules, ties, odd values and sums in floats', () => {
+    const values = fc.array(anyValue, { minLength: 6 * 11, maxLength: 6 * 11 })
+    const plain = shapes.map((shape) => ({ ...shape, nCategories: 0, depth: Math.min(shape.depth, 8) }))
+    let nMasked = 0
+    fc.assert(
+      fc.property(plain, fc.boolean(), fc.nat(11), values, (shape, inFloats, n, given) => {
+        const model = randomEnsemble(shape)
+        if (shape.compare === 'lt-f32' && shape.seed % 3 === 0)
+          model.threshold = model.threshold.map((t, node) => (node % 17 === 0 ? Number.MAX_VALUE : t + 0.1))
+        const fits = leavesMax(model) <= MASK_LIMITS.leavesMax && model.roots.length < model.left.length
+        expect(planOf(model) !== null).toBe(fits)
+        if (!fits) return
+        nMasked++
+        const sum = inFloats ? 'f32' : 'f64'
+        const rules: SourceRules = { sum, base: 'first', divisor: 1, zeroMissing: [] }
+        const rows = Float64Array.from(given)
+        const masks = onMasks(model, sum)
+        const loops = ruledKernel(model, rules, { kernels: 'js' })
+        expect(scores(masks, rows, n, 1)).toEqual(scores(loops, rows, n, 1))
+        expect(masks.row!(rows)).toBe(loops.row!(rows))
+        masks.close!()
+      }),
+      { numRuns: 400 },
+    )
+    expect(nMasked).toBeGreaterThan(200)
+  })
+
+  test('for thousands of nodes of one feature, which are searched by halves, and more rows than go together', () => {
+    const model = randomEnsemble({ nTrees: 120, depth: 6, nFeatures: 2, seed: 9 })
+    const rng = seededRng(6)
+    model.threshold = model.threshold.map((t) => (t === Number.POSITIVE_INFINITY ? t : t + rng.normal()))
+    const rows = Float64Array.from({ length: 2 * 501 }, () =>
+      rng.next() < 0.1 ? Number.NaN : rng.normal() * 3,
+    )
+    rows.set(model.threshold.filter(Number.isFinite).subarray(0, 200))
+    expect(scores(onMasks(model), rows, 501, 1)).toEqual(scores(onJs(model), rows, 501, 1))
+  })
+
+  test.each(['le', 'lt-f32'] as const)(
+    'once a model of rule %s has scored enough rows, read back from its nodes',
+    (compare) => {
+      const model = randomEnsemble({ nTrees: 300, depth: 5, nFeatures: 5, compare })
+      expect(planOf(model, false)).not.toBeNull()
+      const rng = seededRng(7)
+      const rows = Float64Array.from({ length: 5 * MASK_ROWS_MIN }, () =>
+        rng.next() < 0.1 ? Number.NaN : rng.normal() * 3,
+      )
+      const kernel = onWasm(model)
+      const want = scores(onJs(model), rows, MASK_ROWS_MIN, 1)
+      const one = [...want.keys()].slice(0, -1).map((i) => kernel.row!(rows.subarray(i * 5, i * 5 + 5)))
+      expect(Float64Array.from([...one, 7])).toEqual(want)
+      expect(scores(kernel, rows, MASK_ROWS_MIN, 1)).toEqual(want)
+      const { blocks } = arenaUse()
+      kernel.close!()
+      expect(arenaUse().blocks).toBe(blocks - 1)
+    },
+  )
+
+  test('where they are foreseen to be faster: not over many features, few trees or deep ones', () => {
+    const faster = (shape: Parameters<typeof randomEnsemble>[0]) =>
+      planOf(randomEnsemble(shape), false) !== null
+    expect(faster({ nTrees: 100, depth: 6, nFeatures: 8 })).toBe(true)
+    expect(faster({ nTrees: 100, depth: 6, nFeatures: 80 })).toBe(false)
+    expect(faster({ nTrees: 3, depth: 6, nFeatures: 8 })).toBe(false)
+    expect(faster({ nTrees: 100, depth: 9, nFeatures: 8 })).toBe(false)
+    expect(planOf(withOutputs(randomEnsemble(), 2))).toBeNull()
+    expect(planOf(randomEnsemble({ nCategories: 1, depth: 4 }))).toBeNull()
+    expect(planOf(randomEnsemble({ nTrees: 2000, depth: 6 }))).toBeNull()
+  })
+})
+
 describe('models stay in the plain loops', () => {
   test('when they are small, or rows are too wide for the scratch space', () => {
     expect(treeKernel(randomEnsemble({ nTrees: 1, depth: 3 })).close).toBeUndefined()
@@ -208,6 +296,17 @@ describe('the memory of models', () => {
       await new Promise((done) => setTimeout(done, 20))
     }
     expect(blocksOf()).toBeLessThanOrEqual(before)
+  })
+
+  test('that only makes models faster has an end of its own, and is lent again when given back', () => {
+    const half = ARENA_LIMITS.spareBytesMax / 2
+    const leases = [lendSpare(half)!, lendSpare(half)!]
+    expect(lendSpare(16)).toBeNull()
+    leases[0].close()
+    leases[0].close()
+    expect(lendSpare(half + 16)).toBeNull()
+    leases.push(lendSpare(half)!)
+    for (const lease of leases) lease.close()
   })
 
   test('has an end, beyond which there is no lease', () => {
