@@ -1,4 +1,5 @@
 /** How models of others are served: plain data, but for whom faults are told. */
+import type { TrialOf } from '../serve/models/trial.ts'
 import type { TlsPaths } from '../serve/tls.ts'
 
 export interface ServeModelsOptions {
@@ -25,6 +26,8 @@ export interface ServeModelsOptions {
   latencyMs?: number
   /** Rows of one batch at most. Default: what the model says, else 256. */
   batchRowsMax?: number
+  /** Versions that are asked before others ask them. Default: those that would take the place of one that answers. */
+  trial?: TrialOf
   /** Largest request, also unpacked and over gRPC. Default 32. */
   bodyMb?: number
 }

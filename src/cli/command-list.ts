@@ -84,6 +84,10 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['--body <mb>', 'largest request (default 32)'],
       ['--workers <n>', 'processes that share the port, the threads and the memory (default: 1)'],
       ['--threads <n>', 'threads that run ONNX (default: one a core)'],
+      [
+        '--try <which>',
+        'versions that must answer a trial before others ask them: swaps, all, none (default: swaps)',
+      ],
       ['--memory <mb>', 'memory of loaded models, as measured (default: half of the machine)'],
       ['--dry-run', 'say what is there and how it would be served'],
     ],

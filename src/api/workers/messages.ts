@@ -19,6 +19,8 @@ export type Ask =
   | { what: 'metadata'; model: string }
   | { what: 'load-all' }
   | { what: 'load'; model: string }
+  /** A load in two steps, so that all workers change over together or none does. */
+  | { what: 'prepare' | 'commit' | 'abort'; model: string }
   | { what: 'unload'; model: string }
   | { what: 'readiness' }
 
@@ -27,6 +29,9 @@ export interface Answers {
   metadata: ModelMetadata
   'load-all': null
   load: null
+  prepare: null
+  commit: null
+  abort: null
   unload: null
   readiness: Readiness
 }

@@ -313,9 +313,18 @@ export class Primary {
     return this.#merged.text([...workers.map(({ metrics }) => metrics), own.join('\n')])
   }
 
-  /** Errors: those of the worker that could not. */
+  /** Loads in two steps, so that all change over at once, or none where one cannot. Errors: those of the worker that could not. */
   async #act(act: Act): Promise<void> {
-    await this.#all(act)
+    const { what, model } = act
+    if (what === 'load') {
+      try {
+        await this.#all({ what: 'prepare', model })
+      } catch (thrown) {
+        await this.#all({ what: 'abort', model }).catch(() => undefined)
+        throw thrown
+      }
+    }
+    await this.#all(what === 'load' ? { what: 'commit', model } : act)
     this.#acts.set(act.model, { ...act, seq: ++this.#actSeq })
     if (act.what === 'load') this.#found = mergeFound(this.#found, findModels(this.#options.path), act.model)
   }

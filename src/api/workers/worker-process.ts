@@ -1,6 +1,7 @@
 /** One of several processes that serve the same models: takes connections that the primary accepted, and answers what it asks. */
 import type { Socket } from 'node:net'
 import { assert } from '../../core/errors.ts'
+import type { Prepared } from '../../serve/models/model-shelf.ts'
 import type { Siblings } from '../../serve/models/siblings.ts'
 import { type BuiltModels, buildModels } from '../build-models.ts'
 import { answerOf, Calls } from './calls.ts'
@@ -34,6 +35,8 @@ const siblings: Siblings = {
 let built: BuiltModels | undefined
 let take: Partial<Record<Wire, (socket: Socket) => void>> = {}
 let closing = false
+/** Loads that are half done. */
+const prepared = new Map<string, Prepared>()
 const ended = { http: 0, grpc: 0 }
 
 // A terminal sends its interrupt to every process of the group: the primary is the one that says when to stop.
@@ -95,11 +98,19 @@ async function answered(ask: Ask): Promise<unknown> {
   if (ask.what === 'metrics') return metrics.text()
   if (ask.what === 'metadata') return await backend.metadata(ask.model)
   if (ask.what === 'readiness') return built.server.health()
+  if (ask.what === 'prepare') return void prepared.set(ask.model, await backend.shelf.prepare(ask.model))
+  if (ask.what === 'commit' || ask.what === 'abort') return finish(ask.model, ask.what)
   if (ask.what === 'load') return await backend.shelf.load(ask.model)
   if (ask.what === 'unload') return await backend.shelf.unload(ask.model)
   return await backend.shelf.loadAll((model, error) =>
     tell({ type: 'loaded', model, ...(error && { error: sentError(error) }) }),
   )
+}
+
+function finish(model: string, how: 'commit' | 'abort'): void {
+  const one = prepared.get(model)
+  prepared.delete(model)
+  one?.[how]()
 }
 
 /** Answers what is under way, and ends. */

@@ -9,7 +9,7 @@ import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
 import { count, plural } from '../format.ts'
 import type { Options } from '../handler.ts'
-import { countOption, fileOption, textOption, tlsOption } from '../options.ts'
+import { countOption, fileOption, oneOf, textOption, tlsOption } from '../options.ts'
 
 export async function serve(cli: Cli, [path]: readonly unknown[], options: Options): Promise<Answer> {
   if (options.dryRun === true) return found(cli, findModels(resolve(path as string)))
@@ -31,6 +31,7 @@ export async function serve(cli: Cli, [path]: readonly unknown[], options: Optio
     latencyMs: given('latency', 1, 600_000),
     batchRowsMax: given('batch', 1, 100_000),
     bodyMb: given('body', 1, 1_024),
+    trial: oneOf('--try', textOption(options, 'try'), ['swaps', 'all', 'none'] as const),
   }
   const served = await (workers === 1 ? serveModels(asked) : serveByWorkers({ ...asked, workers }))
   try {

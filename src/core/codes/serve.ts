@@ -256,6 +256,22 @@ export const serve = {
     retryable: false,
     status: 421,
   },
+  MR_SERVE_LOAD_FAILED: {
+    what: (d: { model: string; why: string; times: number; retryAfterS: number }) =>
+      `model "${d.model}" could not be loaded (${d.times === 1 ? 'once' : `${d.times} times`}): ${d.why}`,
+    fix: (d: { model: string; why: string; times: number; retryAfterS: number }) =>
+      `it is tried again in ${d.retryAfterS} s; once it is put right, load it by name or wait`,
+    retryable: true,
+    status: 503,
+  },
+  MR_SERVE_UNFIT: {
+    what: (d: { model: string; version: string; why: string }) =>
+      `version ${d.version} of model "${d.model}" was asked before it was to answer others, and did not answer: ${d.why}`,
+    fix: (_: { model: string; version: string; why: string }) =>
+      'look at the model; if it is right, and zeros, ones and numbers between are no input for it, start with --try none',
+    retryable: false,
+    status: 409,
+  },
   MR_SERVE_WORKER: {
     what: (d: { why: string }) => `a worker process of this server cannot answer: ${d.why}`,
     fix: (_: { why: string }) => 'ask again in a second; GET /readyz says which worker it is',

@@ -16,6 +16,7 @@ import { oipRoutes } from '../oip/routes.ts'
 import { INFO } from '../server.ts'
 import { ModelsBackend } from './models-backend.ts'
 import type { Siblings } from './siblings.ts'
+import type { TrialOf } from './trial.ts'
 
 export interface ModelServerOptions extends AppOptions {
   /** A model file, a model's folder, or a folder of models. */
@@ -32,6 +33,8 @@ export interface ModelServerOptions extends AppOptions {
   latencyMs?: number
   /** Rows of one batch at most. */
   batchRowsMax?: number
+  /** Versions that are asked before others ask them. */
+  trial?: TrialOf
   /** The other processes, where several share a port. */
   siblings?: Siblings
 }

@@ -5,6 +5,7 @@
 import { isMillraceError, MillraceError, toError } from '../../core/errors.ts'
 import { findModels } from '../../model/repository/find.ts'
 import type { Found, FoundModel, FoundVersion, RefusedModel } from '../../model/repository/found.ts'
+import { BackOff } from '../back-off.ts'
 import { SERVE_LIMITS } from '../limits.ts'
 import type { InferAsk, Repository, RepositoryEntry } from '../oip/backend.ts'
 import {
@@ -15,6 +16,7 @@ import {
   type Ready,
   UNUSED,
 } from './model-loader.ts'
+import { type TrialOf, unfitness } from './trial.ts'
 
 export type { Ready } from './model-loader.ts'
 
@@ -25,6 +27,15 @@ export interface ShelfOptions extends LoaderOptions {
   found?: Found
   /** Whose model one is, by its name. Default: all are of one. */
   tenantOf?: (model: string) => string
+  /** Versions that are asked before others ask them. Default: those that would take the place of one that answers. */
+  trial?: TrialOf
+}
+
+/** Versions of a model that are loaded and were tried, and do not answer yet. */
+export interface Prepared {
+  /** From now on they answer. Errors: MR_SERVE_MODEL_UNKNOWN when there is none any more. */
+  commit(): void
+  abort(): void
 }
 
 export interface Slot extends Owner {
@@ -34,6 +45,8 @@ export interface Slot extends Owner {
   state: 'idle' | 'loading' | 'ready' | 'failed' | 'unloaded' | 'gone'
   reason: string
   loading?: Promise<Ready>
+  /** What answers in its place while it is loaded by name. */
+  before?: Ready
 }
 
 export class ModelShelf implements Repository {
@@ -43,6 +56,7 @@ export class ModelShelf implements Repository {
   readonly #models = new Map<string, Slot[]>()
   /** What is loaded or unloaded by name, one after the other. */
   readonly #turns = new Map<string, Promise<void>>()
+  readonly #backOff = new BackOff<Slot>({ isForNow })
   #refused: RefusedModel[] = []
   #isClosed = false
 
@@ -109,7 +123,24 @@ export class ModelShelf implements Repository {
   }
 
   load(model: string): Promise<void> {
-    return this.#inTurn(model, () => this.#loadAgain(model))
+    return this.#inTurn(model, async () => (await this.#prepare(model)).commit())
+  }
+
+  /** The first half of a load, for several processes that change over together. Nothing else is done to the model by name until the second. Errors: those of a load. */
+  prepare(model: string): Promise<Prepared> {
+    return new Promise((resolve, reject) => {
+      const turn = async () => {
+        const { commit, abort } = await this.#prepare(model)
+        await new Promise<void>((end) => {
+          const then = (act: () => void) => () => {
+            end()
+            act()
+          }
+          resolve({ commit: then(commit), abort: then(abort) })
+        })
+      }
+      this.#inTurn(model, turn).catch(reject)
+    })
   }
 
   unload(model: string): Promise<void> {
@@ -186,6 +217,7 @@ export class ModelShelf implements Repository {
   async ready(slot: Slot): Promise<Ready> {
     if (slot.ready) return slot.ready
     if (slot.state === 'unloaded' || slot.state === 'gone') throw unloadedError(slot)
+    if (slot.state === 'failed') this.#backOff.check(slot, slot.found.name)
     slot.loading ??= this.#load(slot)
     return await slot.loading
   }
@@ -213,13 +245,14 @@ export class ModelShelf implements Repository {
   /** What was let go while it was loaded is closed when it is there. */
   #load(slot: Slot): Promise<Ready> {
     slot.state = 'loading'
-    const loading: Promise<Ready> = this.#loader.open(slot, slot.found, slot.version.path).then(
+    const loading: Promise<Ready> = this.#opened(slot, slot.found, slot.before).then(
       (ready) => {
         if (slot.loading !== loading) {
           this.#loader.release(ready)
           throw unloadedError(slot)
         }
         slot.loading = undefined
+        this.#backOff.forget(slot)
         this.#place(slot, ready)
         return ready
       },
@@ -228,11 +261,23 @@ export class ModelShelf implements Repository {
           slot.loading = undefined
           slot.state = isForNow(thrown) ? 'idle' : 'failed'
           slot.reason = isForNow(thrown) ? '' : toError(thrown).message
+          this.#backOff.failed(slot, thrown)
         }
         throw thrown
       },
     )
     return loading
+  }
+
+  /** Opens what lies there now, and asks it before others do, where that is wanted. `before` is what it would take the place of. Errors: those of the loader, MR_SERVE_UNFIT. */
+  async #opened(slot: Slot, found: FoundModel, before?: Ready): Promise<Ready> {
+    const ready = await this.#loader.open(slot, found, slot.version.path)
+    const { trial = 'swaps' } = this.#options
+    if (trial === 'none' || (trial === 'swaps' && !before)) return ready
+    const why = await unfitness(ready.model, before?.model)
+    if (why === undefined) return ready
+    this.#loader.release(ready)
+    throw new MillraceError('MR_SERVE_UNFIT', { model: found.name, version: slot.version.version, why })
   }
 
   /** Takes the place of what answered until now. */
@@ -267,8 +312,11 @@ export class ModelShelf implements Repository {
     }
   }
 
-  /** Looks at the folder again and loads the versions of a model that are there now. Those before answer until all of these can, and stay where one of these cannot. */
-  async #loadAgain(name: string): Promise<void> {
+  /**
+   * Looks at the folder again and loads the versions of a model that are there now. Those before answer until all of these can and are changed over to in one turn of the event
+   * loop, and stay where one of these cannot.
+   */
+  async #prepare(name: string): Promise<Prepared> {
     const { models, refused } = findModels(this.#options.path)
     const found = models.find((one) => one.name === name)
     this.#add(models.filter((one) => one !== found))
@@ -283,26 +331,45 @@ export class ModelShelf implements Repository {
     const canAnswer = held.some(({ ready, state }) => ready || state === 'idle')
     if (!canAnswer) this.#publish(name, slots)
     const fresh = slots.filter((slot) => !held.includes(slot))
-    try {
-      for (const slot of slots.slice(-SERVE_LIMITS.versionsLoadedMax))
-        await this.#renew(slot, found as FoundModel)
-    } catch (thrown) {
+    const renewed: { slot: Slot; ready: Ready }[] = []
+    const abort = () => {
+      for (const { ready } of renewed) this.#loader.release(ready)
       if (canAnswer) for (const slot of fresh) this.#letGo(slot, 'gone')
+    }
+    try {
+      const newest = held.findLast(({ ready }) => ready)?.ready
+      for (const slot of slots.slice(-SERVE_LIMITS.versionsLoadedMax)) {
+        const ready = await this.#renewed(slot, found as FoundModel, newest)
+        if (ready) renewed.push({ slot, ready })
+      }
+    } catch (thrown) {
+      abort()
       throw thrown
     }
-    this.#publish(name, slots)
-    this.slots(name)
+    return {
+      abort,
+      commit: () => {
+        for (const { slot, ready } of renewed) this.#place(slot, ready)
+        for (const slot of slots) if (found) slot.found = found
+        this.#publish(name, slots)
+        this.slots(name)
+      },
+    }
   }
 
-  /** The file may have changed: what it holds now takes the place of what answered until now, or that stays where it cannot be loaded. */
-  async #renew(slot: Slot, found: FoundModel): Promise<void> {
-    if (slot.ready) this.#place(slot, await this.#loader.open(slot, found, slot.version.path))
-    else {
-      if (slot.state !== 'loading') slot.state = 'idle'
-      slot.found = found
-      await this.ready(slot)
-    }
+  /** The file may have changed: what it holds now is to take the place of what answers, and is given. A version that does not answer is made ready. */
+  async #renewed(slot: Slot, found: FoundModel, newest: Ready | undefined): Promise<Ready | undefined> {
+    if (slot.ready) return await this.#opened(slot, found, slot.ready)
+    this.#backOff.forget(slot)
+    if (slot.state !== 'loading') slot.state = 'idle'
     slot.found = found
+    slot.before = newest
+    try {
+      await this.ready(slot)
+    } finally {
+      slot.before = undefined
+    }
+    return undefined
   }
 
   /** From now on these are the versions of a model; none: it is no more. */

@@ -54,6 +54,7 @@ export interface ModelsFixture {
   /** The runtime under it, once a graph was asked for. */
   pool(): Promise<Onnx>
   put(path: string, content: string | Uint8Array): void
+  drop(path: string): void
   get(path: string): Promise<Answered>
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answered>
   /** One message of the wire, and what comes back. */
@@ -118,6 +119,7 @@ export async function serveModels(
     server,
     pool: opened,
     put,
+    drop: (path) => rmSync(join(root, path), { recursive: true }),
     get: async (path) => await answered(await fetch(url + path)),
     post: async (path, body, headers = {}) =>
       await answered(
