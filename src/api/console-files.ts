@@ -38,6 +38,8 @@ const SERVED = new Set([
   'livez',
   'readyz',
   'openapi.json',
+  'docs',
+  'v1',
   'version',
   'assets',
 ])

@@ -14,6 +14,7 @@ import { type GraphRunner, predictorLoader } from './load-predictor.ts'
 import { explainRoutes, explainRows } from './oip/explain-routes.ts'
 import { oipRoutes, type ServerInfo } from './oip/routes.ts'
 import { RowBackend } from './oip/row-backend.ts'
+import { openApiRoutes } from './openapi/routes.ts'
 import type { LogPolicy } from './prediction-log.ts'
 import type { Predictor } from './predictor.ts'
 import { type CacheLimits, ResponseCache } from './response-cache.ts'
@@ -74,6 +75,7 @@ export function servingRoutes(
   explainRoutes(app, backend, station.limits.jsonDepthMax, explainRows(station))
   const ready = async () => (await readiness(station, options)).ready
   otherRoutes(app, backend, { ready, access, jsonDepthMax: station.limits.jsonDepthMax })
+  openApiRoutes(app, backend, info)
   healthRoutes(app, station, options)
 }
 

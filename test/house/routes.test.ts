@@ -59,6 +59,8 @@ test('what writes needs more than read, and only health is public', () => {
     const mayRead = scopes !== 'public' && scopes.includes('read')
     if (route.startsWith('POST ') && route !== 'POST /v2/repository/index') expect(mayRead, route).toBe(false)
     if (scopes === 'public')
-      expect(route).toMatch(/\/(livez|readyz|v2\/health\/\w+|grpc\.health\.v1\.Health\/\w+)$/)
+      expect(route).toMatch(
+        /\/(docs|docs\/page\.js|livez|readyz|v2\/health\/\w+|grpc\.health\.v1\.Health\/\w+)$/,
+      )
   }
 })

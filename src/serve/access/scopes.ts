@@ -36,7 +36,9 @@ const HEALTH: readonly Line[] = ['/livez', '/readyz', '/v2/health/live', '/v2/he
 
 const SERVING: readonly Line[] = [
   ['GET /metrics', READ, 'all'],
-  ['GET /openapi.json', READ, 'all'],
+  ['GET /openapi.json', EITHER, 'listed'],
+  ['GET /docs', 'public', 'none'],
+  ['GET /docs/page.js', 'public', 'none'],
   ['GET /ping', EITHER, 'none'],
   ['GET /v2', EITHER, 'none'],
   ['POST /predict/:model', PREDICT, 'named'],
@@ -48,6 +50,7 @@ const SERVING: readonly Line[] = [
     [`GET ${at}`, EITHER, 'named'],
     [`GET ${at}/ready`, EITHER, 'named'],
     [`GET ${at}/config`, EITHER, 'named'],
+    [`GET ${at}/openapi.json`, EITHER, 'named'],
     [`GET ${at}/stats`, EITHER, 'named'],
     [`POST ${at}/infer`, PREDICT, 'named'],
     [`POST ${at}/explain`, PREDICT, 'named'],

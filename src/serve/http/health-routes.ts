@@ -1,9 +1,8 @@
-/** Liveness, readiness that tells the truth, metrics and the OpenAPI document. */
+/** Liveness, readiness that tells the truth, and metrics. */
 import type { FastifyInstance } from 'fastify'
 import { isMillraceError } from '../../core/errors.ts'
 import { SERVE_LIMITS } from '../limits.ts'
 import type { Station } from '../station.ts'
-import { openApi } from './openapi.ts'
 import { sendJson } from './plain-routes.ts'
 
 export interface ReadinessOptions {
@@ -63,8 +62,4 @@ export function healthRoutes(app: FastifyInstance, station: Station, options: Re
   app.get('/metrics', (_, reply) =>
     reply.header('content-type', 'text/plain; version=0.0.4; charset=utf-8').send(station.metrics.text()),
   )
-  app.get('/openapi.json', async (request, reply) => {
-    const { model } = request.query as { model?: string }
-    return sendJson(reply, await openApi(station, model))
-  })
 }

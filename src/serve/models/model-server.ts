@@ -13,6 +13,7 @@ import { IdMaker } from '../ids.ts'
 import { ServeMetrics } from '../metrics.ts'
 import { explainRoutes } from '../oip/explain-routes.ts'
 import { oipRoutes } from '../oip/routes.ts'
+import { openApiRoutes } from '../openapi/routes.ts'
 import { INFO } from '../server.ts'
 import { ModelsBackend } from './models-backend.ts'
 import type { Siblings } from './siblings.ts'
@@ -84,6 +85,7 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
     takeBytes(routes, limits.bodyBytesMax)
     oipRoutes(routes, backend, { server: INFO, jsonDepthMax: limits.jsonDepthMax })
     explainRoutes(routes, backend, limits.jsonDepthMax)
+    openApiRoutes(routes, backend, INFO)
     otherRoutes(routes, backend, { ready, access, jsonDepthMax: limits.jsonDepthMax })
     healthRoutes(routes, readiness, async () => (await siblings?.metrics()) ?? metrics.text())
   })

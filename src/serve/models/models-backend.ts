@@ -9,6 +9,7 @@ import {
   type Explained,
   type InferAnswer,
   type InferAsk,
+  type ModelDescription,
   type ModelMetadata,
   type ModelStatistics,
   type OipBackend,
@@ -56,6 +57,11 @@ export class ModelsBackend implements OipBackend {
     const versions = this.shelf.slots(name).map((slot) => slot.version.version)
     const { platform, inputs, outputs } = model
     return { name, versions, platform, inputs, outputs }
+  }
+
+  async describe(name: string, version?: string): Promise<ModelDescription> {
+    const { model } = await this.shelf.ready(this.shelf.slot(name, version))
+    return { metadata: await this.metadata(name, version), isExplained: model.explain !== undefined }
   }
 
   async infer(ask: InferAsk): Promise<InferAnswer> {

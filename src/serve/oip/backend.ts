@@ -1,5 +1,6 @@
 /** What the Open Inference Protocol asks of whatever answers it, over HTTP and gRPC alike: models that take rows, and models that take tensors. */
 import type { Json } from '../../core/canonical.ts'
+import type { ModelTask, SignatureField } from '../../core/records.ts'
 
 export interface TensorSpec {
   name: string
@@ -15,6 +16,15 @@ export interface ModelMetadata {
   inputs: TensorSpec[]
   outputs: TensorSpec[]
   parameters?: Record<string, Json>
+}
+
+/** What a document says of a model. */
+export interface ModelDescription {
+  metadata: ModelMetadata
+  /** Whether its answers can be explained. */
+  isExplained: boolean
+  /** Of a model that takes rows. */
+  rows?: { task: ModelTask; inputs: readonly SignatureField[]; classes?: readonly string[] }
 }
 
 /** A tensor as it was sent: values of JSON, or bytes of the datatype's layout. As many elements as the shape has, where it is not bytes. */
@@ -117,6 +127,8 @@ export interface OipBackend {
   /** Throws what keeps the model from answering now. */
   modelReady(model: string, version?: string): Promise<void>
   metadata(model: string, version?: string): Promise<ModelMetadata>
+  /** What a document says of a model. */
+  describe(model: string, version?: string): Promise<ModelDescription>
   infer(ask: InferAsk): Promise<InferAnswer>
   /** Errors: as `infer`, MR_SERVE_CLASS, and MR_SERVE_EXPLAIN or MR_SERVE_EXPLAIN_GRAPH for a model that has no explanations. */
   explain(ask: InferAsk): Promise<Explained>

@@ -12,6 +12,7 @@ import {
   type Explained,
   type InferAnswer,
   type InferAsk,
+  type ModelDescription,
   type ModelMetadata,
   type OipBackend,
   type TensorSpec,
@@ -62,6 +63,15 @@ export class RowBackend implements OipBackend {
       ...(classes && { parameters: { classes: [...classes] } }),
     }))
     return { name: model, versions: versionsOf(live).map(String), ...info }
+  }
+
+  async describe(model: string, version?: string): Promise<ModelDescription> {
+    const rows = await this.#station.describe(model, ({ task, inputs, classes }) => ({
+      task,
+      inputs,
+      classes,
+    }))
+    return { metadata: await this.metadata(model, version), isExplained: true, rows }
   }
 
   async infer(ask: InferAsk): Promise<InferAnswer> {
