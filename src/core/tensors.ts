@@ -46,7 +46,7 @@ export interface Infer {
     source: OnnxSource,
     options: { id: string; replicas?: number; isBounded?: boolean },
   ): Promise<OnnxSignature>
-  /** Scores one batch. The caller keeps its arrays; outputs are the caller's. Errors: MR_ONNX_UNKNOWN, MR_ONNX_INPUT, MR_ONNX_RUN, MR_ONNX_BUSY, MR_ONNX_WORKER, MR_ONNX_STUCK. */
+  /** Scores one batch. The caller keeps its arrays, and changes none before it is answered; outputs are the caller's. Errors: MR_ONNX_UNKNOWN, MR_ONNX_INPUT, MR_ONNX_RUN, MR_ONNX_BUSY, MR_ONNX_WORKER, MR_ONNX_STUCK. */
   run(id: string, feeds: Record<string, OnnxTensor>): Promise<Record<string, OnnxTensor>>
   /** Forgets a model; unknown is fine. */
   unload(id: string): Promise<void>

@@ -44,6 +44,7 @@ export class ServeMetrics {
   readonly #durations: RecentMap<Durations>
   readonly #errors: RecentMap<{ count: number }>
   readonly #gauges: Gauge[] = []
+  #last: { model: string; version: string; route: string; series: Durations } | undefined
   requestsInFlight = 0
   shadowRowsDropped = 0
   shadowErrors = 0
@@ -62,11 +63,20 @@ export class ServeMetrics {
   }
 
   answered(model: string, version: number | string, route: string, rows: number, seconds: number): void {
-    const series = this.#durations.use(labels({ model, version: String(version), route }))
+    const series = this.#seriesOf(model, String(version), route)
     const bound = DURATION_BOUNDS_S.findIndex((end) => seconds <= end)
     series.buckets[bound < 0 ? DURATION_BOUNDS_S.length : bound]++
     series.sumS += seconds
     series.predictions += rows
+  }
+
+  /** What answered last is what answers next, mostly: it need not be looked for, and has been used last already. */
+  #seriesOf(model: string, version: string, route: string): Durations {
+    const last = this.#last
+    if (last?.model === model && last.version === version && last.route === route) return last.series
+    const series = this.#durations.use(labels({ model, version, route }))
+    this.#last = { model, version, route, series }
+    return series
   }
 
   /** `model` is '' when the name was not one of ours: what a client invents must not become a label. */

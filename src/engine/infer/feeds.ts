@@ -56,6 +56,13 @@ function fits(shape: OnnxValue['shape'], dims: number[]): boolean {
   )
 }
 
+/** The same, with copies of what lies in shared memory, which the runtime refuses. */
+export function unsharedFeeds(feeds: Record<string, OnnxTensor>): Record<string, OnnxTensor> {
+  const isShared = ({ data }: OnnxTensor) =>
+    ArrayBuffer.isView(data) && data.buffer instanceof SharedArrayBuffer
+  return Object.values(feeds).some(isShared) ? copyFeeds(feeds).feeds : feeds
+}
+
 /** Copies in memory that is not shared (the runtime refuses shared memory), ready to be transferred. */
 export function copyFeeds(feeds: Record<string, OnnxTensor>): {
   feeds: Record<string, OnnxTensor>

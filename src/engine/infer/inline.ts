@@ -5,7 +5,7 @@
 import { sessionBytes } from '../../core/tensors.ts'
 import { elementsOf } from './call-pace.ts'
 import { CheapCalls } from './cheap-calls.ts'
-import { copyFeeds } from './feeds.ts'
+import { unsharedFeeds } from './feeds.ts'
 import type { OnnxSignature, OnnxTensor } from './messages.ts'
 import { type InferenceSession, openSession, type Runtime, runSession } from './sessions.ts'
 
@@ -53,7 +53,7 @@ export class InlineRuns {
     const elements = elementsOf(feeds)
     if (!held.cheap.isCheap(elements)) return undefined
     this.#touch(id, held)
-    return this.#run(held, held.session, elements, copyFeeds(feeds).feeds)
+    return this.#run(held, held.session, elements, unsharedFeeds(feeds))
   }
 
   /** Whether a model has a session here. */

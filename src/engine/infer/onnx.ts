@@ -40,7 +40,7 @@ export interface Onnx {
    */
   load(source: OnnxSource, options: LoadOptions): Promise<OnnxSignature>
   /**
-   * Scores one batch on the least busy thread that holds the model, or on this one where calls of its size are cheap. The caller keeps its arrays; outputs are the caller's.
+   * Scores one batch on the least busy thread that holds the model, or on this one where calls of its size are cheap. The caller keeps its arrays, and changes none before it is answered; outputs are the caller's.
    * Errors: MR_ONNX_UNKNOWN, MR_ONNX_INPUT, MR_ONNX_RUN, MR_ONNX_BUSY, MR_ONNX_WORKER, MR_ONNX_STUCK.
    */
   run(id: string, feeds: Record<string, OnnxTensor>): Promise<Record<string, OnnxTensor>>

@@ -4,7 +4,7 @@
  * A secret is 256 bits of the system's chance, so one round of SHA-256 keeps it: what makes slow hashes (scrypt, Argon2) needful is that people choose passwords out of few; nobody
  * searches 2^256. A slow hash would be paid with every request.
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { MillraceError } from '../../core/errors.ts'
 import { checkName } from '../../core/names.ts'
 import { parseRate, type Rate, rateText } from './rate-bucket.ts'
@@ -37,7 +37,7 @@ export function isMadeSecret(secret: string): boolean {
 }
 
 export function hashOf(secret: string): string {
-  return `sha256:${createHash('sha256').update(secret).digest('hex')}`
+  return `sha256:${hash('sha256', secret)}`
 }
 
 /** What a person writes of a token, all of it text: options of the command, a line of a file. */

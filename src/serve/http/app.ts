@@ -8,6 +8,7 @@ import { Access } from '../access/access.ts'
 import { Connections } from '../connections.ts'
 import { SERVE_LIMITS } from '../limits.ts'
 import type { TlsFiles } from '../tls.ts'
+import { collectBody } from './collect.ts'
 import { checkBinding, guardRoutes, isHealthPath } from './guard.ts'
 import { codedError, sendProblem } from './problem.ts'
 
@@ -109,8 +110,11 @@ export function takeBytes(app: FastifyInstance, bytesMax: number = LIMITS.bodyBy
   const take = (request: FastifyRequest, body: Buffer, done: Taken) => unpack(request, body, bytesMax, done)
   app.addContentTypeParser(
     ['application/json', 'application/octet-stream', 'application/vnd.sagemaker-triton.binary+json'],
-    { parseAs: 'buffer' },
-    take,
+    (request, payload, done) =>
+      collectBody(request, payload, bytesMax, (error, body) => {
+        if (body) take(request, body, done)
+        else done(error)
+      }),
   )
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     const type = request.headers['content-type']

@@ -16,17 +16,17 @@ export interface Datatype {
   /** Bytes of an element. */
   bytes: number
   /** Elements of zeros, or over bytes that begin at a multiple of `bytes`. */
-  make(source: number | ArrayBuffer): Numbers
+  make(source: number | ArrayBuffer, byteOffset?: number, length?: number): Numbers
   /** From a JSON value to an element; undefined when it is none. */
   read(value: Json): number | bigint | undefined
   /** From an element to what JSON shows. */
   show(element: number | bigint): number | bigint | boolean
 }
 
-type Constructor<A> = { new (length: number): A; new (buffer: ArrayBuffer): A }
+type Constructor<A> = new (source: ArrayBuffer, byteOffset?: number, length?: number) => A
 
 function made<A extends Numbers>(ArrayType: Constructor<A>): Datatype['make'] {
-  return (source) => new ArrayType(source as number)
+  return (source, byteOffset, length) => new ArrayType(source as ArrayBuffer, byteOffset, length)
 }
 
 const asIs = (element: number | bigint) => element
@@ -123,12 +123,17 @@ export function datatypeOf(type: ColumnType): string {
 
 // ---------------------------------------------------------------- in
 
-/** Elements of a binary tensor in an array of their type, in memory of its own. Undefined when the bytes are not whole elements, or texts that are no UTF-8. */
+/** Elements of a binary tensor in an array of their type: over these bytes where they lie so that it can be, in memory of its own otherwise. Undefined when the bytes are not whole elements, or texts that are no UTF-8. */
 export function arrayOfBytes(datatype: string, bytes: Uint8Array): OnnxData | undefined {
   const type = numericType(datatype)
   if (!type) return textsOf(bytes)
   if (bytes.byteLength % type.bytes !== 0) return undefined
-  return type.make(new Uint8Array(bytes).buffer as ArrayBuffer)
+  const { buffer, byteOffset } = byteOffsetFits(bytes, type) ? bytes : new Uint8Array(bytes)
+  return type.make(buffer as ArrayBuffer, byteOffset, bytes.byteLength / type.bytes)
+}
+
+function byteOffsetFits({ byteOffset }: Uint8Array, { bytes }: Datatype): boolean {
+  return byteOffset % bytes === 0
 }
 
 /** Elements of JSON in an array of their type; the place of the first that is none of the datatype otherwise. */

@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { allowsModel } from '../access/grant.ts'
 import { isObject, parseJson } from '../http/body.ts'
+import { HEADER_LENGTH } from '../http/collect.ts'
 import {
   bytesOf,
   goneSignal,
@@ -25,7 +26,7 @@ export interface OipOptions {
   jsonDepthMax: number
 }
 
-export const HEADER_LENGTH = 'inference-header-content-length'
+export { HEADER_LENGTH }
 
 export function oipRoutes(app: FastifyInstance, backend: OipBackend, options: OipOptions): void {
   const { server, jsonDepthMax } = options

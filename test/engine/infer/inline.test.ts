@@ -136,14 +136,18 @@ describe('cheap models on the thread that asks', () => {
     expect(onnx.runsInline('away')).toBe(false)
   })
 
-  it('leave the arrays of the caller alone', async () => {
+  it('leave the arrays of the caller alone, shared ones too', async () => {
     onnx = await openOnnx({ workers: 1 })
     await onnx.load(logistic(W, 0.1), { id: 'm', isBounded: true })
     await untilHere('m')
-    const feeds = rows(1, 5)
-    const asked = onnx.run('m', feeds)
-    feeds.x!.data.fill(0 as never)
-    expect(await asked).toEqual(await onnx.run('m', rows(1, 5)))
+    const shared = new Float32Array(new SharedArrayBuffer(12))
+    shared.set([1, 2, 3])
+    const own = Float32Array.of(1, 2, 3)
+    const [a, b] = await Promise.all(
+      [shared, own].map((data) => onnx.run('m', { x: { type: 'float32', dims: [1, 3], data } })),
+    )
+    expect(a).toEqual(b)
+    expect([...shared, ...own]).toEqual([1, 2, 3, 1, 2, 3])
   })
 
   it('are not moved where that is switched off, or the model is not said to be bounded', async () => {
