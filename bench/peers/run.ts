@@ -28,7 +28,7 @@ export interface PeerOptions {
 }
 
 /** Throws with the end of what was said when an environment cannot be made. */
-function makeEnvironment(name: string): void {
+export function makeEnvironment(name: string): void {
   const made = spawnSync(process.execPath, [at('install.mjs'), name], {
     stdio: ['ignore', 'inherit', 'pipe'],
     encoding: 'utf8',
