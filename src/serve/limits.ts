@@ -6,6 +6,8 @@ export const SERVE_LIMITS = {
   connectionsMax: 10_000,
   /** How long a client may take for the handshake of TLS. */
   handshakeMsMax: 10_000,
+  /** How often a session of gRPC must answer a ping: one that does not by the next is cut, as is one that spoke wrongly and is no longer listened to. */
+  pingEveryMs: 30_000,
   /** Bytes of all header fields of a request, also of the metadata of a gRPC call. */
   headerBytesMax: 16 * 1024,
   /** Header fields of a request. */

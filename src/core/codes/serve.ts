@@ -44,6 +44,25 @@ export const serve = {
     retryable: false,
     status: 404,
   },
+  MR_SERVE_HTTP: {
+    what: (d: { why: string }) => `the bytes that came must be a request of HTTP/1.1, got ${d.why}`,
+    fix: (_: { why: string }) =>
+      'send the request with a client of HTTP; a length that is stated must be the length that is sent',
+    retryable: false,
+    status: 400,
+  },
+  MR_SERVE_HEADERS: {
+    what: (d: { bytesMax: number }) => `the headers of a request are at most ${d.bytesMax} bytes, got more`,
+    fix: (_: { bytesMax: number }) => 'send fewer or shorter headers; what is long belongs in the body',
+    retryable: false,
+    status: 431,
+  },
+  MR_SERVE_SLOW: {
+    what: (d: { withinMs: number }) => `a request must come whole within ${d.withinMs} ms, got a part of one`,
+    fix: (_: { withinMs: number }) => 'send the request again at once, in smaller parts over a slow line',
+    retryable: true,
+    status: 408,
+  },
   MR_SERVE_JSON: {
     what: (d: { why: string }) => `the body must be JSON, got text that is not: ${d.why}`,
     fix: (_: { why: string }) =>

@@ -65,7 +65,7 @@ function flavoursOf(path: string): Flavours {
   const text = configText(path, FILE_BYTES_MAX)
   let read: unknown
   try {
-    read = parse(text, { maxAliasCount: 100 })
+    read = parse(text, { maxAliasCount: 100, logLevel: 'error' })
   } catch (thrown) {
     throw configError(path, 'the file', 'YAML', toError(thrown).message.split('\n')[0])
   }

@@ -49,6 +49,8 @@ export interface GrpcOptions {
   access?: Access
   /** Default 10,000. */
   connectionsMax?: number
+  /** How often a session must answer a ping, in milliseconds. Default 30,000. */
+  pingEveryMs?: number
   /** Certificate and key; without them connections are plain. */
   tls?: TlsFiles
   limits: Limits
@@ -85,6 +87,7 @@ export function createGrpcServer(backend: OipBackend, options: GrpcOptions): Grp
     'session',
   )
   const sessions = trackSessions(server)
+  const pings = pingSessions(sessions, options.pingEveryMs ?? SERVE_LIMITS.pingEveryMs)
   server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
     stream.on('error', () => undefined)
     const path = String(headers[':path'] ?? '')
@@ -118,7 +121,10 @@ export function createGrpcServer(backend: OipBackend, options: GrpcOptions): Grp
   return {
     listen: () => listen(server, host, port),
     adopt: (socket) => void server.emit('connection', socket),
-    close: () => close(server, sessions, connections),
+    close: () => {
+      clearInterval(pings)
+      return close(server, sessions, connections)
+    },
   }
 }
 
@@ -248,6 +254,21 @@ function trackSessions(server: Http2Server): Set<ServerHttp2Session> {
   })
   server.on('sessionError', () => undefined)
   return sessions
+}
+
+/**
+ * Cuts sessions that do not answer. Node goes on holding the connection of a session that it ended itself for a wrong frame: it reads nothing from it any more, not even its end.
+ */
+function pingSessions(sessions: ReadonlySet<ServerHttp2Session>, everyMs: number): NodeJS.Timeout {
+  const silent = new WeakSet<ServerHttp2Session>()
+  const ping = (session: ServerHttp2Session) => {
+    if (silent.has(session)) return session.destroy()
+    silent.add(session)
+    session.ping(() => silent.delete(session))
+  }
+  return setInterval(() => {
+    for (const session of sessions) if (!session.destroyed) ping(session)
+  }, everyMs).unref()
 }
 
 function listen(server: Http2Server, host: string, port: number): Promise<string> {

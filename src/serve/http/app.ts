@@ -1,4 +1,5 @@
 /** A fastify 5 instance as every server here has it: who may ask, bodies as bytes, faults as problem details, and a close that answers what is under way. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { gunzip, type InputType, inflate, type ZlibOptions } from 'node:zlib'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
@@ -10,7 +11,14 @@ import { SERVE_LIMITS } from '../limits.ts'
 import type { TlsFiles } from '../tls.ts'
 import { collectBody } from './collect.ts'
 import { checkBinding, guardRoutes, isHealthPath } from './guard.ts'
-import { codedError, sendProblem } from './problem.ts'
+import {
+  codedError,
+  connectionError,
+  PROBLEM_TYPE,
+  problemBody,
+  problemText,
+  sendProblem,
+} from './problem.ts'
 
 export interface AppOptions {
   /** Default 127.0.0.1. Other than loopback needs a token. */
@@ -23,6 +31,8 @@ export interface AppOptions {
   access?: Access
   /** Default 10,000. */
   connectionsMax?: number
+  /** How often sessions of gRPC must answer a ping, in milliseconds. Default 30,000. */
+  pingEveryMs?: number
   /** Certificate and key; without them connections are plain. */
   tls?: TlsFiles
   /** Paths besides health that need no token (sign-in pages, for instance). */
@@ -56,6 +66,7 @@ export function createApp(options: AppOptions, limits: Limits, newId: () => stri
   const { host = HOST, port = PORT, access = new Access(options), tls } = options
   checkBinding(host, access)
   const fastify = newFastify(limits, newId, tls)
+  fastify.server.on('checkExpectation', refuseExpectation)
   let closing: Promise<void> | undefined
   let notFound: ((request: FastifyRequest, reply: FastifyReply) => unknown) | undefined
   const isClosing = () => closing !== undefined
@@ -73,7 +84,7 @@ export function createApp(options: AppOptions, limits: Limits, newId: () => stri
   })
   fastify.setNotFoundHandler((request, reply) => {
     if (notFound) return notFound(request, reply)
-    throw new MillraceError('MR_SERVE_PATH', { method: request.method, path: request.url.slice(0, 100) })
+    throw pathError(request)
   })
   fastify.setErrorHandler((thrown, request, reply) => {
     const error = codedError(thrown, request, limits.bodyBytesMax)
@@ -191,6 +202,10 @@ function newFastify(limits: Limits, newId: () => string, tls: TlsFiles | undefin
     bodyLimit: limits.bodyBytesMax,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: 'idle',
+    clientErrorHandler: answerBroken,
+    frameworkErrors: (_: unknown, request: FastifyRequest, reply: FastifyReply) => {
+      sendProblem(pathError(request), request, reply)
+    },
     genReqId: newId,
     routerOptions: { maxParamLength: PARAM_CHARS_MAX, ignoreTrailingSlash: true },
   } as const
@@ -198,6 +213,27 @@ function newFastify(limits: Limits, newId: () => string, tls: TlsFiles | undefin
   const fastify = Fastify({ ...options, https: tls.options() })
   tls.attach(fastify.server)
   return fastify as unknown as FastifyInstance
+}
+
+function pathError({ method, url }: FastifyRequest): MillraceError {
+  return new MillraceError('MR_SERVE_PATH', { method, path: url.slice(0, 100) })
+}
+
+/** A client that expects anything but to go on is refused. */
+function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
+  const got = (request.headers.expect ?? '').slice(0, 64)
+  const error = new MillraceError('MR_SERVE_HTTP', { why: `the expectation ${got}` })
+  response
+    .writeHead(error.status, { 'content-type': PROBLEM_TYPE, connection: 'close' })
+    .end(problemBody(error))
+}
+
+/** Bytes that are no request are answered once, with a code, unless an answer is under way or nobody is there. */
+function answerBroken(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return void socket.destroy()
+  const isUnanswered = socket.bytesWritten === 0
+  if (isUnanswered) socket.end(problemText(connectionError(error, REQUEST_TIMEOUT_MS)))
+  socket.destroySoon()
 }
 
 async function listen(fastify: FastifyInstance, host: string, port: number, scheme: string): Promise<string> {

@@ -1,6 +1,9 @@
 /** Errors as clients get them: RFC 9457 problem details with code, what and fix. */
+import { maxHeaderSize, STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isMillraceError, MillraceError } from '../../core/errors.ts'
+
+export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8'
 
 export interface Problem {
   type: string
@@ -58,6 +61,34 @@ function problemOf(error: MillraceError, instance: string): Problem {
   }
 }
 
+/** What a connection is told whose bytes are no request: nothing of fastify has seen one. */
+export function connectionError(
+  { code = '', message }: NodeJS.ErrnoException,
+  withinMs: number,
+): MillraceError {
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return new MillraceError('MR_SERVE_HEADERS', { bytesMax: maxHeaderSize })
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new MillraceError('MR_SERVE_SLOW', { withinMs })
+  return new MillraceError('MR_SERVE_HTTP', { why: message.replace(/^Parse Error: /, '').slice(0, 100) })
+}
+
+/** For answers that are no answer to a request of a route. */
+export function problemBody(error: MillraceError): string {
+  return JSON.stringify(problemOf(error, ''))
+}
+
+/** A whole answer of HTTP/1.1 that ends its connection. */
+export function problemText(error: MillraceError): string {
+  const body = problemBody(error)
+  const head = [
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}`,
+    `content-type: ${PROBLEM_TYPE}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ]
+  return `${head.join('\r\n')}\r\n\r\n${body}`
+}
+
 export function sendProblem(
   error: MillraceError,
   request: FastifyRequest,
@@ -68,7 +99,7 @@ export function sendProblem(
   if (error.status === 429 || error.status === 503) reply.header('retry-after', String(retryAfterS(error)))
   return reply
     .code(error.status)
-    .header('content-type', 'application/problem+json; charset=utf-8')
+    .header('content-type', PROBLEM_TYPE)
     .send(JSON.stringify(problemOf(error, instance)))
 }
 

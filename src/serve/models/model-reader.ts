@@ -4,7 +4,7 @@
  */
 import { stat } from 'node:fs/promises'
 import { Worker } from 'node:worker_threads'
-import { type DataOf, type ErrorCode, MillraceError } from '../../core/errors.ts'
+import { type DataOf, type ErrorCode, MillraceError, toError } from '../../core/errors.ts'
 import { workerUrl } from '../../engine/worker-url.ts'
 import { type ReadModel, readModel } from './read-model.ts'
 import type { FromReader, ToReader } from './read-worker.ts'
@@ -34,7 +34,10 @@ export class ModelReader {
 
   /** Errors: MR_MODEL_IMPORT, MR_MODEL_INVALID, MR_REPOSITORY_CONFIG, MR_SERVE_READ. */
   async read(path: string): Promise<ReadModel> {
-    const { size } = await stat(path)
+    const { size } = await stat(path).catch((thrown: unknown) => {
+      const cause = toError(thrown)
+      throw new MillraceError('MR_SERVE_READ', { path, reason: cause.message }, { cause })
+    })
     if (size <= READER_LIMITS.inlineBytesMax) return readModel(path)
     return await this.#least().read(path)
   }

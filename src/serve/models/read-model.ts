@@ -8,6 +8,7 @@ import { isBounded } from '../../model/import/onnx-bounded.ts'
 import { describeOnnx } from '../../model/import/onnx-describe.ts'
 import { readOnnxFile } from '../../model/import/onnx-file.ts'
 import { formatOfFile, readModelFile } from '../../model/import/open.ts'
+import { plainFileBytes } from '../../model/repository/config-file.ts'
 
 export type ReadModel =
   | {
@@ -26,8 +27,9 @@ export type ReadModel =
       problem?: { problem: string; fix: string }
     }
 
-/** Errors: MR_MODEL_IMPORT, MR_MODEL_INVALID, MR_REPOSITORY_CONFIG for tensors in files outside the folder. Cost: O(bytes), about 20 ns a byte of text. */
+/** Errors: MR_MODEL_IMPORT, MR_MODEL_INVALID, MR_REPOSITORY_CONFIG for what is no plain file. Cost: O(bytes), about 20 ns a byte of text. */
 export function readModel(path: string): ReadModel {
+  plainFileBytes(path)
   const bytes = readFileSync(path)
   if (formatOfFile(bytes) !== 'onnx') {
     const { withBase: _, ...imported } = readModelFile(bytes)

@@ -8,13 +8,12 @@ import { seededRng } from '../../../src/core/rng.ts'
 import { WireWriter } from '../../../src/model/import/protobuf.ts'
 import { encodeBinary } from '../../../src/serve/oip/datatypes.ts'
 import { logistic } from '../../engine/infer/onnx-bytes.ts'
+import { broken, casesOf, changed, LENGTHS, pick, type Rng } from '../fuzz/hostile.ts'
 import { type ModelsFixture, serveModels } from './fixture.ts'
 
-const CASES = Number(process.env.MILLRACE_FUZZ_CASES ?? 1_000)
+const CASES = casesOf(1_000)
 /** Seeds that once failed. */
 const KEPT: readonly number[] = []
-
-type Rng = ReturnType<typeof seededRng>
 
 const faults: MillraceError[] = []
 let f: ModelsFixture
@@ -22,8 +21,6 @@ beforeAll(async () => {
   f = await serveModels({ onFault: (error) => faults.push(error) })
 })
 afterAll(() => f.close())
-
-const pick = <T>(rng: Rng, of: readonly T[]): T => of[rng.nextInt(of.length)]
 
 const NAMES = [
   'late',
@@ -54,30 +51,6 @@ const PATHS = [
   '/v2/repository/models/NAME/load',
   '/v2/health/ready',
 ]
-const VALUES: unknown[] = [
-  null,
-  true,
-  -1,
-  0,
-  1e308,
-  2 ** 53,
-  0.5,
-  '',
-  'x',
-  '\ud800',
-  [],
-  {},
-  [[[]]],
-  { __proto__: 1 },
-  Array(50).fill(0),
-  'FP32',
-  'BF16',
-  [1, 3],
-  [-1],
-  [2 ** 40, 2 ** 40],
-  [0],
-]
-
 function validBody(rng: Rng): Record<string, unknown> {
   const rows = 1 + rng.nextInt(3)
   return pick(rng, [
@@ -100,39 +73,6 @@ function validBody(rng: Rng): Record<string, unknown> {
     () => ({ dataframe_split: { columns: ['a', 'b', 'c'], data: Array(rows).fill([1, 2, 3]) } }),
   ])()
 }
-
-/** Changes one place of a value, however deep. */
-function changed(rng: Rng, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || rng.next() < 0.15) return pick(rng, VALUES)
-  if (Array.isArray(value)) {
-    if (value.length === 0) return [pick(rng, VALUES)]
-    const at = rng.nextInt(value.length)
-    return rng.next() < 0.2
-      ? value.filter((_, i) => i !== at)
-      : value.map((one, i) => (i === at ? changed(rng, one) : one))
-  }
-  const keys = Object.keys(value)
-  const key = pick(rng, [...keys, 'inputs'])
-  return { ...value, [key]: changed(rng, (value as Record<string, unknown>)[key]) }
-}
-
-/** Bytes with some flipped, cut off, doubled, or put in. */
-function broken(rng: Rng, bytes: Uint8Array): Uint8Array {
-  const own = Buffer.from(bytes)
-  const at = rng.nextInt(own.length + 1)
-  return pick(rng, [
-    () => own.subarray(0, at),
-    () => Buffer.concat([own.subarray(0, at), Buffer.from([rng.nextInt(256)]), own.subarray(at)]),
-    () => Buffer.concat([own, own]),
-    () => {
-      for (let i = 0; i < 1 + rng.nextInt(4); i++)
-        if (own.length > 0) own[rng.nextInt(own.length)] ^= 1 << rng.nextInt(8)
-      return own
-    },
-  ])()
-}
-
-const LENGTHS = ['0', '-1', '1e3', '99999999', 'abc', '4294967296', '']
 
 async function httpCase(rng: Rng): Promise<number> {
   const path = pick(rng, PATHS).replace('NAME', pick(rng, rng.next() < 0.6 ? NAMES.slice(0, 5) : NAMES))
