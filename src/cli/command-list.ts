@@ -573,6 +573,22 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/report.ts')).dataReport,
   },
   {
+    name: 'data export',
+    args: '<version> <file>',
+    summary: 'rows of a version as one file: Parquet, ORC, CSV, JSON or JSON Lines, by the name of the file',
+    options: [
+      ['--format <format>', 'parquet, orc, csv, json or jsonl, where the name does not tell'],
+      ['--columns <names>', 'these columns in this order, with commas (default: all)'],
+      ['--where <expression>', 'rows for which it holds'],
+      ['--force', 'replace a file that is there'],
+    ],
+    examples: [
+      'millrace data export flights flights.orc',
+      'millrace data export flights@main~1 late.csv.gz --columns date,origin,delay --where "delay > 15"',
+    ],
+    load: async () => (await import('./commands/export.ts')).dataExport,
+  },
+  {
     name: 'data schema',
     args: '<version>',
     summary: 'rows of a dataset as JSON Schema 2020-12, with the checks that one row can break',

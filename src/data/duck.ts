@@ -17,13 +17,16 @@ export interface Duck {
   rows<R>(sql: string | Sql): Promise<R[]>
   one<R>(sql: string | Sql): Promise<R>
   /** Hands over the rows as they come, in full vectors whose memory is the engine's own until the next one. */
-  chunks(sql: string): AsyncIterable<DuckDBDataChunk>
+  chunks(sql: string | Sql): AsyncIterable<DuckDBDataChunk>
   /** Adds rows to a table, in blocks of at most 2,048 by column. */
   append(table: string, types: readonly DuckDBType[], blocks: Iterable<DuckDBValue[][]>): Promise<void>
   /** Rows the running statement has gone through. */
   processed(): number
   /** How far the running statement is, from 0 to 1. */
   share(): number
+  /** Ends the running statement, which then fails. */
+  interrupt(): void
+  close(): void
 }
 
 export async function openDuck(folder: string, memoryMb: number, threads = 1): Promise<Duck> {
@@ -38,15 +41,15 @@ export async function openDuck(folder: string, memoryMb: number, threads = 1): P
   const connection = await instance.connect()
   await connection.run("SET TimeZone = 'UTC'")
   for (const setting of COUNTING) await connection.run(`SET ${setting}`)
-  return duckOf(connection)
+  return duckOf(connection, instance)
 }
 
 /** Without these the engine does not count the rows that a statement has gone through. */
 const COUNTING = ['enable_progress_bar = true', 'enable_progress_bar_print = false', 'progress_bar_time = 0']
 
-function duckOf(connection: DuckDBConnection): Duck {
+function duckOf(connection: DuckDBConnection, instance: DuckDBInstance): Duck {
   const read = async <R>(sql: string | Sql): Promise<R[]> => {
-    const { text, params } = typeof sql === 'string' ? { text: sql, params: [] } : sql
+    const { text, params } = statementOf(sql)
     const reader = await connection.runAndReadAll(text, params.map(bound))
     return reader.getRowObjectsJS().map(plain) as R[]
   }
@@ -60,17 +63,25 @@ function duckOf(connection: DuckDBConnection): Duck {
     one: async <R>(sql: string | Sql) => (await read<R>(sql))[0]!,
     processed: () => Number(connection.progress.rows_processed),
     share: () => Math.min(1, Math.max(0, connection.progress.percentage / 100)),
+    interrupt: () => connection.interrupt(),
+    close: () => {
+      connection.closeSync()
+      instance.closeSync()
+    },
   }
 }
 
-async function* chunksOf(connection: DuckDBConnection, sql: string): AsyncIterable<DuckDBDataChunk> {
-  const result = await connection.stream(sql)
+async function* chunksOf(connection: DuckDBConnection, sql: string | Sql): AsyncIterable<DuckDBDataChunk> {
+  const { text, params } = statementOf(sql)
+  const result = await connection.stream(text, params.map(bound))
   for (;;) {
     const chunk = await result.fetchChunk()
     if (!chunk || chunk.rowCount === 0) return
     yield chunk
   }
 }
+
+const statementOf = (sql: string | Sql): Sql => (typeof sql === 'string' ? { text: sql, params: [] } : sql)
 
 async function append(
   connection: DuckDBConnection,

@@ -14,6 +14,7 @@ export { type DatasetDiff, type DiffOptions, diff } from './diff.ts'
 export { EDIT_EVENTS, planEdit, rowSelection } from './edit.ts'
 export { createEditTask, editTask } from './edit-task.ts'
 export type { ColumnFix, DatasetEdit, EditAct, EditOutcome, RowSelection } from './edit-types.ts'
+export { EXPORT_FORMATS, type ExportFormat, exportRows } from './export.ts'
 export {
   appendRows,
   type ImportPorts,

@@ -4,7 +4,7 @@ import type { DatasetVersion, Digest } from '../core/records.ts'
 import type { Query } from '../engine/ports.ts'
 import type { ExprNode } from '../expr/ast.ts'
 import { toDuckDb } from '../expr/duckdb.ts'
-import { join, quoted, raw, type Sql, sql } from '../expr/sql.ts'
+import { join, listParam, quoted, raw, type Sql, sql } from '../expr/sql.ts'
 import type { Store } from '../store/ports.ts'
 import { plainCell, type QuarantineRows } from './pages.ts'
 import { columnsOfPart } from './part-columns.ts'
@@ -105,16 +105,12 @@ export async function chooseQuarantined(
 }
 
 const number = (n: number): Sql => ({ text: 'CAST(? AS BIGINT)', params: [BigInt(Math.trunc(n))] })
-const listOf = (values: readonly unknown[], type: string): Sql => ({
-  text: `CAST(CAST(? AS JSON) AS ${type}[])`,
-  params: [JSON.stringify(values)],
-})
 
 /** The rows aside that a filter leaves, with their numbers as `_mr_row` and their reasons as `_reasons`. */
 async function filtered(store: Store, version: DatasetVersion, filter: QuarantineFilter): Promise<Sql> {
   const tests: Sql[] = []
-  if (filter.rows) tests.push(sql`_mr_row IN (SELECT unnest(${listOf(filter.rows, 'BIGINT')}))`)
-  if (filter.reasons) tests.push(sql`list_has_any(_reasons, ${listOf(filter.reasons, 'VARCHAR')})`)
+  if (filter.rows) tests.push(sql`_mr_row IN (SELECT unnest(${listParam(filter.rows, 'BIGINT')}))`)
+  if (filter.reasons) tests.push(sql`list_has_any(_reasons, ${listParam(filter.reasons, 'VARCHAR')})`)
   if (filter.where)
     tests.push(toDuckDb(filter.where, { schema: version.schema, expect: 'bool', place: 'the filter' }))
   const all = await numberedRows(store, version)

@@ -22,7 +22,7 @@ export const cli = {
   },
   MR_CLI_EXISTS: {
     what: (d: { path: string }) => `${d.path} is there already`,
-    fix: (_: { path: string }) => 'edit it, choose another folder with --dir, or write it anew with --force',
+    fix: (_: { path: string }) => 'choose another name or folder, or write it anew with --force',
     retryable: false,
     status: 409,
   },

@@ -31,6 +31,30 @@ export const data = {
     retryable: false,
     status: 422,
   },
+  MR_DATA_EXPORT_FORMAT: {
+    what: (d: { path: string; formats: string[] }) =>
+      `the format of ${d.path} cannot be told from its name, which should end in .parquet, .orc, .csv, .json or .jsonl`,
+    fix: (d: { path: string; formats: string[] }) => `say it: --format ${d.formats.join(', ')}`,
+    retryable: false,
+    status: 400,
+  },
+  MR_DATA_EXPORT_COLUMN: {
+    what: (d: { dataset: string; column: string; near: string[] }) =>
+      `dataset "${d.dataset}" has no column "${d.column}"`,
+    fix: (d: { dataset: string; column: string; near: string[] }) =>
+      d.near.length > 0
+        ? `did you mean ${d.near.join(' or ')}?`
+        : `see them: millrace data show ${d.dataset}`,
+    retryable: false,
+    status: 400,
+  },
+  MR_DATA_ORC_WRITE: {
+    what: (d: { compression: string; node: string }) =>
+      `ORC cannot be packed by ${d.compression} here: Node ${d.node} does not have it`,
+    fix: (_: { compression: string; node: string }) => 'use zlib, or Node 22.15 or newer',
+    retryable: false,
+    status: 501,
+  },
   MR_DATA_EMPTY_FILE: {
     what: (d: { file: string }) => `${d.file} is empty: it has no bytes at all`,
     fix: (d: { file: string }) => `deliver ${d.file} again, or take it out of the source`,

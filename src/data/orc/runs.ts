@@ -133,7 +133,8 @@ function add({ lanes }: Ints, to: number, from: number, low: number, high: numbe
 
 // version 2
 
-const BITS = [
+/** Widths of numbers by their codes. */
+export const BITS = [
   1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 26, 28, 30, 32, 40,
   48, 56, 64,
 ]

@@ -1,4 +1,4 @@
-/** Protocol Buffers on the wire: enough to read and write ONNX. Lengths are never trusted. */
+/** Protocol Buffers on the wire: enough to read and write ONNX and ORC, and to speak gRPC. Lengths are never trusted. */
 import { IMPORT_LIMITS, type Refuse } from './refusal.ts'
 
 /** One field of a message: a number for varints and fixed widths, bytes for what has a length. */
@@ -141,6 +141,12 @@ export class WireWriter {
     const bytes = new Uint8Array(4)
     dataView(bytes).setFloat32(0, value, true)
     return this.raw(keyBytes(field, 5), bytes)
+  }
+
+  double(field: number, value: number): this {
+    const bytes = new Uint8Array(8)
+    dataView(bytes).setFloat64(0, value, true)
+    return this.raw(keyBytes(field, 1), bytes)
   }
 
   bytes(field: number, bytes: Uint8Array): this {

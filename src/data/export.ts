@@ -1,0 +1,207 @@
+/** Rows of a version as one file, in a format that others read. */
+import { randomUUID } from 'node:crypto'
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
+import { mkdir, rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { DuckDBDateValue, DuckDBTimestampValue, type DuckDBValue } from '@duckdb/node-api'
+import { MillraceError } from '../core/errors.ts'
+import type { Column, ColumnType, DatasetVersion } from '../core/records.ts'
+import type { ExprNode } from '../expr/ast.ts'
+import { closeNames } from '../expr/close-names.ts'
+import { toDuckDb } from '../expr/duckdb.ts'
+import { param, quoted, type Sql, join as spliced, sql } from '../expr/sql.ts'
+import type { Store } from '../store/ports.ts'
+import { type Duck, literal, openDuck } from './duck.ts'
+import { OrcWriter, type WrittenKind, type WrittenValue } from './orc/write.ts'
+import { columnsOfPart } from './part-columns.ts'
+
+export const EXPORT_FORMATS = ['parquet', 'orc', 'csv', 'json', 'jsonl'] as const
+export type ExportFormat = (typeof EXPORT_FORMATS)[number]
+
+export interface ExportAsk {
+  path: string
+  /** Default: by the end of the path's name. */
+  format?: ExportFormat
+  /** Default: all, in their order. */
+  columns?: readonly string[]
+  /** Rows for which it holds. */
+  where?: ExprNode
+  signal?: AbortSignal
+  /** Rows that were written so far; only where a part is read at a time. */
+  onRows?: (rows: number) => void
+}
+
+export interface Exported {
+  path: string
+  format: ExportFormat
+  rows: number
+  bytes: number
+  notes: string[]
+}
+
+const MEMORY_MB = 512
+
+/**
+ * Writes a version's rows, part by part in their order; a file of the name is replaced once the new one is whole. Errors: MR_DATA_EXPORT_FORMAT, MR_DATA_EXPORT_COLUMN, those of `where`
+ * (MR_EXPR_…), MR_CANCELLED. Cost: one read of the columns asked for.
+ */
+export async function exportRows(store: Store, version: DatasetVersion, ask: ExportAsk): Promise<Exported> {
+  const format = formatOf(ask)
+  const columns = columnsAsked(version, ask.columns)
+  const rows = await rowsSql(store, version, columns, ask.where)
+  const draft = join(dirname(ask.path), `.${basename(ask.path)}.${randomUUID()}`)
+  const spill = join(store.scratch, `export-${randomUUID()}`)
+  await mkdir(dirname(ask.path), { recursive: true })
+  await mkdir(spill, { recursive: true })
+  const duck = await openDuck(spill, MEMORY_MB)
+  try {
+    const write = format === 'orc' ? writeOrc : writeCopied
+    const { rows: written, notes = [] } = await write(duck, { draft, format, columns, rows, ask })
+    await rename(draft, ask.path)
+    return { path: ask.path, format, rows: written, bytes: (await stat(ask.path)).size, notes }
+  } finally {
+    duck.close()
+    await Promise.all([rm(draft, { force: true }), rm(spill, { recursive: true, force: true })])
+  }
+}
+
+const ENDINGS: [RegExp, ExportFormat][] = [
+  [/\.(parquet|pq)$/i, 'parquet'],
+  [/\.orc$/i, 'orc'],
+  [/\.csv(\.gz)?$/i, 'csv'],
+  [/\.(jsonl|ndjson)(\.gz)?$/i, 'jsonl'],
+  [/\.json(\.gz)?$/i, 'json'],
+]
+
+function formatOf({ path, format }: ExportAsk): ExportFormat {
+  const found = format ?? ENDINGS.find(([pattern]) => pattern.test(path))?.[1]
+  if (found) return found
+  throw new MillraceError('MR_DATA_EXPORT_FORMAT', { path, formats: [...EXPORT_FORMATS] })
+}
+
+function columnsAsked({ dataset, schema }: DatasetVersion, names: readonly string[] | undefined): Column[] {
+  return (
+    names?.map((name) => {
+      const column = schema.columns.find((one) => one.name === name)
+      if (column) return column
+      const near = closeNames(
+        name,
+        schema.columns.map((one) => one.name),
+      )
+      throw new MillraceError('MR_DATA_EXPORT_COLUMN', { dataset, column: name, near })
+    }) ?? schema.columns
+  )
+}
+
+/** One query a part: parts are read one after the other, so that their rows keep their order. */
+async function rowsSql(
+  store: Store,
+  { parts, schema }: DatasetVersion,
+  columns: readonly Column[],
+  where: ExprNode | undefined,
+): Promise<Sql[]> {
+  const filter = where && toDuckDb(where, { schema, expect: 'bool', place: 'the filter' })
+  const list = columns.map(({ name }) => quoted(name)).join(', ')
+  if (parts.length === 0) return [sql`SELECT ${columnsOfPart({ stats: {} }, columns).join(', ')} WHERE false`]
+  return await Promise.all(
+    parts.map(async (part) => {
+      const path = param(await store.objects.path(part.digest))
+      const all = sql`SELECT ${columnsOfPart(part, schema.columns).join(', ')} FROM read_parquet(${path})`
+      return sql`SELECT ${list} FROM (${all}) ${filter ? sql`WHERE ${filter}` : ''}`
+    }),
+  )
+}
+
+interface Writing {
+  draft: string
+  format: ExportFormat
+  columns: readonly Column[]
+  rows: readonly Sql[]
+  ask: ExportAsk
+}
+
+interface Written {
+  rows: number
+  notes?: string[]
+}
+
+const COPIES: Record<Exclude<ExportFormat, 'orc'>, string> = {
+  parquet: 'FORMAT parquet, COMPRESSION zstd',
+  csv: 'FORMAT csv, HEADER true',
+  json: 'FORMAT json, ARRAY true',
+  jsonl: 'FORMAT json, ARRAY false',
+}
+
+/** Formats that the engine writes by itself. Nested values are nested in JSON too. */
+async function writeCopied(duck: Duck, { draft, format, columns, rows, ask }: Writing): Promise<Written> {
+  const isJson = format === 'json' || format === 'jsonl'
+  const list = columns.map(({ name, type }) =>
+    isJson && type === 'json' ? `CAST(${quoted(name)} AS JSON) AS ${quoted(name)}` : quoted(name),
+  )
+  const gzip = /\.gz$/i.test(ask.path) ? ', COMPRESSION gzip' : ''
+  const how = `${COPIES[format as keyof typeof COPIES]}${gzip}`
+  const copy = sql`COPY (SELECT ${list.join(', ')} FROM (${spliced(rows, ' UNION ALL ')})) TO ${literal(draft)} (${how})`
+  const stop = () => duck.interrupt()
+  ask.signal?.addEventListener('abort', stop)
+  try {
+    requireWanted(ask)
+    const { Count } = await duck.one<{ Count: number }>(copy)
+    return { rows: Count }
+  } catch (error) {
+    requireWanted(ask)
+    throw error
+  } finally {
+    ask.signal?.removeEventListener('abort', stop)
+  }
+}
+
+function requireWanted({ signal, path }: ExportAsk): void {
+  if (signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: `the export to ${path}` })
+}
+
+const KINDS: Record<ColumnType, WrittenKind> = {
+  bool: 'boolean',
+  int: 'long',
+  float: 'double',
+  string: 'string',
+  time: 'timestamp',
+  date: 'date',
+  json: 'string',
+}
+
+async function writeOrc(duck: Duck, { draft, columns, rows, ask }: Writing): Promise<Written> {
+  const file = openSync(draft, 'w')
+  try {
+    const fields = columns.map(({ name, type }) => ({ name, kind: KINDS[type] }))
+    const writer = new OrcWriter((bytes) => writeAll(file, bytes), fields)
+    let written = 0
+    for (const part of rows)
+      for await (const chunk of duck.chunks(part)) {
+        requireWanted(ask)
+        writer.add(columns.map((_, c) => chunk.getColumnValues(c).map(valueOfOrc)))
+        written += chunk.rowCount
+        ask.onRows?.(written)
+      }
+    const notes =
+      writer.cutTimes > 0
+        ? [
+            `${writer.cutTimes} times in the last second before 1970 lost their fraction, which ORC cannot say`,
+          ]
+        : []
+    writer.finish()
+    fsyncSync(file)
+    return { rows: written, notes }
+  } finally {
+    closeSync(file)
+  }
+}
+
+function writeAll(file: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at, bytes.length - at)
+}
+
+function valueOfOrc(value: DuckDBValue): WrittenValue {
+  if (value instanceof DuckDBTimestampValue) return value.micros
+  if (value instanceof DuckDBDateValue) return value.days
+  return value as WrittenValue
+}
