@@ -28,6 +28,8 @@ export interface ServeModelsOptions {
   batchRowsMax?: number
   /** Versions that are asked before others ask them. Default: those that would take the place of one that answers. */
   trial?: TrialOf
+  /** Time that a request waits for others while a thread is free. Stated, batches have `batchRowsMax` rows, and not as many as were found to be best. */
+  batchDelayMs?: number
   /** Largest request, also unpacked and over gRPC. Default 32. */
   bodyMb?: number
 }

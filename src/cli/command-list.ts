@@ -81,6 +81,10 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['--grpc <port>', 'port for gRPC, 0 for any free one (default: no gRPC)'],
       ['--latency <ms>', 'answer within this, and refuse at once what would take longer'],
       ['--batch <rows>', 'rows of one batch at most (default: the model, else 256)'],
+      [
+        '--delay <ms>',
+        'wait for others while a thread is free; batches are then as stated (default: they are found)',
+      ],
       ['--body <mb>', 'largest request (default 32)'],
       ['--workers <n>', 'processes that share the port, the threads and the memory (default: 1)'],
       ['--threads <n>', 'threads that run ONNX (default: one a core)'],

@@ -158,7 +158,8 @@ function head(name: string, type: string, help: string): string[] {
   return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`]
 }
 
-function labels(pairs: Record<string, string>): string {
+/** What stands in the braces of a series. */
+export function labels(pairs: Record<string, string>): string {
   return Object.entries(pairs)
     .map(([name, value]) => `${name}="${escapeLabel(value)}"`)
     .join(',')

@@ -30,6 +30,7 @@ export async function serve(cli: Cli, [path]: readonly unknown[], options: Optio
     memoryMb: given('memory', 16, 1_000_000),
     latencyMs: given('latency', 1, 600_000),
     batchRowsMax: given('batch', 1, 100_000),
+    batchDelayMs: given('delay', 0, 60_000),
     bodyMb: given('body', 1, 1_024),
     trial: oneOf('--try', textOption(options, 'try'), ['swaps', 'all', 'none'] as const),
   }

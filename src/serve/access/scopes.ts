@@ -52,6 +52,7 @@ const SERVING: readonly Line[] = [
     [`GET ${at}/config`, EITHER, 'named'],
     [`GET ${at}/openapi.json`, EITHER, 'named'],
     [`GET ${at}/stats`, EITHER, 'named'],
+    [`GET ${at}/batching`, EITHER, 'named'],
     [`POST ${at}/infer`, PREDICT, 'named'],
     [`POST ${at}/explain`, PREDICT, 'named'],
   ]),

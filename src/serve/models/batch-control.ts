@@ -9,9 +9,9 @@
  * be answered after some time; how many times that time the latest took is kept, and the objective is planned for by the high quantile of it.
  */
 
-import { LatencyHistogram } from '../latency-histogram.ts'
 import { CostCurve } from './cost-curve.ts'
 import { DecayedRate } from './decayed-rate.ts'
+import { RecentHistogram } from './recent-histogram.ts'
 
 export interface BatchSettings {
   /** Rows of one batch at most; of every batch while there are as many, where `isStatic`. */
@@ -48,6 +48,8 @@ const NEAR_SHARE = 0.5
 /** Answers, or time, after which those before count no more, once as much has passed again. */
 const KEPT_ANSWERS = 1_000
 const KEPT_MS = 1_000
+/** Time whose latencies are shown. */
+const SHOWN_MS = 5_000
 /** Share of a call that is left when a request comes, as a call's length reckons with it: half in the mean; see `bench/serve/batching.ts` for what other shares cost. */
 const REST_SHARE = 0.6
 
@@ -57,10 +59,10 @@ export class BatchControl {
   /** Rows that were asked for, and those that were answered. */
   readonly offered = new DecayedRate()
   readonly answered = new DecayedRate()
-  /** Times that answers took of what was expected, newest and before; counted in thousandths. */
-  #took = new LatencyHistogram()
-  #tookBefore = new LatencyHistogram()
-  #tookFromMs = 0
+  /** Time from coming to leaving, of the answers of the last seconds. */
+  readonly latencies = new RecentHistogram(Number.POSITIVE_INFINITY, SHOWN_MS)
+  /** Times that answers took of what was expected. */
+  readonly #took = new RecentHistogram(KEPT_ANSWERS, KEPT_MS)
   #times = 1
   /** Requests since the model was loaded. */
   readonly requests = { answered: 0, over: 0, refused: 0 }
@@ -121,26 +123,15 @@ export class BatchControl {
   ended(answers: readonly { ms: number; expectedMs: number }[], rows: number, nowMs: number): void {
     this.answered.add(rows, nowMs)
     this.requests.answered += answers.length
-    const { latencyMs } = this.settings
-    if (latencyMs === undefined) return
+    const { latencyMs = Number.POSITIVE_INFINITY } = this.settings
     for (const { ms, expectedMs } of answers) {
+      this.latencies.add(ms)
       if (ms > latencyMs) this.requests.over++
       if (this.cost.calls > KNOWN_CALLS && expectedMs >= NEAR_SHARE * this.plannedMs)
         this.#took.add(ms / expectedMs)
     }
-    this.#times = Math.min(TIMES_MAX, Math.max(1, this.#tookTimes(nowMs)))
-  }
-
-  #tookTimes(nowMs: number): number {
-    if (this.#took.total >= KEPT_ANSWERS || nowMs - this.#tookFromMs > KEPT_MS) {
-      ;[this.#tookBefore, this.#took] = [this.#took, this.#tookBefore]
-      this.#took.clear()
-      this.#tookFromMs = nowMs
-    }
-    const both = new LatencyHistogram()
-    both.merge(this.#took)
-    both.merge(this.#tookBefore)
-    return both.quantileMs(1 - OVER_SHARE) ?? 1
+    const [times] = this.#took.quantiles([1 - OVER_SHARE], nowMs)
+    this.#times = Math.min(TIMES_MAX, Math.max(1, times ?? 1))
   }
 
   /** When each thread is free, in milliseconds from now, ascending. What is late is taken to be late by as much again. */

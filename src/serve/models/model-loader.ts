@@ -25,6 +25,8 @@ export interface LoaderOptions {
   latencyMs?: number
   /** Rows of one batch at most. */
   batchRowsMax?: number
+  /** Time that a request waits for others while a thread is free. Stated, batches are as large as they may be, and not as found. */
+  batchDelayMs?: number
 }
 
 export interface Ready {
@@ -263,7 +265,7 @@ export class ModelLoader {
   }
 
   #readied(place: Place, found: FoundModel, model: TensorModel): Ready {
-    const { latencyMs, limits, batchRowsMax } = this.#options
+    const { latencyMs, limits, batchRowsMax, batchDelayMs } = this.#options
     const statistics = new Statistics()
     const own = batchRowsMax ?? model.rowsMax ?? BATCH_ROWS
     const batcher = new TensorBatcher({
@@ -275,6 +277,7 @@ export class ModelLoader {
       queueRowsMax: limits.batchQueueRowsMax,
       concurrency: model.replicas,
       latencyMs,
+      ...(batchDelayMs !== undefined && { isStatic: true, delayMs: batchDelayMs }),
       onBatch: (rows, ms) => statistics.batch(rows, ms),
     })
     const { memoryBytes, expectedBytes, grownBytes } = model

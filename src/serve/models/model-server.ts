@@ -38,6 +38,8 @@ export interface ModelServerOptions extends AppOptions {
   trial?: TrialOf
   /** The other processes, where several share a port. */
   siblings?: Siblings
+  /** Time that a request waits for others while a thread is free. Stated, batches are as large as they may be, and not as found. */
+  batchDelayMs?: number
 }
 
 export interface ModelServer {

@@ -2,7 +2,7 @@
 import type { Clock } from '../../core/clock.ts'
 import { isMillraceError, MillraceError } from '../../core/errors.ts'
 import { SERVE_LIMITS } from '../limits.ts'
-import type { ServeMetrics } from '../metrics.ts'
+import { type Gauge, labels, type ServeMetrics } from '../metrics.ts'
 import {
   type AnswerTensor,
   EXPLANATION_OUTPUT,
@@ -16,6 +16,8 @@ import {
   type Repository,
 } from '../oip/backend.ts'
 import { tensorError } from '../oip/request.ts'
+import type { BatchControl } from './batch-control.ts'
+import { sizeOf } from './batch-report.ts'
 import { answerTensors, checkWanted, feedsOf } from './feeds.ts'
 import type { LoaderNumbers } from './model-loader.ts'
 import { ModelShelf, type Ready, type ShelfOptions, type Slot } from './model-shelf.ts'
@@ -142,7 +144,69 @@ export class ModelsBackend implements OipBackend {
     add('evictions_total', 'counter', 'Models let go for others.', ({ evictions }) => evictions)
     add('hits_total', 'counter', 'Requests that found their model ready.', ({ hits }) => hits)
     add('misses_total', 'counter', 'Requests that waited for their model.', ({ misses }) => misses)
+    this.#addBatchGauges()
     add('loads_waiting', 'gauge', 'Models that wait for their turn to be loaded.', ({ waiting }) => waiting)
+  }
+
+  /** Of models that were asked, as far as there may be series. */
+  #addBatchGauges(): void {
+    const { metrics } = this.#options
+    const add = (name: string, type: Gauge['type'], help: string, value: (control: BatchControl) => number) =>
+      metrics.addGauge({
+        name: `millrace_batch_${name}`,
+        type,
+        help,
+        value: () => Object.fromEntries(this.#asked().map(([label, control]) => [label, value(control)])),
+      })
+    const rate = (of: 'offered' | 'answered') => (control: BatchControl) =>
+      control[of].perSecond(performance.now())
+    add('rows', 'gauge', 'Rows that a batch may have now.', (control) => control.batchRows())
+    add('offered_rows_per_second', 'gauge', 'Rows asked for a second, lately.', rate('offered'))
+    add('answered_rows_per_second', 'gauge', 'Rows answered a second, lately.', rate('answered'))
+    add(
+      'capacity_rows_per_second',
+      'gauge',
+      'Rows a second that calls of such batches could answer.',
+      capacityOf,
+    )
+    add(
+      'over_total',
+      'counter',
+      'Answers that took longer than the stated latency.',
+      ({ requests }) => requests.over,
+    )
+    add(
+      'refused_total',
+      'counter',
+      'Requests refused at once, for the stated latency or a full queue.',
+      ({ requests }) => requests.refused,
+    )
+  }
+
+  #asked(): [labels: string, control: BatchControl][] {
+    const asked = this.shelf
+      .all()
+      .flatMap(({ found, version, ready }): [string, BatchControl][] =>
+        ready?.batcher.control.cost.isKnown
+          ? [[labels({ model: found.name, version: version.version }), ready.batcher.control]]
+          : [],
+      )
+    return asked.slice(0, SERVE_LIMITS.metricSeriesMax)
+  }
+
+  admit(model: string, version?: string): void {
+    try {
+      this.shelf.slot(model, version).ready?.batcher.checkAny()
+    } catch (error) {
+      this.failed(model, error)
+      throw error
+    }
+  }
+
+  async batching(name: string, version?: string): Promise<object> {
+    const slot = this.shelf.slot(name, version)
+    const { batcher } = await this.shelf.ready(slot)
+    return { model: name, version: slot.version.version, ...batcher.report() }
   }
 
   failed(model: string, error: unknown): void {
@@ -206,6 +270,7 @@ export class ModelsBackend implements OipBackend {
     const { outputs, queueMs, runMs } = await batcher.infer({
       feeds,
       rows,
+      sinceMs: ask.cameMs,
       deadlineMs: ask.deadlineMs,
       signal: ask.signal,
     })
@@ -221,6 +286,11 @@ export class ModelsBackend implements OipBackend {
     this.#options.metrics.answered(ask.model, slot.version.version, 'live', rows, totalMs / 1000)
     return answer
   }
+}
+
+function capacityOf(control: BatchControl): number {
+  const rows = control.batchRows()
+  return sizeOf(rows, control.cost.costMs(rows), control.settings.concurrency).rowsPerSecond
 }
 
 function checkInFlight(requests: number): void {

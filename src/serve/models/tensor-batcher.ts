@@ -5,6 +5,7 @@
  */
 import { isMillraceError, MillraceError } from '../../core/errors.ts'
 import { BatchControl, type BatchSettings } from './batch-control.ts'
+import { type BatchingReport, batchingReport } from './batch-report.ts'
 import { agree, otherThan } from './row-proof.ts'
 import { divided, joined, keyOf, type Part } from './tensor-join.ts'
 import type { Tensors } from './tensor-model.ts'
@@ -146,6 +147,20 @@ export class TensorBatcher {
       this.#queueRows += rows
       this.#pumpSoon()
     })
+  }
+
+  /** Refuses what could not be answered in time however few rows it has, before it was read. Errors: MR_SERVE_LATENCY. */
+  checkAny(): void {
+    try {
+      this.checkInTime(1)
+    } catch (error) {
+      this.control.offered.add(1, this.#time.nowMs())
+      throw error
+    }
+  }
+
+  report(): BatchingReport {
+    return batchingReport(this.control, this.#time.nowMs())
   }
 
   /**

@@ -54,6 +54,8 @@ export interface InferAsk {
   trace?: string
   /** Whose share of the memory the request counts to. */
   tenant?: string
+  /** When it came, in `performance.now()` milliseconds. */
+  cameMs?: number
   /** Time by which the answer is of use, in `performance.now()` milliseconds. */
   deadlineMs?: number
   /** Aborted when the client is gone. */
@@ -136,6 +138,10 @@ export interface OipBackend {
   names(): string[]
   /** Whether tensors are columns of rows: ones that no metadata names are let through, and counted. */
   readonly isByRow: boolean
+  /** Refuses at once, before its body is read, a request that could not be answered in time. Errors: MR_SERVE_LATENCY. */
+  admit?(model: string, version?: string): void
+  /** What batches are made and why, JSON. Throws as `metadata` does. */
+  batching?(model: string, version?: string): Promise<object>
   /** An error that was met before `infer` was asked. */
   failed(model: string, error: unknown): void
   readonly repository?: Repository

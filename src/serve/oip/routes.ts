@@ -39,9 +39,13 @@ export function oipRoutes(app: FastifyInstance, backend: OipBackend, options: Oi
       await backend.modelReady(params.model, params.version)
       return sendJson(reply, { name: params.model, ready: true })
     })
-    app.post<{ Params: ModelParams }>(`${path}/infer`, (request, reply) =>
+    app.post<{ Params: ModelParams }>(`${path}/infer`, { onRequest: admission(backend) }, (request, reply) =>
       infer(backend, request, reply, jsonDepthMax),
     )
+    if (backend.batching)
+      app.get<{ Params: ModelParams }>(`${path}/batching`, async ({ params }, reply) =>
+        sendJson(reply, await backend.batching?.(params.model, params.version)),
+      )
     app.get<{ Params: ModelParams }>(`${path}/config`, async ({ params }, reply) =>
       sendJson(reply, configJson(await configOf(backend, params.model, params.version))),
     )
@@ -55,6 +59,14 @@ export function oipRoutes(app: FastifyInstance, backend: OipBackend, options: Oi
   if (backend.repository) repositoryRoutes(app, backend.repository, jsonDepthMax)
 }
 
+/** What could not be answered in time is refused before its body is read: a server that has too much to do does no more of it. */
+const admission =
+  (backend: OipBackend) =>
+  ({ params: { model, version } }: ModelRequest, _: FastifyReply, done: () => void): void => {
+    backend.admit?.(model, version)
+    done()
+  }
+
 async function infer(
   backend: OipBackend,
   request: ModelRequest,
@@ -62,6 +74,7 @@ async function infer(
   jsonDepthMax: number,
 ): Promise<FastifyReply> {
   const { model, version } = request.params
+  const cameMs = performance.now()
   let asked: InferRequest
   try {
     const read = readTensors(backend, request, jsonDepthMax)
@@ -71,7 +84,9 @@ async function infer(
     await backend.metadata(model, version)
     throw error
   }
-  const answer = answerBody(await backend.infer(askOf(request, asked, model, version)), asked)
+  const ask = askOf(request, asked, model, version)
+  ask.cameMs = cameMs
+  const answer = answerBody(await backend.infer(ask), asked)
   if (answer.headerLength !== undefined) reply.header(HEADER_LENGTH, answer.headerLength)
   return reply.header('content-type', answer.contentType).send(answer.body)
 }
