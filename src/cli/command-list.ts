@@ -138,6 +138,25 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/token.ts')).tokenMake,
   },
   {
+    name: 'bench serve',
+    args: '<path-or-url>',
+    summary: 'measure latency against throughput of a model, served by us or by a peer, and say what to set',
+    options: [
+      ['--latency <ms>', 'time within which an answer is of use (default: what the server says, else 20)'],
+      ['--seconds <n>', 'seconds of each rate that is driven (default: 3)'],
+      ['--model <name>', 'which one, where the server has several'],
+      ['--token <token>', 'for a server that needs one (or MILLRACE_TOKEN)'],
+      ['--batch <rows>', 'where a path is served: rows of one batch at most'],
+      ['--delay <ms>', 'where a path is served: wait for others, with batches as stated'],
+      ['--threads <n>', 'where a path is served: threads that run ONNX'],
+    ],
+    examples: [
+      'millrace bench serve model.onnx --latency 20',
+      'millrace bench serve http://127.0.0.1:8080 --model late --json',
+    ],
+    load: async () => (await import('./commands/bench-serve.ts')).benchServeCommand,
+  },
+  {
     name: 'plan',
     summary: 'print everything that is inferred: features, task, splits, gates, release',
     examples: ['millrace plan', 'millrace plan --json'],

@@ -62,6 +62,7 @@ function addCommand(program: Command, spec: CommandSpec): void {
 }
 
 const GROUPS: Record<string, string> = {
+  bench: 'measure what is served: latency against throughput',
   data: 'versions of the data: import, history, differences, quarantine, triage, repair',
   token: 'tokens with scopes and limits: make, list and revoke them',
   model: 'model files of others: look at one, import it, export one of yours',

@@ -127,6 +127,21 @@ export const serve = {
     retryable: true,
     status: 429,
   },
+  MR_SERVE_TARGET: {
+    what: (d: { url: string; need: string; got: string }) =>
+      `${d.url} is to be measured and must be ${d.need}, got ${d.got}`,
+    fix: (_: { url: string; need: string; got: string }) =>
+      'give the address of a running server of the Open Inference Protocol V2 (http://127.0.0.1:8080), or the path of a model that `millrace serve` takes',
+    retryable: false,
+    status: 502,
+  },
+  MR_SERVE_TARGET_MODEL: {
+    what: (d: { url: string; models: string[] }) =>
+      `${d.url} ${d.models.length === 0 ? 'does not list its models' : `has several models: ${d.models.join(', ')}`}`,
+    fix: (_: { url: string; models: string[] }) => 'say which one is meant: --model <name>',
+    retryable: false,
+    status: 400,
+  },
   MR_SERVE_DEADLINE: {
     what: (d: { model: string; waitedMs: number }) =>
       `the deadline of a request to model "${d.model}" passed after it had waited ${d.waitedMs} ms`,
