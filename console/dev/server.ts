@@ -124,7 +124,7 @@ function model(name: string, mode: Mode): T.ModelPage | undefined {
     importance: [],
     calibration: [],
     alerts: [],
-    speed: { latencyMs: null, requestsPerSecond: 0, modelBytes: 0 },
+    speed: { latencyMs: null, requestsPerSecond: 0, rowsPerSecond: 0, modelBytes: 0, scoring: null },
   }
 }
 

@@ -134,7 +134,10 @@ export interface ModelPage {
     /** `p90` is null where it is not counted. */
     latencyMs: { p50: number; p90: number | null; p99: number } | null
     requestsPerSecond: number
+    rowsPerSecond: number
     modelBytes: number
+    /** What scoring costs by the rows of a request; null while it was not asked. */
+    scoring: ScoringCost | null
   }
   alerts: Alert[]
   events: JournalEvent[]
@@ -151,6 +154,13 @@ export interface ClassRow {
   precision: Measured | null
   said: number | null
   happened: number | null
+}
+
+/** Latency against throughput of scoring on one thread, and the plain arithmetic of it in words. */
+export interface ScoringCost {
+  words: string
+  /** Ascending. `rowsPerSecond`: of such requests one after the other. */
+  sizes: { rows: number; callMs: number; rowsPerSecond: number }[]
 }
 
 export interface VersionRow {

@@ -100,6 +100,7 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
   const live = {
     total: () => stats.total(),
     versions: (model: string) => stats.versions(model),
+    cost: (model: string) => stats.cost(model),
     workers: () => rt.jobs.workers(),
     startedAt: Date.now(),
     address: '',

@@ -1,5 +1,6 @@
 /** Live numbers of serving over the last ten seconds, for the console's pulse. */
 import { LatencyHistogram } from './latency-histogram.ts'
+import { CostCurve } from './models/cost-curve.ts'
 
 const SLOTS = 10
 const SLOT_MS = 1000
@@ -48,6 +49,7 @@ export class ServeStats {
   readonly #begunMs: number
   readonly #all = new Series()
   readonly #byName = new Map<string, Series>()
+  readonly #costs = new Map<string, CostCurve>()
 
   /** `now` is a clock that only goes forward, in milliseconds. */
   constructor(now: () => number = () => performance.now()) {
@@ -64,6 +66,22 @@ export class ServeStats {
       slot.predictions += rows
       slot.latency.add(latencyMs)
     }
+  }
+
+  /** Learns what scoring so many rows at a time takes. */
+  scored(model: string, rows: number, ms: number): void {
+    let curve = this.#costs.get(model)
+    if (!curve) {
+      curve = new CostCurve()
+      this.#costs.set(model, curve)
+      if (this.#costs.size > SERIES_MAX) this.#costs.delete(this.#costs.keys().next().value as string)
+    }
+    curve.add(rows, ms, this.#now())
+  }
+
+  /** What scoring of a model costs by rows; undefined while it was not asked. */
+  cost(model: string): CostCurve | undefined {
+    return this.#costs.get(model)
   }
 
   total(): LiveNumbers {

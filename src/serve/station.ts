@@ -139,6 +139,7 @@ export class Station {
       const live = await this.router.release(family)
       const requestId = request.requestId ?? this.ids.next()
       const route = routeFor(live, family, request.key ?? requestId, request.version)
+      const scoredFromMs = performance.now()
       const scored = await scoreRows(this.cache, {
         route,
         rows: request.rows,
@@ -147,6 +148,9 @@ export class Station {
         responses: this.#responses,
         member,
       })
+      // what was explained or found in a cache says nothing of scoring
+      if (!request.explain && !scored.cached?.hits)
+        this.stats.scored(family, request.rows.length, performance.now() - scoredFromMs)
       const ids = request.ids ?? this.#rowIds(requestId, request)
       const { trace } = request
       const groups = groupsOf(scored, requestId)

@@ -91,7 +91,7 @@ async function untilMs(atMs: number): Promise<void> {
     const leftMs = atMs - performance.now()
     if (leftMs <= 0) return
     await new Promise<void>((resolve) => {
-      if (leftMs > 2) setTimeout(resolve, leftMs - 1.5)
+      if (leftMs > 1.5) setTimeout(resolve, leftMs - 1)
       else setImmediate(resolve)
     })
   }

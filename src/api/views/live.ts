@@ -1,5 +1,6 @@
 /** The small numbers that only a running server knows. Views take them as an argument, so that a command can print the same views without one. */
 import type { Jobs } from '../../engine/ports.ts'
+import type { CostCurve } from '../../serve/models/cost-curve.ts'
 import type { LiveNumbers } from '../../serve/serve-stats.ts'
 
 /** Numbers of one version. The 90th percentile is there where it is counted. */
@@ -10,6 +11,8 @@ export interface LiveSource {
   total(): LiveNumbers
   /** The same by version of a model that was asked lately. */
   versions(model: string): Map<number, VersionNumbers>
+  /** What scoring of a model costs by rows, where it was asked. */
+  cost?(model: string): CostCurve | undefined
   workers: Jobs['workers']
   startedAt: number
   /** Where clients reach the server, e.g. `http://127.0.0.1:8080`. */
@@ -35,11 +38,17 @@ export function trafficOf(
   live: LiveSource,
   model: string,
   version: number | null,
-): { requestsPerSecond: number; latencyMs: { p50: number; p90: number | null; p99: number } | null } {
+): {
+  requestsPerSecond: number
+  rowsPerSecond: number
+  latencyMs: { p50: number; p90: number | null; p99: number } | null
+} {
   const versions = live.versions(model)
   const requestsPerSecond = [...versions.values()].reduce((sum, v) => sum + v.requestsPerSecond, 0)
+  const rowsPerSecond = [...versions.values()].reduce((sum, v) => sum + v.predictionsPerSecond, 0)
   const own = version === null ? undefined : versions.get(version)
-  if (own?.latencyMsP50 == null || own.latencyMsP99 == null) return { requestsPerSecond, latencyMs: null }
+  if (own?.latencyMsP50 == null || own.latencyMsP99 == null)
+    return { requestsPerSecond, rowsPerSecond, latencyMs: null }
   const [p50, p99] = [own.latencyMsP50, own.latencyMsP99]
-  return { requestsPerSecond, latencyMs: { p50, p90: own.latencyMsP90 ?? null, p99 } }
+  return { requestsPerSecond, rowsPerSecond, latencyMs: { p50, p90: own.latencyMsP90 ?? null, p99 } }
 }

@@ -5,10 +5,12 @@ import type { Alert, Digest, Finding, ModelBundle, ModelVersion, Release } from 
 import { opens } from '../../core/verdicts.ts'
 import { LEAD_OF, METRICS } from '../../model/measure.ts'
 import { releaseHistory } from '../../release/record.ts'
+import { arithmeticWords, batchSizes } from '../../serve/models/batch-report.ts'
+import type { CostCurve } from '../../serve/models/cost-curve.ts'
 import { benjaminiHochberg } from '../../stats/multiplicity.ts'
 import type { Store } from '../../store/ports.ts'
 import type { WindowReport, WindowSummary } from '../../watch/records.ts'
-import type { ClassRow, DriftColumn, ModelPage, VersionRow } from '../contract.ts'
+import type { ClassRow, DriftColumn, ModelPage, ScoringCost, VersionRow } from '../contract.ts'
 import { alertsView, isAboutFamily, isAboutMember } from './alerts.ts'
 import { fittedOf, namedHistogram } from './features.ts'
 import { sortFindings } from './findings.ts'
@@ -75,17 +77,36 @@ async function ownPage(rt: Project, state: ModelState, live: LiveSource): Promis
 /** What a family's page and its members' pages have in common. */
 async function sharedParts(rt: Project, state: ModelState, live: LiveSource) {
   const { def, parent } = state
-  const { requestsPerSecond, latencyMs } = trafficOf(live, def.name, state.liveVersion)
+  const { requestsPerSecond, rowsPerSecond, latencyMs } = trafficOf(live, def.name, state.liveVersion)
   const subject = subjects.model(def.name)
   return {
     task: taskOf(state),
     description: def.description,
     owner: def.watch.owner,
     signature: parent?.signature ?? { inputs: [], outputs: [] },
-    speed: { latencyMs, requestsPerSecond, modelBytes: await bundleBytes(rt.store, state) },
+    speed: {
+      latencyMs,
+      requestsPerSecond,
+      rowsPerSecond,
+      modelBytes: await bundleBytes(rt.store, state),
+      scoring: scoringCost(live.cost?.(def.name)),
+    },
     events: await eventsView(rt, { subjectPrefix: subject, limit: EVENTS_SHOWN }),
     commands: commandsOf(def.name, state.current?.release),
   }
+}
+
+/** Rows of a request up to which its cost is shown. */
+const SCORED_ROWS_MAX = 256
+
+/** Sizes that were seen, or lie below the largest one: what was never asked is not drawn. */
+function scoringCost(cost: CostCurve | undefined): ScoringCost | null {
+  if (!cost?.isKnown) return null
+  const seen = Math.max(...cost.points().map(({ rows }) => rows))
+  const most = Math.max(1, Math.min(SCORED_ROWS_MAX, Math.round(seen)))
+  const all = batchSizes(cost, 1, [most])
+  const sizes = all.map(({ rows, callMs, rowsPerSecond }) => ({ rows, callMs, rowsPerSecond }))
+  return { words: arithmeticWords(all[0], all[all.length - 1]), sizes }
 }
 
 function commandsOf(model: string, release: Release | undefined): ModelPage['commands'] {

@@ -36,11 +36,13 @@ export interface BatchLoad {
 
 const CALL_MS_MAX = 1_000
 /** Share of answers that may take longer than is planned for: half of what is promised. */
-const OVER_SHARE = 0.007
+const OVER_SHARE = 0.005
 /** How much longer than expected is planned for at most: beyond it, another model or machine is needed. */
 const TIMES_MAX = 4
 /** Calls that may always take as long as so many of one row, as far as the objective goes: less would save no time that matters. */
 const LEAST_CALLS = 1.5
+/** What is taken is planned for with so many times the calls of one row that a request may see, at least. */
+const LEAST_PLAN = 1.25
 /** Calls before what answers take is compared with what was expected. */
 const KNOWN_CALLS = 20
 /** Only answers expected to take this share of the objective say what such answers take. */
@@ -76,9 +78,11 @@ export class BatchControl {
     return this.#times
   }
 
-  /** What the expected time of an answer may be for the objective to be kept. */
+  /** What the expected time of an answer may be for the objective to be kept. Never so little that hardly anything is taken: a machine that pauses is not made better by refusing all. */
   get plannedMs(): number {
-    return (this.settings.latencyMs ?? Number.POSITIVE_INFINITY) / this.#times
+    const { latencyMs = Number.POSITIVE_INFINITY, concurrency } = this.settings
+    const least = LEAST_PLAN * callsOf(concurrency) * this.cost.costMs(1)
+    return Math.max(latencyMs / this.#times, Math.min(latencyMs, least))
   }
 
   get delayMs(): number {

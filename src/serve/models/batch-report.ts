@@ -69,7 +69,7 @@ export function batchingReport(control: BatchControl, nowMs: number): BatchingRe
 }
 
 /** One row, each doubling up to the most, and the given sizes. Cost: a few dozen look-ups of the curve. */
-function batchSizes(cost: CostCurve, threads: number, given: readonly number[]): BatchSize[] {
+export function batchSizes(cost: CostCurve, threads: number, given: readonly number[]): BatchSize[] {
   const most = Math.max(...given)
   const doubling = Array.from({ length: Math.ceil(Math.log2(most)) }, (_, i) => 2 ** i)
   const rows = [...new Set([1, ...doubling, ...given])].sort((a, b) => a - b)
@@ -91,13 +91,15 @@ function batchingWords(report: Omit<BatchingReport, 'words'>): string[] {
   if (!cost) return ['No call was seen yet: the first is made with one request.']
   const one = sizes[0]
   const used = sizes.find(({ rows }) => rows === batchRows) ?? one
+  return [arithmeticWords(one, used, threads), whyWords(report, used), ...hereWords(report, used)]
+}
+
+/** What one row at a time comes to, and so many. */
+export function arithmeticWords(one: BatchSize, many: BatchSize, threads = 1): string {
   const onThreads = threads === 1 ? '' : ` on ${threads} threads`
   const alone = `One row at a time takes ${ms(one.callMs)}: ${count(one.rowsPerSecond)} rows a second${onThreads}.`
-  const together =
-    used.rows > 1
-      ? ` ${count(used.rows)} at a time take ${ms(used.callMs)}: ${count(used.rowsPerSecond)} rows a second, each of which waits longer.`
-      : ''
-  return [alone + together, whyWords(report, used), ...hereWords(report, used)]
+  if (many.rows === 1) return alone
+  return `${alone} ${count(many.rows)} at a time take ${ms(many.callMs)}: ${count(many.rowsPerSecond)} rows a second, each of which waits longer.`
 }
 
 function whyWords(

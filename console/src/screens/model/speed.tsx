@@ -9,9 +9,10 @@ import { Figure } from '../../parts/figure.tsx'
 import { Empty, Section, Stat } from '../../parts/page.tsx'
 import { Go } from '../../shell/go.tsx'
 import { hrefs } from '../../shell/hrefs.ts'
+import { ScoringCost } from './scoring-cost.tsx'
 
 export function Speed({ page }: { page: ModelPage }) {
-  const { latencyMs, requestsPerSecond, modelBytes } = page.speed
+  const { latencyMs, requestsPerSecond, modelBytes, scoring } = page.speed
   if (latencyMs === null) {
     return (
       <Empty title="Not asked in the last ten seconds">
@@ -41,6 +42,11 @@ export function Speed({ page }: { page: ModelPage }) {
         </dl>
         <LatencyLine {...latencyMs} />
       </Section>
+      {scoring && (
+        <Section>
+          <ScoringCost cost={scoring} speed={page.speed} />
+        </Section>
+      )}
       <Section>
         <ServerNow model={page.model} />
       </Section>
