@@ -39,8 +39,8 @@ const CALL_MS_MAX = 1_000
 const OVER_SHARE = 0.005
 /** How much longer than expected is planned for at most: beyond it, another model or machine is needed. */
 const TIMES_MAX = 4
-/** Calls that may always take as long as so many of one row, as far as the objective goes: less would save no time that matters. */
-const LEAST_CALLS = 1.5
+/** Calls are never planned for less of the objective than this: a server that is late because it has too much to do would do even more in smaller ones. */
+const CALL_PLAN_SHARE = 0.5
 /** What is taken is planned for with so many times the calls of one row that a request may see, at least. */
 const LEAST_PLAN = 1.25
 /** Calls before what answers take is compared with what was expected. */
@@ -93,9 +93,8 @@ export class BatchControl {
   get callMs(): number {
     const { latencyMs, concurrency, callMsMax = CALL_MS_MAX } = this.settings
     if (latencyMs === undefined) return callMsMax
-    const share = 1 / callsOf(concurrency)
-    const least = Math.min(latencyMs * share, LEAST_CALLS * this.cost.costMs(1))
-    return Math.min(callMsMax, Math.max(least, (this.plannedMs - this.delayMs) * share))
+    const plannedMs = Math.max(CALL_PLAN_SHARE * latencyMs, this.plannedMs)
+    return Math.min(callMsMax, (plannedMs - this.delayMs) / callsOf(concurrency))
   }
 
   /** Rows that a batch may have. One while nothing is known. */
