@@ -1,9 +1,10 @@
-// `node scripts/performance-plot.mjs`: draws docs/images/serving.svg from docs/concepts/performance.json, which `npm run bench -- serve --peers --record` writes.
+// `node scripts/performance-plot.mjs`: draws docs/images/serving.svg, and the tables of docs/concepts/performance.md, from docs/concepts/performance.json, which
+// `npm run bench -- serve --peers --record` writes.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const at = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url))
-const { windows, about } = JSON.parse(readFileSync(at('docs/concepts/performance.json'), 'utf8'))
+const { windows, about, figures } = JSON.parse(readFileSync(at('docs/concepts/performance.json'), 'utf8'))
 
 const MODELS = [
   ['iris', 'iris, 32 connections'],
@@ -77,3 +78,98 @@ ${parts.join('\n')}
 `
 writeFileSync(at('docs/images/serving.svg'), svg)
 console.error('wrote docs/images/serving.svg')
+
+// ---------------------------------------------------------------- tables
+
+const PEERS = SERVERS.filter((server) => server !== 'millrace')
+
+/** The windows of a peer and of ours beside it. */
+function pairOf(peer, model, isMany) {
+  const find = (server, beside) =>
+    windows.find(
+      (one) =>
+        one.server === server &&
+        one.beside === beside &&
+        one.model === model &&
+        one.connections > 1 === isMany,
+    )
+  const [theirs, ours] = [find(peer, 'millrace'), find('millrace', peer)]
+  return theirs && ours ? { theirs, ours, ratio: theirs.cpuUs / ours.cpuUs } : undefined
+}
+
+const timesText = (ratio) => (ratio < 10 ? ratio.toFixed(ratio < 2 ? 2 : 1) : String(Math.round(ratio)))
+
+function serversTable() {
+  const cell = (peer, model) => {
+    const pair = pairOf(peer, model, true)
+    return pair ? `${timeText(pair.theirs.cpuUs)} (${timesText(pair.ratio)} ×)` : '—'
+  }
+  const rows = PEERS.map((peer) => {
+    const settings = windows.find(({ server }) => server === peer)?.settings ?? 'not measured'
+    return `| ${peer} | ${MODELS.map(([model]) => cell(peer, model)).join(' | ')} | ${settings} |`
+  })
+  const ours = `| **Millrace** | ${MODELS.map(([model]) => `**${timeText(cpuOf('millrace', model))}**`).join(' | ')} | as it comes |`
+  return [
+    `| | ${MODELS.map(([, title]) => title).join(' | ')} | settings |`,
+    '|---|---|---|---|---|---|',
+    ours,
+    ...rows,
+  ]
+}
+
+/** Asked, what came out, and whether it held. */
+function goalsTable() {
+  const ratio = (peer, least) =>
+    ['iris', 'gbdt'].map((model) => {
+      const pair = pairOf(peer, model, true)
+      return (
+        pair && [
+          `${model}: times less CPU than ${peer}`,
+          `≥ ${least}`,
+          timesText(pair.ratio),
+          pair.ratio >= least,
+        ]
+      )
+    })
+  const at = (name) => figures[name]
+  const grpc = (server) => at(`gbdt, gRPC, 32 connections, CPU a request, ${server}`)
+  const alone = windows.find(
+    (one) => one.beside === 'ONNX Runtime' && one.model === 'gbdt' && one.connections > 1,
+  )
+  const least = (name, value, limit, unit) =>
+    value !== undefined && [name, `≤ ${limit} ${unit}`, `${value.toPrecision(3)} ${unit}`, value <= limit]
+  const most = (name, value, limit) =>
+    value > 0 && [name, `≥ ${limit} ×`, `${timesText(value)} ×`, value >= limit]
+  const goals = [
+    ...ratio('MLServer', 8),
+    ...ratio('BentoML', 5),
+    ...ratio('LitServe', 5),
+    ...ratio('FastAPI', 4),
+    most('conv, of ONNX Runtime alone', at('conv of bare'), 0.95),
+    least('gbdt, JSON, 32 connections, CPU a request', alone?.cpuUs, 60, 'µs'),
+    least('gbdt, 1 connection, p50 above the scorer', at('gbdt p50 above scorer ms'), 0.15, 'ms'),
+    most(
+      '600 kB in binary, times cheaper than in JSON',
+      at('image json cpuUs') / at('image binary cpuUs'),
+      10,
+    ),
+    most('gbdt over gRPC, times less CPU than MLServer', grpc('MLServer') / grpc('millrace'), 3),
+    least('`/livez` while a call of 2 s computes, p99', at('livez p99 ms'), 5, 'ms'),
+  ].filter(Boolean)
+  const rows = goals.map(
+    ([name, asked, got, held]) => `| ${name} | ${asked} | ${got} | ${held ? 'held' : '**missed**'} |`,
+  )
+  return ['| | asked | came out | |', '|---|---|---|---|', ...rows]
+}
+
+const PAGE = at('docs/concepts/performance.md')
+let page = readFileSync(PAGE, 'utf8')
+for (const [name, rows] of [
+  ['servers', serversTable()],
+  ['goals', goalsTable()],
+]) {
+  const marks = new RegExp(`(<!-- table of ${name} -->\\n)[\\s\\S]*?(<!-- end -->)`)
+  page = page.replace(marks, (_, head, end) => `${head}\n${rows.join('\n')}\n\n${end}`)
+}
+writeFileSync(PAGE, page)
+console.error('wrote the tables of docs/concepts/performance.md')

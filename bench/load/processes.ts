@@ -34,6 +34,13 @@ export interface RunningServer {
   stop(): Promise<void>
 }
 
+/** What ends the servers that still run when this process ends, however it does. */
+const stopsAtEnd = new Set<() => void>()
+process.once('exit', () => {
+  for (const stop of stopsAtEnd) stop()
+})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+
 /** Throws with the end of its output when it does not come up. */
 export async function startServer({
   command,
@@ -51,9 +58,12 @@ export async function startServer({
   })
   const said = tailOf(child)
   const pids = () => processesMarked(mark)
-  const stop = () => stopAll(child, pids)
-  process.once('exit', () => killAll(pids(), 'SIGKILL'))
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+  const stopNow = () => killAll(pids(), 'SIGKILL')
+  stopsAtEnd.add(stopNow)
+  const stop = async () => {
+    await stopAll(child, pids)
+    stopsAtEnd.delete(stopNow)
+  }
   try {
     await untilReady(child, readyUrl)
   } catch (error) {

@@ -249,7 +249,7 @@ const RAY: Side = {
     { name: 'one replica, batches of 32 within 1 ms', batch: BATCH },
   ].map(({ name, ...more }) => ({
     name,
-    start: script('serve_ray', { environment: 'serve-ray', more, ready: '/-/healthz' }),
+    start: script('serve_ray', { environment: 'serve-ray', more, ready: '/ready' }),
   })),
   ask: (model) =>
     isLarge(model)

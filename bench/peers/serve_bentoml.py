@@ -8,7 +8,7 @@ from serve_sessions import arguments, session
 
 given = arguments()
 batching = (
-    {"batchable": True, "max_batch_size": given["batch"], "max_latency_ms": 20} if given["batch"] else {}
+    {"batchable": True, "max_batch_size": given["batch"], "max_latency_ms": 1000} if given["batch"] else {}
 )
 
 

@@ -56,6 +56,12 @@ class Batched(Model):
         return self.write(await self.many(rows), is_raw)
 
 
+@serve.deployment(num_replicas=1, ray_actor_options={"num_cpus": 0})
+class Ready:
+    async def __call__(self, request: Request):
+        return {}
+
+
 if __name__ == "__main__":
     os.environ["PYTHONPATH"] = HERE
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": HERE}}, object_store_memory=100_000_000)
@@ -63,4 +69,5 @@ if __name__ == "__main__":
     kind = Batched if given["batch"] else Single
     for name in ("conv", "gbdt", "iris", "mlp"):
         serve.run(kind.bind(os.path.join(given["folder"], f"{name}.onnx")), name=name, route_prefix=f"/{name}")
+    serve.run(Ready.bind(), name="ready", route_prefix="/ready")
     signal.pause()

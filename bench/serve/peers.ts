@@ -84,31 +84,40 @@ async function beside(ours: Up, side: Side, models: BenchModels): Promise<void> 
     if (side.perModel) for (const name of models.names) await compareWith(ours, side, setting, models, [name])
     else await compareWith(ours, side, setting, models, models.names)
   } catch (error) {
-    console.error(`  ${side.name} is left out: ${(error as Error).message}`)
+    console.error(`  ${side.name} is left out: ${firstLine(error)}`)
   }
 }
 
-/** That with the least CPU time a request, of the trees at 32 connections. */
+/** That with the least CPU time a request, of the trees at 32 connections; one that fails is passed over. */
 async function bestSetting(side: Side, models: BenchModels): Promise<Setting> {
   if (side.settings.length === 1) return side.settings[0]
-  const model = models.of('gbdt')
   const tried: { setting: Setting; cpuUs: number }[] = []
-  for (const setting of side.settings) {
-    const up = await rise(side, setting, { folder: models.folder, model: model.name })
+  for (const setting of side.settings)
     try {
-      await compareAnswers(up, model)
-      const target = targetOf(up, model)
-      await measure(up.server, target, PROBE)
-      const windows = [await measure(up.server, target, PROBE), await measure(up.server, target, PROBE)]
-      target.remove()
-      const least = best(windows)
-      console.error(`  ${side.name}, ${setting.name}: ${Math.round(least.cpuUs)} µs, ${noteOf(least)}`)
-      tried.push({ setting, cpuUs: least.cpuUs })
-    } finally {
-      await up.server.stop()
+      tried.push({ setting, cpuUs: await probe(side, setting, models) })
+    } catch (error) {
+      console.error(`  ${side.name}, ${setting.name}, is left out: ${firstLine(error)}`)
     }
-  }
+  if (tried.length === 0) throw new Error('none of its settings answers')
   return tried.reduce((least, one) => (one.cpuUs < least.cpuUs ? one : least)).setting
+}
+
+const firstLine = (error: unknown) => (error as Error).message.split('\n')[0]
+
+async function probe(side: Side, setting: Setting, models: BenchModels): Promise<number> {
+  const model = models.of('gbdt')
+  const up = await rise(side, setting, { folder: models.folder, model: model.name })
+  try {
+    await compareAnswers(up, model)
+    const target = targetOf(up, model)
+    await measure(up.server, target, PROBE)
+    const least = best([await measure(up.server, target, PROBE), await measure(up.server, target, PROBE)])
+    target.remove()
+    console.error(`  ${side.name}, ${setting.name}: ${Math.round(least.cpuUs)} µs, ${noteOf(least)}`)
+    return least.cpuUs
+  } finally {
+    await up.server.stop()
+  }
 }
 
 async function compareWith(

@@ -2,8 +2,8 @@
  * Up to which size calls of one model are cheap enough for the thread that answers requests.
  *
  * Every size begins in a worker thread. Where of 32 calls of a size (a power of two of elements) measured there at least half took 0.3 ms or less, calls of that size and of smaller
- * ones are made here from then on. They are measured here too: where more than half of the last 32 take over 0.6 ms, or one takes 50 ms, that size and all above it go back, and have
- * to be seen four times as often before they return. Half, since such a model does the same work for every call of a size: what is over it the machine took from the thread, by giving
+ * ones are made here from then on. They are measured here too: where more than half of the last 32 take over 0.6 ms, or one takes 50 ms, that size and all above it go back; in the
+ * first case they have to be seen four times as often before they return. Half, since such a model does the same work for every call of a size: what is over it the machine took from the thread, by giving
  * the core to others, and would take from a worker as well.
  */
 
@@ -17,7 +17,7 @@ export const BLOCKING_MS = 50
 const WINDOW = 32
 const SLOW_MAX = 16
 /** Calls that are asked of a model that came back several times. */
-const NEEDED_MAX = 32_768
+const NEEDED_MAX = 8_192
 const AGAIN = 4
 
 /** The last calls of a size: which were slow. */
@@ -62,7 +62,7 @@ export class CheapCalls {
     window.add(ms > DEAR_MS)
     if (size > this.#upTo || (ms < BLOCKING_MS && window.slow <= SLOW_MAX)) return false
     this.#upTo = size - 1
-    this.#needed = Math.min(NEEDED_MAX, this.#needed * AGAIN)
+    if (window.slow > SLOW_MAX) this.#needed = Math.min(NEEDED_MAX, this.#needed * AGAIN)
     this.#windows.clear()
     return true
   }
