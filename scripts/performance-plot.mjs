@@ -72,7 +72,7 @@ const parts = MODELS.filter(([model]) => cpuOf('millrace', model) !== undefined)
 const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${top}" width="${WIDTH}" height="${top}" ${FONT} fill="#0f172a">
 <rect width="100%" height="100%" fill="#ffffff"/>
 <text x="16" y="24" font-size="15" font-weight="600">CPU time of one request, one core, the same .onnx files (logarithmic, shorter is better)</text>
-<text x="16" y="42" fill="#475569">${escaped(about.cpu)}; ${escaped(about.node)}; least of ${2 * about.pairs} windows of ${about.secondsOfWindow} s, which alternated with those of Millrace</text>
+<text x="16" y="42" fill="#475569">${escaped(about.cpu)}; ${escaped(about.node)}; the least of windows that alternated with those of Millrace</text>
 ${parts.join('\n')}
 </svg>
 `
@@ -131,8 +131,8 @@ function goalsTable() {
         ]
       )
     })
-  const at = (name) => figures[name]
-  const grpc = (server) => at(`gbdt, gRPC, 32 connections, CPU a request, ${server}`)
+  const figure = (name) => figures[name]
+  const grpc = (server) => figure(`gbdt, gRPC, 32 connections, CPU a request, ${server}`)
   const alone = windows.find(
     (one) => one.beside === 'ONNX Runtime' && one.model === 'gbdt' && one.connections > 1,
   )
@@ -145,16 +145,16 @@ function goalsTable() {
     ...ratio('BentoML', 5),
     ...ratio('LitServe', 5),
     ...ratio('FastAPI', 4),
-    most('conv, of ONNX Runtime alone', at('conv of bare'), 0.95),
+    most('conv, of ONNX Runtime alone', figure('conv of bare'), 0.95),
     least('gbdt, JSON, 32 connections, CPU a request', alone?.cpuUs, 60, 'µs'),
-    least('gbdt, 1 connection, p50 above the scorer', at('gbdt p50 above scorer ms'), 0.15, 'ms'),
+    least('gbdt, 1 connection, p50 above the scorer', figure('gbdt p50 above scorer ms'), 0.15, 'ms'),
     most(
       '600 kB in binary, times cheaper than in JSON',
-      at('image json cpuUs') / at('image binary cpuUs'),
+      figure('image json cpuUs') / figure('image binary cpuUs'),
       10,
     ),
     most('gbdt over gRPC, times less CPU than MLServer', grpc('MLServer') / grpc('millrace'), 3),
-    least('`/livez` while a call of 2 s computes, p99', at('livez p99 ms'), 5, 'ms'),
+    least('`/livez` while a call of 2 s computes, p99', figure('livez p99 ms'), 5, 'ms'),
   ].filter(Boolean)
   const rows = goals.map(
     ([name, asked, got, held]) => `| ${name} | ${asked} | ${got} | ${held ? 'held' : '**missed**'} |`,

@@ -16,7 +16,7 @@ export interface Recorded
 }
 
 interface RecordFile {
-  about: { cpu: string; node: string; commit: string; secondsOfWindow: number; pairs: number }
+  about: { cpu: string; node: string; commit: string }
   models: Record<string, string>
   windows: Recorded[]
   figures: Record<string, number>
@@ -43,8 +43,6 @@ function about(): RecordFile['about'] {
     cpu: `${cpus()[0].model.trim()}, ${cpus().length} cores, shared`,
     node: process.version,
     commit,
-    secondsOfWindow: SECONDS,
-    pairs: PAIRS,
   }
 }
 
