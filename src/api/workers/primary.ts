@@ -2,7 +2,7 @@
  * Several processes that serve the same models on one port.
  *
  * The primary accepts connections and hands each to the worker that has the fewest of its kind, so that clients that keep theirs are spread evenly. It reads none of their bytes.
- * A worker that ends is replaced, at once the first time and with growing pauses where it ends again soon; the connections that it had not taken yet go to another. What is asked of
+ * A worker that ends is replaced by a spare that waits for it, at once the first time and with growing pauses where it ends again soon; the connections that it had not taken yet go to another. What is asked of
  * one worker about all (metrics, readiness, loading by name) is answered by the primary.
  */
 import { assert, MillraceError } from '../../core/errors.ts'
@@ -22,7 +22,7 @@ import {
   type Wire,
   type WorkerOptions,
 } from './messages.ts'
-import { type Handed, Worker } from './worker.ts'
+import { type Handed, Worker, type WorkerEvents } from './worker.ts'
 
 export interface PrimaryOptions extends Omit<WorkerOptions, 'found'> {
   workers: number
@@ -45,6 +45,8 @@ const SOON_MS = 10_000
 const ASK_MS = 1_000
 /** A replacement takes connections when it has loaded what was loaded, or after so long. */
 const WARM_MS = 1_500
+/** How often it is seen to that there is a spare. */
+const SPARE_MS = 1_000
 /** Connections that wait for a worker where there is none, and how long. */
 const WAITING_MAX = 1_024
 const WAITING_MS = 10_000
@@ -80,6 +82,10 @@ export class Primary {
   #actSeq = 0
   #turn: Promise<unknown> = Promise.resolve()
   readonly #waiting: Waiting[] = []
+  /** How many acts by name had been done when a worker was made. */
+  readonly #since = new WeakMap<Worker, number>()
+  #spare: Worker | undefined
+  #spareMs = 0
   #replaced = 0
   #next = 0
   #isWarm = false
@@ -209,30 +215,58 @@ export class Primary {
     return new Promise((resolve, reject) => this.#start(place, resolve, reject))
   }
 
+  /** By the spare, where there is one. */
   #start(i: number, onUp?: () => void, onFailed?: (error: Error) => void): void {
     const place = this.#places[i]
-    const { workers: _, share, ...options } = this.#options
-    const seq = this.#actSeq
-    const worker = new Worker(
-      { ...options, ...share(i), found: this.#found },
-      {
-        onStarted: () => {
-          void this.#welcome(place, worker, seq).then(onUp)
-        },
-        onGone: (why, handed, error) => {
-          onFailed?.(error ? raisedError(error) : goneError(why))
-          this.#gone(i, why)
-          for (const one of handed) this.#place(one)
-        },
-        onLoaded: (model, error) => this.#onLoaded?.(model, error),
-        onAsk: (ask) => this.#answer(ask),
+    const welcome = (worker: Worker) => void this.#welcome(place, worker).then(onUp)
+    const events = (worker: Worker): WorkerEvents => ({
+      onStarted: () => welcome(worker),
+      onGone: (why, handed, error) => {
+        onFailed?.(error ? raisedError(error) : goneError(why))
+        this.#gone(i, why)
+        for (const one of handed) this.#place(one)
       },
-    )
+      onLoaded: (model, error) => this.#onLoaded?.(model, error),
+      onAsk: (ask) => this.#answer(ask),
+    })
+    const spare = this.#spare
+    this.#spare = undefined
+    const worker = spare ?? this.#fork(i)
     place.worker = worker
+    worker.events = events(worker)
+    worker.startedMs = performance.now()
+    if (worker.hasStarted) welcome(worker)
+  }
+
+  #fork(i: number): Worker {
+    const { workers: _, share, ...options } = this.#options
+    const nobody = {
+      onStarted: nothing,
+      onGone: nothing,
+      onLoaded: nothing,
+      onAsk: (ask: Ask) => this.#answer(ask),
+    }
+    const worker = new Worker({ ...options, ...share(i), found: this.#found }, nobody)
+    this.#since.set(worker, this.#actSeq)
+    return worker
+  }
+
+  /** A process that has read everything but the models, so that one that ends is replaced without waiting for that. */
+  #keepSpare(): void {
+    if (this.#spare || this.#closing || this.#places.some(({ worker }) => worker?.state !== 'up')) return
+    const spare = this.#fork(0)
+    this.#spare = spare
+    spare.events = {
+      ...spare.events,
+      onGone: () => {
+        if (this.#spare === spare) this.#spare = undefined
+      },
+    }
   }
 
   /** A worker that has started does what was done by name since, and loads what the others have, before it takes connections. */
-  async #welcome(place: Place, worker: Worker, since: number): Promise<void> {
+  async #welcome(place: Place, worker: Worker): Promise<void> {
+    const since = this.#since.get(worker) ?? 0
     for (const { what, model, seq } of [...this.#acts.values()])
       if (seq > since || what === 'unload') await worker.calls.ask({ what, model }).catch(() => undefined)
     if (this.#isWarm) {
@@ -270,6 +304,10 @@ export class Primary {
     this.#lookedMs = nowMs
     this.#placeWaiting()
     if (isLate) return
+    if (nowMs - this.#spareMs > SPARE_MS) {
+      this.#spareMs = nowMs
+      this.#keepSpare()
+    }
     for (const { worker } of this.#places)
       if (worker && nowMs - worker.beatMs > HUNG_MS && worker.state === 'up')
         worker.kill(`said nothing for ${HUNG_MS} ms`)
@@ -343,7 +381,9 @@ export class Primary {
     for (const { timer } of this.#places) clearTimeout(timer)
     const shut = Object.values(this.#doors).map((door) => door.close())
     for (const { socket } of this.#waiting.splice(0)) socket.destroy()
-    const workers = this.#places.flatMap(({ worker }) => worker ?? [])
+    const workers = [...this.#places.map(({ worker }) => worker), this.#spare].flatMap(
+      (worker) => worker ?? [],
+    )
     for (const worker of workers) worker.close()
     const late = setTimeout(() => {
       for (const worker of workers) if (worker.state !== 'gone') worker.kill('did not end in time')
@@ -363,6 +403,8 @@ function problemOf({ worker, why }: Place): string | undefined {
   const silentMs = performance.now() - worker.beatMs
   return silentMs > SILENT_MS ? `says nothing for ${Math.round(silentMs)} ms` : undefined
 }
+
+const nothing = (): void => undefined
 
 const goneError = (why: string): MillraceError => new MillraceError('MR_SERVE_WORKER', { why })
 

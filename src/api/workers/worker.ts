@@ -27,8 +27,13 @@ export interface WorkerEvents {
 
 export class Worker {
   state: 'starting' | 'up' | 'gone' = 'starting'
+  /** Whether its process has read what it needs; it has no models yet. */
+  hasStarted = false
+  /** Who is told; another when it is given a place. */
+  events: WorkerEvents
   readonly calls: Calls
-  readonly startedMs = performance.now()
+  /** When it was given its place. */
+  startedMs = performance.now()
   /** When it began to take connections. */
   upMs: number | undefined
   health: Health = { models: {}, threads: [] }
@@ -37,7 +42,6 @@ export class Worker {
   /** Its metrics when they were last read. */
   metrics = ''
   readonly #child: ChildProcess
-  readonly #events: WorkerEvents
   readonly #open: Record<Wire, number> = { http: 0, grpc: 0 }
   readonly #handed = new Map<number, Handed>()
   #seq = 0
@@ -47,7 +51,7 @@ export class Worker {
 
   constructor(options: WorkerOptions, events: WorkerEvents) {
     const file = import.meta.url.endsWith('.ts') ? './worker-process.ts' : './worker-process.js'
-    this.#events = events
+    this.events = events
     this.#child = fork(fileURLToPath(workerUrl(new URL(file, import.meta.url))), {
       execArgv: [],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
@@ -107,9 +111,14 @@ export class Worker {
     else if (message.type === 'ended') this.#ended(message)
     else if (message.type === 'answer') this.calls.answered(message)
     else if (message.type === 'ask') void this.#answer(message.seq, message.ask)
-    else if (message.type === 'loaded') this.#events.onLoaded(message.model, message.error)
+    else if (message.type === 'loaded') this.events.onLoaded(message.model, message.error)
     else if (message.type === 'failed') this.#fail(message.error)
-    else this.#events.onStarted()
+    else this.#started()
+  }
+
+  #started(): void {
+    this.hasStarted = true
+    this.events.onStarted()
   }
 
   #beat(health: Health): void {
@@ -132,7 +141,7 @@ export class Worker {
   }
 
   async #answer(seq: number, ask: Ask): Promise<void> {
-    this.#tell({ type: 'answer', seq, ...(await answerOf(() => this.#events.onAsk(ask))) })
+    this.#tell({ type: 'answer', seq, ...(await answerOf(() => this.events.onAsk(ask))) })
   }
 
   #fail(error: SentError): void {
@@ -146,6 +155,6 @@ export class Worker {
     const handed = [...this.#handed.values()]
     this.#handed.clear()
     this.calls.failAll(`worker ${this.pid} ${why}`)
-    this.#events.onGone(why, handed, this.#error)
+    this.events.onGone(why, handed, this.#error)
   }
 }

@@ -29,6 +29,10 @@ interface Owed {
 
 /** A timer that fires later than this was kept from it by this thread itself, which may not have read the answers that have come. */
 const LATE_MS = 50
+/** A process that was given less than this part of a processor may not have come to compute. */
+const STARVED = 0.5
+/** Times that such a thread is waited for, half of its limit each. */
+const PATIENCE = 3
 
 export class OnnxThread {
   /** Models it holds, or will hold when it has read its messages. */
@@ -125,12 +129,17 @@ export class OnnxThread {
     this.arm(limitMs, limitMs)
   }
 
-  private arm(limitMs: number, waitMs: number): void {
+  /** A thread that hangs computes. Where the process was hardly given the processor, or this thread not in time, it is waited for some more: a machine that stands still lets threads stand still. */
+  private arm(limitMs: number, waitMs: number, patience = PATIENCE): void {
     const untilMs = performance.now() + waitMs
+    const before = process.cpuUsage()
     this.timer = setTimeout(() => {
-      if (performance.now() - untilMs > LATE_MS) return this.arm(limitMs, LATE_MS)
+      const { user, system } = process.cpuUsage(before)
+      const isLate = performance.now() - untilMs > LATE_MS
+      const isStarved = (user + system) / 1000 < waitMs * STARVED
+      if (patience > 0 && (isLate || isStarved)) return this.arm(limitMs, limitMs / 2, patience - 1)
       this.isStuck = true
-      this.stop(`was stuck for ${Math.round(limitMs)} ms`)
+      this.stop(`was stuck for ${Math.round(performance.now() - this.begunMs)} ms`)
     }, waitMs)
   }
 

@@ -19,7 +19,7 @@ const loaded: string[] = []
 beforeAll(async () => {
   folder = newFolder()
   folder.put('late/1/model.onnx', logistic([1, 0, 0], 0))
-  folder.put('slow.onnx', slow(150_000))
+  folder.put('slow.onnx', slow(40_000))
   folder.put('trees.txt', lightgbm.text)
   served = await serveByWorkers({ path: folder.root, port: 0, grpcPort: 0, workers: WORKERS, threads: 2 })
   await served.load((model, error) => loaded.push(error ? `${model}: ${error.message}` : model))
@@ -46,6 +46,8 @@ const connections = async () => {
     ([, n]) => Number(n),
   )
 }
+const quantile = (values: number[], q: number) =>
+  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))]
 const untilReady = async () => {
   while (!served.ready()) await sleep(5)
 }
@@ -134,7 +136,8 @@ test(
     let stop = false
     let cut = 0
     const statuses = new Map<number, number>()
-    const slowest = { said: 0, recovered: 0, askMs: 0 }
+    const slowest = { said: 0, askMs: 0 }
+    const recoveredMs: number[] = []
     const ask = async () => {
       const one = new Client(served.address)
       while (!stop) {
@@ -159,13 +162,14 @@ test(
       if (said?.status === 503)
         expect(said.body.workers.problems.join()).toMatch(/worker \d (was ended by SIGKILL|is being started)/)
       while (!served.ready()) await sleep(5)
-      slowest.recovered = Math.max(slowest.recovered, performance.now() - from)
+      recoveredMs.push(performance.now() - from)
+      await sleep(1_200) // in which there is a spare again
     }
     stop = true
     await Promise.all(clients)
     const ms = (x: number) => `${Math.round(x)} ms`
     console.log(
-      `  ${DEATHS} processes killed: answers by status ${JSON.stringify([...statuses])}, ${cut} connections cut, said after ${ms(slowest.said)}, recovered after ${ms(slowest.recovered)}, slowest request ${ms(slowest.askMs)}`,
+      `  ${DEATHS} processes killed: answers by status ${JSON.stringify([...statuses])}, ${cut} connections cut, said after ${ms(slowest.said)}, recovered after ${ms(quantile(recoveredMs, 0.5))} (median), ${ms(quantile(recoveredMs, 1))} (slowest), slowest request ${ms(slowest.askMs)}`,
     )
     expect([...statuses.keys()]).toEqual([200])
     expect(cut).toBeLessThanOrEqual(6 * DEATHS)

@@ -37,7 +37,7 @@ test.skipIf(process.platform !== 'linux')(
     const orderly = await started('--workers', '2')
     expect(orderly.said()).toContain('"workers":2')
     const workers = childrenOf(orderly.child.pid ?? 0)
-    expect(workers).toHaveLength(2)
+    expect(workers.length).toBeGreaterThanOrEqual(2)
     orderly.child.kill('SIGTERM')
     expect(await orderly.code).toBe(0)
     expect(orderly.last()).toBe('{"event":"stopped"}')
