@@ -20,16 +20,30 @@ export interface BackOffOptions {
   now?: () => number
   /** Whether an error says nothing of what was tried, so that it may be tried again at once. */
   isForNow?: (error: unknown) => boolean
+  /** Longest pause. Default: a minute. */
+  longestMs?: number
 }
 
 export class BackOff<K> {
   readonly #failures = new Map<K, Failure>()
   readonly #now: () => number
   readonly #isForNow: (error: unknown) => boolean
+  readonly #longestMs: number
 
-  constructor({ now = () => performance.now(), isForNow = () => false }: BackOffOptions = {}) {
+  constructor({
+    now = () => performance.now(),
+    isForNow = () => false,
+    longestMs = LONGEST_MS,
+  }: BackOffOptions = {}) {
     this.#now = now
     this.#isForNow = isForNow
+    this.#longestMs = longestMs
+  }
+
+  /** Whether it failed, and is not to be tried yet. */
+  isWaiting(key: K): boolean {
+    const failure = this.#failures.get(key)
+    return failure !== undefined && failure.untilMs > this.#now()
   }
 
   /** Errors: MR_SERVE_LOAD_FAILED while what is named is not to be tried. */
@@ -49,7 +63,7 @@ export class BackOff<K> {
   failed(key: K, error: unknown): void {
     if (this.#isForNow(error)) return
     const times = (this.#failures.get(key)?.times ?? 0) + 1
-    const pauseMs = Math.min(LONGEST_MS, FIRST_MS * 2 ** (times - 1))
+    const pauseMs = Math.min(this.#longestMs, FIRST_MS * 2 ** (times - 1))
     this.#failures.delete(key)
     this.#failures.set(key, { times, untilMs: this.#now() + pauseMs, why: whyOf(error) })
     if (this.#failures.size > FAILURES_MAX) this.#failures.delete(this.#failures.keys().next().value as K)

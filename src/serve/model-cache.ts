@@ -3,10 +3,12 @@
  *
  * A digest is `absent`, then `loading` (one load, however many ask), then `held`, and leaves when others need the room and it was used
  * longest ago. What a request holds while it is answered is not disposed under it: it leaves the budget at once and is disposed when the last
- * holder lets go. A load that fails is not remembered: the next request tries again and gets the store's own error.
+ * holder lets go. Who asks for a load that fails gets the store's own error; it is tried again after growing pauses, in which who asks is told why and when. What is kept for a way
+ * back leaves last.
  */
 import { MillraceError } from '../core/errors.ts'
 import type { Digest } from '../core/records.ts'
+import { BackOff } from './back-off.ts'
 
 /** What the cache can hold. */
 export interface Held {
@@ -29,6 +31,9 @@ export interface CacheNumbers {
   evictions: number
 }
 
+/** Characters of a digest that stand for it in errors. */
+const NAME_CHARS = 19
+
 interface Entry<M> {
   model: M
   holders: number
@@ -41,13 +46,17 @@ export class ModelCache<M extends Held> {
   readonly #entries = new Map<Digest, Entry<M>>()
   readonly #loading = new Map<Digest, Promise<Entry<M>>>()
   readonly #sharedBy = new Map<string, number>()
+  readonly #backOff: BackOff<Digest>
+  /** What leaves last, by who wants it so. */
+  readonly #kept = new Map<string, readonly Digest[]>()
   #bytes = 0
   #loads = 0
   #hits = 0
   #evictions = 0
 
-  constructor(load: (digest: Digest) => Promise<M>, bytesMax: number) {
+  constructor(load: (digest: Digest) => Promise<M>, bytesMax: number, backOff = new BackOff<Digest>()) {
     this.#load = load
+    this.#backOff = backOff
     this.#bytesMax = bytesMax
   }
 
@@ -79,6 +88,11 @@ export class ModelCache<M extends Held> {
     }
   }
 
+  /** These leave last, instead of those that were to by the same name. */
+  keep(name: string, digests: readonly Digest[]): void {
+    this.#kept.set(name, digests)
+  }
+
   clear(): void {
     for (const digest of [...this.#entries.keys()]) this.#evict(digest)
   }
@@ -105,12 +119,22 @@ export class ModelCache<M extends Held> {
   #loaded(digest: Digest): Promise<Entry<M>> {
     const under = this.#loading.get(digest)
     if (under) return under
-    this.#loads++
-    const loading = this.#load(digest)
-      .then((model) => this.#admit(digest, model))
-      .finally(() => this.#loading.delete(digest))
+    const loading = this.#loadOnce(digest).finally(() => this.#loading.delete(digest))
     this.#loading.set(digest, loading)
     return loading
+  }
+
+  async #loadOnce(digest: Digest): Promise<Entry<M>> {
+    this.#backOff.check(digest, digest.slice(0, NAME_CHARS))
+    this.#loads++
+    try {
+      const entry = this.#admit(digest, await this.#load(digest))
+      this.#backOff.forget(digest)
+      return entry
+    } catch (thrown) {
+      this.#backOff.failed(digest, thrown)
+      throw thrown
+    }
   }
 
   #admit(digest: Digest, model: M): Entry<M> {
@@ -124,12 +148,21 @@ export class ModelCache<M extends Held> {
     this.#entries.set(digest, entry)
     this.#bytes += model.bytes
     for (const { key, bytes: part } of model.shared ?? []) this.#share(key, part, 1)
-    for (const oldest of this.#entries.keys()) {
+    if (this.#bytes <= this.#bytesMax) return entry
+    for (const oldest of this.#leavers(digest)) {
       if (this.#bytes <= this.#bytesMax) break
       this.#evict(oldest)
       this.#evictions++
     }
     return entry
+  }
+
+  /** By use, longest ago first; what is kept after all others, what has just come last. */
+  #leavers(newest: Digest): Digest[] {
+    const kept = new Set([...this.#kept.values()].flat())
+    const isKept = (digest: Digest) => digest !== newest && kept.has(digest)
+    const all = [...this.#entries.keys()].filter((digest) => digest !== newest)
+    return [...all.filter((digest) => !isKept(digest)), ...all.filter(isKept), newest]
   }
 
   #evict(digest: Digest): void {

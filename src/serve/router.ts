@@ -2,14 +2,15 @@
  * Which release answers for a model: follows the refs `models/<name>@live`.
  *
  * A model is `unknown` (no ref), then `named` (ref seen, record not read), then `followed` (release and bundles in memory). When a ref
- * moves, the new release and its bundles are read first and then replace the old ones in one assignment, so that a request, which asks once, sees
- * one release. If they cannot be read, the last good release goes on answering and `problems()` says so; a model that never had one fails
+ * moves, the new release and its bundles are read, loaded and tried first, and then replace the old ones in one assignment, so that a request, which asks once, sees
+ * one release. If they cannot be read or used, the last good release goes on answering and `problems()` says so; a model that never had one fails
  * with the store's error.
  */
 import { MillraceError, toError } from '../core/errors.ts'
 import { refs } from '../core/names.ts'
 import type { Digest, ModelBundle, Release, Route } from '../core/records.ts'
 import type { Store } from '../store/ports.ts'
+import { BackOff } from './back-off.ts'
 import { answeringRoutes, pickRoute } from './split.ts'
 
 export type RoutedBundle = Route & { record: ModelBundle }
@@ -37,8 +38,17 @@ interface Followed {
 
 const [PREFIX, SUFFIX] = refs.live('\n').split('\n')
 
-/** How often the journal is asked whether anything moved. */
-const POLL_MS = 1000
+/** How often the journal is asked whether anything moved: a rollback by another process is to be followed within 0.2 s. */
+const POLL_MS = 100
+/** Longest pause before a release that cannot be used is tried again. */
+const AGAIN_MS_MAX = 5_000
+
+export interface RouterOptions {
+  /** What must go well before a release takes the place of one that answers. Errors keep it from that. */
+  prepare?: (next: LiveRelease, before: LiveRelease) => Promise<void>
+  /** Told when one took the place of another. */
+  onMoved?: (next: LiveRelease, before: LiveRelease) => void
+}
 
 export function parseAddress(name: string): Address {
   const slash = name.indexOf('/')
@@ -48,12 +58,15 @@ export function parseAddress(name: string): Address {
 export class Router {
   readonly #store: Store
   readonly #followed = new Map<string, Followed>()
+  readonly #options: RouterOptions
+  readonly #backOff = new BackOff<Digest>({ longestMs: AGAIN_MS_MAX })
   #seenSeq = -1
   #timer: NodeJS.Timeout | undefined
   #refreshing: Promise<void> | undefined
 
-  constructor(store: Store) {
+  constructor(store: Store, options: RouterOptions = {}) {
     this.#store = store
+    this.#options = options
   }
 
   /** Reads the refs and begins to poll. */
@@ -124,13 +137,18 @@ export class Router {
       const { target } = followed
       try {
         const live = await this.#read(target)
+        const before = followed.live
+        if (before && before.digest !== target) await this.#options.prepare?.(live, before)
         if (followed.target !== target) continue
         followed.problem = undefined
         followed.live = live
+        this.#backOff.forget(target)
+        if (before && before.digest !== target) this.#options.onMoved?.(live, before)
         return live
       } catch (error) {
         if (followed.target !== target) continue
         followed.problem = toError(error)
+        this.#backOff.failed(target, error)
         throw error
       }
     }
@@ -174,7 +192,7 @@ export class Router {
     followed.target = target
     const inUse = followed.live !== undefined || followed.problem !== undefined
     const current = followed.live?.digest === target && followed.problem === undefined
-    return inUse && !current ? followed : undefined
+    return inUse && !current && !this.#backOff.isWaiting(target) ? followed : undefined
   }
 
   async #newestSeq(): Promise<number> {
@@ -182,7 +200,7 @@ export class Router {
     return event?.seq ?? 0
   }
 
-  /** One look at the journal; refs are read only when it has grown. A look that fails is made again a second later; readiness tells of it. */
+  /** One look at the journal; refs are read only when it has grown. A look that fails is made again soon; readiness tells of it. */
   #poll(): void {
     if (this.#refreshing) return
     this.#newestSeq()

@@ -19,6 +19,7 @@ import { ModelCache } from './model-cache.ts'
 import { type LogPolicy, PredictionLog } from './prediction-log.ts'
 import type { Explanation, Predictor, RawRow } from './predictor.ts'
 import { RecentIds } from './recent-ids.ts'
+import { modelsOf, tryRelease } from './release-trial.ts'
 import type { CacheTally, ResponseCache } from './response-cache.ts'
 import { parseAddress, type RoutedBundle, Router, routeFor, shadowsOf } from './router.ts'
 import { blockOf, groupsOf, membersOf, type Scored, scoreRows } from './scoring.ts'
@@ -96,8 +97,11 @@ export class Station {
     this.limits = options.limits
     this.#clock = options.clock
     this.#responses = options.responses
-    this.router = new Router(options.store)
     this.cache = new ModelCache(options.load, options.limits.modelCacheBytesMax)
+    this.router = new Router(options.store, {
+      prepare: (next, before) => tryRelease(this.cache, next, before),
+      onMoved: (next, before) => this.cache.keep(next.release.model, modelsOf(before)),
+    })
     this.log = new PredictionLog(options.store.log, {
       recordBytesMax: options.limits.logRecordBytesMax,
       policyOf: options.logPolicy,

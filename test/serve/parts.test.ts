@@ -13,6 +13,7 @@ import {
 import type { Digest } from '../../src/core/records.ts'
 import { OnnxGraphWriter } from '../../src/model/export/onnx-writer.ts'
 import { WireWriter } from '../../src/model/import/protobuf.ts'
+import { BackOff } from '../../src/serve/back-off.ts'
 import { Batcher } from '../../src/serve/batcher.ts'
 import { IdMaker } from '../../src/serve/ids.ts'
 import { bucketOf, LatencyHistogram, lowOf } from '../../src/serve/latency-histogram.ts'
@@ -184,15 +185,34 @@ describe('model cache', () => {
     expect(cache.numbers()).toMatchObject({ bytes: 0, held: 0 })
   })
 
-  test('tries again after a load that failed', async () => {
+  test('tries again after a load that failed, once a pause is over in which it says why', async () => {
     let fail = true
-    const cache = new ModelCache(async () => {
+    let nowMs = 0
+    const load = async () => {
       if (fail) throw new Error('torn')
       return { name: 'x', bytes: 1 }
-    }, 10)
+    }
+    const cache = new ModelCache(load, 10, new BackOff({ now: () => nowMs }))
     await expect(cache.with(digest(1), () => 1)).rejects.toThrow('torn')
     fail = false
+    await expect(cache.with(digest(1), () => 1)).rejects.toMatchObject({
+      code: 'MR_SERVE_LOAD_FAILED',
+      data: { why: 'torn', retryAfterS: 1 },
+    })
+    nowMs = 1_000
     expect(await cache.with(digest(1), () => 1)).toBe(1)
+  })
+
+  test('lets what is kept for a way back go last', async () => {
+    const { load, disposed } = toys(() => 4)
+    const cache = new ModelCache(load, 10)
+    await cache.with(digest(1), () => undefined)
+    cache.keep('late', [digest(1)])
+    for (const n of [2, 3, 4]) await cache.with(digest(n), () => undefined)
+    expect(disposed).toEqual([2, 3])
+    cache.keep('late', [digest(4)])
+    await cache.with(digest(5), () => undefined)
+    expect(disposed).toEqual([2, 3, 1])
   })
 
   test('under any order of use, bytes held are the sum of what is held and within the budget', async () => {

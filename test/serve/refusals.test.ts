@@ -205,8 +205,14 @@ test('a damaged model fails with the code of the store, for that model only, unt
   expect(answer.body).toMatchObject({ code: 'MR_OBJECT_CORRUPT', fix: expect.any(String) })
   expect((await f.get('/v2/models/other/ready')).status).not.toBe(200)
   expect((await f.post('/predict/late', ROW)).status).toBe(200)
+  const waits = await f.post('/predict/other', ROW)
+  expect(waits.body).toMatchObject({
+    code: 'MR_SERVE_LOAD_FAILED',
+    detail: expect.stringMatching(/MR_OBJECT_CORRUPT/),
+  })
+  expect(Number(waits.headers.get('retry-after'))).toBeGreaterThan(0)
   await repair()
-  expect((await f.post('/predict/other', ROW)).status).toBe(200)
+  await expect.poll(async () => (await f.post('/predict/other', ROW)).status, { timeout: 8_000 }).toBe(200)
   await f.close()
 })
 
