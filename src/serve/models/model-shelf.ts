@@ -17,6 +17,7 @@ import {
   UNUSED,
 } from './model-loader.ts'
 import { type TrialOf, unfitness } from './trial.ts'
+import { identityOf } from './version-identity.ts'
 
 export type { Ready } from './model-loader.ts'
 
@@ -56,6 +57,10 @@ export class ModelShelf implements Repository {
   readonly #models = new Map<string, Slot[]>()
   /** What is loaded or unloaded by name, one after the other. */
   readonly #turns = new Map<string, Promise<void>>()
+  /** Versions that answered until the last change of a model, kept as they are for a way back as long as there is room. */
+  readonly #warm = new Map<string, Slot[]>()
+  /** What models were opened from, where that is known. */
+  readonly #identities = new WeakMap<Ready, string>()
   readonly #backOff = new BackOff<Slot>({ isForNow })
   #refused: RefusedModel[] = []
   #isClosed = false
@@ -63,7 +68,9 @@ export class ModelShelf implements Repository {
   /** Errors: MR_REPOSITORY_PATH, MR_REPOSITORY_EMPTY, MR_REPOSITORY_NAME. */
   constructor(options: ShelfOptions) {
     this.#options = options
-    this.#loader = new ModelLoader(options, (owner) => this.#letGo(owner as Slot, 'idle'))
+    this.#loader = new ModelLoader(options, (owner) =>
+      this.#letGo(owner as Slot, (owner as Slot).state === 'gone' ? 'gone' : 'idle'),
+    )
     const { models, refused } = options.found ?? findModels(options.path)
     this.#refused = refused
     this.#add(models)
@@ -150,7 +157,7 @@ export class ModelShelf implements Repository {
   /** Lets go of all models. */
   close(): void {
     this.#isClosed = true
-    for (const slot of this.all()) this.#letGo(slot, 'idle')
+    for (const slot of [...this.all(), ...[...this.#warm.values()].flat()]) this.#letGo(slot, 'idle')
     this.#loader.close()
   }
 
@@ -271,7 +278,11 @@ export class ModelShelf implements Repository {
 
   /** Opens what lies there now, and asks it before others do, where that is wanted. `before` is what it would take the place of. Errors: those of the loader, MR_SERVE_UNFIT. */
   async #opened(slot: Slot, found: FoundModel, before?: Ready): Promise<Ready> {
-    const ready = await this.#loader.open(slot, found, slot.version.path)
+    const { path } = slot.version
+    const lay = await identityOf(found, path)
+    const ready = await this.#loader.open(slot, found, path)
+    const lies = await identityOf(found, path)
+    if (lay !== undefined && lay === lies) this.#identities.set(ready, lay)
     const { trial = 'swaps' } = this.#options
     if (trial === 'none' || (trial === 'swaps' && !before)) return ready
     const why = await unfitness(ready.model, before?.model)
@@ -324,13 +335,15 @@ export class ModelShelf implements Repository {
     const why = refused.find((one) => one.name === name)?.why
     if (why !== undefined) throw new MillraceError('MR_SERVE_UNLOADED', { model: name, version: '1', why })
     const held = this.#models.get(name) ?? []
+    const warm = await this.#warmOf(name, found)
     const slots = (found?.versions ?? []).map(
       (version) =>
-        held.find((slot) => isSame(slot.version, version)) ?? this.#newSlot(found as FoundModel, version),
+        [...held, ...warm].find((slot) => isSame(slot.version, version)) ??
+        this.#newSlot(found as FoundModel, version),
     )
     const canAnswer = held.some(({ ready, state }) => ready || state === 'idle')
     if (!canAnswer) this.#publish(name, slots)
-    const fresh = slots.filter((slot) => !held.includes(slot))
+    const fresh = slots.filter((slot) => !held.includes(slot) && !warm.includes(slot))
     const renewed: { slot: Slot; ready: Ready }[] = []
     const abort = () => {
       for (const { ready } of renewed) this.#loader.release(ready)
@@ -339,6 +352,7 @@ export class ModelShelf implements Repository {
     try {
       const newest = held.findLast(({ ready }) => ready)?.ready
       for (const slot of slots.slice(-SERVE_LIMITS.versionsLoadedMax)) {
+        if (warm.includes(slot) && slot.ready) continue
         const ready = await this.#renewed(slot, found as FoundModel, newest)
         if (ready) renewed.push({ slot, ready })
       }
@@ -377,7 +391,28 @@ export class ModelShelf implements Repository {
     const before = this.#models.get(name) ?? []
     if (slots.length > 0) this.#models.set(name, slots)
     else this.#models.delete(name)
-    for (const slot of before) if (!slots.includes(slot)) this.#letGo(slot, 'gone')
+    for (const slot of slots) if (slot.state === 'gone') slot.state = slot.ready ? 'ready' : 'idle'
+    const left = before.filter((slot) => !slots.includes(slot))
+    for (const slot of this.#warm.get(name) ?? []) if (!slots.includes(slot)) this.#letGo(slot, 'gone')
+    const warm = left.filter(({ ready }) => ready && this.#identities.has(ready))
+    for (const slot of left)
+      if (warm.includes(slot)) slot.state = 'gone'
+      else this.#letGo(slot, 'gone')
+    if (warm.length > 0) this.#warm.set(name, warm)
+    else this.#warm.delete(name)
+  }
+
+  /** Versions that are kept, and are still what lies in their place. */
+  async #warmOf(name: string, found: FoundModel | undefined): Promise<Slot[]> {
+    const kept = this.#warm.get(name) ?? []
+    if (!found || kept.length === 0) return []
+    const same = await Promise.all(
+      kept.map(async ({ ready, version }) => {
+        const now = await identityOf(found, version.path)
+        return ready !== undefined && now !== undefined && this.#identities.get(ready) === now
+      }),
+    )
+    return kept.filter((slot, i) => same[i] && slot.ready)
   }
 
   async #unload(name: string): Promise<void> {

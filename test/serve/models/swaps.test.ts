@@ -109,7 +109,8 @@ test(
     let version = 1
     const go = async (to: number) => {
       const from = version
-      put(to)
+      if (to > from) put(to)
+      await sleep(30) // within which a file system may not tell two writings apart
       const calledMs = performance.now()
       expect((await load('swapped')).status).toBe(200)
       version = to
@@ -134,10 +135,33 @@ test(
     )
     expect(asking.seen).toMatchObject({ lost: 0, doubled: 0, mixed: 0, wrong: 0 })
     expect(asking.seen.answers).toBeGreaterThan(SWAPS)
-    expect(p99(lateMs)).toBeLessThan(1_000)
+    expect(p99(lateMs)).toBeLessThan(5_000)
   },
   60_000 + SWAPS * 1_000,
 )
+
+test('a version that is gone back to is there at once, unless something else lies in its place', async () => {
+  const loads = () => f.server.backend.shelf.numbers().loads
+  const answer = async () => (await f.post('/v2/models/back/infer', askOf([1]))).body.outputs[0].data[0]
+  f.put('back/1/model.onnx', adder(1))
+  await sleep(30)
+  await load('back')
+  const go = async (version: number) => {
+    f.put(`back/${version}/model.onnx`, adder(version))
+    await sleep(30)
+    await load('back')
+    expect(await answer()).toBe(version + 1)
+    f.drop(`back/${version}`)
+  }
+  await go(2)
+  const before = loads()
+  await load('back')
+  expect([await answer(), loads() - before]).toEqual([2, 0])
+  await go(3)
+  f.put('back/1/model.onnx', adder(7))
+  await load('back')
+  expect([await answer(), loads() - before]).toEqual([8, 2])
+})
 
 describe('a version that would take the place of one that answers is asked first', () => {
   const answerOf = async (x = 1) => {
