@@ -9,6 +9,7 @@ export default defineConfig({
     alias: [
       { find: /^millrace$/, replacement: at('./src/index.ts') },
       { find: /^millrace\/metrics$/, replacement: at('./src/define/metrics.ts') },
+      { find: /^millrace\/client$/, replacement: at('./src/client/index.ts') },
       { find: /^millrace\/runtime$/, replacement: at('./src/runtime.ts') },
     ],
   },

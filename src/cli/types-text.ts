@@ -41,6 +41,7 @@ export function typesText(datasets: readonly TypedDataset[], models: readonly Ty
     '  }',
     '}',
     ...models.flatMap(modelLines),
+    ...modelsLines(models),
     '',
   ].join('\n')
 }
@@ -65,7 +66,12 @@ function labelType({ classes = [] }: TypedModel): string {
 
 /** What an answer says beside its output, by task. */
 const ANSWERS: Record<ModelTask, (model: TypedModel) => string[]> = {
-  binary: () => ['  probability: number', '  label: boolean'],
+  binary: () => [
+    '  probability: number',
+    '  label: boolean',
+    '  /** Share from which the label is true. */',
+    '  threshold: number',
+  ],
   regression: () => ['  value: number'],
   multiclass: (model) => [
     `  label: ${labelType(model)}`,
@@ -87,11 +93,27 @@ function modelLines(model: TypedModel): string[] {
     '',
     `export interface ${type}Answer {`,
     '  id: string',
+    '  model: string',
     '  version: number',
     '  route: string',
     '  member: string',
     '  output: number',
     ...ANSWERS[task](model),
+    '}',
+  ]
+}
+
+/** Requests and answers by model, for clients. */
+function modelsLines(models: readonly TypedModel[]): string[] {
+  if (models.length === 0) return []
+  return [
+    '',
+    '/** What each model takes and answers: `client<Models>({ url })` of `millrace/client`. */',
+    'export type Models = {',
+    ...models.map(({ name }) => {
+      const type = typeName(name)
+      return `  ${key(name)}: { request: ${type}Request; answer: ${type}Answer }`
+    }),
     '}',
   ]
 }

@@ -6,6 +6,7 @@
 import { access } from './codes/access.ts'
 import { api } from './codes/api.ts'
 import { cli } from './codes/cli.ts'
+import { client } from './codes/client.ts'
 import { core } from './codes/core.ts'
 import { data } from './codes/data.ts'
 import { define } from './codes/define.ts'
@@ -45,6 +46,7 @@ export const ERRORS = {
   ...loop,
   ...engine,
   ...api,
+  ...client,
   ...cli,
 }
 

@@ -43,6 +43,8 @@ export const SERVE_LIMITS = {
   /** Rows kept by a graph that is explained by sampling, to stand for what is not known; below the least there is no explanation. */
   recentRowsMax: 64,
   recentRowsMin: 10,
+  /** Rows of one piece of a streamed answer. */
+  streamRows: 64,
   /** Rows of a model of others that one request explains. */
   explainedRowsMax: 10_000,
   /** What a sampled explanation of one row may take; beyond it, less is told apart. */

@@ -43,6 +43,8 @@ export interface ScoreRequest {
   explainClass?: string
   /** What was answered before. */
   responses?: ResponseCache
+  /** Number of the first row, for errors, where these are not all rows of a request. */
+  rowBegin?: number
 }
 
 /**
@@ -154,12 +156,12 @@ function scoreGroup(
   predictor: Predictor,
   group: MemberGroup,
   scored: Scored,
-  { rows, explainClass, responses }: ScoreRequest,
+  { rows, explainClass, responses, rowBegin = 0 }: ScoreRequest,
 ): void | Promise<void> {
   const all = group.rows.length === rows.length
   const own = group.rows.map((i) => {
     scored.ignored += countUnknown(rows[i], predictor.inputNames, scored.route.record.each)
-    scored.rows[i] = predictor.coerce(rows[i], i)
+    scored.rows[i] = predictor.coerce(rows[i], rowBegin + i)
     return scored.rows[i]
   })
   const { task, classes, threshold } = predictor

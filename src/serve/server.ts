@@ -12,6 +12,7 @@ import { otherRoutes } from './http/other-routes.ts'
 import { plainRoutes } from './http/plain-routes.ts'
 import { type GraphRunner, predictorLoader } from './load-predictor.ts'
 import { explainRoutes, explainRows } from './oip/explain-routes.ts'
+import { generateRoutes } from './oip/generate-routes.ts'
 import { oipRoutes, type ServerInfo } from './oip/routes.ts'
 import { RowBackend } from './oip/row-backend.ts'
 import { openApiRoutes } from './openapi/routes.ts'
@@ -72,6 +73,7 @@ export function servingRoutes(
   takeBytes(app, station.limits.bodyBytesMax)
   plainRoutes(app, station)
   oipRoutes(app, backend, { server: info, jsonDepthMax: station.limits.jsonDepthMax })
+  generateRoutes(app, backend, station.limits.jsonDepthMax)
   explainRoutes(app, backend, station.limits.jsonDepthMax, explainRows(station))
   const ready = async () => (await readiness(station, options)).ready
   otherRoutes(app, backend, { ready, access, jsonDepthMax: station.limits.jsonDepthMax })

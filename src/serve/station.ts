@@ -21,7 +21,8 @@ import type { Explanation, Predictor, RawRow } from './predictor.ts'
 import { RecentIds } from './recent-ids.ts'
 import { modelsOf, tryRelease } from './release-trial.ts'
 import type { CacheTally, ResponseCache } from './response-cache.ts'
-import { parseAddress, type RoutedBundle, Router, routeFor, shadowsOf } from './router.ts'
+import { Retries } from './retries.ts'
+import { type LiveRelease, parseAddress, type RoutedBundle, Router, routeFor, shadowsOf } from './router.ts'
 import { blockOf, groupsOf, membersOf, type Scored, scoreRows } from './scoring.ts'
 import { ServeStats } from './serve-stats.ts'
 import { ShadowQueue } from './shadow-queue.ts'
@@ -37,6 +38,8 @@ export interface PredictRequest {
   /** What keeps a caller on one route; by default the request's id. */
   key?: string
   requestId?: string
+  /** How often the request was asked before under its id, by a client whose answer did not arrive. */
+  attempt?: number
   trace?: string
   /** Whose share of the memory the request counts to. */
   tenant?: string
@@ -90,12 +93,14 @@ export class Station {
   readonly ids: IdMaker
   readonly #clock: Clock
   readonly #responses: ResponseCache | undefined
+  readonly #retries: Retries
   readonly #recent = new RecentIds(SERVE_LIMITS.recentIdsMax)
   readonly #shadows: ShadowQueue
 
   constructor(options: StationOptions) {
     this.limits = options.limits
     this.#clock = options.clock
+    this.#retries = new Retries(options.store.log)
     this.#responses = options.responses
     this.cache = new ModelCache(options.load, options.limits.modelCacheBytesMax)
     this.router = new Router(options.store, {
@@ -138,35 +143,75 @@ export class Station {
    */
   async predict(request: PredictRequest): Promise<Answers> {
     return await this.#counted(request.model, async (family, member) => {
-      const begunMs = performance.now()
       this.#checkRows(request.rows.length)
       const live = await this.router.release(family)
-      const requestId = request.requestId ?? this.ids.next()
-      const route = routeFor(live, family, request.key ?? requestId, request.version)
-      const scoredFromMs = performance.now()
-      const scored = await scoreRows(this.cache, {
-        route,
-        rows: request.rows,
-        explain: request.explain,
-        explainClass: request.explainClass,
-        responses: this.#responses,
-        member,
-      })
-      // what was explained or found in a cache says nothing of scoring
-      if (!request.explain && !scored.cached?.hits)
-        this.stats.scored(family, request.rows.length, performance.now() - scoredFromMs)
-      const ids = request.ids ?? this.#rowIds(requestId, request)
-      const { trace } = request
-      const groups = groupsOf(scored, requestId)
-      const at = this.#clock.now()
-      const block = blockOf(scored, { model: family, at, ids, groups, trace, withInputs: true })
-      await this.log.predictions([block])
-      for (const id of ids) this.#recent.add(id)
-      this.#shadow(family, member, request, ids, shadowsOf(live, route))
-      this.metrics.ignoredFields += scored.ignored
-      this.#answered(family, route, ids.length, performance.now() - begunMs)
-      return answersOf(scored, { ...request, model: family, requestId, ids, groups })
+      const answer = () => this.#answer(live, { family, member }, request)
+      if (request.requestId === undefined) return await answer()
+      return await this.#retries.inTurn(request.requestId, isAgain(request), answer)
     })
+  }
+
+  /**
+   * Answers the rows of a request in pieces, in their order, all by one release and one route. Each piece is in the log before it is given; what nobody asks for any more is not computed. Rows that
+   * are ranked among each other are one piece. Errors: as `predict`, with the first piece that has one.
+   */
+  async *pieces(request: PredictRequest, rowsEach: number): AsyncGenerator<Answers> {
+    const { family, member } = parseAddress(request.model)
+    const requestId = request.requestId ?? this.ids.next()
+    const live = await this.#counted(request.model, async () => {
+      this.#checkRows(request.rows.length)
+      return await this.router.release(family)
+    })
+    const ids = request.ids ?? this.#rowIds(requestId, { ...request, requestId })
+    const isWhole = (await this.#taskOf(family)) === 'ranking'
+    const each = isWhole ? request.rows.length : rowsEach
+    for (let begin = 0; begin < request.rows.length; begin += each) {
+      const [rows, own] = [request.rows, ids].map((list) => list.slice(begin, begin + each))
+      const piece = { ...request, requestId, rows: rows as RawRow[], ids: own as string[] }
+      yield await this.#counted(
+        request.model,
+        async () => await this.#answer(live, { family, member: member ?? undefined }, piece, begin),
+      )
+    }
+  }
+
+  async #answer(
+    live: LiveRelease,
+    { family, member }: { family: string; member?: string },
+    request: PredictRequest,
+    rowBegin = 0,
+  ): Promise<Answers> {
+    const begunMs = performance.now()
+    const requestId = request.requestId ?? this.ids.next()
+    const route = routeFor(live, family, request.key ?? requestId, request.version)
+    const scoredFromMs = performance.now()
+    const scored = await scoreRows(this.cache, {
+      route,
+      rows: request.rows,
+      explain: request.explain,
+      explainClass: request.explainClass,
+      responses: this.#responses,
+      member,
+      rowBegin,
+    })
+    // what was explained or found in a cache says nothing of scoring
+    if (!request.explain && !scored.cached?.hits)
+      this.stats.scored(family, request.rows.length, performance.now() - scoredFromMs)
+    const ids = request.ids ?? this.#rowIds(requestId, request)
+    const { trace } = request
+    const groups = groupsOf(scored, requestId)
+    const at = this.#clock.now()
+    const block = blockOf(scored, { model: family, at, ids, groups, trace, withInputs: true })
+    const isLogged = isAgain(request) && (await this.#retries.areLogged(family, ids, route.version))
+    if (!isLogged) {
+      await this.log.predictions([block])
+      this.#shadow(family, member, request, ids, shadowsOf(live, route))
+    }
+    for (const id of ids) this.#recent.add(id)
+    if (request.requestId !== undefined) this.#retries.logged(family, ids, route.version)
+    this.metrics.ignoredFields += scored.ignored
+    this.#answered(family, route, ids.length, performance.now() - begunMs)
+    return answersOf(scored, { ...request, model: family, requestId, ids, groups })
   }
 
   /** Explains rows as the route of the key would answer them. Nothing is logged: it is a question about the model, not a prediction. */
@@ -340,6 +385,10 @@ export class Station {
     add('response_cache_entries', 'gauge', 'Answers kept.', () => responses.entries)
   }
 }
+
+/** Whether what is asked was asked before, under a name of its own. */
+const isAgain = ({ attempt = 0, requestId }: PredictRequest): boolean =>
+  attempt > 0 && requestId !== undefined
 
 function answersOf(
   scored: Scored,

@@ -189,6 +189,8 @@ export interface Log {
    * records are seen. Throws MR_LOG_DAMAGED.
    */
   read(stream: string, after?: LogPosition): AsyncIterable<{ records: string[]; next: LogPosition }>
+  /** The segment that is written, or was written last; undefined where nothing was. Reads no record. */
+  newestSegment(stream: string): Promise<number | undefined>
   /** Closes the current segment, so that it can be compacted; returns the closed segments that exist. */
   seal(stream: string): Promise<{ segment: number; path: string; bytes: number; records: number }[]>
   /**

@@ -202,6 +202,9 @@ describe('types', () => {
     expect(text).toContain(
       'export interface WillBuyRequest {\n  at: string\n  "emp.var.rate"?: number | null',
     )
-    expect(text).toContain('  probability: number\n  label: boolean\n}')
+    expect(text).toMatch(/ {2}probability: number\n {2}label: boolean\n(.*\n)? {2}threshold: number\n}/)
+    expect(text).toContain(
+      'export type Models = {\n  "will-buy": { request: WillBuyRequest; answer: WillBuyAnswer }\n}',
+    )
   })
 })

@@ -12,6 +12,7 @@ const DOORS: Record<string, string> = {
   'millrace/runtime': 'src/runtime.ts',
   'millrace/metrics': 'src/define/metrics.ts',
   'millrace/stats': 'src/stats/index.ts',
+  'millrace/client': 'src/client/index.ts',
 }
 const SKIPPED = /^(node_modules|dist|\.venv.*|\.millrace)$/
 

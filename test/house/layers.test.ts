@@ -9,6 +9,7 @@ const src = fileURLToPath(new URL('../../src', import.meta.url))
 /** Floors of the house (docs/ARCHITECTURE.md): a room imports rooms of lower floors only, so stations never import one another. */
 const FLOORS: Record<string, number> = {
   core: 0,
+  client: 1,
   stats: 1,
   store: 1,
   expr: 1,

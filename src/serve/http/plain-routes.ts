@@ -9,6 +9,7 @@ import type { CacheTally } from '../response-cache.ts'
 import { parseAddress } from '../router.ts'
 import type { Answers, PredictRequest, Station } from '../station.ts'
 import { type PlainRequest, parseJson, readFeedback, readPlain } from './body.ts'
+import { type ServerEvent, sendEvents, wantsEvents } from './events.ts'
 
 export interface ModelParams {
   model: string
@@ -46,8 +47,9 @@ export function plainRoutes(app: FastifyInstance, station: Station): void {
   app.post<{ Params: ModelParams }>('/predict/:model', async (request, reply) => {
     const { explain } = request.query as { explain?: string }
     const plain = await counted(station, request, () => readBody(request, station))
-    const asked = askOf(request, plain)
-    const answers = await station.predict({ ...asked, explain: explain === '1' || explain === 'true' })
+    const asked = { ...askOf(request, plain), explain: explain === '1' || explain === 'true' }
+    if (wantsEvents(request)) return await sendEvents(request, reply, piecesOf(station, asked))
+    const answers = await station.predict(asked)
     return sendJson(markCached(reply, answers), shaped(plain, answers))
   })
   app.post<{ Params: ModelParams }>('/predict/:model/rank', async (request, reply) => {
@@ -69,6 +71,13 @@ export function plainRoutes(app: FastifyInstance, station: Station): void {
   }
   app.post<{ Params: ModelParams }>('/predict/:model/feedback', feedback)
   app.post<{ Params: ModelParams }>('/v2/models/:model/feedback', feedback)
+}
+
+/** Answers in pieces, then how many there were. */
+async function* piecesOf(station: Station, asked: PredictRequest): AsyncGenerator<ServerEvent> {
+  for await (const answers of station.pieces(asked, SERVE_LIMITS.streamRows))
+    yield { data: { predictions: plainAnswers(answers) } }
+  yield { event: 'done', data: { rows: asked.rows.length } }
 }
 
 /** What the response cache had: `hit`, `miss`, or how many rows of each. */
@@ -124,13 +133,14 @@ export function sendJson(reply: FastifyReply, value: unknown): FastifyReply {
 /** What the headers say of a request: its id, its sticky key and its trace. */
 export function headersOf(
   request: FastifyRequest,
-): Pick<PredictRequest, 'key' | 'requestId' | 'trace' | 'tenant'> {
+): Pick<PredictRequest, 'key' | 'requestId' | 'trace' | 'tenant' | 'attempt'> {
   const { headers, caller } = request
   return {
     tenant: caller.tenant,
     key: headerText(headers['x-millrace-key']),
     requestId: headerText(headers['x-request-id']),
     trace: headerText(headers.traceparent),
+    attempt: Number(headers['x-millrace-attempt']) || undefined,
   }
 }
 

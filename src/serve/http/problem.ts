@@ -45,6 +45,11 @@ function statusOf(thrown: unknown): number | undefined {
   return (thrown as { statusCode?: number }).statusCode
 }
 
+/** What went wrong, where an answer has begun already. */
+export function problemIn(thrown: unknown, request: FastifyRequest): Problem {
+  return problemOf(codedError(thrown, request, 0), request.url.split('?', 1)[0].slice(0, 200))
+}
+
 function problemOf(error: MillraceError, instance: string): Problem {
   const { code, fix, retryable, status } = error
   const detail = error.message.slice(code.length + 2)

@@ -12,6 +12,7 @@ import { sendJson } from '../http/plain-routes.ts'
 import { IdMaker } from '../ids.ts'
 import { ServeMetrics } from '../metrics.ts'
 import { explainRoutes } from '../oip/explain-routes.ts'
+import { generateRoutes } from '../oip/generate-routes.ts'
 import { oipRoutes } from '../oip/routes.ts'
 import { openApiRoutes } from '../openapi/routes.ts'
 import { INFO } from '../server.ts'
@@ -86,6 +87,7 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
   app.fastify.register(async (routes) => {
     takeBytes(routes, limits.bodyBytesMax)
     oipRoutes(routes, backend, { server: INFO, jsonDepthMax: limits.jsonDepthMax })
+    generateRoutes(routes, backend, limits.jsonDepthMax)
     explainRoutes(routes, backend, limits.jsonDepthMax)
     openApiRoutes(routes, backend, INFO)
     otherRoutes(routes, backend, { ready, access, jsonDepthMax: limits.jsonDepthMax })

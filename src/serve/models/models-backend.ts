@@ -16,6 +16,7 @@ import {
   type Repository,
 } from '../oip/backend.ts'
 import { tensorError } from '../oip/request.ts'
+import { rowsIn, sliceRows, withTexts } from '../oip/split-rows.ts'
 import type { BatchControl } from './batch-control.ts'
 import { sizeOf } from './batch-report.ts'
 import { answerTensors, checkWanted, feedsOf } from './feeds.ts'
@@ -93,6 +94,24 @@ export class ModelsBackend implements OipBackend {
       throw error
     } finally {
       metrics.requestsInFlight--
+    }
+  }
+
+  async *stream(ask: InferAsk): AsyncGenerator<InferAnswer> {
+    const { model } = await this.shelf.ready(this.shelf.slot(ask.model, ask.version))
+    const rows = model.hasRows ? rowsIn(ask.inputs) : undefined
+    if (rows === undefined || rows <= 1) {
+      yield await this.infer(ask)
+      return
+    }
+    const inputs = withTexts(ask.inputs)
+    const rowsEach = Math.min(SERVE_LIMITS.streamRows, model.rowsMax ?? Number.POSITIVE_INFINITY)
+    let { version, id } = ask
+    for (let begin = 0; begin < rows && !ask.signal?.aborted; begin += rowsEach) {
+      const piece = sliceRows(inputs, begin, Math.min(rows, begin + rowsEach))
+      const answer = await this.infer({ ...ask, version, id, inputs: piece })
+      ;({ version, id } = answer)
+      yield answer
     }
   }
 

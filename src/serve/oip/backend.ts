@@ -51,6 +51,8 @@ export interface InferAsk {
   /** Sticky key, id and trace of the request. */
   key?: string
   requestId?: string
+  /** How often it was asked before under its id. */
+  attempt?: number
   trace?: string
   /** Whose share of the memory the request counts to. */
   tenant?: string
@@ -132,6 +134,8 @@ export interface OipBackend {
   /** What a document says of a model. */
   describe(model: string, version?: string): Promise<ModelDescription>
   infer(ask: InferAsk): Promise<InferAnswer>
+  /** The same in pieces of some rows, all by one version, where rows can be told apart. What nobody asks for any more is not computed. */
+  stream(ask: InferAsk): AsyncGenerator<InferAnswer>
   /** Errors: as `infer`, MR_SERVE_CLASS, and MR_SERVE_EXPLAIN or MR_SERVE_EXPLAIN_GRAPH for a model that has no explanations. */
   explain(ask: InferAsk): Promise<Explained>
   /** Models that there are, by name. */

@@ -109,7 +109,7 @@ export function askOf(
   model: string,
   version: string | undefined,
 ): InferAsk {
-  const { key, requestId, trace } = headersOf(request)
+  const { key, requestId, trace, tenant, attempt } = headersOf(request)
   return {
     model,
     version,
@@ -122,6 +122,8 @@ export function askOf(
     key: asked.key ?? key,
     requestId,
     trace,
+    tenant,
+    attempt,
     deadlineMs: asked.timeoutUs === undefined ? undefined : performance.now() + asked.timeoutUs / 1000,
     signal: goneSignal(request),
   }

@@ -3,6 +3,7 @@ import { MillraceError } from '../../core/errors.ts'
 import type { ModelTask, SignatureField } from '../../core/records.ts'
 import { answerKind, LABEL_THRESHOLD, type OutputTensor } from '../answers.ts'
 import { cacheText, plainAnswers } from '../http/plain-routes.ts'
+import { SERVE_LIMITS } from '../limits.ts'
 import { groupByMember } from '../member-groups.ts'
 import { parseAddress, routeFor, versionsOf } from '../router.ts'
 import type { Answers, PredictRequest, Station } from '../station.ts'
@@ -85,14 +86,17 @@ export class RowBackend implements OipBackend {
         this.failed(ask.model, error)
         throw error
       })
-    const answers = await this.#station.predict(request)
-    const { version, requestId } = answers
-    return {
-      model: ask.model,
-      version: String(version),
-      id: ask.id ?? requestId,
-      parameters: parametersOf(answers),
-      outputs: tensorsOf(answers, ask.outputs),
+    return inferAnswer(await this.#station.predict(request), ask)
+  }
+
+  async *stream(ask: InferAsk): AsyncGenerator<InferAnswer> {
+    const request = await this.rowsAsked(ask).catch((error) => {
+      this.failed(ask.model, error)
+      throw error
+    })
+    for await (const answers of this.#station.pieces(request, SERVE_LIMITS.streamRows)) {
+      if (ask.signal?.aborted) return
+      yield inferAnswer(answers, ask)
     }
   }
 
@@ -100,10 +104,10 @@ export class RowBackend implements OipBackend {
   async rowsAsked(ask: InferAsk): Promise<PredictRequest> {
     const { task, inputs } = await this.#station.describe(ask.model, ({ task, inputs }) => ({ task, inputs }))
     checkOutputs(task, ask.outputs)
-    const { model, version, key, trace, tenant, explainClass, threshold } = ask
+    const { model, version, key, trace, tenant, attempt, explainClass, threshold } = ask
     const rows = rowsOf(ask.inputs, inputs, this.#station.limits)
     const explain = ask.explain === true || ask.outputs?.includes(EXPLANATION_OUTPUT) === true
-    const asked = { model, version, key, trace, tenant, explain, explainClass, threshold }
+    const asked = { model, version, key, trace, tenant, attempt, explain, explainClass, threshold }
     return { ...asked, rows, requestId: ask.id ?? ask.requestId }
   }
 
@@ -122,6 +126,17 @@ export class RowBackend implements OipBackend {
 
   failed(model: string, error: unknown): void {
     this.#station.countError(parseAddress(model).family, error)
+  }
+}
+
+function inferAnswer(answers: Answers, ask: InferAsk): InferAnswer {
+  const { version, requestId } = answers
+  return {
+    model: ask.model,
+    version: String(version),
+    id: ask.id ?? requestId,
+    parameters: parametersOf(answers),
+    outputs: tensorsOf(answers, ask.outputs),
   }
 }
 

@@ -1,7 +1,7 @@
 /** OpenAPI 3.1 of a server's routes, with the columns or tensors of each model as its signature states them. One document for released models and those of others. */
 import { SERVE_LIMITS } from '../limits.ts'
 import type { ModelDescription, OipBackend } from '../oip/backend.ts'
-import { exampleInstance, exampleRow, exampleTensors } from './examples.ts'
+import { type ExampleTensor, exampleInstance, exampleRow, exampleTensors } from './examples.ts'
 import { answerSchema, COMMON, inferSchema, list, object, ref, rowSchema, type Schema } from './schemas.ts'
 
 export interface DocumentOptions {
@@ -57,6 +57,11 @@ const HEADERS = [
   header('X-Millrace-Key', 'Keeps a caller on one route of a release'),
   header('traceparent', 'W3C trace context'),
 ]
+
+/** Inputs by name, without their axes of one. */
+function generateExample(tensors: readonly ExampleTensor[]): Record<string, unknown> {
+  return Object.fromEntries(tensors.map(({ name, data }) => [name, data.length === 1 ? data[0] : data]))
+}
 
 class Document {
   readonly #paths: Record<string, Record<string, Schema>> = {}
@@ -184,6 +189,21 @@ class Document {
       answer: ref('InferAnswer'),
       parameters: HEADERS,
     })
+    const events = (at: string, summary: string, sent: Operation['body']) =>
+      this.#add('post', path + at, { summary, tag, body: sent, mediaType: 'text/event-stream' })
+    events('/infer_stream', `Ask ${name} with tensors; rows are answered in pieces, an event each`, body)
+    const plain = { schema: { type: 'object' }, ...(tensors && { example: generateExample(tensors) }) }
+    this.#add('post', `${path}/generate`, {
+      summary: `Ask ${name} with inputs by name (Triton's generate extension)`,
+      tag,
+      body: plain,
+      answer: object({
+        id: { type: 'string' },
+        model_name: { type: 'string' },
+        model_version: { type: 'string' },
+      }),
+    })
+    events('/generate_stream', `The same in pieces, an event each`, plain)
     if (isExplained)
       this.#add('post', `${path}/explain`, {
         summary: `Explain what ${name} answers to tensors`,

@@ -67,6 +67,7 @@ export function openSegmentLog(root: string, limits: SegmentLimits = LIMITS): Lo
       return (await writerOf(stream)).append(records)
     },
     read: (stream, after) => readStream(stream, streamFolder(root, stream), after),
+    newestSegment: async (stream) => (await segmentNumbers(streamFolder(root, stream))).at(-1),
     async seal(stream) {
       if ((await segmentNumbers(streamFolder(root, stream))).length > 0) await (await writerOf(stream)).roll()
       return (await segments(stream)).flatMap(({ sealed, ...segment }) => (sealed ? [segment] : []))
