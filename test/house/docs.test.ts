@@ -173,6 +173,7 @@ describe('code in the docs', () => {
           'millrace/metrics': at('src/define/metrics.ts'),
           'millrace/stats': at('src/stats/index.ts'),
           'millrace/runtime': at('src/runtime.ts'),
+          'millrace/client': at('src/client/index.ts'),
         },
       },
       include: ['block-*.ts'],
