@@ -297,11 +297,12 @@ export function inferMessage(
   return out.done()
 }
 
-/** Whole numbers, truths and texts as themselves; others as their JSON. */
+/** Numbers, truths and texts as themselves; others as their JSON. */
 function parameterMessage(value: Json): WireWriter {
   const out = new WireWriter()
   if (typeof value === 'boolean') return out.int(1, value ? 1 : 0)
   if (Number.isSafeInteger(value)) return out.int(2, value as number)
+  if (typeof value === 'number') return out.double(4, value)
   return out.text(3, typeof value === 'string' ? value : JSON.stringify(value))
 }
 

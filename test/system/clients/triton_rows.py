@@ -181,4 +181,4 @@ tensor.set_data_from_numpy(HOURS)
 for way in ("gzip", "deflate"):
     check(f"grpc: {way}", grpc.infer("delay", [tensor], headers=headers, compression_algorithm=way).as_numpy("value").shape == (4,))
 answer = grpc.infer("late", [tensor], headers=headers).get_response()
-check("grpc: parameters say version and route", answer.parameters["version"].int64_param == 3 and answer.parameters["route"].string_param == "live", answer)
+check("grpc: parameters say version and route", answer.parameters["version"].int64_param == 3 and answer.parameters["route"].string_param == "live" and answer.parameters["threshold"].double_param == 0.5, answer)
