@@ -52,7 +52,7 @@ const KEPT_ANSWERS = 1_000
 const KEPT_MS = 1_000
 /** Time whose latencies are shown. */
 const SHOWN_MS = 5_000
-/** Share of a call that is left when a request comes, as a call's length reckons with it: half in the mean; see `bench/serve/batching.ts` for what other shares cost. */
+/** Share of a call that is left when a request comes, as a call's length reckons with it: half in the mean; docs/decisions/0016 says what other shares cost. */
 const REST_SHARE = 0.6
 
 export class BatchControl {
