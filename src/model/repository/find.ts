@@ -45,11 +45,13 @@ export function findModels(path: string): Found {
 function inFolder(folder: string): (FoundModel | RefusedModel)[] {
   const own = layoutOf(folder)
   if (own) return [guarded(own, folder)]
-  return readdirSync(folder).flatMap((name) => {
-    const path = join(folder, name)
-    if (name.startsWith('.') || !existsSync(path)) return []
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name)
+    if (entry.name.startsWith('.')) return []
     try {
-      return statSync(path).isDirectory() ? inSubfolder(path) : inFile(path)
+      const what = entry.isSymbolicLink() ? statSync(path, { throwIfNoEntry: false }) : entry
+      if (!what) return []
+      return what.isDirectory() ? inSubfolder(path) : inFile(path, what.isFile())
     } catch (thrown) {
       return [unreadable(path, thrown)]
     }
@@ -62,9 +64,9 @@ function inSubfolder(path: string): (FoundModel | RefusedModel)[] {
 }
 
 /** Pipes and devices are not opened: reading them might never end. */
-function inFile(path: string): (FoundModel | RefusedModel)[] {
-  const isModel = ENDINGS.has(extname(path)) && statSync(path).isFile() && isModelFile(path, isBooster)
-  return isModel ? [fileModel(path)] : []
+function inFile(path: string, isFile: boolean): (FoundModel | RefusedModel)[] {
+  const isModel = isFile && ENDINGS.has(extname(path)) && isModelFile(path, isBooster)
+  return isModel ? [modelOf(path)] : []
 }
 
 /** Beside models lie other files of JSON: labels, settings. A booster begins with its learner. */
@@ -94,14 +96,18 @@ function guarded({ read }: (typeof LAYOUTS)[number], folder: string): FoundModel
 }
 
 function fileModel(path: string): FoundModel | RefusedModel {
-  const name = basename(path).replace(/\.[^.]+$/, '')
-  if (isModelFile(path)) return { name, from: 'file', versions: [{ version: '1', path }], notes: [] }
+  if (isModelFile(path)) return modelOf(path)
   return {
-    name,
+    name: basename(path).replace(/\.[^.]+$/, ''),
     path,
     why: 'it is no ONNX, LightGBM text, XGBoost JSON or UBJSON',
     fix: 'save the model in one of these: torch.onnx.export, skl2onnx, booster.save_model("m.txt"), bst.save_model("m.json")',
   }
+}
+
+function modelOf(path: string): FoundModel {
+  const name = basename(path).replace(/\.[^.]+$/, '')
+  return { name, from: 'file', versions: [{ version: '1', path }], notes: [] }
 }
 
 const HEAD_BYTES = 256

@@ -10,6 +10,7 @@ import { SERVE_LIMITS } from '../limits.ts'
 import { LoadQueue } from './load-queue.ts'
 import { type Holder, MemoryBudget, type NoRoom } from './memory-budget.ts'
 import { ModelReader } from './model-reader.ts'
+import { QuietCollector } from './quiet-collector.ts'
 import { SessionSizes } from './session-sizes.ts'
 import { Statistics } from './statistics.ts'
 import { TensorBatcher } from './tensor-batcher.ts'
@@ -107,6 +108,7 @@ export class ModelLoader {
   readonly #queue: LoadQueue
   readonly #reader: ModelReader
   readonly #sizes = new SessionSizes()
+  readonly #collector = new QuietCollector()
   readonly #clock = new UseClock(HALF_LIFE_MIN)
   /** Told when a model comes out of use. */
   readonly #waiters = new Set<(isFreed: boolean) => void>()
@@ -181,6 +183,7 @@ export class ModelLoader {
   /** The model is used no more: it is closed and holds nothing. */
   release({ model, place }: Ready): void {
     model.close()
+    this.#collector.add(place.bytes)
     this.#budget.hold(place, 0)
     this.#tellFreed()
   }
@@ -195,6 +198,7 @@ export class ModelLoader {
 
   close(): void {
     this.#reader.close()
+    this.#collector.close()
   }
 
   /** Others leave where the runtime itself has no room. */

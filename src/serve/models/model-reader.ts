@@ -16,10 +16,13 @@ export const READER_LIMITS = {
   threadsMax: 2,
   /** Heap of one thread beside what its files take several times of, in megabytes. */
   heapMb: 4_096,
+  /** Its part for what was allocated last: what a file leaves behind is to go early. */
+  youngMb: 16,
 } as const
 
 interface Owed {
   path: string
+  bytes: number
   resolve: (read: ReadModel) => void
   reject: (error: Error) => void
 }
@@ -39,7 +42,7 @@ export class ModelReader {
       throw new MillraceError('MR_SERVE_READ', { path, reason: cause.message }, { cause })
     })
     if (size <= READER_LIMITS.inlineBytesMax) return readModel(path)
-    return await this.#least().read(path)
+    return await this.#least().read(path, size)
   }
 
   /** Starts the threads, so that the first file need not wait for one. */
@@ -70,7 +73,10 @@ class ReadThread {
     const file = import.meta.url.endsWith('.ts') ? './read-worker.ts' : './read-worker.js'
     const worker = new Worker(workerUrl(new URL(file, import.meta.url)), {
       execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: READER_LIMITS.heapMb },
+      resourceLimits: {
+        maxOldGenerationSizeMb: READER_LIMITS.heapMb,
+        maxYoungGenerationSizeMb: READER_LIMITS.youngMb,
+      },
     })
     worker.unref()
     worker.on('message', (message: FromReader) => this.#answered(message))
@@ -80,13 +86,13 @@ class ReadThread {
     return worker
   }
 
-  read(path: string): Promise<ReadModel> {
+  read(path: string, bytes: number): Promise<ReadModel> {
     const worker = this.start()
     const seq = ++this.#seq
     return new Promise((resolve, reject) => {
-      this.#owed.set(seq, { path, resolve, reject })
+      this.#owed.set(seq, { path, bytes, resolve, reject })
       worker.ref()
-      worker.postMessage({ seq, path } satisfies ToReader)
+      worker.postMessage({ seq, path, bytes } satisfies ToReader)
     })
   }
 
@@ -115,8 +121,8 @@ class ReadThread {
     const [at, ...others] = [...this.#owed.values()]
     this.#owed.clear()
     at?.reject(new MillraceError('MR_SERVE_READ', { path: at.path, reason }))
-    for (const { path, resolve, reject } of others)
+    for (const { path, bytes, resolve, reject } of others)
       if (reason === 'the server is closing') reject(new MillraceError('MR_SERVE_READ', { path, reason }))
-      else this.read(path).then(resolve, reject)
+      else this.read(path, bytes).then(resolve, reject)
   }
 }

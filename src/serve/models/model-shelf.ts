@@ -50,6 +50,14 @@ export interface Slot extends Owner {
   before?: Ready
 }
 
+/** A version with the request that holds it counted. */
+export interface Held {
+  slot: Slot
+  ready: Ready
+  /** What was waited for it to be loaded. */
+  loadMs: number
+}
+
 export class ModelShelf implements Repository {
   readonly #options: ShelfOptions
   readonly #loader: ModelLoader
@@ -230,16 +238,18 @@ export class ModelShelf implements Repository {
   }
 
   /** The version that is asked for with the request counted, so that it is not closed before it has answered. One that went meanwhile is looked for again. */
-  async hold({ model, version }: InferAsk): Promise<{ slot: Slot; ready: Ready }> {
+  async hold({ model, version }: InferAsk): Promise<Held> {
+    const beganMs = performance.now()
     for (;;) {
       const slot = this.slot(model, version)
       this.#loader.use(slot)
+      const wasReady = slot.ready !== undefined
       slot.awaited++
       try {
         const ready = await this.ready(slot)
         if (slot.ready === ready) {
           ready.asked++
-          return { slot, ready }
+          return { slot, ready, loadMs: wasReady ? 0 : performance.now() - beganMs }
         }
       } catch (error) {
         if (slot.state !== 'gone') throw error

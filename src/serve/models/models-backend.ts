@@ -86,6 +86,7 @@ export class ModelsBackend implements OipBackend {
         model: ask.model,
         version: slot.version.version,
         id: ask.id ?? ask.requestId ?? this.#options.newId(),
+        loadMs: held.loadMs,
         outputs,
       }
     } catch (error) {

@@ -1,11 +1,13 @@
 /** A worker thread that reads model files, one after the other, so that a long one keeps no request waiting. */
 import { parentPort } from 'node:worker_threads'
 import { assert, isMillraceError, toError } from '../../core/errors.ts'
+import { QuietCollector } from './quiet-collector.ts'
 import { buffersOf, type ReadModel, readModel } from './read-model.ts'
 
 export interface ToReader {
   seq: number
   path: string
+  bytes: number
 }
 
 export type FromReader =
@@ -15,10 +17,14 @@ export type FromReader =
 
 assert(parentPort, 'this module runs in a worker thread')
 const port = parentPort
+const collector = new QuietCollector()
+/** What reading a file leaves behind, about, in times of it. */
+const LEFT_PER_BYTE = 5
 
-port.on('message', ({ seq, path }: ToReader) => {
+port.on('message', ({ seq, path, bytes }: ToReader) => {
   const answer = answerOf(seq, path)
   port.postMessage(answer, 'read' in answer ? buffersOf(answer.read) : [])
+  collector.add(LEFT_PER_BYTE * bytes)
 })
 
 function answerOf(seq: number, path: string): FromReader {

@@ -87,6 +87,8 @@ export interface InferAnswer {
   version: string
   id: string
   parameters?: Record<string, Json>
+  /** What the request waited for its model to be loaded. */
+  loadMs?: number
   outputs: AnswerTensor[]
 }
 

@@ -86,7 +86,9 @@ async function infer(
   }
   const ask = askOf(request, asked, model, version)
   ask.cameMs = cameMs
-  const answer = answerBody(await backend.infer(ask), asked)
+  const inferred = await backend.infer(ask)
+  const answer = answerBody(inferred, asked)
+  if (inferred.loadMs) reply.header('server-timing', `load;dur=${inferred.loadMs.toFixed(1)}`)
   if (answer.headerLength !== undefined) reply.header(HEADER_LENGTH, answer.headerLength)
   return reply.header('content-type', answer.contentType).send(answer.body)
 }
