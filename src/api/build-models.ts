@@ -43,6 +43,7 @@ export function buildModels(
     grpcPort,
     tokensFile,
     tls: tlsPaths,
+    tenants,
     onFault = printFault,
     ...rest
   } = options
@@ -56,6 +57,7 @@ export function buildModels(
     tls,
     threads,
     siblings,
+    ...(tenants && { tenantOf: (model: string) => model.slice(0, Math.max(0, model.indexOf(tenants))) }),
     clock: CLOCK,
     limits: {
       modelCacheBytesMax: memoryMb * MB,

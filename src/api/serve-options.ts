@@ -22,6 +22,8 @@ export interface ServeModelsOptions {
   threads?: number
   /** Memory that loaded models may take, of all workers together, as measured. Default: half of what this machine, or its container, has. */
   memoryMb?: number
+  /** What ends the part of a model's name that says whose it is: tenants share memory and requests under way evenly. Default: the tenant of the token that asks. */
+  tenants?: string
   /** Time within which an answer is of use: what would take longer is refused at once. */
   latencyMs?: number
   /** Rows of one batch at most. Default: what the model says, else 256. */

@@ -93,6 +93,10 @@ export const COMMANDS: readonly CommandSpec[] = [
         'versions that must answer a trial before others ask them: swaps, all, none (default: swaps)',
       ],
       ['--memory <mb>', 'memory of loaded models, as measured (default: half of the machine)'],
+      [
+        '--tenants <separator>',
+        'share memory and queue evenly by what stands before this in names of models',
+      ],
       ['--dry-run', 'say what is there and how it would be served'],
     ],
     examples: [

@@ -28,6 +28,7 @@ export async function serve(cli: Cli, [path]: readonly unknown[], options: Optio
       cli.event({ event: 'fault', message: error.message }, `  ${cli.paint.warn('!')} ${error.message}`),
     threads: given('threads', 1, 256),
     memoryMb: given('memory', 16, 1_000_000),
+    tenants: textOption(options, 'tenants'),
     latencyMs: given('latency', 1, 600_000),
     batchRowsMax: given('batch', 1, 100_000),
     batchDelayMs: given('delay', 0, 60_000),

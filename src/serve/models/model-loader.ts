@@ -42,7 +42,8 @@ export interface Ready {
 /** What a model that may be loaded keeps for it, loaded or not. */
 export interface Owner {
   readonly found: FoundModel
-  readonly tenant: string
+  /** Whose share of the memory it takes when it is loaded next. */
+  tenant: string
   /** See `use-score.ts`. */
   score: number
   ready?: Ready
@@ -74,19 +75,17 @@ const HALF_LIFE_MIN = 1_000
 /** Memory of one opened model, from when there was room for it until it is closed. */
 class Place implements Holder {
   readonly owner: Owner
+  readonly tenant: string
   bytes = 0
   ready: Ready | undefined
 
   constructor(owner: Owner) {
     this.owner = owner
+    this.tenant = owner.tenant
   }
 
   get name(): string {
     return this.owner.found.name
-  }
-
-  get tenant(): string {
-    return this.owner.tenant
   }
 
   get score(): number {
@@ -168,10 +167,10 @@ export class ModelLoader {
    * cannot hold, MR_SERVE_MEMORY when what holds it is in use.
    */
   async open(owner: Owner, found: FoundModel, path: string): Promise<Ready> {
-    const wanted = this.#budget.want(owner.tenant)
     const place = new Place(owner)
+    const wanted = this.#budget.want(place.tenant)
     try {
-      return await this.#queue.run(owner.tenant, () => this.#open(place, found, path))
+      return await this.#queue.run(place.tenant, () => this.#open(place, found, path))
     } catch (error) {
       this.#budget.hold(place, 0)
       throw error

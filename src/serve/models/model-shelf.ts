@@ -26,7 +26,7 @@ export interface ShelfOptions extends LoaderOptions {
   path: string
   /** What is there, where another process has looked. */
   found?: Found
-  /** Whose model one is, by its name. Default: all are of one. */
+  /** Whose model one is, by its name. Default: whoever asks for it when it is loaded. */
   tenantOf?: (model: string) => string
   /** Versions that are asked before others ask them. Default: those that would take the place of one that answers. */
   trial?: TrialOf
@@ -130,6 +130,11 @@ export class ModelShelf implements Repository {
 
   has(model: string): boolean {
     return this.#models.has(model)
+  }
+
+  /** Whose share a request counts to. */
+  tenantOf({ model, tenant = '' }: Pick<InferAsk, 'model' | 'tenant'>): string {
+    return this.#options.tenantOf?.(model) ?? tenant
   }
 
   /** Every version of every model. */
@@ -238,11 +243,13 @@ export class ModelShelf implements Repository {
   }
 
   /** The version that is asked for with the request counted, so that it is not closed before it has answered. One that went meanwhile is looked for again. */
-  async hold({ model, version }: InferAsk): Promise<Held> {
+  async hold(ask: InferAsk): Promise<Held> {
+    const { model, version } = ask
     const beganMs = performance.now()
     for (;;) {
       const slot = this.slot(model, version)
       this.#loader.use(slot)
+      slot.tenant = this.tenantOf(ask)
       const wasReady = slot.ready !== undefined
       slot.awaited++
       try {

@@ -19,6 +19,7 @@ import { tensorError } from '../oip/request.ts'
 import { rowsIn, sliceRows, withTexts } from '../oip/split-rows.ts'
 import type { BatchControl } from './batch-control.ts'
 import { sizeOf } from './batch-report.ts'
+import { FairFlight } from './fair-flight.ts'
 import { answerTensors, checkWanted, feedsOf } from './feeds.ts'
 import type { LoaderNumbers } from './model-loader.ts'
 import { ModelShelf, type Ready, type ShelfOptions, type Slot } from './model-shelf.ts'
@@ -36,6 +37,7 @@ export class ModelsBackend implements OipBackend {
   readonly isByRow = false
   readonly #options: ModelsOptions
   readonly shelf: ModelShelf
+  readonly #flight = new FairFlight(SERVE_LIMITS.requestsInFlightMax)
 
   /** Errors: those of the shelf. */
   constructor(options: ModelsOptions) {
@@ -71,9 +73,11 @@ export class ModelsBackend implements OipBackend {
     const beganMs = performance.now()
     const { metrics } = this.#options
     let ready: Ready | undefined
+    let ended: (() => void) | undefined
     metrics.requestsInFlight++
     try {
       checkInFlight(metrics.requestsInFlight)
+      ended = this.#flight.enter(this.shelf.tenantOf(ask))
       const held = await this.shelf.hold(ask)
       const { slot } = held
       ready = held.ready
@@ -94,6 +98,7 @@ export class ModelsBackend implements OipBackend {
       this.failed(ask.model, error)
       throw error
     } finally {
+      ended?.()
       metrics.requestsInFlight--
     }
   }

@@ -1,6 +1,7 @@
 /** Who leaves when models take more than the memory: hit rates against LRU, shares of tenants, turns of loads. */
 import { describe, expect, test } from 'vitest'
 import { seededRng } from '../../../src/core/rng.ts'
+import { FairFlight } from '../../../src/serve/models/fair-flight.ts'
 import { LoadQueue } from '../../../src/serve/models/load-queue.ts'
 import { type Holder, MemoryBudget } from '../../../src/serve/models/memory-budget.ts'
 import { SessionSizes } from '../../../src/serve/models/session-sizes.ts'
@@ -214,4 +215,16 @@ test('sizes of sessions come near to what they take, over noise and a wrong expe
     said += sizes.bytes(expected)
   }
   expect(Math.abs(said / taken - 1)).toBeLessThan(0.15)
+})
+
+test('a tenant that asks a lot is refused at its share, and room is left for one that comes', () => {
+  const flight = new FairFlight(100)
+  const ends = Array.from({ length: 100 }, () => flight.enter('a'))
+  expect(() => flight.enter('a')).toThrow('at its limit of 100')
+  for (const end of ends.splice(0, 70)) end()
+  const others = Array.from({ length: 33 }, () => flight.enter('b'))
+  expect(() => flight.enter('b')).toThrow('at its limit of 33')
+  flight.enter('c')()
+  for (const end of [...ends, ...others]) end()
+  expect([flight.of('a'), flight.of('b'), flight.of('c')]).toEqual([0, 0, 0])
 })
