@@ -8,6 +8,8 @@ import { followTokenFile } from '../serve/access/token-file.ts'
 import type { GrpcServer } from '../serve/grpc/server.ts'
 import { createModelServer, type ModelServer } from '../serve/models/model-server.ts'
 import type { Siblings } from '../serve/models/siblings.ts'
+import { readHosts, selfAmong } from '../serve/placement/hosts.ts'
+import { Placement } from '../serve/placement/placement.ts'
 import { TlsFiles } from '../serve/tls.ts'
 import type { ServeModelsOptions } from './serve-options.ts'
 
@@ -29,6 +31,14 @@ export function halfOfMemoryMb(): number {
   return Math.max(64, Math.floor(bytes / 2 / MB))
 }
 
+/** One may end, and its models are still at hand. */
+const OWNERS = 2
+
+function placementOf(list: string, self: string, owners: number): Placement {
+  const hosts = readHosts(list)
+  return new Placement({ hosts, self: selfAmong(hosts, self), owners })
+}
+
 const printFault = (error: Error): void => void process.stderr.write(`${error.message}\n`)
 
 /** Errors: MR_REPOSITORY_PATH, MR_REPOSITORY_EMPTY, MR_REPOSITORY_NAME, MR_SERVE_TOKEN_NEEDED, MR_ACCESS_FILE, MR_TLS_FILE. */
@@ -44,6 +54,9 @@ export function buildModels(
     tokensFile,
     tls: tlsPaths,
     tenants,
+    hosts,
+    self = '',
+    owners = OWNERS,
     onFault = printFault,
     ...rest
   } = options
@@ -57,6 +70,7 @@ export function buildModels(
     tls,
     threads,
     siblings,
+    ...(hosts !== undefined && { placement: placementOf(hosts, self, owners) }),
     ...(tenants && { tenantOf: (model: string) => model.slice(0, Math.max(0, model.indexOf(tenants))) }),
     clock: CLOCK,
     limits: {

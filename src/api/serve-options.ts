@@ -22,6 +22,12 @@ export interface ServeModelsOptions {
   threads?: number
   /** Memory that loaded models may take, of all workers together, as measured. Default: half of what this machine, or its container, has. */
   memoryMb?: number
+  /** All hosts that serve the same models, `a:8080,b:8080=2`, the same list on each: requests go to those that own their model. */
+  hosts?: string
+  /** This host among them. */
+  self?: string
+  /** Hosts that own a model. Default 2. */
+  owners?: number
   /** What ends the part of a model's name that says whose it is: tenants share memory and requests under way evenly. Default: the tenant of the token that asks. */
   tenants?: string
   /** Time within which an answer is of use: what would take longer is refused at once. */

@@ -94,6 +94,12 @@ export const COMMANDS: readonly CommandSpec[] = [
       ],
       ['--memory <mb>', 'memory of loaded models, as measured (default: half of the machine)'],
       [
+        '--hosts <list>',
+        'all hosts that serve these models, a:8080,b:8080=2: requests go to owners of their model',
+      ],
+      ['--as <host:port>', 'this host among them'],
+      ['--owners <n>', 'hosts that own a model (default: 2)'],
+      [
         '--tenants <separator>',
         'share memory and queue evenly by what stands before this in names of models',
       ],

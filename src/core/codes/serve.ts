@@ -232,6 +232,13 @@ export const serve = {
     retryable: false,
     status: 507,
   },
+  MR_SERVE_HOSTS: {
+    what: (d: { need: string; got: string }) => `the list of hosts must have ${d.need}, got ${d.got}`,
+    fix: (_: { need: string; got: string }) =>
+      'write millrace serve models --hosts a:8080,b:8080 --as a:8080, the same list on every host, with a weight behind = where a host is to have more: b:8080=2',
+    retryable: false,
+    status: 500,
+  },
   MR_SERVE_MEMORY: {
     what: (d: {
       model: string

@@ -83,7 +83,7 @@ function enter(access: Access, rule: RouteRule, request: FastifyRequest, reply: 
 }
 
 /** The model that a path names: `/v1/models/iris:predict` speaks of `iris`. */
-function modelOf({ params }: FastifyRequest): string | undefined {
+export function modelOf({ params }: FastifyRequest): string | undefined {
   const { model, target } = (params ?? {}) as { model?: string; target?: string }
   if (target === undefined) return model
   const verb = target.lastIndexOf(':')

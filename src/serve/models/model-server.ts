@@ -15,12 +15,16 @@ import { explainRoutes } from '../oip/explain-routes.ts'
 import { generateRoutes } from '../oip/generate-routes.ts'
 import { oipRoutes } from '../oip/routes.ts'
 import { openApiRoutes } from '../openapi/routes.ts'
+import { forwardRoutes } from '../placement/forward.ts'
+import type { Placement } from '../placement/placement.ts'
 import { INFO } from '../server.ts'
 import { ModelsBackend } from './models-backend.ts'
 import type { Siblings } from './siblings.ts'
 import type { TrialOf } from './trial.ts'
 
 export interface ModelServerOptions extends AppOptions {
+  /** Where there are several hosts: who answers for a model. */
+  placement?: Placement
   /** A model file, a model's folder, or a folder of models. */
   path: string
   clock: Clock
@@ -75,6 +79,7 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
   const backend = new ModelsBackend({ ...options, limits, metrics, newId: () => ids.next() })
   const access = options.access ?? new Access(options)
   for (const gauge of [refusedGauge(access), ...(options.tls?.gauges() ?? [])]) metrics.addGauge(gauge)
+  for (const gauge of options.placement?.gauges() ?? []) metrics.addGauge(gauge)
   const app = createApp({ ...options, access }, limits, () => ids.next())
   const { siblings, threadProblems = () => [] } = options
   const health = (): ModelHealth => ({
@@ -86,6 +91,8 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
   const ready = async () => (await readiness()).ready
   app.fastify.register(async (routes) => {
     takeBytes(routes, limits.bodyBytesMax)
+    if (options.placement)
+      forwardRoutes(routes, { placement: options.placement, isSecure: options.tls !== undefined })
     oipRoutes(routes, backend, { server: INFO, jsonDepthMax: limits.jsonDepthMax })
     generateRoutes(routes, backend, limits.jsonDepthMax)
     explainRoutes(routes, backend, limits.jsonDepthMax)
