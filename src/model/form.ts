@@ -23,8 +23,8 @@ export interface Kernel {
   rows(rows: Float64Array, n: number, out: Float64Array): void
   /** Raw score of one row `[nFeatures]`, where there is one output: faster than a batch of one. */
   row?(x: Float64Array): number
-  /** Bytes that it keeps, in and outside the JavaScript heap, where they can be told exactly. */
-  bytes?: number
+  /** Bytes that it keeps now, in and outside the JavaScript heap, where they can be told exactly. */
+  readonly bytes?: number
   /** Gives back memory outside the JavaScript heap; the kernel is not to be used again. It is given back without this too, some time after nobody holds the kernel. */
   close?(): void
 }

@@ -29,7 +29,7 @@ export interface Scorer extends Shape {
   /** Fills `out[0, n * nOutputs)`, row by row. */
   scoreBatch(rows: FeatureRows, n: number, out: Float64Array): void
   rawBatch(rows: FeatureRows, n: number, out: Float64Array): void
-  /** Memory that it takes: exact for trees, about for other forms. */
+  /** Memory that it takes now: exact for trees, about for other forms. */
   readonly bytes: number
   /** Gives memory outside the JavaScript heap back at once; it is not to be used again. Without this it is given back some time after nobody holds it. */
   close(): void
@@ -45,7 +45,7 @@ const BLOCK_ROWS = 256
 export function compileScorer(model: Model, calibration?: Calibration | null): Scorer {
   const form = formOf(model)
   const kernel = form.kernel(model)
-  const bytes = kernel.bytes ?? form.scorerBytes(model)
+  const about = kernel.bytes ?? form.scorerBytes(model)
   const { nFeatures, nOutputs, link } = model
   const shape = { nFeatures, nOutputs }
   const one = new Float64Array(1)
@@ -64,7 +64,9 @@ export function compileScorer(model: Model, calibration?: Calibration | null): S
   const finish = finishOne(link, calibration ?? null)
   return {
     ...shape,
-    bytes,
+    get bytes() {
+      return kernel.bytes ?? about
+    },
     close: () => kernel.close?.(),
     rawRow,
     rawBatch,

@@ -66,7 +66,9 @@ function thenFaster(first: OpenKernel, faster: () => OpenKernel | null): OpenKer
       scored(n)
       now.rows(rows, n, out)
     },
-    bytes: first.bytes,
+    get bytes() {
+      return now.bytes
+    },
     close: () => now.close(),
   }
 }

@@ -36,7 +36,9 @@ export function ruledKernel(
       kernel.rows(rules.zeroMissing.length === 0 ? rows : allWithoutZeros(rows, n, nFeatures, rules), n, out)
       for (let i = 0; i < n; i++) finish(baseScores, rules, out, i * nOutputs)
     },
-    bytes: kernel.bytes,
+    get bytes() {
+      return kernel.bytes
+    },
     ...(kernel.close ? { close: () => kernel.close?.() } : {}),
   }
 }

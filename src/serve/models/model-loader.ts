@@ -191,8 +191,12 @@ export class ModelLoader {
   answered(ready: Ready): void {
     ready.asked--
     if (ready.asked > 0) return
-    if (ready.place.owner.ready !== ready) this.release(ready)
-    else this.#tellFreed()
+    const { place, model } = ready
+    if (place.owner.ready !== ready) return this.release(ready)
+    // models that are asked much may take more memory to answer faster
+    if (model.expectedBytes === 0 && model.memoryBytes !== place.bytes)
+      this.#budget.hold(place, model.memoryBytes)
+    this.#tellFreed()
   }
 
   close(): void {

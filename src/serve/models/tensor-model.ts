@@ -26,8 +26,8 @@ export type Tensors = Record<string, OnnxTensor>
 
 export interface TensorModel {
   platform: string
-  /** Memory it takes, as it was counted. */
-  memoryBytes: number
+  /** Memory it takes now, as it was counted. */
+  readonly memoryBytes: number
   /** Memory it takes beside that, as its file lets expect: of sessions, on all threads together. */
   expectedBytes: number
   /** What the process grew by while it was loaded, where that could be told. */
@@ -240,7 +240,6 @@ async function openScored(
   await admit(scorerBytes(model) + READY_BYTES, 0)
   const scorer = compileScorer(model)
   const { nOutputs } = scorer
-  const memoryBytes = scorer.bytes + READY_BYTES
   let running = 0
   let isClosed = false
   const giveBack = () => {
@@ -258,7 +257,9 @@ async function openScored(
   }
   return {
     platform: source.split(' ')[0].toLowerCase(),
-    memoryBytes,
+    get memoryBytes() {
+      return scorer.bytes + READY_BYTES
+    },
     expectedBytes: 0,
     replicas: 1,
     inputs: [{ name: INPUT, datatype: 'FP64', shape: [-1, nFeatures] }],
