@@ -192,9 +192,9 @@ export class ModelLoader {
     ready.asked--
     if (ready.asked > 0) return
     const { place, model } = ready
-    if (place.owner.ready !== ready) return this.release(ready)
+    if (place.owner.ready !== ready) this.release(ready)
     // models that are asked much may take more memory to answer faster
-    if (model.expectedBytes === 0 && model.memoryBytes !== place.bytes)
+    else if (model.expectedBytes === 0 && model.memoryBytes !== place.bytes)
       this.#budget.hold(place, model.memoryBytes)
     this.#tellFreed()
   }
