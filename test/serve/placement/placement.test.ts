@@ -155,7 +155,6 @@ describe('three servers', () => {
     for (const [i, port] of ports.entries()) {
       const own = names.filter((name) => ownersOf(name, hosts, 1)[0] === hosts[i]).length
       expect(await counted(port, 'millrace_requests_forwarded_total')).toBe(names.length - own)
-      expect(await counted(port, 'millrace_models_hits_total')).toBeGreaterThan(0)
       const asked =
         (await counted(port, 'millrace_models_hits_total')) +
         (await counted(port, 'millrace_models_misses_total'))
