@@ -5,10 +5,10 @@
  *   FLEET_MODELS=5000 FLEET_RATE=150 FLEET_S=60 FLEET_MEMORY_MB=768   (defaults)
  */
 import { statSync } from 'node:fs'
-import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import { seededRng } from '../../dist/core/rng.js'
-import { FLEET_FEATURES, fleetModels, fleetName } from '../data/fleet-models.ts'
+import { fleetModels, fleetName } from '../data/fleet-models.ts'
+import { type Answer, openLoop } from '../measure/open-loop.ts'
 import type { Section } from '../measure/sections.ts'
 import { type Served, served } from '../measure/served.ts'
 import { lruHits, zipf } from '../measure/zipf.ts'
@@ -136,65 +136,4 @@ async function filled(server: Served, draw: () => number): Promise<void> {
     console.error(`  filling: ${Math.round(bytes / MB)} MB held`)
     if (bytes > 0.97 * MEMORY_MB * MB || (await server.metric('millrace_models_loaded')) === MODELS) return
   }
-}
-
-export interface Answer {
-  /** From when it was to be sent to its last byte. */
-  ms: number
-  status: number
-  isCold: boolean
-}
-
-/** Sends at random times of a rate, whatever is answered, and waits for all answers. */
-export async function openLoop(
-  server: Pick<Served, 'port'>,
-  rate: number,
-  seconds: number,
-  draw: () => number,
-): Promise<Answer[]> {
-  const rng = seededRng(Math.floor(performance.now()))
-  const agent = new Agent({ keepAlive: true, maxSockets: 128 })
-  const answers: Promise<Answer>[] = []
-  const begun = performance.now()
-  let next = begun
-  while (next - begun < seconds * 1_000) {
-    const wait = next - performance.now()
-    if (wait > 1) await new Promise((resolve) => setTimeout(resolve, wait - 0.5))
-    answers.push(ask(server.port, agent, draw(), next))
-    next += (-Math.log(1 - rng.next()) / rate) * 1_000
-  }
-  const all = await Promise.all(answers)
-  agent.destroy()
-  return all
-}
-
-const BODY = JSON.stringify({
-  inputs: [
-    {
-      name: 'input',
-      datatype: 'FP64',
-      shape: [1, FLEET_FEATURES],
-      data: Array.from({ length: FLEET_FEATURES }, (_, j) => Math.sin(j)),
-    },
-  ],
-})
-
-function ask(port: number, agent: Agent, model: number, dueMs: number): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const path = `/v2/models/${fleetName(model)}/infer`
-    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(BODY) }
-    const sent = request({ port, path, method: 'POST', agent, headers }, (answer) => {
-      const isCold = answer.headers['server-timing'] !== undefined
-      answer.resume()
-      answer.on('end', () =>
-        resolve({
-          ms: performance.now() - Math.min(dueMs, performance.now()),
-          status: answer.statusCode ?? 0,
-          isCold,
-        }),
-      )
-    })
-    sent.on('error', reject)
-    sent.end(BODY)
-  })
 }

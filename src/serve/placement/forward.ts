@@ -111,7 +111,9 @@ function asked(request: FastifyRequest, reply: FastifyReply, way: Way): Promise<
     sent.once('error', reject)
     sent.once('socket', (socket) => {
       if (!socket.connecting) return
-      const timer = setTimeout(() => sent.destroy(new Error('no connection')), CONNECT_MS)
+      // a late turn of the event loop looks at timers before it looks at connections that were made meanwhile
+      const late = () => setImmediate(() => socket.connecting && sent.destroy(new Error('no connection')))
+      const timer = setTimeout(late, CONNECT_MS)
       for (const event of ['connect', 'close']) socket.once(event, () => clearTimeout(timer))
     })
     sent.end(body)
