@@ -13,15 +13,15 @@ import { lightgbm } from '../models/fixture.ts'
 
 const hostsOf = (n: number): Host[] =>
   Array.from({ length: n }, (_, i) => ({ address: `host${i}:8080`, weight: 1 }))
-const models = Array.from({ length: 20_000 }, (_, i) => `model-${i}`)
+const models = Array.from({ length: 4_000 }, (_, i) => `model-${i}`)
 const first = (hosts: Host[]) => models.map((model) => ownersOf(model, hosts, 1)[0].address)
 
 describe('owners', () => {
   test('a host that comes takes its share, and nothing moves between the others', () => {
     const [before, after] = [first(hostsOf(9)), first(hostsOf(10))]
     const moved = models.filter((_, i) => before[i] !== after[i])
-    expect(moved.length / models.length).toBeGreaterThan(0.09)
-    expect(moved.length / models.length).toBeLessThan(0.11)
+    expect(moved.length / models.length).toBeGreaterThan(0.075)
+    expect(moved.length / models.length).toBeLessThan(0.125)
     expect(models.every((_, i) => after[i] === before[i] || after[i] === 'host9:8080')).toBe(true)
   })
 
@@ -115,7 +115,7 @@ describe('three servers', () => {
       ),
     )
     await Promise.all(ports.map(untilLive))
-  }, 30_000)
+  }, 180_000)
   afterAll(() => {
     for (const one of processes) one.kill('SIGKILL')
     rmSync(folder, { recursive: true })
