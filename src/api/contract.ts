@@ -81,6 +81,8 @@ export interface FleetRow {
   qualityMetric: string
   expected: { value: number; low: number; high: number } | null
   requestsPerSecond: number
+  /** Days that nobody asked for it, from 30 on: it could be retired. */
+  unusedDays?: number
   /** Predictions of the windows that are closed. */
   predictions: number
   latencyMsP99: number | null

@@ -30,6 +30,8 @@ export const SERVE_LIMITS = {
   versionsLoadedMax: 8,
   /** Models that wait to be loaded, over all tenants, before 429. */
   loadsWaitingMax: 4096,
+  /** Days after which a model that nobody asked for is told of as one that could be retired. */
+  unusedDays: 30,
   /** How long a model waits for room where what is in its way is in use, before 503. */
   roomMsMax: 2_000,
   /** Models of a folder that are all loaded at its start; where there are more, each is loaded when it is first asked for. */

@@ -10,6 +10,7 @@ import { type LiveSource, trafficOf } from './live.ts'
 import { gatesOf, type ModelState, modelState, type Project, taskOf } from './model-state.ts'
 import { leadBand, pointsOf, verdictsOf } from './quality.ts'
 import { fleetSentence, healthOf, type ModelFacts } from './sentences.ts'
+import { unusedDays } from './unused.ts'
 
 /** Newest events on the first screen, and those that are looked through for them: work that was done has a screen of its own. */
 const EVENTS_SHOWN = 20
@@ -62,6 +63,12 @@ async function fleetRow(
     qualityMetric: LEAD_OF[task],
     expected: leadBand(windows, state.card, task),
     requestsPerSecond: traffic.requestsPerSecond,
+    unusedDays: unusedDays({
+      windows,
+      liveSince: state.liveSince,
+      requestsPerSecond: traffic.requestsPerSecond,
+      now: rt.clock.now(),
+    }),
     predictions: windows.reduce((sum, w) => sum + w.predictions, 0),
     latencyMsP99: traffic.latencyMs?.p99 ?? null,
     freshAt: parent?.trainedOn.window?.toAt ?? null,

@@ -57,6 +57,16 @@ function fleetLines(cli: Cli, fleet: Fleet): string[] {
       }),
     )
   }
+  for (const { model, unusedDays } of fleet.models)
+    if (unusedDays !== undefined)
+      lines.push(
+        '',
+        ...wrapped(
+          `  ${paint.dim('·')} `,
+          `${model} was not asked for in ${plural(unusedDays, 'day')}: where it is needed no more, take it out of the config`,
+          cli.width,
+        ),
+      )
   for (const alert of fleet.attention)
     lines.push(
       '',

@@ -23,7 +23,20 @@ const LAYOUTS: { is: (folder: string) => boolean; read: (folder: string) => Foun
  */
 export function findModels(path: string): Found {
   if (!existsSync(path)) throw new MillraceError('MR_REPOSITORY_PATH', { path })
-  const all = statSync(path).isDirectory() ? inFolder(path) : [fileModel(path)]
+  return sorted(path, statSync(path).isDirectory() ? inFolder(path) : [fileModel(path)])
+}
+
+/**
+ * The same, looking only at files and folders of a folder that are named as a model is; nothing where its name comes from a configuration in a folder of another name, or it is
+ * no more. Cost: that of listing the folder, and of opening what is so named.
+ */
+export function findModel(path: string, name: string): Found | undefined {
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory() || layoutOf(path)) return undefined
+  const all = inFolder(path, (entry) => entry === name || entry.replace(/\.[^.]+$/, '') === name)
+  return all.some((one) => one.name === name) ? sorted(path, all) : undefined
+}
+
+function sorted(path: string, all: readonly (FoundModel | RefusedModel)[]): Found {
   const models = all.filter((one): one is FoundModel => 'versions' in one)
   const refused = all.filter((one): one is RefusedModel => !('versions' in one))
   const unnamed = models.filter(({ name }) => !NAME.test(name))
@@ -42,12 +55,15 @@ export function findModels(path: string): Found {
   return { models: named, refused }
 }
 
-function inFolder(folder: string): (FoundModel | RefusedModel)[] {
+function inFolder(
+  folder: string,
+  isWanted: (entry: string) => boolean = () => true,
+): (FoundModel | RefusedModel)[] {
   const own = layoutOf(folder)
   if (own) return [guarded(own, folder)]
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name)
-    if (entry.name.startsWith('.')) return []
+    if (entry.name.startsWith('.') || !isWanted(entry.name)) return []
     try {
       const what = entry.isSymbolicLink() ? statSync(path, { throwIfNoEntry: false }) : entry
       if (!what) return []

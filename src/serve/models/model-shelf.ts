@@ -3,7 +3,7 @@
  * One that was unloaded by name stays so until it is loaded by name.
  */
 import { isMillraceError, MillraceError, toError } from '../../core/errors.ts'
-import { findModels } from '../../model/repository/find.ts'
+import { findModel, findModels } from '../../model/repository/find.ts'
 import type { Found, FoundModel, FoundVersion, RefusedModel } from '../../model/repository/found.ts'
 import { BackOff } from '../back-off.ts'
 import { SERVE_LIMITS } from '../limits.ts'
@@ -48,6 +48,8 @@ export interface Slot extends Owner {
   loading?: Promise<Ready>
   /** What answers in its place while it is loaded by name. */
   before?: Ready
+  /** When it was asked last, or else found, in `performance.now()` milliseconds. */
+  askedMs: number
 }
 
 /** A version with the request that holds it counted. */
@@ -57,6 +59,8 @@ export interface Held {
   /** What was waited for it to be loaded. */
   loadMs: number
 }
+
+const DAY_MS = 86_400_000
 
 export class ModelShelf implements Repository {
   readonly #options: ShelfOptions
@@ -96,6 +100,14 @@ export class ModelShelf implements Repository {
   /** Whether there are so many models that each is loaded when it is first asked for. */
   get isLazy(): boolean {
     return this.#models.size > SERVE_LIMITS.eagerModelsMax
+  }
+
+  /** Models none of whose versions was asked for in some days: what could be retired. Nothing is done with them. */
+  unused(days: number = SERVE_LIMITS.unusedDays): string[] {
+    const sinceMs = performance.now() - days * DAY_MS
+    return [...this.#models]
+      .filter(([, slots]) => slots.every(({ askedMs }) => askedMs < sinceMs))
+      .map(([name]) => name)
   }
 
   numbers(): LoaderNumbers {
@@ -191,7 +203,8 @@ export class ModelShelf implements Repository {
 
   #newSlot(found: FoundModel, version: FoundVersion): Slot {
     const tenant = this.#options.tenantOf?.(found.name) ?? ''
-    return { found, version, state: 'idle', reason: '', awaited: 0, tenant, score: UNUSED }
+    const askedMs = performance.now()
+    return { found, version, state: 'idle', reason: '', awaited: 0, tenant, score: UNUSED, askedMs }
   }
 
   slots(model: string): Slot[] {
@@ -250,6 +263,7 @@ export class ModelShelf implements Repository {
       const slot = this.slot(model, version)
       this.#loader.use(slot)
       slot.tenant = this.tenantOf(ask)
+      slot.askedMs = performance.now()
       const wasReady = slot.ready !== undefined
       slot.awaited++
       try {
@@ -340,12 +354,20 @@ export class ModelShelf implements Repository {
     }
   }
 
+  /** What there is now; where there are thousands, of one model, since to open all their files takes its time. */
+  #find(name: string): Found {
+    const alone = this.isLazy ? findModel(this.#options.path, name) : undefined
+    if (!alone) return findModels(this.#options.path)
+    const others = this.#refused.filter((one) => one.name !== name)
+    return { models: alone.models, refused: [...others, ...alone.refused] }
+  }
+
   /**
    * Looks at the folder again and loads the versions of a model that are there now. Those before answer until all of these can and are changed over to in one turn of the event
    * loop, and stay where one of these cannot.
    */
   async #prepare(name: string): Promise<Prepared> {
-    const { models, refused } = findModels(this.#options.path)
+    const { models, refused } = this.#find(name)
     const found = models.find((one) => one.name === name)
     this.#add(models.filter((one) => one !== found))
     this.#refused = refused.filter((one) => !this.#models.has(one.name))

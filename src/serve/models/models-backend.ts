@@ -170,6 +170,10 @@ export class ModelsBackend implements OipBackend {
     add('hits_total', 'counter', 'Requests that found their model ready.', ({ hits }) => hits)
     add('misses_total', 'counter', 'Requests that waited for their model.', ({ misses }) => misses)
     this.#addBatchGauges()
+    metrics.addGauge({
+      ...{ name: 'millrace_models_unused', type: 'gauge', value: () => this.shelf.unused().length },
+      help: 'Models that nobody asked for in 30 days of this process: they could be retired.',
+    })
     add('loads_waiting', 'gauge', 'Models that wait for their turn to be loaded.', ({ waiting }) => waiting)
   }
 

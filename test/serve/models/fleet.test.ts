@@ -1,5 +1,5 @@
 /** More models than there is memory for: measured sizes, one load however many ask, memory given back. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
@@ -128,5 +128,36 @@ test('a flood of cold models leaves those in use where they are, and takes from 
   const cold = backend.shelf.numbers().misses - misses
   for (const name of hot) await ask(backend, name)
   expect(backend.shelf.numbers().misses - misses).toBe(cold)
+  backend.shelf.close()
+})
+
+test('of thousands, one that is loaded by name is looked for alone, and found where it is new or changed', async () => {
+  const backend = backendOf(512 * MB)
+  const answer = await ask(backend, 't0.m0-0')
+  writeFileSync(join(folder, 'new.txt'), readFileSync(join(folder, 't0.m0-0.txt')))
+  writeFileSync(join(folder, 'newer.txt'), readFileSync(join(folder, 't0.m0-0.txt')))
+  await backend.repository.load('new')
+  expect(await ask(backend, 'new')).toBe(answer)
+  expect(backend.shelf.has('newer')).toBe(false)
+  writeFileSync(join(folder, 'new.txt'), readFileSync(join(folder, 't1.m3-7.txt')))
+  await backend.repository.load('new')
+  expect(await ask(backend, 'new')).toBe(await ask(backend, 't1.m3-7'))
+  rmSync(join(folder, 'new.txt'))
+  await expect(backend.repository.load('new')).rejects.toMatchObject({ code: 'MR_SERVE_MODEL_UNKNOWN' })
+  backend.shelf.close()
+})
+
+test('models that nobody asked for in some days are told of, and nothing is done with them', async () => {
+  const backend = backendOf(512 * MB)
+  await ask(backend, 't0.m0-0')
+  expect(backend.shelf.unused()).toEqual([])
+  const all = backend.shelf.unused(-1)
+  expect(all).toHaveLength(backend.names().length)
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  await ask(backend, 't0.m0-3')
+  const now = backend.shelf.unused(20 / 86_400_000)
+  expect(now).not.toContain('t0.m0-3')
+  expect(now).toHaveLength(all.length - 1)
+  expect(backend.repository?.index(true)).toHaveLength(all.length)
   backend.shelf.close()
 })
