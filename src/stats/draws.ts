@@ -1,6 +1,7 @@
 /** Random draws from a generator that is passed in. All are exact samplers except where they say otherwise. */
 import type { Rng } from '../core/clock.ts'
 import { requireRange } from './inputs.ts'
+import { logFast } from './log.ts'
 import { logGamma } from './special.ts'
 
 /** One standard normal, by Marsaglia's polar method. Cost: 1.27 pairs of draws on average. */
@@ -10,6 +11,16 @@ export function drawNormal(rng: Rng): number {
     const v = 2 * rng.next() - 1
     const s = u * u + v * v
     if (s > 0 && s < 1) return u * Math.sqrt((-2 * Math.log(s)) / s)
+  }
+}
+
+/** One standard normal of the same bits on every machine, by Marsaglia's polar method. */
+export function steadyNormal(rng: Rng): number {
+  for (;;) {
+    const u = 2 * rng.next() - 1
+    const v = 2 * rng.next() - 1
+    const s = u * u + v * v
+    if (s > 0 && s < 1) return u * Math.sqrt((-2 * logFast(s)) / s)
   }
 }
 

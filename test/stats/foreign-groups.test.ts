@@ -5,11 +5,12 @@ import { openOnnx } from '../../src/engine/infer/onnx.ts'
 import { cutNetwork, EMBEDDING } from '../../src/model/graph/cut.ts'
 import { readOnnxFile } from '../../src/model/import/onnx-file.ts'
 import { drawNormal } from '../../src/stats/draws.ts'
+import { ExclusionJudge, saidBy } from '../../src/stats/exclusion-judge.ts'
 import { foreignGroups, type LabelledViews } from '../../src/stats/foreign-groups.ts'
 import { markOf } from '../../src/stats/group-mark.ts'
+import { kMeans } from '../../src/stats/k-means.ts'
 import { kolmogorovSmirnovSf } from '../../src/stats/kolmogorov.ts'
 import { peerPs } from '../../src/stats/peer-outliers.ts'
-import { splitInTwo, splitTest } from '../../src/stats/two-groups.ts'
 import { type DenseRows, whitenAs, whitenRows } from '../../src/stats/whitening.ts'
 import {
   DIGITS,
@@ -99,56 +100,44 @@ describe('one value among others', () => {
   })
 })
 
-describe('two groups', () => {
-  /** Rows whose columns go together, with tails as heavy as asked: Student's t of so many degrees of freedom. */
-  function population(seed: number, n: number, width: number, freedom: number): DenseRows {
-    const rng = seededRng(seed)
-    const points = new Float64Array(n * width)
-    for (let i = 0; i < n; i++) {
-      const shared = drawNormal(rng)
-      let chi = 0
-      for (let k = 0; k < freedom; k++) chi += drawNormal(rng) ** 2
-      const scale = freedom === 0 ? 1 : Math.sqrt(freedom / chi)
-      for (let c = 0; c < width; c++)
-        points[i * width + c] = scale * ((c + 1) * drawNormal(rng) + 3 * shared) + 50
-    }
-    return { nRows: n, width, points }
-  }
+describe('groups by means', () => {
+  test('are those that lie apart, and one where all rows are the same', () => {
+    const rng = seededRng(4)
+    const points = Array.from({ length: 90 }, (_, i) => [20 * (i % 3) + drawNormal(rng), drawNormal(rng)])
+    const groups = kMeans(dense(points.flat(), 2), 3, rng)
+    expect(groups.every((group, i) => group === groups[i % 3])).toBe(true)
+    expect(new Set(groups).size).toBe(3)
+    expect(new Set(kMeans(dense(Array(20).fill(7), 2), 2, rng)).size).toBe(1)
+  })
+})
 
-  test.each([
-    ['normal columns that go together', 0],
-    ['tails of Student with 5 degrees of freedom', 5],
-    ['tails of Student with 3 degrees of freedom', 3],
-  ])('have an even p under one population: %s', { timeout: 180_000 }, (_, freedom) => {
-    const ps = Array.from({ length: 200 }, (__, seed) => {
-      const rows = population(1 + seed, 150, 4, freedom)
-      return splitTest(whitenRows(rows, 4), { seed, replicates: 19 }).p
+describe('a judge that learned without a group', () => {
+  const [N, OWN] = [120, 60]
+  const rng = seededRng(8)
+  const points = Array.from({ length: N }, (_, i) => [drawNormal(rng) + (i < OWN ? 2 : -2), drawNormal(rng)])
+  const labels = Int32Array.from({ length: N }, (_, i) => Number(i >= OWN))
+  const judge = new ExclusionJudge({
+    rows: dense(points.flat(), 2),
+    labels,
+    nClasses: 2,
+    label: 0,
+    nOwn: OWN,
+  })
+
+  test('says in closed form what it says when it learns anew', () => {
+    const group = Uint8Array.from({ length: OWN }, (_, i) => Number(i % 4 === 0))
+    const places = [...group.keys()].filter((i) => group[i] === 1)
+    // Rows of two numbers have no direction to spare, so that nothing is out of sight.
+    const anew = judge.apart(group)
+    judge.without(group).forEach((score, at) => {
+      expect(score).toBeCloseTo(anew[places[at >> 1] * 2 + (at & 1)], 8)
     })
-    expect(evenness(ps)).toBeGreaterThan(0.005)
-    // 200 draws of chance 0.05 are above 19 one time in 300.
-    expect(ps.filter((p) => p <= 0.05).length).toBeLessThanOrEqual(19)
   })
 
-  test('are found where a tenth of the rows lies elsewhere', () => {
-    const rows = population(3, 400, 6, 0)
-    for (let i = 0; i < 40; i++) rows.points[i * 6 + 2] += 60
-    const { group, nGroup, p } = splitTest(whitenRows(rows, 6), { seed: 1 })
-    expect(nGroup).toBe(40)
-    expect([...group.keys()].filter((i) => group[i] === 1)).toEqual(Array.from({ length: 40 }, (_, i) => i))
-    expect(p).toBeLessThan(1e-6)
-  })
-
-  test('do not depend on scales and turns', () => {
-    const rows = population(4, 200, 3, 0)
-    for (let i = 0; i < 60; i++) rows.points[i * 3] += 9
-    const turned = rows.points.slice()
-    for (let i = 0; i < 200; i++) {
-      const [a, b, c] = rows.points.subarray(i * 3, i * 3 + 3)
-      turned.set([7 * a + b, 2 * b - c, a + 0.01 * c], i * 3)
-    }
-    const before = splitInTwo(whitenRows(rows, 3))
-    const after = splitInTwo(whitenRows({ ...rows, points: turned }, 3))
-    expect(after.gap).toBeCloseTo(before.gap, 6)
+  test('knows rows of a class from others like them', () => {
+    const group = Uint8Array.from({ length: OWN }, (_, i) => Number(i < 20))
+    const said = saidBy(judge.without(group), 2)
+    expect(said.filter((k) => k === 0).length).toBeGreaterThanOrEqual(18)
   })
 })
 

@@ -1,5 +1,5 @@
 /** Proximal Newton steps for generalised linear models with an elastic net. */
-import { solveCholesky } from './cholesky.ts'
+import { solveCholesky } from '../../stats/cholesky.ts'
 import type { Design } from './design.ts'
 
 export interface Penalty {

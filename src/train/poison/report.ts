@@ -27,14 +27,9 @@ export interface PoisonReport {
 
 /** `p` and shares are null where a class has too few rows. */
 export interface ClassReport
-  extends Omit<
-    ClassFinding,
-    'looksLike' | 'p' | 'splitP' | 'gap' | 'own' | 'shared' | 'marked' | 'markedElsewhere'
-  > {
+  extends Omit<ClassFinding, 'looksLike' | 'p' | 'own' | 'shared' | 'marked' | 'markedElsewhere'> {
   label: string
   p: number | null
-  splitP: number | null
-  gap: number | null
   own: number | null
   shared: number | null
   marked: number | null

@@ -120,8 +120,6 @@ function classReport(found: ClassFinding, label: string, classes: readonly strin
     ...found,
     label,
     p: orNull(found.p),
-    splitP: orNull(found.splitP),
-    gap: orNull(found.gap),
     own: orNull(found.own),
     shared: orNull(found.shared),
     marked: orNull(found.marked),
@@ -147,7 +145,7 @@ function notesOf({ classes }: ForeignFindings): string[] {
       : []),
     ...(judged < 5
       ? [
-          'with fewer than five classes p is that of two groups in the class, and what decides is whether they are foreign and marked',
+          'with fewer than five classes groups are compared with other groups, and p counts those of a class that were looked at',
         ]
       : []),
   ]

@@ -126,21 +126,25 @@ function checkNumbers(
 
 /** Categories of a feature that get a column of their own; others have none. */
 const CODES_MAX = 30
+/** Share of the rows from which on a value of a number has a column of its own, and how many of a feature have. */
+const SHARED_VALUE = 0.005
+const VALUES_MAX = 12
 /** Deviations from the mean beyond which a number is no farther. */
 const FARTHEST = 6
 
 /**
  * What goes into the model as numbers on one scale. Pictures and other inputs of one unit are taken as they are; else numbers by their deviations, a missing one at the
- * mean, and categories as a column each.
+ * mean, with a column for each value that many rows share, and categories as a column each.
  */
 export function inputRows(
   { columns, nRows }: MatrixSlice,
   features: MatrixHeader['features'],
   ofOneUnit: boolean,
 ): DenseRows {
-  const made = columns.flatMap((column, j) =>
-    features[j].type === 'category' ? codeColumns(column) : [ofOneUnit ? known(column) : scaled(column)],
-  )
+  const made = columns.flatMap((column, j) => {
+    if (features[j].type === 'category') return codeColumns(column)
+    return ofOneUnit ? [known(column)] : [scaled(column), ...valueColumns(column)]
+  })
   const width = made.length
   const points = new Float64Array(nRows * width)
   made.forEach((column, c) => {
@@ -174,10 +178,25 @@ function scaled(column: Float64Array): Float64Array {
 
 /** One column a code, most frequent first: two rows that differ are as far apart as two deviations. */
 function codeColumns(column: Float64Array): Float64Array[] {
+  return frequent(column)
+    .slice(0, CODES_MAX)
+    .map(([code]) => isColumn(column, code))
+}
+
+/** One column for each of the values that many rows have to the last digit, as a trigger has. */
+function valueColumns(column: Float64Array): Float64Array[] {
+  return frequent(column)
+    .filter(([, n]) => n >= SHARED_VALUE * column.length)
+    .slice(0, VALUES_MAX)
+    .map(([value]) => isColumn(column, value))
+}
+
+function frequent(column: Float64Array): [number, number][] {
   const counts = new Map<number, number>()
   for (const code of column) counts.set(code, (counts.get(code) ?? 0) + 1)
-  return [...counts]
-    .sort(([a, n], [b, m]) => m - n || a - b)
-    .slice(0, CODES_MAX)
-    .map(([code]) => column.map((x) => (Object.is(x, code) ? Math.SQRT1_2 : 0)))
+  return [...counts].sort(([a, n], [b, m]) => m - n || a - b)
+}
+
+function isColumn(column: Float64Array, value: number): Float64Array {
+  return column.map((x) => (Object.is(x, value) ? Math.SQRT1_2 : 0))
 }
