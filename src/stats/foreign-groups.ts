@@ -103,9 +103,11 @@ export function foreignGroups(views: LabelledViews, options: ForeignOptions): Fo
   const ps = chances(looked)
   const flags = new Uint8Array(labels.length)
   const odds = new Float64Array(labels.length).fill(Number.NaN)
-  const classes = looked.map(({ rows, suspect }, label): ClassFinding => {
-    if (!suspect || Number.isNaN(ps[label])) return unjudged(rows.length)
-    const isPoisoned = ps[label] <= alpha / nClasses && isForeign(suspect)
+  const classes = looked.map(({ rows, suspect: first }, label): ClassFinding => {
+    if (!first || Number.isNaN(ps[label])) return unjudged(rows.length)
+    const isUnlike = ps[label] <= alpha / nClasses
+    const suspect = isUnlike ? foreignSide(first) : first
+    const isPoisoned = isUnlike && isForeign(suspect)
     const found = isPoisoned ? suspect.polish() : suspect.odds
     rows.forEach((row, i) => {
       odds[row] = found[i]
@@ -165,6 +167,12 @@ function chanceOfGroup(suspect: Suspect | undefined, all: Suspect[]): number {
   if (others.length < GROUPS_MIN - 1) return Number.NaN
   const [p] = peerPs(Float64Array.from([suspect, ...others], foreignness))
   return Math.min(1, p * suspect.looked.length)
+}
+
+/** The suspect, or the rest of its class where that is foreign instead: without its own rows a class is what its poison says. */
+function foreignSide(suspect: Suspect): Suspect {
+  const other = isForeign(suspect) ? undefined : suspect.otherSide()
+  return other && isForeign(other) ? other : suspect
 }
 
 /** Whether all is as in a poisoned class but for how it compares with the others. */

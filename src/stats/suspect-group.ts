@@ -54,6 +54,8 @@ export interface Suspect extends SuspectFigures {
   looked: (SuspectFigures & { nGroup: number })[]
   /** The odds once more, now that the group is known to be foreign and the judge may say which rows are. */
   polish(): Float64Array
+  /** The rest of the class as a group: of two kinds that a judge cannot do without, either may be the foreign one. Undefined where it is too large or too small. */
+  otherSide(): Suspect | undefined
 }
 
 export interface ClassViews {
@@ -132,7 +134,10 @@ export function suspectOf(
   options: SuspectOptions,
 ): Suspect | undefined {
   const look = new ClassLook(views, label, rows)
-  const found = look.groups(options)
+  return suspectAmong(look, look.groups(options), rows)
+}
+
+function suspectAmong(look: ClassLook, found: Looked[], rows: Int32Array): Suspect | undefined {
   const [best] = found
   if (!best) return undefined
   return {
@@ -142,6 +147,7 @@ export function suspectOf(
     odds: look.oddsOf(best.group, rows),
     looked: found.map((one) => ({ ...figuresOf(one), nGroup: one.nGroup })),
     polish: () => look.oddsOf(look.polished(best.group), rows, true),
+    otherSide: () => suspectAmong(look, look.besides(best.group), rows),
   }
 }
 
@@ -193,12 +199,23 @@ class ClassLook {
     const found: Looked[] = []
     for (const one of marked) {
       if (!all && found.length > 0 && sharedMost(one) >= sharedMost(found[0])) break
-      const scores = this.judge.apart(one.group)
-      const inside = scoresOf(scores, one.group, this.views.nClasses)
-      found.push({ ...one, own: this.ownShare(inside), nGroup: sizeOf(one.group), scores: inside })
+      found.push(this.judged(one))
       found.sort((a, b) => sharedMost(a) - sharedMost(b))
     }
     return found
+  }
+
+  /** The rest of the class, grown; none where it is not of a size. */
+  besides(group: Uint8Array): Looked[] {
+    const rest = group.map((side) => 1 - side)
+    if (!isOfSize(rest, this.sizes)) return []
+    const grown = this.grown(rest)
+    return [this.judged({ group: grown, own: 0, ...this.figures(grown) })]
+  }
+
+  private judged(one: SuspectFigures & { group: Uint8Array }): Looked {
+    const scores = scoresOf(this.judge.apart(one.group), one.group, this.views.nClasses)
+    return { ...one, own: this.ownShare(scores), nGroup: sizeOf(one.group), scores }
   }
 
   private ownShare(scores: JudgeScores): number {
