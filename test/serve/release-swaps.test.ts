@@ -80,7 +80,7 @@ test(
       await server.refresh()
       live = version
       if ((version - 1) % EACH !== 0) continue
-      await expect.poll(() => lastMs.has(live), { interval: 5 }).toBe(true)
+      await expect.poll(() => lastMs.has(live), { interval: 5, timeout: 30_000 }).toBe(true)
       const isHere = here.length <= elsewhere.length
       const calledMs = performance.now()
       await rollBackModel(small.rt, ask)
