@@ -11,6 +11,7 @@ import type { Siblings } from '../serve/models/siblings.ts'
 import { readHosts, selfAmong } from '../serve/placement/hosts.ts'
 import { Placement } from '../serve/placement/placement.ts'
 import { TlsFiles } from '../serve/tls.ts'
+import { Tracer } from '../serve/trace/tracer.ts'
 import type { ServeModelsOptions } from './serve-options.ts'
 
 export interface BuiltModels {
@@ -57,10 +58,12 @@ export function buildModels(
     hosts,
     self = '',
     owners = OWNERS,
+    trace,
     onFault = printFault,
     ...rest
   } = options
   const tls = tlsPaths && new TlsFiles(tlsPaths, { onFault })
+  const tracer = trace && new Tracer({ ...trace, onFault })
   const { access, unfollow } = accessOf(options.token, tokensFile, onFault)
   let pool: Promise<Onnx> | undefined
   let opened: Onnx | undefined
@@ -68,6 +71,7 @@ export function buildModels(
     ...rest,
     access,
     tls,
+    tracer,
     threads,
     siblings,
     ...(hosts !== undefined && { placement: placementOf(hosts, self, owners) }),
@@ -95,6 +99,7 @@ export function buildModels(
       unfollow?.()
       tls?.stop()
       await Promise.all([server.close(), grpc?.close()])
+      await tracer?.close()
       await (await pool?.catch(() => undefined))?.close()
     },
   }

@@ -446,6 +446,8 @@ export interface Why {
   modelVersion: Digest
   route: string
   at: number
+  /** Inputs that the log does not have, by the policy of the model: left out, or shown as a keyed hash. */
+  unlogged?: string[]
   inputs: Record<string, unknown>
   features: Record<string, number | null>
   /** Of several classes, the probability of the one that was said. */

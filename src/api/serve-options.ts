@@ -1,6 +1,9 @@
 /** How models of others are served: plain data, but for whom faults are told. */
+
+import type { MetricAlias } from '../serve/metrics-alias.ts'
 import type { TrialOf } from '../serve/models/trial.ts'
 import type { TlsPaths } from '../serve/tls.ts'
+import type { TraceSettings } from '../serve/trace/otel-env.ts'
 
 export interface ServeModelsOptions {
   /** A model file, a model's folder, or a folder of models. */
@@ -14,6 +17,10 @@ export interface ServeModelsOptions {
   token?: string
   /** File of tokens with scopes and limits; read again when it changes. */
   tokensFile?: string
+  /** Peers under whose names `/metrics` shows its numbers too. */
+  metricAliases?: readonly MetricAlias[]
+  /** Where spans of requests go, and of which; see `traceSettings`. Default: nowhere. */
+  trace?: TraceSettings
   /** Certificate, key and authority of clients: paths of PEM files. */
   tls?: TlsPaths
   /** What is told of a file that cannot be read again. Default, and always with several workers: standard error. */

@@ -1,5 +1,8 @@
 /** Everything in one process: serving, the API and the console, the follower of the logs and the policy that trains again. */
+import { randomBytes } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { toError } from '../core/errors.ts'
 import type { ResponseCacheDef } from '../define/types.ts'
 import { type Onnx, openOnnx } from '../engine/infer/onnx.ts'
@@ -12,9 +15,12 @@ import type { Runtime } from '../loop/runtime.ts'
 import { Access } from '../serve/access/access.ts'
 import { followTokens, readTokens } from '../serve/access/store-tokens.ts'
 import { onnxGraphs } from '../serve/load-predictor.ts'
+import type { MetricAlias } from '../serve/metrics-alias.ts'
 import type { CacheLimits } from '../serve/response-cache.ts'
 import { createServer, type Server } from '../serve/server.ts'
 import { TlsFiles, type TlsPaths } from '../serve/tls.ts'
+import type { TraceSettings } from '../serve/trace/otel-env.ts'
+import { Tracer } from '../serve/trace/tracer.ts'
 import { openAlerts, readWatch } from '../watch/record.ts'
 import type { WatchState } from '../watch/records.ts'
 import { type Actions, loopActions } from './actions.ts'
@@ -31,6 +37,10 @@ export interface UpOptions {
   cache?: ResponseCacheDef
   /** Needed off loopback. */
   token?: string
+  /** Peers under whose names `/metrics` shows its numbers too. */
+  metricAliases?: readonly MetricAlias[]
+  /** Where spans of requests go, and of which; see `traceSettings`. Default: nowhere. */
+  trace?: TraceSettings
   /** Certificate, key and authority of clients: paths of PEM files. */
   tls?: TlsPaths
   /** Where the console's progress banner comes from. */
@@ -80,6 +90,8 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
   const access = new Access({ token, grants: await readTokens(rt.store) })
   const tokens = followTokens(rt.store, access, { onFault })
   const tls = options.tls && new TlsFiles(options.tls, { onFault })
+  const tracer = options.trace && new Tracer({ ...options.trace, onFault })
+  const policies = new Map(rt.project.models.map(({ name, serve }) => [name, serve?.log]))
   const files = consoleFiles()
   const graphs = servedGraphs()
   const server = createServer({
@@ -91,8 +103,12 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
     grpcPort,
     access,
     tls,
+    tracer,
+    metricAliases: options.metricAliases,
     limits: rt.project.limits,
     responseCache: cache && cacheLimits(cache),
+    logPolicy: (model) => policies.get(model) ?? {},
+    logHashKey: await logHashKey(rt),
     declared: () => rt.project.models.map((m) => m.name),
     isPublic: files.isPublic,
   })
@@ -146,9 +162,24 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
       tls?.stop()
       await Promise.all([timer?.stop(), learning.stop()])
       await server.close()
+      await tracer?.close()
       await graphs.close()
     },
   }
+}
+
+/** Key of hashed inputs, where a model hashes some: MILLRACE_LOG_KEY, else one that is made once and kept beside the store, for this user alone. */
+async function logHashKey({ project, stateDir }: Runtime): Promise<Uint8Array | undefined> {
+  if (!project.models.some(({ serve }) => serve && serve.log.hash.length > 0)) return undefined
+  const given = process.env.MILLRACE_LOG_KEY
+  if (given) return Buffer.from(given)
+  const file = join(stateDir, 'log.key')
+  try {
+    await writeFile(file, randomBytes(32), { flag: 'wx', mode: 0o600 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+  return await readFile(file)
 }
 
 /** Test rows that the console asks about. */

@@ -18,6 +18,13 @@ const TLS = [
   ['--tls-key <file>', 'its private key in PEM; both are read again when they change'],
   ['--tls-ca <file>', 'authority in PEM that must have signed a certificate of each client'],
 ] as const
+const TELEMETRY = [
+  [
+    '--otlp <url>',
+    'collector that gets spans of requests over HTTP (or OTEL_EXPORTER_OTLP_ENDPOINT; default: none)',
+  ],
+  ['--metrics-alias <peers>', 'show metrics under the names of triton, mlserver, kserve too, with commas'],
+] as const
 const GRANT = [
   ['--scope <scopes>', 'what it may do: some of read, predict, label, release, admin, with commas'],
   ['--models <names>', 'models it may ask, with commas, * for any characters (default: all)'],
@@ -62,6 +69,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['--grpc <port>', 'port for gRPC, 0 for any free one (default: the config, else no gRPC)'],
       ['--cache-mb <mb>', 'keep answers, and do not compute again what comes again (default: off)'],
       ...TLS,
+      ...TELEMETRY,
       ['--once', 'end after the first release, without serving'],
       DRY_RUN,
     ],
@@ -77,6 +85,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['--host <host>', 'address to listen on (default: 127.0.0.1)'],
       ['--token <token>', 'needed by clients when others can reach the host (or MILLRACE_TOKEN)'],
       ...TLS,
+      ...TELEMETRY,
       ['--tokens <file>', 'tokens with scopes and limits, a line each; read again when it changes'],
       ['--grpc <port>', 'port for gRPC, 0 for any free one (default: no gRPC)'],
       ['--latency <ms>', 'answer within this, and refuse at once what would take longer'],

@@ -19,6 +19,17 @@ export function tlsOption(options: Options): { cert: string; key: string; ca?: s
   throw new MillraceError('MR_TLS_PAIR', { got })
 }
 
+/** Words of an option with commas, each one of a few; undefined without the option. Errors: MR_CLI_VALUE. */
+export function wordsOption<T extends string>(
+  options: Options,
+  name: string,
+  flag: string,
+  known: readonly T[],
+): T[] | undefined {
+  const words = textOption(options, name)?.split(',')
+  return words?.map((word) => oneOf(flag, word.trim(), known) as T)
+}
+
 /** The whole path of a file. */
 export function fileOption(options: Options, name: string): string | undefined {
   const file = textOption(options, name)

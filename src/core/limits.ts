@@ -9,6 +9,14 @@ export const LIMITS = {
   requestRowsMax: 100_000,
   /** Nesting of a JSON request. */
   jsonDepthMax: 32,
+  /** Bodies of requests under way, over all of a server's HTTP requests, before 429. */
+  inFlightBytesMax: 512 * 1024 * 1024,
+  /** Tensors in one inference request. */
+  requestTensorsMax: 256,
+  /** Elements of one tensor: a body of bytes is as large. */
+  tensorElementsMax: 32 * 1024 * 1024,
+  /** Bytes of tensors waiting in one model's batch queue before 429. */
+  batchQueueBytesMax: 256 * 1024 * 1024,
   /** Requests waiting in one model's batch queue before 429. */
   batchQueueRowsMax: 200_000,
   /** Rows scored in one batch. */

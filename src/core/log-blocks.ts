@@ -30,6 +30,11 @@ export interface PredictionBlock {
   modelVersions: Digest[]
   modelVersion: number[]
   routes: Observation['route'][]
+  /** Share of answers that the log keeps, where it is not all of them; see `isKept`. */
+  sample?: number
+  /** Inputs that are left out of the log, and those that are in it as a keyed hash. */
+  redacted?: string[]
+  hashed?: string[]
   /** Raw inputs by column of the signature, as `coerceRow` gives them (times as epoch milliseconds); absent values are null. */
   inputs: Record<string, Json[]>
   /** Calibrated probability, or the predicted value; of several classes, the probability of the likeliest one. */
@@ -82,10 +87,19 @@ export function saidOf({ classes, labels, vectors }: PredictionBlock): ((row: nu
   })
 }
 
+/** Inputs whose values the log does not have. */
+export function unloggedOf({
+  redacted = [],
+  hashed = [],
+}: Pick<PredictionBlock, 'redacted' | 'hashed'>): string[] {
+  return [...redacted, ...hashed]
+}
+
 /** The rows of a block one by one. Cost: one object a row. */
 export function observationsOf(block: PredictionBlock): Observation[] {
   const columns = Object.keys(block.inputs)
   const said = saidOf(block)
+  const unlogged = unloggedOf(block)
   return block.ids.map((id, i) => ({
     id,
     model: block.model,
@@ -96,6 +110,7 @@ export function observationsOf(block: PredictionBlock): Observation[] {
     inputs: Object.fromEntries(columns.map((column) => [column, block.inputs[column][i]])),
     output: block.outputs[i],
     ...(said && classesSaid(said(i))),
+    ...(unlogged.length > 0 && { unlogged }),
     at: block.at,
   }))
 }
@@ -115,36 +130,55 @@ export function outcomesOf(block: OutcomeBlock): Outcome[] {
 
 /** Rows `[rowBegin, rowEnd)` of a block as a block of their own. */
 export function slicePredictions(block: PredictionBlock, rowBegin: number, rowEnd: number): PredictionBlock {
+  return pickPredictions(block, range(rowBegin, rowEnd))
+}
+
+/** Some rows of a block, in the order given, as a block of their own. */
+export function pickPredictions(block: PredictionBlock, rows: readonly number[]): PredictionBlock {
+  const pick = <T>(values: readonly T[]): T[] => rows.map((row) => values[row])
   const inputs: Record<string, Json[]> = {}
-  for (const column of Object.keys(block.inputs))
-    inputs[column] = block.inputs[column].slice(rowBegin, rowEnd)
+  for (const column of Object.keys(block.inputs)) inputs[column] = pick(block.inputs[column])
   return {
     ...block,
-    ids: block.ids.slice(rowBegin, rowEnd),
-    members: block.members.slice(rowBegin, rowEnd),
-    versions: block.versions.slice(rowBegin, rowEnd),
-    modelVersion: block.modelVersion.slice(rowBegin, rowEnd),
-    routes: block.routes.slice(rowBegin, rowEnd),
+    ids: pick(block.ids),
+    members: pick(block.members),
+    versions: pick(block.versions),
+    modelVersion: pick(block.modelVersion),
+    routes: pick(block.routes),
     inputs,
-    outputs: block.outputs.slice(rowBegin, rowEnd),
-    ...(block.labels && { labels: block.labels.slice(rowBegin, rowEnd) }),
-    ...sliceVectors(block, rowBegin, rowEnd),
-    ...(block.groups && { groups: block.groups.slice(rowBegin, rowEnd) }),
+    outputs: pick(block.outputs),
+    ...(block.labels && { labels: pick(block.labels) }),
+    ...pickVectors(block, rows),
+    ...(block.groups && { groups: pick(block.groups) }),
   }
 }
 
-function sliceVectors({ classes, vectors }: PredictionBlock, rowBegin: number, rowEnd: number) {
+function pickVectors({ classes, vectors }: PredictionBlock, rows: readonly number[]) {
   if (!classes || vectors === undefined) return {}
   const width = classes.length
-  return { vectors: encodeVectors(decodeVectors(vectors).subarray(rowBegin * width, rowEnd * width)) }
+  const all = decodeVectors(vectors)
+  const picked = new Float64Array(rows.length * width)
+  rows.forEach((row, i) => {
+    picked.set(all.subarray(row * width, (row + 1) * width), i * width)
+  })
+  return { vectors: encodeVectors(picked) }
 }
 
 /** Rows `[rowBegin, rowEnd)` of a block as a block of their own. */
 export function sliceOutcomes(block: OutcomeBlock, rowBegin: number, rowEnd: number): OutcomeBlock {
+  return pickOutcomes(block, range(rowBegin, rowEnd))
+}
+
+/** Some rows of a block, in the order given, as a block of their own. */
+export function pickOutcomes(block: OutcomeBlock, rows: readonly number[]): OutcomeBlock {
+  const pick = <T>(values: readonly T[]): T[] => rows.map((row) => values[row])
   return {
     ...block,
-    ids: block.ids.slice(rowBegin, rowEnd),
-    values: block.values.slice(rowBegin, rowEnd),
-    ...(block.ats ? { ats: block.ats.slice(rowBegin, rowEnd) } : {}),
+    ids: pick(block.ids),
+    values: pick(block.values),
+    ...(block.ats ? { ats: pick(block.ats) } : {}),
   }
 }
+
+const range = (begin: number, end: number): number[] =>
+  Array.from({ length: Math.max(0, end - begin) }, (_, i) => begin + i)

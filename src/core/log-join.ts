@@ -30,6 +30,8 @@ export interface JoinedRow {
   /** Group of the row and how many rows it has, where the model ranks. */
   group?: string
   groupRows?: number
+  /** Share of answers that the log kept when this one was given; absent for all. */
+  sample?: number
 }
 
 /** What a version said of a row. */
@@ -49,6 +51,7 @@ interface Pending {
   shadows: Answer[]
   group?: string
   groupRows?: number
+  sample?: number
 }
 
 export interface LogJoinCounts {
@@ -89,6 +92,7 @@ export class LogJoin {
       const answer = answerOf(i)
       if (route === 'shadow') pending.shadows.push(answer)
       else Object.assign(pending, answer, { member: block.members[i], at: block.at, route })
+      if (block.sample !== undefined && route !== 'shadow') pending.sample = block.sample
       if (block.groups && groupRows && route !== 'shadow') {
         pending.group = block.groups[i]
         pending.groupRows = groupRows.get(block.groups[i])
@@ -153,6 +157,7 @@ export class LogJoin {
       shadows: p.shadows,
       ...happened(p.said, value),
       ...(p.said && { said: p.said }),
+      ...(p.sample !== undefined && { sample: p.sample }),
       ...(p.group !== undefined && { group: p.group, groupRows: p.groupRows }),
     })
   }

@@ -362,6 +362,8 @@ export interface Observation {
   /** The likeliest class and the probability of each, where the model tells several apart. */
   label?: string
   probabilities?: Record<string, number>
+  /** Inputs whose values the log does not have, by the policy of the model. */
+  unlogged?: string[]
   at: number
 }
 

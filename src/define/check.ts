@@ -91,6 +91,9 @@ export const RULES = {
     'watch.checkpoint.rows': count(1, 1_000_000),
     'watch.checkpoint.everyMs': positive,
     'watch.alpha': share,
+    'serve.log.sample': { kind: 'number', min: 0, exclusiveMin: true, max: 1 },
+    'serve.log.redact.*': given,
+    'serve.log.hash.*': given,
     seed: count(0, 2 ** 32 - 1),
   },
   gate: {
@@ -285,6 +288,7 @@ function checkModel(
   if (model.each !== undefined) faults.try(() => checkColumn(`${place}.each`, model.each!.column, schema))
   for (const column of model.leaksAllowed ?? [])
     faults.try(() => checkColumn(`${place}.leaksAllowed`, column, schema))
+  checkLog(faults, place, model, schema)
   checkSplit(faults, place, model, datasets)
   checkSteps(faults, place, model.release.steps)
   faults.names(`${place}.objectives`, model.objectives)
@@ -293,6 +297,27 @@ function checkModel(
   model.gates.forEach((gate, i) => {
     checkGate(faults, `${place}.gates.${i}`, gate, schema)
   })
+}
+
+/** What a log must keep: the columns that the log shows elsewhere, whole groups, and all of a row that is learned from. */
+function checkLog(faults: Faults, place: string, model: ModelDef, schema: Schema | undefined): void {
+  const { log } = model.serve ?? {}
+  if (!log) return
+  const hidden = [...log.redact, ...log.hash]
+  for (const column of hidden) faults.try(() => checkColumn(`${place}.serve.log`, column, schema))
+  const refuse = (at: string, expected: string, got: string) =>
+    faults.try(() => {
+      throw new MillraceError('MR_DEFINE_VALUE', { place: `${place}.serve.log.${at}`, expected, got })
+    })
+  const shown = [model.each?.column, model.group].filter((column) => column !== undefined)
+  for (const column of hidden.filter((one) => shown.includes(one)))
+    refuse('redact', 'another column: the log names the member and the group of each answer', column)
+  for (const column of log.redact.filter((one) => log.hash.includes(one)))
+    refuse('hash', 'a column that is not left out as well', column)
+  if (model.group !== undefined && log.sample < 1)
+    refuse('sample', '1 for a model that ranks: groups are kept whole', String(log.sample))
+  if (model.watch.retrain.includes('online') && hidden.length > 0)
+    refuse('redact', 'none for a model that learns online: it learns from the log', hidden.join(', '))
 }
 
 /** Target types that each task takes. */

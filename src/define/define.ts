@@ -13,6 +13,7 @@ import type {
   DatasetDef,
   EachDef,
   FeatureDef,
+  LogDef,
   ModelDef,
   ProjectDef,
   ReleaseDef,
@@ -95,9 +96,22 @@ export interface ModelOptions<N extends string> {
   /** Default: `canary()`. */
   release?: ReleaseDef
   watch?: WatchOptions
+  serve?: { log?: LogOptions<N> }
   /** Default: 1. Same seed, same data, same model. */
   seed?: number
   description?: string
+}
+
+/** What the log keeps of a model's answers. Default: everything, durably. */
+export interface LogOptions<N extends string> {
+  /** Share of answers that are kept, chosen by a hash of their id, so that outcomes find theirs. Default 1. */
+  sample?: number
+  /** Inputs that never reach the log. What depends on them is not watched, and answers cannot be explained afterwards. */
+  redact?: readonly ColumnsOf<N>[]
+  /** Inputs that are kept as a keyed hash: the same value is the same text. Not watched or explained either. */
+  hash?: readonly ColumnsOf<N>[]
+  /** False: answers do not wait for the disk, and a crash loses the log of the last ten milliseconds. Default true. */
+  durable?: boolean
 }
 
 export interface WatchOptions {
@@ -138,6 +152,7 @@ export function model<N extends string>(name: string, options: ModelOptions<N>):
     gates: options.gates === undefined ? defaultGates() : [...options.gates],
     release: options.release ?? canary(),
     watch: watchOf(name, options.watch ?? {}),
+    ...(options.serve?.log && { serve: { log: logOf(options.serve.log) } }),
     seed: options.seed ?? 1,
     description: options.description ?? '',
   }
@@ -176,6 +191,10 @@ function watchOf(model: string, watch: WatchOptions): WatchDef {
     alpha: watch.alpha ?? 0.05,
     history: watch.history ?? 'all',
   }
+}
+
+function logOf({ sample = 1, redact = [], hash = [], durable = true }: LogOptions<string>): LogDef {
+  return { durable, sample, redact: [...redact], hash: [...hash] }
 }
 
 function checkpointOf(model: string, { checkpoint = {} }: WatchOptions): WatchDef['checkpoint'] {

@@ -125,6 +125,8 @@ export interface ModelDef {
   gates: GateDef[]
   release: ReleaseDef
   watch: WatchDef
+  /** What the log keeps of its answers; everything, durably, when left out. */
+  serve?: { log: LogDef }
   seed: number
   description: string
 }
@@ -376,6 +378,16 @@ export interface ReleaseDef {
   tolerance: number
   /** Chance of a wrong verdict over the whole release, however often it is looked at. */
   alpha: number
+}
+
+/** What the log of predictions keeps of a model's answers. */
+export interface LogDef {
+  durable: boolean
+  /** Share of answers that are kept, by a hash of their id. */
+  sample: number
+  /** Inputs that are left out, and those that are kept as a keyed hash. */
+  redact: string[]
+  hash: string[]
 }
 
 export interface WatchDef {

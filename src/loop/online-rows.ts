@@ -4,7 +4,7 @@
  * A row is complete when its outcome has come, or, where the outcome came first, its prediction. Answers older than `waitMsMax` against the newest block are given up; of
  * several outcomes of one answer the first counts. An outcome that the model cannot learn from (a class that is neither 0 nor 1) is counted and passed over.
  */
-import type { OutcomeBlock, PredictionBlock } from '../core/log-blocks.ts'
+import { type OutcomeBlock, type PredictionBlock, unloggedOf } from '../core/log-blocks.ts'
 import type { ModelTask } from '../core/records.ts'
 import { Waiting } from '../core/waiting.ts'
 import { type FittedFeatures, featureRowFn } from '../expr/features.ts'
@@ -37,6 +37,7 @@ export interface OnlineRowsOptions {
 
 export class OnlineRows {
   readonly #options: OnlineRowsOptions
+  readonly #columns: ReadonlySet<string>
   readonly #fill: ReturnType<typeof featureRowFn>
   readonly #answers = new Waiting<Half<Float64Array>>()
   readonly #early = new Waiting<Half<number>>()
@@ -47,6 +48,7 @@ export class OnlineRows {
   constructor(options: OnlineRowsOptions) {
     this.#options = options
     this.#fill = featureRowFn(options.features)
+    this.#columns = new Set(options.features.columns.map(({ name }) => name))
   }
 
   /** Rows that a block completes. `cursor` is where the block lies. */
@@ -54,10 +56,11 @@ export class OnlineRows {
     const { at } = block
     if (!this.#takes(block) || at < this.#options.fromAt) return []
     const columns = Object.keys(block.inputs)
+    const isWhole = unloggedOf(block).every((column) => !this.#columns.has(column))
     const complete: CompleteRow[] = []
     block.ids.forEach((id, i) => {
       if (block.routes[i] === 'shadow') return
-      const x = this.#featuresOf(block, columns, i)
+      const x = isWhole ? this.#featuresOf(block, columns, i) : undefined
       const early = this.#early.get(id)
       if (!x) this.unusable++
       else if (early) {

@@ -14,7 +14,7 @@ export class Connections {
   constructor(server: Server, max: number, by: 'connection' | 'secureConnection' | 'session') {
     this.max = max
     server.maxConnections = 2 * max
-    server.on('connection', (socket: Socket) => {
+    server.prependListener('connection', (socket: Socket) => {
       this.#open.add(socket)
       socket.once('close', () => this.#open.delete(socket))
     })

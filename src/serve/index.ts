@@ -1,7 +1,7 @@
 /** The serving station: what the loop, the API and the CLI take from it. */
 
 export { type GraphRunner, onnxGraphs, predictorLoader } from './load-predictor.ts'
-export type { LogPolicy } from './prediction-log.ts'
+export type { LogPolicy } from './log-policy.ts'
 export type { Contribution, Explanation, Predictor, RawRow } from './predictor.ts'
 export { type LiveRelease, parseAddress, Router } from './router.ts'
 export type { LiveNumbers, ServeStats } from './serve-stats.ts'

@@ -10,8 +10,10 @@ export const SERVE_LIMITS = {
   pingEveryMs: 30_000,
   /** Bytes of all header fields of a request, also of the metadata of a gRPC call. */
   headerBytesMax: 16 * 1024,
-  /** Header fields of a request. */
-  headersMax: 100,
+  /** Characters of a name in a path: a family and a member, URL-encoded. */
+  paramCharsMax: 1024,
+  /** How long the head and body of a request may take to come. */
+  requestMsMax: 60_000,
   /** Rows waiting to be scored by shadows; beyond it shadow rows are dropped and counted. */
   shadowRowsMax: 20_000,
   /** Appends under way for models whose log is relaxed, before they wait like durable ones. */

@@ -1,36 +1,8 @@
-/** Counters of serving in the Prometheus text format 0.0.4. Labels are bounded: families, never members; series, never without end. */
+/** Counters and histograms of serving. Labels are bounded: families, never members; series, never without end. */
 import { SERVE_LIMITS } from './limits.ts'
-
-/** Upper ends of the duration histogram, in seconds. */
-const DURATION_BOUNDS_S = [
-  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
-]
-
-interface Durations {
-  buckets: Float64Array
-  sumS: number
-  predictions: number
-}
-
-/** A map that forgets the entry used longest ago beyond `max`. */
-class RecentMap<V> {
-  readonly entries = new Map<string, V>()
-  readonly #max: number
-  readonly #make: () => V
-
-  constructor(max: number, make: () => V) {
-    this.#max = max
-    this.#make = make
-  }
-
-  use(key: string): V {
-    const value = this.entries.get(key) ?? this.#make()
-    this.entries.delete(key)
-    this.entries.set(key, value)
-    if (this.entries.size > this.#max) this.entries.delete(this.entries.keys().next().value as string)
-    return value
-  }
-}
+import { aliasLines, type MetricAlias } from './metrics-alias.ts'
+import { Answered, type Exemplar, Failed, SeriesTable, type Timing } from './metrics-series.ts'
+import { head, histogramLines, labels, type MetricsFormat } from './metrics-text.ts'
 
 export interface Gauge {
   name: string
@@ -40,11 +12,22 @@ export interface Gauge {
   value: () => number | Record<string, number>
 }
 
+export interface ServeMetricsOptions {
+  seriesMax?: number
+  /** Peers under whose names numbers are shown too. */
+  aliases?: readonly MetricAlias[]
+  /** Calls of a model, where several requests may share one. */
+  executions?: (model: string, version: string) => number | undefined
+}
+
+/** Code of a request that was answered. */
+const OK = 'OK'
+
 export class ServeMetrics {
-  readonly #durations: RecentMap<Durations>
-  readonly #errors: RecentMap<{ count: number }>
+  readonly #answered: SeriesTable<Answered>
+  readonly #failed: SeriesTable<Failed>
   readonly #gauges: Gauge[] = []
-  #last: { model: string; version: string; route: string; series: Durations } | undefined
+  readonly #options: ServeMetricsOptions
   requestsInFlight = 0
   shadowRowsDropped = 0
   shadowErrors = 0
@@ -52,68 +35,59 @@ export class ServeMetrics {
   outcomesUnknown = 0
   ignoredFields = 0
 
-  constructor(seriesMax: number = SERVE_LIMITS.metricSeriesMax) {
-    this.#durations = new RecentMap(seriesMax, () => ({
-      buckets: new Float64Array(DURATION_BOUNDS_S.length + 1),
-      sumS: 0,
-      predictions: 0,
-    }))
-    this.#errors = new RecentMap(seriesMax, () => ({ count: 0 }))
+  constructor(options: ServeMetricsOptions = {}) {
+    const { seriesMax = SERVE_LIMITS.metricSeriesMax } = options
+    this.#options = options
+    this.#answered = new SeriesTable(seriesMax, () => new Answered())
+    this.#failed = new SeriesTable(seriesMax, () => new Failed())
     this.#addOwnGauges()
   }
 
-  answered(model: string, version: number | string, route: string, rows: number, seconds: number): void {
-    const series = this.#seriesOf(model, String(version), route)
-    const bound = DURATION_BOUNDS_S.findIndex((end) => seconds <= end)
-    series.buckets[bound < 0 ? DURATION_BOUNDS_S.length : bound]++
-    series.sumS += seconds
-    series.predictions += rows
+  answered(model: string, version: number | string, route: string, rows: number, timing: Timing): void {
+    this.#answered.use(model, version, route).add(rows, timing)
   }
 
-  /** What answered last is what answers next, mostly: it need not be looked for, and has been used last already. */
-  #seriesOf(model: string, version: string, route: string): Durations {
-    const last = this.#last
-    if (last?.model === model && last.version === version && last.route === route) return last.series
-    const series = this.#durations.use(labels({ model, version, route }))
-    this.#last = { model, version, route, series }
-    return series
+  /** The trace of a request that was just counted, as the example of its bucket. */
+  traced(model: string, version: number | string, route: string, exemplar: Exemplar): void {
+    this.#answered.use(model, version, route).request.show(exemplar)
   }
 
-  /** `model` is '' when the name was not one of ours: what a client invents must not become a label. */
-  failed(model: string, code: string): void {
-    this.#errors.use(labels({ model, code })).count++
+  /** `model` is '' when the name was not one of ours: what a client invents must not become a label. `seconds` where it is known. */
+  failed(model: string, code: string, seconds = Number.NaN): void {
+    const series = this.#failed.use(model, code, '')
+    series.count++
+    series.request.add(seconds)
   }
 
   addGauge(gauge: Gauge): void {
     this.#gauges.push(gauge)
   }
 
-  text(): string {
+  text(format: MetricsFormat = 'prometheus'): string {
+    const answered = [...this.#answered.entries()]
+    const failed = [...this.#failed.entries()].map(
+      ([model, code, , series]) => [model, code, series] as [string, string, Failed],
+    )
+    const { aliases = [], executions } = this.#options
+    const counted = { answered, failed, executions, inFlight: this.requestsInFlight }
     return [
-      ...this.#durationLines(),
-      ...head('millrace_predictions_total', 'counter', 'Rows answered.'),
-      ...[...this.#durations.entries].map(([l, s]) => `millrace_predictions_total{${l}} ${s.predictions}`),
-      ...head('millrace_errors_total', 'counter', 'Requests refused or failed, by code.'),
-      ...[...this.#errors.entries].map(([l, e]) => `millrace_errors_total{${l}} ${e.count}`),
-      ...this.#gauges.flatMap((g) => [...head(g.name, g.type, g.help), ...gaugeLines(g)]),
+      ...requestLines(answered, failed, format),
+      ...partLines('queue', 'Time of waiting for a batch.', answered, format),
+      ...partLines('compute', 'Time of computing, of the whole batch.', answered, format),
+      ...head('millrace_predictions_total', 'counter', 'Rows answered.', format),
+      ...answered.map(
+        ([model, version, route, { rows }]) =>
+          `millrace_predictions_total{${labels({ model, version, route })}} ${rows}`,
+      ),
+      ...head('millrace_errors_total', 'counter', 'Requests refused or failed, by code.', format),
+      ...failed.map(
+        ([model, code, { count }]) => `millrace_errors_total{${labels({ model, code })}} ${count}`,
+      ),
+      ...this.#gauges.flatMap((g) => [...head(g.name, g.type, g.help, format), ...gaugeLines(g)]),
+      ...aliasLines(aliases, counted, format),
+      ...(format === 'openmetrics' ? ['# EOF'] : []),
       '',
     ].join('\n')
-  }
-
-  #durationLines(): string[] {
-    const name = 'millrace_request_duration_seconds'
-    const lines = head(name, 'histogram', 'Time from the parsed request to its answer.')
-    for (const [label, series] of this.#durations.entries) {
-      let cumulative = 0
-      DURATION_BOUNDS_S.forEach((end, b) => {
-        cumulative += series.buckets[b]
-        lines.push(`${name}_bucket{${label},le="${end}"} ${cumulative}`)
-      })
-      cumulative += series.buckets[DURATION_BOUNDS_S.length]
-      lines.push(`${name}_bucket{${label},le="+Inf"} ${cumulative}`)
-      lines.push(`${name}_sum{${label}} ${series.sumS}`, `${name}_count{${label}} ${cumulative}`)
-    }
-    return lines
   }
 
   #addOwnGauges(): void {
@@ -148,23 +122,40 @@ export class ServeMetrics {
   }
 }
 
+type Series = [model: string, version: string, route: string, series: Answered][]
+
+function requestLines(answered: Series, failed: [string, string, Failed][], format: MetricsFormat): string[] {
+  const name = 'millrace_request_duration_seconds'
+  return [
+    ...head(name, 'histogram', 'Time from the parsed request to its answer.', format),
+    ...answered.flatMap(([model, version, route, { request }]) =>
+      histogramLines(request, { name, label: labels({ model, version, route, code: OK }), format }),
+    ),
+    ...failed
+      .filter(([, , { request }]) => request.total > 0)
+      .flatMap(([model, code, { request }]) =>
+        histogramLines(request, { name, label: labels({ model, version: '', route: '', code }), format }),
+      ),
+  ]
+}
+
+function partLines(
+  part: 'queue' | 'compute',
+  help: string,
+  answered: Series,
+  format: MetricsFormat,
+): string[] {
+  const name = `millrace_${part}_duration_seconds`
+  return [
+    ...head(name, 'histogram', help, format),
+    ...answered.flatMap(([model, version, route, series]) =>
+      histogramLines(series[part], { name, label: labels({ model, version, route, code: OK }), format }),
+    ),
+  ]
+}
+
 function gaugeLines({ name, value }: Gauge): string[] {
   const now = value()
   if (typeof now === 'number') return [`${name} ${now}`]
   return Object.entries(now).map(([label, n]) => `${name}{${label}} ${n}`)
-}
-
-function head(name: string, type: string, help: string): string[] {
-  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`]
-}
-
-/** What stands in the braces of a series. */
-export function labels(pairs: Record<string, string>): string {
-  return Object.entries(pairs)
-    .map(([name, value]) => `${name}="${escapeLabel(value)}"`)
-    .join(',')
-}
-
-function escapeLabel(value: string): string {
-  return value.replace(/[\\"\n]/g, (c) => (c === '\n' ? '\\n' : `\\${c}`))
 }

@@ -12,16 +12,14 @@ import {
 } from '../core/log-blocks.ts'
 import type { Log } from '../store/ports.ts'
 import { SERVE_LIMITS } from './limits.ts'
-
-/**
- * When an answer may leave: `durable` after its block is on disk (nothing answered is ever lost), `relaxed` at once, with the block
- * written within about ten milliseconds (a crash loses those).
- */
-export type LogPolicy = 'durable' | 'relaxed'
+import { KEEP_ALL, keptOutcomes, keptPredictions, type LogPolicy } from './log-policy.ts'
 
 export interface PredictionLogOptions {
   recordBytesMax: number
-  policyOf?: (model: string) => LogPolicy
+  /** What is kept of a model's answers, where it is not everything. */
+  policyOf?: (model: string) => Partial<LogPolicy>
+  /** Key of hashed inputs; needed where a policy hashes. */
+  hashKey?: Uint8Array
 }
 
 /** How long a relaxed record may wait before it is written. */
@@ -54,16 +52,21 @@ export class PredictionLog {
    * then the request must fail, because its answer could not be found again.
    */
   async predictions(blocks: PredictionBlock[]): Promise<void> {
-    const records = blocks.flatMap((block) => encode(block, slicePredictions, this.#options.recordBytesMax))
-    await this.#append(this.#policyOf(blocks[0].model), PREDICTIONS_STREAM, records, () =>
-      this.#tell(this.#predictionListeners, blocks),
+    const { recordBytesMax, hashKey } = this.#options
+    const kept = blocks.flatMap((block) => keptPredictions(block, this.#policyOf(block.model), hashKey) ?? [])
+    if (kept.length === 0) return
+    const records = kept.flatMap((block) => encode(block, slicePredictions, recordBytesMax))
+    await this.#append(this.#policyOf(kept[0].model), PREDICTIONS_STREAM, records, () =>
+      this.#tell(this.#predictionListeners, kept),
     )
   }
 
-  /** Writes outcomes; always durable. */
+  /** Writes outcomes of answers that are kept; always durable. */
   async outcomes(block: OutcomeBlock): Promise<void> {
-    const records = encode(block, sliceOutcomes, this.#options.recordBytesMax)
-    await this.#append('durable', OUTCOMES_STREAM, records, () => this.#tell(this.#outcomeListeners, [block]))
+    const kept = keptOutcomes(block, this.#policyOf(block.model))
+    if (!kept) return
+    const records = encode(kept, sliceOutcomes, this.#options.recordBytesMax)
+    await this.#append(KEEP_ALL, OUTCOMES_STREAM, records, () => this.#tell(this.#outcomeListeners, [kept]))
   }
 
   /** Calls back for each block of predictions once it is written. Returns the way out. */
@@ -84,7 +87,7 @@ export class PredictionLog {
   }
 
   async #append(policy: LogPolicy, stream: string, records: string[], written: () => void): Promise<void> {
-    if (policy === 'relaxed' && this.#pending.size < SERVE_LIMITS.relaxedAppendsMax)
+    if (!policy.durable && this.#pending.size < SERVE_LIMITS.relaxedAppendsMax)
       return this.#later(records, written)
     await this.#write(stream, records, written)
   }
@@ -129,7 +132,7 @@ export class PredictionLog {
   }
 
   #policyOf(model: string): LogPolicy {
-    return this.#options.policyOf?.(model) ?? 'durable'
+    return { ...KEEP_ALL, ...this.#options.policyOf?.(model) }
   }
 
   /** A listener that throws must not fail an answer that is already written; its error surfaces as an uncaught one. */

@@ -11,12 +11,13 @@ import { healthRoutes, type ReadinessOptions, readiness } from './http/health-ro
 import { otherRoutes } from './http/other-routes.ts'
 import { plainRoutes } from './http/plain-routes.ts'
 import { type GraphRunner, predictorLoader } from './load-predictor.ts'
+import type { LogPolicy } from './log-policy.ts'
+import { ServeMetrics } from './metrics.ts'
 import { explainRoutes, explainRows } from './oip/explain-routes.ts'
 import { generateRoutes } from './oip/generate-routes.ts'
 import { oipRoutes, type ServerInfo } from './oip/routes.ts'
 import { RowBackend } from './oip/row-backend.ts'
 import { openApiRoutes } from './openapi/routes.ts'
-import type { LogPolicy } from './prediction-log.ts'
 import type { Predictor } from './predictor.ts'
 import { type CacheLimits, ResponseCache } from './response-cache.ts'
 import { Station } from './station.ts'
@@ -27,8 +28,10 @@ export interface ServerOptions extends AppOptions {
   store: Store
   clock: Clock
   limits?: Partial<Limits>
-  /** Default: durable for every model. */
-  logPolicy?: (model: string) => LogPolicy
+  /** What the log keeps of a model's answers. Default: everything, durably. */
+  logPolicy?: (model: string) => Partial<LogPolicy>
+  /** Key of hashed inputs. */
+  logHashKey?: Uint8Array
   /** Models that must have a release for `/readyz`. Default: those that have one. */
   declared?: () => readonly string[]
   workers?: ReadinessOptions['workers']
@@ -91,11 +94,16 @@ export function createServer(options: ServerOptions): Server {
   const { store, clock } = options
   const limits: Limits = { ...LIMITS, ...options.limits }
   const load = options.load ?? predictorLoader({ store, limits, onnx: options.onnx })
-  const { logPolicy, responseCache } = options
+  const { logPolicy, logHashKey, responseCache, metricAliases: aliases } = options
   const responses = responseCache && new ResponseCache(responseCache)
-  const station = new Station({ store, clock, limits, load, logPolicy, responses })
+  const metrics = new ServeMetrics({ aliases })
+  const station = new Station({ store, clock, limits, load, logPolicy, logHashKey, responses, metrics })
   const access = options.access ?? new Access(options)
-  for (const gauge of [refusedGauge(access), ...(options.tls?.gauges() ?? [])])
+  for (const gauge of [
+    refusedGauge(access),
+    ...(options.tls?.gauges() ?? []),
+    ...(options.tracer?.gauges() ?? []),
+  ])
     station.metrics.addGauge(gauge)
   const app = createApp({ ...options, access }, limits, () => station.ids.next())
   const readinessOptions: ReadinessOptions = {

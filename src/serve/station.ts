@@ -13,10 +13,11 @@ import type { Store } from '../store/ports.ts'
 import { answerKind, type Outputs } from './answers.ts'
 import { IdMaker } from './ids.ts'
 import { SERVE_LIMITS } from './limits.ts'
+import type { LogPolicy } from './log-policy.ts'
 import { groupByMember } from './member-groups.ts'
 import { ServeMetrics } from './metrics.ts'
 import { ModelCache } from './model-cache.ts'
-import { type LogPolicy, PredictionLog } from './prediction-log.ts'
+import { PredictionLog } from './prediction-log.ts'
 import type { Explanation, Predictor, RawRow } from './predictor.ts'
 import { RecentIds } from './recent-ids.ts'
 import { modelsOf, tryRelease } from './release-trial.ts'
@@ -26,6 +27,7 @@ import { type LiveRelease, parseAddress, type RoutedBundle, Router, routeFor, sh
 import { blockOf, groupsOf, membersOf, type Scored, scoreRows } from './scoring.ts'
 import { ServeStats } from './serve-stats.ts'
 import { ShadowQueue } from './shadow-queue.ts'
+import { answerAttributes, type RequestSpan } from './trace/span.ts'
 
 export interface PredictRequest {
   /** `late`, or `late/ATL` for one member. */
@@ -43,6 +45,8 @@ export interface PredictRequest {
   trace?: string
   /** Whose share of the memory the request counts to. */
   tenant?: string
+  /** Of a request that is traced. */
+  span?: RequestSpan
   explain?: boolean
   /** Class that is explained; by default the likeliest of each row. */
   explainClass?: string
@@ -76,7 +80,9 @@ export interface StationOptions {
   limits: Limits
   /** Makes a model ready; runs once a digest, however many ask. */
   load: (digest: Digest) => Promise<Predictor>
-  logPolicy?: (model: string) => LogPolicy
+  logPolicy?: (model: string) => Partial<LogPolicy>
+  /** Key of hashed inputs. */
+  logHashKey?: Uint8Array
   /** What was answered before is not computed again. Default: no cache. */
   responses?: ResponseCache
   stats?: ServeStats
@@ -110,6 +116,7 @@ export class Station {
     this.log = new PredictionLog(options.store.log, {
       recordBytesMax: options.limits.logRecordBytesMax,
       policyOf: options.logPolicy,
+      hashKey: options.logHashKey,
     })
     this.stats = options.stats ?? new ServeStats()
     this.metrics = options.metrics ?? new ServeMetrics()
@@ -184,7 +191,7 @@ export class Station {
     const begunMs = performance.now()
     const requestId = request.requestId ?? this.ids.next()
     const route = routeFor(live, family, request.key ?? requestId, request.version)
-    const scoredFromMs = performance.now()
+    const computeBegunMs = performance.now()
     const scored = await scoreRows(this.cache, {
       route,
       rows: request.rows,
@@ -194,9 +201,11 @@ export class Station {
       member,
       rowBegin,
     })
+    const computeMs = performance.now() - computeBegunMs
+    const part = request.explain ? 'explain' : 'compute'
+    request.span?.part(part, computeBegunMs, computeBegunMs + computeMs)
     // what was explained or found in a cache says nothing of scoring
-    if (!request.explain && !scored.cached?.hits)
-      this.stats.scored(family, request.rows.length, performance.now() - scoredFromMs)
+    if (!request.explain && !scored.cached?.hits) this.stats.scored(family, request.rows.length, computeMs)
     const ids = request.ids ?? this.#rowIds(requestId, request)
     const { trace } = request
     const groups = groupsOf(scored, requestId)
@@ -204,13 +213,17 @@ export class Station {
     const block = blockOf(scored, { model: family, at, ids, groups, trace, withInputs: true })
     const isLogged = isAgain(request) && (await this.#retries.areLogged(family, ids, route.version))
     if (!isLogged) {
+      const logBegunMs = performance.now()
       await this.log.predictions([block])
+      request.span?.part('log', logBegunMs, performance.now())
       this.#shadow(family, member, request, ids, shadowsOf(live, route))
     }
     for (const id of ids) this.#recent.add(id)
     if (request.requestId !== undefined) this.#retries.logged(family, ids, route.version)
     this.metrics.ignoredFields += scored.ignored
-    this.#answered(family, route, ids.length, performance.now() - begunMs)
+    const requestMs = performance.now() - begunMs
+    this.#answered(family, route, ids.length, { requestMs, computeMs })
+    if (request.span) this.#trace(request.span, family, route, { rows: ids.length, requestMs })
     return answersOf(scored, { ...request, model: family, requestId, ids, groups })
   }
 
@@ -223,6 +236,7 @@ export class Station {
       const route = routeFor(live, family, request.key ?? requestId, request.version)
       const { rows, explainClass } = request
       const responses = this.#responses
+      const begunMs = performance.now()
       const scored = await scoreRows(this.cache, {
         route,
         rows,
@@ -231,6 +245,7 @@ export class Station {
         responses,
         member,
       })
+      request.span?.part('explain', begunMs, performance.now())
       const ids = request.ids ?? this.#rowIds(requestId, request)
       return answersOf(scored, {
         ...request,
@@ -287,6 +302,7 @@ export class Station {
   async #counted<R>(model: string, work: (family: string, member?: string) => Promise<R>): Promise<R> {
     const { family, member } = parseAddress(model)
     const max = SERVE_LIMITS.requestsInFlightMax
+    const begunMs = performance.now()
     try {
       if (this.metrics.requestsInFlight >= max) {
         throw new MillraceError('MR_SERVE_BUSY', { what: 'requests in flight', max, retryAfterS: 1 })
@@ -298,15 +314,15 @@ export class Station {
         this.metrics.requestsInFlight--
       }
     } catch (error) {
-      this.countError(family, error)
+      this.countError(family, error, (performance.now() - begunMs) / 1000)
       throw error
     }
   }
 
-  /** Counts a failed request by code, under the model's name when it is one of ours. */
-  countError(family: string, error: unknown): void {
+  /** Counts a failed request by code, under the model's name when it is one of ours; with the seconds that it took, where they are known. */
+  countError(family: string, error: unknown, seconds?: number): void {
     const code = isMillraceError(error) ? error.code : 'MR_SERVE_INTERNAL'
-    this.metrics.failed(this.router.has(family) ? family : '', code)
+    this.metrics.failed(this.router.has(family) ? family : '', code, seconds)
   }
 
   #checkRows(rows: number): void {
@@ -329,16 +345,37 @@ export class Station {
     return request.rows.map((_, i) => `${requestId}:${i}`)
   }
 
-  #answered(model: string, route: RoutedBundle, rows: number, latencyMs: number): void {
-    this.stats.record(model, route.version, rows, latencyMs)
-    this.metrics.answered(model, route.version, route.role, rows, latencyMs / 1000)
+  #answered(
+    model: string,
+    { version, role }: RoutedBundle,
+    rows: number,
+    { requestMs, computeMs }: { requestMs: number; computeMs: number },
+  ): void {
+    this.stats.record(model, version, rows, requestMs)
+    const timing = { requestS: requestMs / 1000, queueS: 0, computeS: computeMs / 1000 }
+    this.metrics.answered(model, version, role, rows, timing)
+  }
+
+  #trace(
+    { traceId, attributes }: RequestSpan,
+    model: string,
+    { version, role }: RoutedBundle,
+    { rows, requestMs }: { rows: number; requestMs: number },
+  ): void {
+    Object.assign(attributes, answerAttributes({ model, version, route: role, rows }))
+    const exemplar = { traceId, seconds: requestMs / 1000, at: Date.now() }
+    this.metrics.traced(model, version, role, exemplar)
   }
 
   #newShadows(): ShadowQueue {
     return new ShadowQueue({
       write: (block) => this.log.predictions([block]),
       answered: (work, route, seconds) =>
-        this.metrics.answered(work.model, route.version, route.role, work.rows, seconds),
+        this.metrics.answered(work.model, route.version, route.role, work.rows, {
+          requestS: seconds,
+          queueS: 0,
+          computeS: seconds,
+        }),
       failed: (work, error) => {
         this.metrics.shadowErrors++
         this.countError(work.model, error)

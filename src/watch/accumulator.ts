@@ -1,9 +1,10 @@
 /** What one open window has seen so far. Fed block by block as the log is read; bounded in memory whatever the traffic. */
-import type { PredictionBlock } from '../core/log-blocks.ts'
+import { type PredictionBlock, unloggedOf } from '../core/log-blocks.ts'
 import type { JoinedRow } from '../core/log-join.ts'
+import { isKept } from '../core/log-sample.ts'
 import type { FeatureInfo, Histogram, ModelTask, TimeWindow } from '../core/records.ts'
 import { mix32 } from '../core/rng.ts'
-import type { Row } from '../expr/ast.ts'
+import { columnsOf, type Row } from '../expr/ast.ts'
 import type { FittedFeatures } from '../expr/features.ts'
 import { featureRowFn } from '../expr/features.ts'
 import { type QualityCells, qualityCells } from './quality-cells.ts'
@@ -47,11 +48,18 @@ export class WindowAccumulator {
   /** Sampled rows that each check of the reference judged, and that failed. */
   readonly checks: Tally[]
   predictions = 0
+  /** Answers that were given, of which the log kept `predictions`. */
+  answered = 0
+  /** Features that could not be compared of some rows, as their inputs are not in the log. */
+  readonly unlogged = new Set<string>()
   /** When the first prediction of the window came. */
   firstAt = Number.POSITIVE_INFINITY
   driftRows = 0
   /** Rows whose outcome or output the task cannot take, e.g. an outcome of 0.5 for a classifier. */
   refused = 0
+  /** Smallest share of answers that the log kept: all rows are thinned to it, so that each stands for as many. */
+  #share = 1
+  readonly #masks = new Map<string, Mask>()
   /** One row in so many is evaluated for drift; doubles as the window fills. */
   #sampleOneIn = 1
 
@@ -69,20 +77,31 @@ export class WindowAccumulator {
 
   /** Takes the answered rows of a block that lies in the window; shadows are left to the release. */
   addPredictions(block: PredictionBlock): void {
-    const columns = Object.entries(block.inputs)
+    const mask = this.#maskOf(unloggedOf(block))
+    const columns = Object.entries(block.inputs).filter(([column]) => !mask.columns.has(column))
+    const share = block.sample ?? 1
+    this.#thin(share)
     for (let i = 0; i < block.ids.length; i++) {
       if (block.routes[i] === 'shadow') continue
       this.predictions++
+      this.answered += 1 / share
       this.firstAt = Math.min(this.firstAt, block.at)
       this.byVersion.set(block.versions[i], (this.byVersion.get(block.versions[i]) ?? 0) + 1)
+      if (share > this.#share && !isKept(block.ids[i], this.#share)) continue
       addTo(this.scores, block.outputs[i])
       if (this.classMix && block.classes && block.labels)
         addLabel(this.classMix, block.classes[block.labels[i]])
-      if (this.#sampled(block.ids[i])) this.#addFeatures(columns, i)
+      if (this.#sampled(block.ids[i])) this.#addFeatures(columns, i, mask)
     }
   }
 
+  /** Share of answers that the window's numbers are of. */
+  get share(): number {
+    return this.#share
+  }
+
   addJoined(row: JoinedRow): void {
+    if ((row.sample ?? 1) > this.#share && !isKept(row.id, this.#share)) return
     if (!isJoinable(this.#reference.task, row)) {
       this.refused++
       return
@@ -104,14 +123,35 @@ export class WindowAccumulator {
     if (++this.driftRows > DRIFT_ROWS_MAX * 2) {
       this.#sampleOneIn *= 2
       this.driftRows /= 2
-      for (const histogram of this.drift) halve(histogram)
-      for (const tally of this.checks) halveTally(tally)
+      for (const histogram of this.drift) scale(histogram, 0.5)
+      for (const tally of this.checks) scaleTally(tally, 0.5)
     }
     return true
   }
 
-  #judgeRow(raw: Row): void {
+  /** Where the log begins to keep fewer answers, what is counted weighs less, and what was kept of more is thinned from here on. */
+  #thin(share: number): void {
+    if (share >= this.#share) return
+    const factor = share / this.#share
+    this.#share = share
+    for (const histogram of [...this.drift, this.scores, ...(this.classMix ? [this.classMix] : [])])
+      scale(histogram, factor)
+    for (const tally of this.checks) scaleTally(tally, factor)
+    this.driftRows *= factor
+  }
+
+  /** What can be told of rows without the values of some inputs. */
+  #maskOf(unlogged: readonly string[]): Mask {
+    const key = unlogged.join('\n')
+    const mask = this.#masks.get(key) ?? newMask(this.#reference, unlogged)
+    this.#masks.set(key, mask)
+    for (const name of mask.names) this.unlogged.add(name)
+    return mask
+  }
+
+  #judgeRow(raw: Row, { checks }: Mask): void {
     for (const [i, { holds }] of (this.#reference.checks ?? []).entries()) {
+      if (checks[i]) continue
       const held = holds(raw)
       if (held === null) continue
       this.checks[i].judged++
@@ -119,18 +159,39 @@ export class WindowAccumulator {
     }
   }
 
-  #addFeatures(columns: [string, unknown[]][], i: number): void {
+  #addFeatures(columns: [string, unknown[]][], i: number, mask: Mask): void {
     const raw: Record<string, unknown> = {}
     for (const [name, values] of columns) raw[name] = values[i]
-    this.#judgeRow(raw)
+    this.#judgeRow(raw, mask)
     this.#featuresOf(raw, this.#row, 0)
-    for (let j = 0; j < this.drift.length; j++) addTo(this.drift[j], this.#row[j])
+    for (let j = 0; j < this.drift.length; j++) if (!mask.features[j]) addTo(this.drift[j], this.#row[j])
   }
 }
 
-function halveTally(tally: Tally): void {
-  tally.judged /= 2
-  tally.failed /= 2
+/** Which features and checks read inputs that the log does not have. */
+interface Mask {
+  columns: ReadonlySet<string>
+  features: boolean[]
+  checks: boolean[]
+  /** Names of these features. */
+  names: string[]
+}
+
+function newMask({ features, featureInfo, checks = [] }: Reference, unlogged: readonly string[]): Mask {
+  const columns = new Set(unlogged)
+  const lacks = (names: readonly string[]) => names.some((name) => columns.has(name))
+  const lacking = features.features.map(({ expr }) => lacks(columnsOf(expr)))
+  return {
+    columns,
+    features: lacking,
+    checks: checks.map((check) => lacks(check.columns)),
+    names: featureInfo.flatMap(({ name }, i) => (lacking[i] ? [name] : [])),
+  }
+}
+
+function scaleTally(tally: Tally, factor: number): void {
+  tally.judged *= factor
+  tally.failed *= factor
 }
 
 /** A histogram of the same bins without counts. */
@@ -165,11 +226,11 @@ function binOf(edges: number[], value: number): number {
   return Math.max(0, low)
 }
 
-/** Halves are kept as they are: rounding would raise cells with few rows. */
-function halve(histogram: Histogram): void {
-  histogram.counts = histogram.counts.map((n) => n / 2)
-  histogram.nulls /= 2
-  if (histogram.kind === 'category') histogram.other /= 2
+/** Parts of rows are kept as they are: rounding would raise cells with few rows. */
+function scale(histogram: Histogram, factor: number): void {
+  histogram.counts = histogram.counts.map((n) => n * factor)
+  histogram.nulls *= factor
+  if (histogram.kind === 'category') histogram.other *= factor
 }
 
 const isYesOrNo = ({ output, outcome }: JoinedRow) =>

@@ -79,7 +79,9 @@ export function judgeWindow(
   const begun = beganWithin(window, fdr)
   for (const { check, name, result } of compared) {
     const test = driftOf(name, result, subject, at, check)
-    if (begun) thin.push(notCompared(test.finding, 'the traffic began within this window'))
+    if (check === 'watch.drift' && window.unlogged.has(name) && result.n.current < DRIFT_ROWS_MIN)
+      thin.push(notCompared(test.finding, 'its inputs are not in the log, by the policy of the model'))
+    else if (begun) thin.push(notCompared(test.finding, 'the traffic began within this window'))
     else if (Math.min(result.n.current, result.n.reference) >= DRIFT_ROWS_MIN) tests.push(test)
     else thin.push(notCompared(test.finding, `${test.finding.n} rows, ${DRIFT_ROWS_MIN} needed`))
   }
@@ -103,6 +105,7 @@ export function judgeWindow(
       window: window.window,
       version: reference.version,
       predictions: window.predictions,
+      ...(window.share < 1 && { sample: window.share, answered: Math.round(window.answered) }),
       joined: window.total.n(),
       refused: window.refused,
       byVersion: Object.fromEntries(window.byVersion),

@@ -27,6 +27,9 @@ export interface WindowReport {
   /** Version that was live when the window began, whose gate report and references it is judged against. */
   version: number
   predictions: number
+  /** Where the log keeps a share of the answers: that share, and about how many were given. */
+  sample?: number
+  answered?: number
   /** Predictions whose outcome is known. */
   joined: number
   /** Rows whose outcome or output the task cannot take, e.g. 0.5 for a classifier. */

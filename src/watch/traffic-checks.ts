@@ -15,6 +15,8 @@ export interface Tally {
 /** A row rule over columns that requests have. */
 export interface TrafficCheck {
   name: string
+  /** Columns that it reads. */
+  columns: readonly string[]
   /** Null where the row cannot be judged. */
   holds: (row: Row) => boolean | null
   /** Share of rows that may fail, as the dataset declares it. */
@@ -40,7 +42,9 @@ export function trafficChecks(
 ): TrafficCheck[] {
   const known = new Set(inputs.map((input) => input.name))
   return checks.flatMap(({ name, rule, atLeast, owner }) => {
-    if (rule.kind !== 'row' || !columnsOf(rule.holds).every((column) => known.has(column))) return []
+    if (rule.kind !== 'row') return []
+    const columns = columnsOf(rule.holds)
+    if (!columns.every((column) => known.has(column))) return []
     const value = toClosure(rule.holds, { schema: { columns: [...inputs] } })
     const holds = (row: Row) => {
       const held = value(row)
@@ -49,6 +53,7 @@ export function trafficChecks(
     return [
       {
         name,
+        columns,
         holds,
         allowed: 1 - atLeast,
         training: deliveredTally(name, versions),

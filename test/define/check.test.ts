@@ -87,7 +87,13 @@ const sound = (): ProjectDef =>
           ],
           release: canary({ steps: [0.1, 0.5] }),
         }),
-        model('delay', { from: flights, target: col('delay'), split: { by: 'random' }, trainer: linear() }),
+        model('delay', {
+          from: flights,
+          target: col('delay'),
+          split: { by: 'random' },
+          trainer: linear(),
+          serve: { log: { sample: 0.5, redact: ['date'], hash: ['id'] } },
+        }),
         model('order', { from: flights, target: col('delay'), group: 'origin' }),
         model('fast', {
           from: flights,
@@ -195,6 +201,30 @@ const TRAINERS: Record<TrainerDef['kind'], TrainerDef> = {
   average: average({ of: mlp() }),
   stack: stack({ of: [gbdt(), linear()] }),
 }
+
+test('a log keeps what it shows elsewhere, whole groups, and all that is learned from', () => {
+  const faultsOf = (serve: object, over: object = {}) => {
+    const made = model('kept', {
+      from: flights,
+      target: col('delay').gt(15),
+      features: { d: col('distance') },
+      ...over,
+      serve,
+    } as never)
+    return checkProject(project('p', { datasets: [flights], models: [made] }))
+      .map(String)
+      .join('\n')
+  }
+  expect(faultsOf({ log: { sample: 0.1, redact: ['distance'], hash: ['origin'], durable: false } })).toBe('')
+  expect(faultsOf({ log: { sample: 0 } })).toContain('serve.log.sample')
+  expect(faultsOf({ log: { redact: ['origin'] } }, { each: 'origin' })).toContain('the log names the member')
+  expect(faultsOf({ log: { redact: ['origin'], hash: ['origin'] } })).toContain('not left out as well')
+  expect(faultsOf({ log: { sample: 0.5 } }, { group: 'origin', target: col('delay') })).toContain(
+    'groups are kept whole',
+  )
+  const online = { trainer: ftrl(), watch: { retrain: ['online'] } }
+  expect(faultsOf({ log: { hash: ['distance'] } }, online)).toContain('it learns from the log')
+})
 
 test('learning online needs a trainer that can learn on', () => {
   expect(

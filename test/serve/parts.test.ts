@@ -106,8 +106,9 @@ describe('live numbers', () => {
 })
 
 test('metrics keep a bounded number of series and escape their labels', () => {
-  const metrics = new ServeMetrics(3)
-  for (let v = 0; v < 10; v++) metrics.answered('la"te', v, 'live', 1, 0.001)
+  const metrics = new ServeMetrics({ seriesMax: 3 })
+  for (let v = 0; v < 10; v++)
+    metrics.answered('la"te', v, 'live', 1, { requestS: 0.001, queueS: 0, computeS: 0.001 })
   const lines = metrics
     .text()
     .split('\n')
@@ -465,7 +466,10 @@ describe('policies of the log', () => {
 
   test('relaxed answers do not wait, and those of a moment are one append', async () => {
     const { log, appends, open } = slowLog()
-    const predictions = new PredictionLog(log, { recordBytesMax: 10_000, policyOf: () => 'relaxed' })
+    const predictions = new PredictionLog(log, {
+      recordBytesMax: 10_000,
+      policyOf: () => ({ durable: false }),
+    })
     const heard: string[] = []
     predictions.onPredictions((b) => heard.push(b.ids[0]))
     for (const id of ['a', 'b', 'c']) await predictions.predictions([block(id)])
@@ -477,7 +481,10 @@ describe('policies of the log', () => {
 
   test('a relaxed append that fails is told by readiness, not swallowed', async () => {
     const log = { append: async () => Promise.reject(new Error('disk full')) } as unknown as Log
-    const predictions = new PredictionLog(log, { recordBytesMax: 10_000, policyOf: () => 'relaxed' })
+    const predictions = new PredictionLog(log, {
+      recordBytesMax: 10_000,
+      policyOf: () => ({ durable: false }),
+    })
     await predictions.predictions([block('a')])
     await predictions.drained()
     await new Promise((resolve) => setImmediate(resolve))

@@ -126,7 +126,7 @@ test('metrics, health and live numbers say what happened', async () => {
   const { body } = await f.get('/metrics')
   expect(body).toMatch(/millrace_predictions_total\{model="late",version="3",route="live"\} \d+/)
   expect(body).toMatch(
-    /millrace_request_duration_seconds_bucket\{model="late",version="3",route="live",le="\+Inf"\} \d+/,
+    /millrace_request_duration_seconds_bucket\{model="late",version="3",route="live",code="OK",le="\+Inf"\} \d+/,
   )
   expect(body).toContain('millrace_errors_total{model="",code="MR_SERVE_MODEL_UNKNOWN"}')
   expect((await f.get('/livez')).body).toEqual({ live: true })

@@ -33,7 +33,8 @@ export async function whyView({ store }: Pick<Project, 'store'>, id: string): Pr
     modelVersion: answer.modelVersion,
     route: answer.route,
     at: answer.at,
-    inputs: asSentInputs(answer.inputs, version),
+    inputs: asSentInputs(answer, version),
+    ...(answer.unlogged && { unlogged: answer.unlogged }),
     features,
     output: answer.output,
     ...(answer.label !== undefined && { label: answer.label, probabilities: answer.probabilities }),
@@ -47,10 +48,13 @@ export async function whyView({ store }: Pick<Project, 'store'>, id: string): Pr
 }
 
 /** Inputs as clients write them: the log holds times as numbers. */
-function asSentInputs(inputs: Observation['inputs'], { signature }: ModelVersion): Why['inputs'] {
+function asSentInputs({ inputs, unlogged = [] }: Observation, { signature }: ModelVersion): Why['inputs'] {
   const types = new Map(signature.inputs.map(({ name, type }) => [name, type]))
   return Object.fromEntries(
-    Object.entries(inputs).map(([name, value]) => [name, asSent(value, types.get(name) ?? 'json')]),
+    Object.entries(inputs).map(([name, value]) => [
+      name,
+      asSent(value, unlogged.includes(name) ? 'json' : (types.get(name) ?? 'json')),
+    ]),
   )
 }
 
@@ -58,6 +62,8 @@ type Explained = Pick<Why, 'features' | 'explanation'>
 
 async function explain(store: Store, answer: Observation, version: ModelVersion): Promise<Explained> {
   const fitted = await fittedOf(store, version)
+  const lacks = fitted.columns.map(({ name }) => name).filter((name) => answer.unlogged?.includes(name))
+  if (lacks.length > 0) return { features: {}, explanation: notLogged(answer, lacks) }
   const x = new Float64Array(fitted.features.length)
   featureRowFn(fitted)(answer.inputs as Parameters<ReturnType<typeof featureRowFn>>[0], x, 0)
   const names = fitted.features.map((feature) => feature.name)
@@ -85,6 +91,15 @@ async function explain(store: Store, answer: Observation, version: ModelVersion)
       scale: SCALES[graph.model.link],
       ...(classes && { class: classes[code] }),
     },
+  }
+}
+
+/** An answer whose inputs are not in the log cannot be worked out again: all of it stands in the base, with the reason. */
+function notLogged({ output }: Observation, columns: readonly string[]): Why['explanation'] {
+  const fallback = `not explained: the log does not have ${columns.join(', ')}, by the policy of the model`
+  return {
+    ...{ base: output, contributions: [], raw: output, residual: 0 },
+    ...{ method: 'none', exact: false, scale: 'output', fallback },
   }
 }
 

@@ -80,6 +80,7 @@ async function rowOf(rt: Runtime, options: Options): Promise<RawRow | undefined>
   if (id !== undefined) {
     const found = await findPrediction(rt.store.log, id)
     if (!found) throw new MillraceError('MR_LOOP_PREDICTION_UNKNOWN', { id })
+    if (found.unlogged) throw new MillraceError('MR_LOOP_NOT_LOGGED', { id, columns: found.unlogged })
     return found.inputs as RawRow
   }
   const text = textOption(options, 'row')

@@ -4,12 +4,15 @@ import { type Served, serveByWorkers, serveModels } from '../../api/serve-models
 import type { MillraceError } from '../../core/errors.ts'
 import { findModels } from '../../model/repository/find.ts'
 import type { Found, FoundModel } from '../../model/repository/found.ts'
+import { METRIC_ALIASES } from '../../serve/metrics-alias.ts'
 import type { ModelMetadata, TensorSpec } from '../../serve/oip/backend.ts'
+import { traceSettings } from '../../serve/trace/otel-env.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
 import { count, plural } from '../format.ts'
 import type { Options } from '../handler.ts'
-import { countOption, fileOption, oneOf, textOption, tlsOption } from '../options.ts'
+import { countOption, fileOption, oneOf, textOption, tlsOption, wordsOption } from '../options.ts'
+import { packageVersion } from '../version.ts'
 
 export async function serve(cli: Cli, [path]: readonly unknown[], options: Options): Promise<Answer> {
   if (options.dryRun === true) return found(cli, findModels(resolve(path as string)))
@@ -23,6 +26,8 @@ export async function serve(cli: Cli, [path]: readonly unknown[], options: Optio
     grpcPort: given('grpc', 0, 65_535),
     token: textOption(options, 'token') ?? cli.env.MILLRACE_TOKEN,
     tls: tlsOption(options),
+    trace: traceSettings(cli.env, textOption(options, 'otlp'), packageVersion()),
+    metricAliases: wordsOption(options, 'metricsAlias', '--metrics-alias', METRIC_ALIASES),
     tokensFile: fileOption(options, 'tokens'),
     onFault: (error: Error) =>
       cli.event({ event: 'fault', message: error.message }, `  ${cli.paint.warn('!')} ${error.message}`),

@@ -12,12 +12,15 @@ import { gateReport } from '../../loop/release.ts'
 import { type Retrained, retrainIfDue } from '../../loop/retrain.ts'
 import type { Runtime } from '../../loop/runtime.ts'
 import { currentRelease } from '../../release/record.ts'
+import { METRIC_ALIASES } from '../../serve/metrics-alias.ts'
+import { traceSettings } from '../../serve/trace/otel-env.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
 import { day, minute, plural } from '../format.ts'
 import type { Options } from '../handler.ts'
-import { countOption, textOption, tlsOption } from '../options.ts'
+import { countOption, textOption, tlsOption, wordsOption } from '../options.ts'
 import { importStep, latestBundle, refusedLine, releaseStep, stepLine, trainStep } from '../steps.ts'
+import { packageVersion } from '../version.ts'
 
 export async function up(cli: Cli, _args: readonly unknown[], options: Options): Promise<Answer> {
   if (options.dryRun === true) return await (await import('./plan.ts')).plan(cli, [], {})
@@ -63,6 +66,8 @@ function addressOf(cli: Cli, rt: Runtime, options: Options) {
     }),
     token: textOption(options, 'token') ?? cli.env.MILLRACE_TOKEN,
     tls: tlsOption(options),
+    trace: traceSettings(cli.env, textOption(options, 'otlp'), packageVersion()),
+    metricAliases: wordsOption(options, 'metricsAlias', '--metrics-alias', METRIC_ALIASES),
   }
 }
 

@@ -74,6 +74,12 @@ export const access = {
     retryable: false,
     status: 404,
   },
+  MR_TRACE_SETTING: {
+    what: (d: { name: string; need: string; got: string }) => `${d.name} must be ${d.need}, got "${d.got}"`,
+    fix: (d: { name: string; need: string; got: string }) => `set ${d.name} to ${d.need}, or leave it out`,
+    retryable: false,
+    status: 400,
+  },
   MR_TLS_FILE: {
     what: (d: Tls) => `the file ${d.file.slice(-80)} for TLS cannot be read: ${d.why.slice(0, 120)}`,
     fix: (_: Tls) => 'name a file that this process may read (--tls-cert, --tls-key, --tls-ca)',

@@ -39,9 +39,18 @@ export const loop = {
   },
   MR_LOOP_PREDICTION_UNKNOWN: {
     what: (d: { id: string }) => `no prediction "${d.id.slice(0, 64)}" is in the log`,
-    fix: (_: { id: string }) => 'check the id: every answer carries its own; old ones may have been dropped',
+    fix: (_: { id: string }) =>
+      'check the id: every answer carries its own; old ones may have been dropped, and a model may keep a sample only (serve.log)',
     retryable: false,
     status: 404,
+  },
+  MR_LOOP_NOT_LOGGED: {
+    what: (d: { id: string; columns: string[] }) =>
+      `the log does not have ${d.columns.slice(0, 10).join(', ')} of prediction "${d.id.slice(0, 64)}", by the policy of its model`,
+    fix: (_: { id: string; columns: string[] }) =>
+      'give the row itself: --row <json>; or keep these inputs from now on (serve.log in the config)',
+    retryable: false,
+    status: 409,
   },
   MR_LOOP_EXPLAIN: {
     what: (d: { model: string; why: string; fix: string }) =>

@@ -5,6 +5,7 @@ import { gunzip, inflate } from 'node:zlib'
 import { isMillraceError, MillraceError, toError } from '../../core/errors.ts'
 import type { Caller } from '../access/access.ts'
 import { retryAfterS } from '../http/problem.ts'
+import type { RequestSpan } from '../trace/span.ts'
 
 export interface CallContext {
   /** Aborted when the client is gone. */
@@ -14,12 +15,15 @@ export interface CallContext {
   headers: IncomingHttpHeaders
   /** Who asks. */
   caller: Caller
+  /** Of a call that is traced. */
+  span?: RequestSpan
 }
 
 export type Unary = (message: Uint8Array, context: CallContext) => Promise<Uint8Array> | Uint8Array
 
 export interface CallOptions {
   caller: Caller
+  span?: RequestSpan
   messageBytesMax: number
 }
 
@@ -185,14 +189,14 @@ const UNITS: Record<string, number> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1,
 function contextOf(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
-  { caller }: CallOptions,
+  { caller, span }: CallOptions,
 ): { context: CallContext; done: () => void } {
   const gone = new AbortController()
   const abort = () => gone.abort()
   stream.once('aborted', abort)
   stream.once('close', abort)
   const [, digits, unit] = /^(\d{1,8})([HMSmun])$/.exec(String(headers['grpc-timeout'] ?? '')) ?? []
-  const context: CallContext = { signal: gone.signal, headers, caller }
+  const context: CallContext = { signal: gone.signal, headers, caller, span }
   if (unit !== undefined) context.deadlineMs = performance.now() + Number(digits) * UNITS[unit]
   const done = () => {
     stream.off('aborted', abort)

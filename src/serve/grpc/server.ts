@@ -16,12 +16,15 @@ import { ruleOf } from '../access/scopes.ts'
 import { Connections } from '../connections.ts'
 import { tooMany } from '../http/app.ts'
 import { checkBinding } from '../http/guard.ts'
+import { traceOf } from '../http/plain-routes.ts'
 import { SERVE_LIMITS } from '../limits.ts'
 import type { OipBackend, Repository } from '../oip/backend.ts'
 import { configOf } from '../oip/config.ts'
 import { readParameters } from '../oip/request.ts'
 import type { ServerInfo } from '../oip/routes.ts'
 import type { TlsFiles } from '../tls.ts'
+import type { RequestSpan } from '../trace/span.ts'
+import type { Tracer } from '../trace/tracer.ts'
 import { answerStream, answerUnary, type CallContext, refuse, type Unary } from './calls.ts'
 import {
   configMessage,
@@ -51,6 +54,8 @@ export interface GrpcOptions {
   connectionsMax?: number
   /** How often a session must answer a ping, in milliseconds. Default 30,000. */
   pingEveryMs?: number
+  /** Traces calls; without it none is. */
+  tracer?: Tracer
   /** Certificate and key; without them connections are plain. */
   tls?: TlsFiles
   limits: Limits
@@ -91,6 +96,8 @@ export function createGrpcServer(backend: OipBackend, options: GrpcOptions): Grp
   server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
     stream.on('error', () => undefined)
     const path = String(headers[':path'] ?? '')
+    const span = path.startsWith(HEALTH) ? undefined : options.tracer?.begin(headers)
+    if (span) endWith(stream, span, path)
     try {
       if (stream.session && connections.isOver(stream.session)) throw tooMany(connections.max)
       const isStream = path === `${SERVICE}ModelStreamInfer`
@@ -107,13 +114,13 @@ export function createGrpcServer(backend: OipBackend, options: GrpcOptions): Grp
           stream,
           headers,
           { unary: streamed, failed: (error) => streamMessage(error) },
-          { ...callOptions, caller },
+          { ...callOptions, caller, span },
         )
         return
       }
       access.spend(caller)
       if (!unary) throw new MillraceError('MR_SERVE_GRPC_METHOD', { path: path.slice(0, 100) })
-      answerUnary(stream, headers, unary, { ...callOptions, caller })
+      answerUnary(stream, headers, unary, { ...callOptions, caller, span })
     } catch (error) {
       refuse(stream, error)
     }
@@ -129,12 +136,34 @@ export function createGrpcServer(backend: OipBackend, options: GrpcOptions): Grp
 }
 
 function newServer(tls: TlsFiles | undefined): Http2Server {
-  const settings = { maxConcurrentStreams: STREAMS_MAX }
+  const settings = { maxConcurrentStreams: STREAMS_MAX, maxHeaderListSize: SERVE_LIMITS.headerBytesMax }
   if (!tls) return createServer({ settings })
   const server = createSecureServer({ ...tls.options(), settings })
   tls.attach(server)
   return server as unknown as Http2Server
 }
+
+/** Ends the span of a call with its stream. Names are of OpenTelemetry's conventions for RPC. */
+function endWith(stream: ServerHttp2Stream, span: RequestSpan, path: string): void {
+  const [, service = '', method = ''] = path.slice(0, 200).split('/')
+  span.name = `${service}/${method}`
+  stream.once('close', () => {
+    const sent = { ...stream.sentHeaders, ...stream.sentTrailers }
+    const status = Number(sent['grpc-status'] ?? CANCELLED)
+    const code = sent['millrace-code']
+    const attributes = {
+      ...{ 'rpc.system': 'grpc', 'rpc.service': service, 'rpc.method': method },
+      'rpc.grpc.status_code': status,
+      ...(code !== undefined && { 'error.type': String(code) }),
+    }
+    span.end({ isError: FAULTS.has(status), attributes })
+  })
+}
+
+/** What a call comes to whose client is gone. */
+const CANCELLED = 1
+/** Statuses that are a fault of the server: unknown, deadline, unimplemented, internal, unavailable, data loss. */
+const FAULTS = new Set([2, 4, 12, 13, 14, 15])
 
 /** Every call of one message, by its path. */
 function unariesOf(backend: OipBackend, { info, ready }: GrpcOptions, access: Access): Map<string, Unary> {
@@ -217,7 +246,7 @@ function repositoryOf({ repository }: OipBackend): Repository {
 }
 
 function inferOf(backend: OipBackend, access: Access): Unary {
-  return async (bytes, { signal, deadlineMs, headers, caller }) => {
+  return async (bytes, { signal, deadlineMs, headers, caller, span }) => {
     const { model, version, id, parameters, inputs, outputs, isRaw } = readInferMessage(bytes)
     access.checkModel(caller, model)
     const { timeoutUs, ...said } = readParameters(parameters)
@@ -232,15 +261,12 @@ function inferOf(backend: OipBackend, access: Access): Unary {
       ...said,
       signal,
       tenant: caller.tenant,
-      trace: textHeader(headers.traceparent),
+      span,
+      trace: traceOf(headers.traceparent, span),
       deadlineMs: Number.isFinite(until) ? until : undefined,
     })
     return inferMessage(answer, isRaw)
   }
-}
-
-function textHeader(value: string | string[] | undefined): string | undefined {
-  return typeof value === 'string' ? value.slice(0, SERVE_LIMITS.idCharsMax) : undefined
 }
 
 // ---------------------------------------------------------------- life

@@ -8,7 +8,10 @@ import { LIMITS, type Limits } from '../../core/limits.ts'
 import { Access } from '../access/access.ts'
 import { Connections } from '../connections.ts'
 import { SERVE_LIMITS } from '../limits.ts'
+import type { MetricAlias } from '../metrics-alias.ts'
 import type { TlsFiles } from '../tls.ts'
+import type { Tracer } from '../trace/tracer.ts'
+import { boundBodies } from './body-bytes.ts'
 import { collectBody } from './collect.ts'
 import { checkBinding, guardRoutes, isHealthPath } from './guard.ts'
 import {
@@ -19,6 +22,7 @@ import {
   problemText,
   sendProblem,
 } from './problem.ts'
+import { traceRequests } from './trace-requests.ts'
 
 export interface AppOptions {
   /** Default 127.0.0.1. Other than loopback needs a token. */
@@ -35,6 +39,10 @@ export interface AppOptions {
   pingEveryMs?: number
   /** Certificate and key; without them connections are plain. */
   tls?: TlsFiles
+  /** Peers under whose names `/metrics` shows its numbers too. */
+  metricAliases?: readonly MetricAlias[]
+  /** Traces requests; without it none is. */
+  tracer?: Tracer
   /** Paths besides health that need no token (sign-in pages, for instance). */
   isPublic?: (path: string) => boolean
   /** What is told of faults of the server itself. Default: standard error. */
@@ -57,9 +65,6 @@ export interface App {
 
 const HOST = '127.0.0.1'
 const PORT = 8080
-/** Longest name in a path: a family and a member, URL-encoded. */
-const PARAM_CHARS_MAX = 1024
-const REQUEST_TIMEOUT_MS = 60_000
 
 /** Errors: MR_SERVE_TOKEN_NEEDED when the host can be reached from elsewhere and there is no token. */
 export function createApp(options: AppOptions, limits: Limits, newId: () => string): App {
@@ -77,6 +82,8 @@ export function createApp(options: AppOptions, limits: Limits, newId: () => stri
   )
   const drain = trackRequests(fastify, isClosing, connections)
   const isPublic = (path: string) => options.isPublic?.(path) === true
+  boundBodies(fastify, limits.inFlightBytesMax)
+  if (options.tracer) traceRequests(fastify, options.tracer)
   guardRoutes(fastify, { host, access, isPublic })
   fastify.addHook('onRequest', (request, _, done) => {
     if (closing && !isHealthPath(request.url)) throw new MillraceError('MR_SERVE_CLOSING', { what: 'server' })
@@ -88,6 +95,7 @@ export function createApp(options: AppOptions, limits: Limits, newId: () => stri
   })
   fastify.setErrorHandler((thrown, request, reply) => {
     const error = codedError(thrown, request, limits.bodyBytesMax)
+    if (request.span) request.span.attributes['error.type'] = error.code
     if (error.code === 'MR_SERVE_INTERNAL') (options.onFault ?? printFault)(error, request)
     return sendProblem(error, request, reply)
   })
@@ -200,17 +208,18 @@ export function tooMany(max: number): MillraceError {
 function newFastify(limits: Limits, newId: () => string, tls: TlsFiles | undefined): FastifyInstance {
   const options = {
     bodyLimit: limits.bodyBytesMax,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: SERVE_LIMITS.requestMsMax,
     forceCloseConnections: 'idle',
     clientErrorHandler: answerBroken,
     frameworkErrors: (_: unknown, request: FastifyRequest, reply: FastifyReply) => {
       sendProblem(pathError(request), request, reply)
     },
     genReqId: newId,
-    routerOptions: { maxParamLength: PARAM_CHARS_MAX, ignoreTrailingSlash: true },
+    routerOptions: { maxParamLength: SERVE_LIMITS.paramCharsMax, ignoreTrailingSlash: true },
   } as const
-  if (!tls) return Fastify(options)
-  const fastify = Fastify({ ...options, https: tls.options() })
+  const maxHeaderSize = SERVE_LIMITS.headerBytesMax
+  if (!tls) return Fastify({ ...options, http: { maxHeaderSize } })
+  const fastify = Fastify({ ...options, https: { ...tls.options(), maxHeaderSize } })
   tls.attach(fastify.server)
   return fastify as unknown as FastifyInstance
 }
@@ -232,7 +241,7 @@ function refuseExpectation(request: IncomingMessage, response: ServerResponse): 
 function answerBroken(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return void socket.destroy()
   const isUnanswered = socket.bytesWritten === 0
-  if (isUnanswered) socket.end(problemText(connectionError(error, REQUEST_TIMEOUT_MS)))
+  if (isUnanswered) socket.end(problemText(connectionError(error, SERVE_LIMITS.requestMsMax)))
   socket.destroySoon()
 }
 

@@ -1,7 +1,9 @@
 /** Liveness, readiness that tells the truth, and metrics. */
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isMillraceError } from '../../core/errors.ts'
 import { SERVE_LIMITS } from '../limits.ts'
+import type { ServeMetrics } from '../metrics.ts'
+import { CONTENT_TYPES, formatOf } from '../metrics-text.ts'
 import type { Station } from '../station.ts'
 import { sendJson } from './plain-routes.ts'
 
@@ -59,7 +61,16 @@ export function healthRoutes(app: FastifyInstance, station: Station, options: Re
     const { ready } = await readiness(station, options)
     return sendJson(reply.code(ready ? 200 : 503), { ready })
   })
-  app.get('/metrics', (_, reply) =>
-    reply.header('content-type', 'text/plain; version=0.0.4; charset=utf-8').send(station.metrics.text()),
-  )
+  app.get('/metrics', (request, reply) => sendMetrics(station.metrics, request, reply))
+}
+
+/** Metrics in the format that the scraper reads; a text, which several processes made together, is in that of Prometheus. */
+export function sendMetrics(
+  metrics: ServeMetrics | string,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const format = typeof metrics === 'string' ? 'prometheus' : formatOf(request.headers.accept)
+  const text = typeof metrics === 'string' ? metrics : metrics.text(format)
+  return reply.header('content-type', CONTENT_TYPES[format]).send(text)
 }

@@ -8,6 +8,8 @@ import type { Explanation } from '../predictor.ts'
 import type { CacheTally } from '../response-cache.ts'
 import { parseAddress } from '../router.ts'
 import type { Answers, PredictRequest, Station } from '../station.ts'
+import type { RequestSpan } from '../trace/span.ts'
+import { readTraceparent, traceparentText } from '../trace/trace-context.ts'
 import { type PlainRequest, parseJson, readFeedback, readPlain } from './body.ts'
 import { type ServerEvent, sendEvents, wantsEvents } from './events.ts'
 
@@ -133,15 +135,26 @@ export function sendJson(reply: FastifyReply, value: unknown): FastifyReply {
 /** What the headers say of a request: its id, its sticky key and its trace. */
 export function headersOf(
   request: FastifyRequest,
-): Pick<PredictRequest, 'key' | 'requestId' | 'trace' | 'tenant' | 'attempt'> {
-  const { headers, caller } = request
+): Pick<PredictRequest, 'key' | 'requestId' | 'trace' | 'tenant' | 'span' | 'attempt'> {
+  const { headers, caller, span } = request
   return {
     tenant: caller.tenant,
     key: headerText(headers['x-millrace-key']),
     requestId: headerText(headers['x-request-id']),
-    trace: headerText(headers.traceparent),
+    trace: traceOf(headers.traceparent, span),
+    span,
     attempt: Number(headers['x-millrace-attempt']) || undefined,
   }
+}
+
+/** What a trace goes on below: our own span where there is one, else that of whoever asks. */
+export function traceOf(
+  header: string | string[] | undefined,
+  span: RequestSpan | undefined,
+): string | undefined {
+  if (span) return span.traceparent
+  const parent = header === undefined ? undefined : readTraceparent(header)
+  return parent && traceparentText(parent)
 }
 
 function headerText(value: string | string[] | undefined): string | undefined {

@@ -1,7 +1,8 @@
 /** Errors as clients get them: RFC 9457 problem details with code, what and fix. */
-import { maxHeaderSize, STATUS_CODES } from 'node:http'
+import { STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isMillraceError, MillraceError } from '../../core/errors.ts'
+import { SERVE_LIMITS } from '../limits.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8'
 
@@ -72,7 +73,7 @@ export function connectionError(
   withinMs: number,
 ): MillraceError {
   if (code === 'HPE_HEADER_OVERFLOW')
-    return new MillraceError('MR_SERVE_HEADERS', { bytesMax: maxHeaderSize })
+    return new MillraceError('MR_SERVE_HEADERS', { bytesMax: SERVE_LIMITS.headerBytesMax })
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new MillraceError('MR_SERVE_SLOW', { withinMs })
   return new MillraceError('MR_SERVE_HTTP', { why: message.replace(/^Parse Error: /, '').slice(0, 100) })
 }

@@ -282,6 +282,7 @@ export class ModelLoader {
       isUnproven: model.isUnproven,
       rowsMax: Math.min(own, model.rowsMax ?? own, limits.batchRowsMax),
       queueRowsMax: limits.batchQueueRowsMax,
+      queueBytesMax: limits.batchQueueBytesMax,
       concurrency: model.replicas,
       latencyMs,
       ...(batchDelayMs !== undefined && { isStatic: true, delayMs: batchDelayMs }),

@@ -7,6 +7,7 @@ import type { Infer } from '../../core/tensors.ts'
 import { Access, refusedGauge } from '../access/access.ts'
 import { createGrpcServer, type GrpcServer } from '../grpc/server.ts'
 import { type AppOptions, createApp, takeBytes } from '../http/app.ts'
+import { sendMetrics } from '../http/health-routes.ts'
 import { otherRoutes } from '../http/other-routes.ts'
 import { sendJson } from '../http/plain-routes.ts'
 import { IdMaker } from '../ids.ts'
@@ -75,11 +76,18 @@ export interface ModelHealth {
 export function createModelServer(options: ModelServerOptions): ModelServer {
   const limits: Limits = { ...LIMITS, ...options.limits }
   const ids = new IdMaker(options.clock)
-  const metrics = new ServeMetrics()
-  const backend = new ModelsBackend({ ...options, limits, metrics, newId: () => ids.next() })
+  const executions = (model: string, version: string): number | undefined =>
+    backend.statistics(model, version)[0]?.executions
+  const metrics = new ServeMetrics({ aliases: options.metricAliases, executions })
+  const backend: ModelsBackend = new ModelsBackend({ ...options, limits, metrics, newId: () => ids.next() })
   const access = options.access ?? new Access(options)
-  for (const gauge of [refusedGauge(access), ...(options.tls?.gauges() ?? [])]) metrics.addGauge(gauge)
-  for (const gauge of options.placement?.gauges() ?? []) metrics.addGauge(gauge)
+  for (const gauge of [
+    refusedGauge(access),
+    ...(options.tls?.gauges() ?? []),
+    ...(options.tracer?.gauges() ?? []),
+    ...(options.placement?.gauges() ?? []),
+  ])
+    metrics.addGauge(gauge)
   const app = createApp({ ...options, access }, limits, () => ids.next())
   const { siblings, threadProblems = () => [] } = options
   const health = (): ModelHealth => ({
@@ -98,7 +106,7 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
     explainRoutes(routes, backend, limits.jsonDepthMax)
     openApiRoutes(routes, backend, INFO)
     otherRoutes(routes, backend, { ready, access, jsonDepthMax: limits.jsonDepthMax })
-    healthRoutes(routes, readiness, async () => (await siblings?.metrics()) ?? metrics.text())
+    healthRoutes(routes, readiness, async () => (await siblings?.metrics()) ?? metrics)
   })
   return {
     fastify: app.fastify,
@@ -117,15 +125,13 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
 function healthRoutes(
   app: FastifyInstance,
   readiness: () => Promise<{ ready: boolean }>,
-  metrics: () => Promise<string>,
+  metrics: () => Promise<ServeMetrics | string>,
 ): void {
   for (const path of ['/livez', '/v2/health/live'])
     app.get(path, (_, reply) => sendJson(reply, { live: true }))
   app.get('/v2/health/ready', async (_, reply) => sendReady(reply, { ready: (await readiness()).ready }))
   app.get('/readyz', async (_, reply) => sendReady(reply, await readiness()))
-  app.get('/metrics', async (_, reply) =>
-    reply.header('content-type', 'text/plain; version=0.0.4; charset=utf-8').send(await metrics()),
-  )
+  app.get('/metrics', async (request, reply) => sendMetrics(await metrics(), request, reply))
 }
 
 function sendReady(reply: FastifyReply, state: { ready: boolean }): FastifyReply {

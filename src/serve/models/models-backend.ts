@@ -2,7 +2,8 @@
 import type { Clock } from '../../core/clock.ts'
 import { isMillraceError, MillraceError } from '../../core/errors.ts'
 import { SERVE_LIMITS } from '../limits.ts'
-import { type Gauge, labels, type ServeMetrics } from '../metrics.ts'
+import type { Gauge, ServeMetrics } from '../metrics.ts'
+import { labels } from '../metrics-text.ts'
 import {
   type AnswerTensor,
   EXPLANATION_OUTPUT,
@@ -17,6 +18,8 @@ import {
 } from '../oip/backend.ts'
 import { tensorError } from '../oip/request.ts'
 import { rowsIn, sliceRows, withTexts } from '../oip/split-rows.ts'
+import { checkTensors } from '../oip/tensor-limits.ts'
+import { answerAttributes, type RequestSpan } from '../trace/span.ts'
 import type { BatchControl } from './batch-control.ts'
 import { sizeOf } from './batch-report.ts'
 import { FairFlight } from './fair-flight.ts'
@@ -77,6 +80,7 @@ export class ModelsBackend implements OipBackend {
     metrics.requestsInFlight++
     try {
       checkInFlight(metrics.requestsInFlight)
+      checkTensors(ask.inputs, this.#options.limits)
       ended = this.#flight.enter(this.shelf.tenantOf(ask))
       const held = await this.shelf.hold(ask)
       const { slot } = held
@@ -95,7 +99,7 @@ export class ModelsBackend implements OipBackend {
       }
     } catch (error) {
       ready?.statistics.failed(performance.now() - beganMs)
-      this.failed(ask.model, error)
+      this.failed(ask.model, error, (performance.now() - beganMs) / 1000)
       throw error
     } finally {
       ended?.()
@@ -238,9 +242,9 @@ export class ModelsBackend implements OipBackend {
     return { model: name, version: slot.version.version, ...batcher.report() }
   }
 
-  failed(model: string, error: unknown): void {
+  failed(model: string, error: unknown, seconds?: number): void {
     const code = isMillraceError(error) ? error.code : 'MR_SERVE_INTERNAL'
-    this.#options.metrics.failed(this.shelf.has(model) ? model : '', code)
+    this.#options.metrics.failed(this.shelf.has(model) ? model : '', code, seconds)
   }
 
   statistics(name?: string, version?: string): ModelStatistics[] {
@@ -269,12 +273,15 @@ export class ModelsBackend implements OipBackend {
 
   async #explain({ model }: Ready, ask: InferAsk): Promise<readonly { explanation: unknown }[]> {
     const { model: name, explainClass, signal } = ask
+    const begunMs = performance.now()
     if (!model.explain) throw new MillraceError('MR_SERVE_EXPLAIN_GRAPH', { model: name })
     const { feeds, rows } = feedsOf(model, ask.inputs)
     const max = SERVE_LIMITS.explainedRowsMax
     if (rows > max)
       throw new MillraceError('MR_LIMIT', { limit: 'explainedRowsMax', max, got: rows, unit: 'rows' })
-    return await model.explain(feeds, { model: name, explainClass, signal })
+    const explained = await model.explain(feeds, { model: name, explainClass, signal })
+    ask.span?.part('explain', begunMs, performance.now())
+    return explained
   }
 
   async #answer(ready: Ready, ask: InferAsk, slot: Slot, beganMs: number) {
@@ -304,6 +311,9 @@ export class ModelsBackend implements OipBackend {
       signal: ask.signal,
     })
     const answer = answerTensors(model, outputs, ask.outputs)
+    const begunMs = beganMs + inputMs + queueMs
+    ask.span?.part('queue', beganMs + inputMs, begunMs)
+    ask.span?.part('compute', begunMs, begunMs + runMs)
     const totalMs = performance.now() - beganMs
     const spent = {
       input: inputMs,
@@ -312,8 +322,21 @@ export class ModelsBackend implements OipBackend {
       output: Math.max(0, totalMs - inputMs - queueMs - runMs),
     }
     statistics.answered(rows, spent, this.#options.clock.now())
-    this.#options.metrics.answered(ask.model, slot.version.version, 'live', rows, totalMs / 1000)
+    this.#options.metrics.answered(ask.model, slot.version.version, 'live', rows, {
+      requestS: totalMs / 1000,
+      queueS: queueMs / 1000,
+      computeS: runMs / 1000,
+    })
+    if (ask.span) this.#trace(ask.span, { model: ask.model, version: slot.version.version, rows, totalMs })
     return answer
+  }
+
+  #trace(
+    { traceId, attributes }: RequestSpan,
+    { model, version, rows, totalMs }: { model: string; version: string; rows: number; totalMs: number },
+  ): void {
+    Object.assign(attributes, answerAttributes({ model, version, route: 'live', rows }))
+    this.#options.metrics.traced(model, version, 'live', { traceId, seconds: totalMs / 1000, at: Date.now() })
   }
 }
 

@@ -7,7 +7,7 @@ import { isMillraceError, MillraceError } from '../../core/errors.ts'
 import { BatchControl, type BatchSettings } from './batch-control.ts'
 import { type BatchingReport, batchingReport } from './batch-report.ts'
 import { agree, otherThan } from './row-proof.ts'
-import { divided, joined, keyOf, type Part } from './tensor-join.ts'
+import { bytesOf, divided, joined, keyOf, type Part } from './tensor-join.ts'
 import type { Tensors } from './tensor-model.ts'
 
 /** The clock and the event loop. */
@@ -30,6 +30,8 @@ export interface BatcherOptions extends BatchSettings {
   isUnproven?: boolean
   /** Rows that wait, before MR_SERVE_BUSY. */
   queueRowsMax: number
+  /** Bytes of their tensors. Default: any number. */
+  queueBytesMax?: number
   /** Told of each batch. */
   onBatch?: (rows: number, ms: number) => void
   time?: BatchTime
@@ -53,6 +55,7 @@ export interface BatchAnswer {
 }
 
 interface Waiting extends Part {
+  bytes: number
   key: string
   /** When it came, and when it came into the queue. */
   sinceMs: number
@@ -87,6 +90,7 @@ export class TensorBatcher {
   readonly #time: BatchTime
   #queue: Waiting[] = []
   #queueRows = 0
+  #queueBytes = 0
   /** Batches under way: when each is expected to end. */
   readonly #running = new Set<{ endsMs: number }>()
   #pumping = false
@@ -121,13 +125,15 @@ export class TensorBatcher {
     const nowMs = this.#time.nowMs()
     const { feeds, rows, sinceMs = nowMs, deadlineMs, signal } = ask
     this.control.offered.add(rows, nowMs)
-    this.#checkRoom(rows)
+    const bytes = bytesOf(feeds)
+    this.#checkRoom(rows, bytes)
     const expectedMs = this.checkInTime(rows, nowMs - sinceMs) + nowMs - sinceMs
     return new Promise((resolve, reject) => {
       const ended = this.#watch(ask)
       this.#queue.push({
         feeds,
         rows,
+        bytes,
         deadlineMs,
         signal,
         key: keyOf(feeds),
@@ -145,6 +151,7 @@ export class TensorBatcher {
         },
       })
       this.#queueRows += rows
+      this.#queueBytes += bytes
       this.#pumpSoon()
     })
   }
@@ -180,13 +187,14 @@ export class TensorBatcher {
     throw new MillraceError('MR_SERVE_LATENCY', { model, latencyMs, expectedMs: latencyMs + waitMs, waitMs })
   }
 
-  #checkRoom(rows: number): void {
-    const { model, queueRowsMax } = this.#options
-    if (this.#queueRows + rows <= queueRowsMax) return
+  #checkRoom(rows: number, bytes: number): void {
+    const { model, queueRowsMax, queueBytesMax = Number.POSITIVE_INFINITY } = this.#options
+    const isFullOfRows = this.#queueRows + rows > queueRowsMax
+    if (!isFullOfRows && this.#queueBytes + bytes <= queueBytesMax) return
     this.control.requests.refused++
     throw new MillraceError('MR_SERVE_BUSY', {
-      what: `the queue of model "${model}" (rows)`,
-      max: queueRowsMax,
+      what: `the queue of model "${model}" (${isFullOfRows ? 'rows' : 'bytes'})`,
+      max: isFullOfRows ? queueRowsMax : queueBytesMax,
       retryAfterS: 1,
     })
   }
@@ -250,6 +258,7 @@ export class TensorBatcher {
     this.#queue = this.#queue.filter((one) => {
       if (one !== first && !isWith(one)) return true
       rows += one.rows
+      this.#queueBytes -= one.bytes
       batch.push(one)
       return false
     })
@@ -264,6 +273,7 @@ export class TensorBatcher {
       const gone = goneError(one, nowMs, this.#options.model)
       if (!gone) return true
       this.#queueRows -= one.rows
+      this.#queueBytes -= one.bytes
       one.reject(gone)
       return false
     })
@@ -345,7 +355,10 @@ export class TensorBatcher {
   #putBack(batch: Waiting[]): void {
     for (const one of batch) one.alone = true
     this.#queue.unshift(...batch)
-    for (const { rows } of batch) this.#queueRows += rows
+    for (const { rows, bytes } of batch) {
+      this.#queueRows += rows
+      this.#queueBytes += bytes
+    }
   }
 }
 

@@ -7,6 +7,14 @@ export interface Part {
   rows: number
 }
 
+/** Bytes that tensors take; of texts, two a character. */
+export function bytesOf(feeds: Tensors): number {
+  let bytes = 0
+  for (const { data } of Object.values(feeds))
+    bytes += Array.isArray(data) ? data.reduce((sum, text) => sum + 2 * text.length, 0) : data.byteLength
+  return bytes
+}
+
 /** Requests whose tensors agree in all but their rows have the same. */
 export function keyOf(feeds: Tensors): string {
   return Object.entries(feeds)

@@ -1,6 +1,7 @@
 /** What the Open Inference Protocol asks of whatever answers it, over HTTP and gRPC alike: models that take rows, and models that take tensors. */
 import type { Json } from '../../core/canonical.ts'
 import type { ModelTask, SignatureField } from '../../core/records.ts'
+import type { RequestSpan } from '../trace/span.ts'
 
 export interface TensorSpec {
   name: string
@@ -58,6 +59,8 @@ export interface InferAsk {
   tenant?: string
   /** When it came, in `performance.now()` milliseconds. */
   cameMs?: number
+  /** Of a request that is traced. */
+  span?: RequestSpan
   /** Time by which the answer is of use, in `performance.now()` milliseconds. */
   deadlineMs?: number
   /** Aborted when the client is gone. */

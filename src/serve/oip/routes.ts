@@ -111,7 +111,7 @@ export function askOf(
   model: string,
   version: string | undefined,
 ): InferAsk {
-  const { key, requestId, trace, tenant, attempt } = headersOf(request)
+  const { key, requestId, trace, tenant, span, attempt } = headersOf(request)
   return {
     model,
     version,
@@ -126,6 +126,7 @@ export function askOf(
     trace,
     tenant,
     attempt,
+    span,
     deadlineMs: asked.timeoutUs === undefined ? undefined : performance.now() + asked.timeoutUs / 1000,
     signal: goneSignal(request),
   }

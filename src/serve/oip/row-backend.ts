@@ -20,6 +20,7 @@ import {
 } from './backend.ts'
 import { datatypeOf } from './datatypes.ts'
 import { rowsOf } from './rows.ts'
+import { checkTensors } from './tensor-limits.ts'
 
 /** An output tensor that may look at the whole of the answers. */
 type Output = Omit<OutputTensor, 'data'> & { data: (answers: Answers) => (number | boolean | string)[] }
@@ -103,11 +104,12 @@ export class RowBackend implements OipBackend {
   /** Tensors as a request for rows. Errors: MR_SERVE_TENSOR, also for outputs that the model does not have, before anything is scored. */
   async rowsAsked(ask: InferAsk): Promise<PredictRequest> {
     const { task, inputs } = await this.#station.describe(ask.model, ({ task, inputs }) => ({ task, inputs }))
+    checkTensors(ask.inputs, this.#station.limits)
     checkOutputs(task, ask.outputs)
-    const { model, version, key, trace, tenant, attempt, explainClass, threshold } = ask
+    const { model, version, key, trace, tenant, span, attempt, explainClass, threshold } = ask
     const rows = rowsOf(ask.inputs, inputs, this.#station.limits)
     const explain = ask.explain === true || ask.outputs?.includes(EXPLANATION_OUTPUT) === true
-    const asked = { model, version, key, trace, tenant, attempt, explain, explainClass, threshold }
+    const asked = { model, version, key, trace, tenant, span, attempt, explain, explainClass, threshold }
     return { ...asked, rows, requestId: ask.id ?? ask.requestId }
   }
 
