@@ -26,6 +26,7 @@ export function rowsOf(
   { requestRowsMax }: { requestRowsMax: number },
 ): RawRow[] {
   const inputs = sent.map(elementsOf)
+  if (inputs.length === 0) throw tensorError('inputs', 'at least one tensor', 'none')
   for (const { name, shape } of inputs)
     if (shape.length === 0) throw tensorError(name, 'an axis of rows', '[]')
   const nRows = inputs[0].shape[0]
