@@ -1,5 +1,5 @@
 // `node scripts/performance-plot.mjs`: draws docs/images/serving.svg, and the tables of docs/concepts/performance.md, from docs/concepts/performance.json, which
-// `npm run bench -- serve --peers --record` writes.
+// `npm run bench -- serve --peers --record` writes. With `--check` it writes nothing and ends with 1 where they are not what it would draw.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -69,15 +69,14 @@ const parts = MODELS.filter(([model]) => cpuOf('millrace', model) !== undefined)
   top += height
   return svg
 })
-const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${top}" width="${WIDTH}" height="${top}" ${FONT} fill="#0f172a">
+const svg = `<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="CPU time of one request by server and model" viewBox="0 0 ${WIDTH} ${top}" width="${WIDTH}" height="${top}" ${FONT} fill="#0f172a">
 <rect width="100%" height="100%" fill="#ffffff"/>
 <text x="16" y="24" font-size="15" font-weight="600">CPU time of one request, one core, the same .onnx files (logarithmic, shorter is better)</text>
 <text x="16" y="42" fill="#475569">${escaped(about.cpu)}; ${escaped(about.node)}; the least of windows that alternated with those of Millrace</text>
 ${parts.join('\n')}
 </svg>
 `
-writeFileSync(at('docs/images/serving.svg'), svg)
-console.error('wrote docs/images/serving.svg')
+const PLOT = at('docs/images/serving.svg')
 
 // ---------------------------------------------------------------- tables
 
@@ -163,7 +162,8 @@ function goalsTable() {
 }
 
 const PAGE = at('docs/concepts/performance.md')
-let page = readFileSync(PAGE, 'utf8')
+const before = readFileSync(PAGE, 'utf8')
+let page = before
 for (const [name, rows] of [
   ['servers', serversTable()],
   ['goals', goalsTable()],
@@ -171,5 +171,8 @@ for (const [name, rows] of [
   const marks = new RegExp(`(<!-- table of ${name} -->\\n)[\\s\\S]*?(<!-- end -->)`)
   page = page.replace(marks, (_, head, end) => `${head}\n${rows.join('\n')}\n\n${end}`)
 }
+if (process.argv.includes('--check'))
+  process.exit(page === before && readFileSync(PLOT, 'utf8') === svg ? 0 : 1)
+writeFileSync(PLOT, svg)
 writeFileSync(PAGE, page)
-console.error('wrote the tables of docs/concepts/performance.md')
+console.error('wrote docs/images/serving.svg and the tables of docs/concepts/performance.md')

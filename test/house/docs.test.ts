@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -295,6 +295,11 @@ describe('commands', () => {
     expect([...new Set(named)].filter((name) => !(name in scripts))).toEqual([])
     expect(named).toEqual(expect.arrayContaining(['start', 'test']))
   })
+})
+
+test('the plot and the tables of what serving costs are drawn from the recorded figures', () => {
+  const { status } = spawnSync(process.execPath, [join(root, 'scripts/performance-plot.mjs'), '--check'])
+  expect(status, 'run: node scripts/performance-plot.mjs').toBe(0)
 })
 
 describe('words', () => {
