@@ -4,7 +4,14 @@ import type { Json } from '../../core/canonical.ts'
 import { MillraceError } from '../../core/errors.ts'
 import type { Access } from '../access/access.ts'
 import { allowsModel } from '../access/grant.ts'
-import type { InferAsk, ModelMetadata, OipBackend, SentTensor, TensorSpec } from '../oip/backend.ts'
+import {
+  failing,
+  type InferAsk,
+  type ModelMetadata,
+  type OipBackend,
+  type SentTensor,
+  type TensorSpec,
+} from '../oip/backend.ts'
 import { describeJson, isObject, parseJson } from './body.ts'
 import { nestedOf, tensorOf } from './nested.ts'
 import { bytesOf, goneSignal, headersOf, sendJson } from './plain-routes.ts'
@@ -63,15 +70,12 @@ async function askOf(
   request: FastifyRequest,
   { jsonDepthMax }: OtherOptions,
 ): Promise<InferAsk> {
-  try {
+  return await failing(backend, model, async () => {
     const metadata = await backend.metadata(model)
     const frame: Frame = { ...metadata, isByRow: backend.isByRow }
     const inputs = inputsOf(parseJson(bytesOf(request), jsonDepthMax), frame)
     return { ...headersOf(request), model, inputs, signal: goneSignal(request) }
-  } catch (error) {
-    backend.failed(model, error)
-    throw error
-  }
+  })
 }
 
 /** One explanation an instance, as far as the model has any. */

@@ -159,3 +159,13 @@ export interface OipBackend {
   /** Of one model, or of all. */
   statistics?(model?: string, version?: string): ModelStatistics[]
 }
+
+/** Errors met before the backend is asked are counted there all the same. */
+export async function failing<R>(backend: OipBackend, model: string, work: () => R | Promise<R>): Promise<R> {
+  try {
+    return await work()
+  } catch (error) {
+    backend.failed(model, error)
+    throw error
+  }
+}

@@ -11,7 +11,7 @@ import {
   sendJson,
 } from '../http/plain-routes.ts'
 import type { Station } from '../station.ts'
-import type { Explained, OipBackend } from './backend.ts'
+import { type Explained, failing, type OipBackend } from './backend.ts'
 import { askOf, HEADER_LENGTH, readTensors } from './routes.ts'
 import { explained } from './row-backend.ts'
 
@@ -30,25 +30,13 @@ export function explainRoutes(
   for (const path of PATHS)
     app.post<{ Params: ModelParams }>(`${path}/explain`, async (request, reply) => {
       if (plain && request.headers[HEADER_LENGTH] === undefined) {
-        const json = await failing(backend, request, () => parseJson(bytesOf(request), jsonDepthMax))
+        const json = await failing(backend, request.params.model, () =>
+          parseJson(bytesOf(request), jsonDepthMax),
+        )
         if (!isObject(json) || !Array.isArray(json.inputs)) return send(reply, await plain(request, json))
       }
       return send(reply, await explainTensors(backend, request, jsonDepthMax))
     })
-}
-
-/** Errors met before the backend is asked are counted there all the same. */
-async function failing<R>(
-  backend: OipBackend,
-  { params }: ModelRequest,
-  work: () => R | Promise<R>,
-): Promise<R> {
-  try {
-    return await work()
-  } catch (error) {
-    backend.failed(params.model, error)
-    throw error
-  }
 }
 
 /** Plain rows explained by what is released. */
@@ -67,7 +55,9 @@ async function explainTensors(
   jsonDepthMax: number,
 ): Promise<Explained> {
   const { model, version } = request.params
-  const asked = await failing(backend, request, () => readTensors(backend, request, jsonDepthMax))
+  const asked = await failing(backend, request.params.model, () =>
+    readTensors(backend, request, jsonDepthMax),
+  )
   const ask = askOf(request, asked, model, version)
   return await backend.explain({ ...ask, explainClass: classOf(request) })
 }

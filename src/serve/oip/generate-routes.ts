@@ -19,23 +19,36 @@ import {
   sendJson,
 } from '../http/plain-routes.ts'
 import { answerBody } from './answer.ts'
-import type { InferAnswer, InferAsk, OipBackend, SentTensor, TensorSpec } from './backend.ts'
+import {
+  failing,
+  type InferAnswer,
+  type InferAsk,
+  type OipBackend,
+  type SentTensor,
+  type TensorSpec,
+} from './backend.ts'
 import { type InferRequest, readParameters } from './request.ts'
 import { askOf, readTensors } from './routes.ts'
 
 export function generateRoutes(app: FastifyInstance, backend: OipBackend, jsonDepthMax: number): void {
   for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {
     app.post<{ Params: ModelParams }>(`${path}/generate`, async (request, reply) => {
-      const ask = await failing(backend, request, () => generateAsk(backend, request, jsonDepthMax))
+      const ask = await failing(backend, request.params.model, () =>
+        generateAsk(backend, request, jsonDepthMax),
+      )
       return sendJson(reply, generated(await backend.infer(ask)))
     })
     app.post<{ Params: ModelParams }>(`${path}/generate_stream`, async (request, reply) => {
-      const ask = await failing(backend, request, () => generateAsk(backend, request, jsonDepthMax))
+      const ask = await failing(backend, request.params.model, () =>
+        generateAsk(backend, request, jsonDepthMax),
+      )
       return await sendEvents(request, reply, eventsOf(backend.stream(ask), generated))
     })
     app.post<{ Params: ModelParams }>(`${path}/infer_stream`, async (request, reply) => {
       const { model, version } = request.params
-      const asked = await failing(backend, request, () => readTensors(backend, request, jsonDepthMax))
+      const asked = await failing(backend, request.params.model, () =>
+        readTensors(backend, request, jsonDepthMax),
+      )
       const ask = askOf(request, asked, model, version)
       return await sendEvents(request, reply, eventsOf(backend.stream(ask), inferJson))
     })
@@ -53,19 +66,6 @@ async function* eventsOf(
 const AS_JSON: InferRequest = { inputs: [], binaryOutput: false }
 
 const inferJson = (answer: InferAnswer): unknown => JSON.parse(String(answerBody(answer, AS_JSON).body))
-
-async function failing<R>(
-  backend: OipBackend,
-  { params }: ModelRequest,
-  work: () => R | Promise<R>,
-): Promise<R> {
-  try {
-    return await work()
-  } catch (error) {
-    backend.failed(params.model, error)
-    throw error
-  }
-}
 
 async function generateAsk(
   backend: OipBackend,
