@@ -11,7 +11,7 @@ import { logistic } from '../../engine/infer/onnx-bytes.ts'
 import { broken, casesOf, changed, LENGTHS, pick, type Rng } from '../fuzz/hostile.ts'
 import { type ModelsFixture, serveModels } from './fixture.ts'
 
-const CASES = casesOf(1_000)
+const CASES = casesOf(400)
 /** Seeds that once failed. */
 const KEPT: readonly number[] = []
 

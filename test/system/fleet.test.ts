@@ -1,17 +1,17 @@
-/** More models than there is memory for: measured sizes, one load however many ask, memory given back. */
+/** More models than there is memory for: measured sizes, one load however many ask, memory given back. In a process of its own, since what others hold of the arena is counted too. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { LIMITS } from '../../../src/core/limits.ts'
-import { seededRng } from '../../../src/core/rng.ts'
-import { exportLightGbmText } from '../../../src/model/export/lightgbm-text.ts'
-import { ARENA_LIMITS, arenaUse } from '../../../src/model/tree/arena.ts'
-import { ServeMetrics } from '../../../src/serve/metrics.ts'
-import { ModelsBackend, type ModelsOptions } from '../../../src/serve/models/models-backend.ts'
-import { trainGbdt } from '../../../src/train/gbdt/train.ts'
+import { LIMITS } from '../../src/core/limits.ts'
+import { seededRng } from '../../src/core/rng.ts'
+import { exportLightGbmText } from '../../src/model/export/lightgbm-text.ts'
+import { ARENA_LIMITS, arenaUse } from '../../src/model/tree/arena.ts'
+import { ServeMetrics } from '../../src/serve/metrics.ts'
+import { ModelsBackend, type ModelsOptions } from '../../src/serve/models/models-backend.ts'
+import { trainGbdt } from '../../src/train/gbdt/train.ts'
 
 const N = 96
 const FEATURES = 6
