@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
@@ -22,7 +23,10 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/system/**'],
           isolate: false,
-          testTimeout: 30_000,
+          // one a core: by itself vitest leaves one idle, which on two cores is half of them
+          maxWorkers: availableParallelism(),
+          sequence: { groupOrder: 0 },
+          testTimeout: 60_000,
         },
       },
       {
@@ -33,6 +37,7 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 120_000,
           fileParallelism: false,
+          sequence: { groupOrder: 1 },
         },
       },
     ],
