@@ -55,6 +55,9 @@ const SHOWN_MS = 5_000
 /** Share of a call that is left when a request comes, as a call's length reckons with it: half in the mean; docs/decisions/0016 says what other shares cost. */
 const REST_SHARE = 0.6
 
+/** One batch in so many may have twice the rows. */
+const LOOK_EVERY = 16
+
 export class BatchControl {
   readonly settings: BatchSettings
   readonly cost = new CostCurve()
@@ -66,6 +69,7 @@ export class BatchControl {
   /** Times that answers took of what was expected. */
   readonly #took = new RecentHistogram(KEPT_ANSWERS, KEPT_MS)
   #times = 1
+  #batches = 0
   /** Requests since the model was loaded. */
   readonly requests = { answered: 0, over: 0, refused: 0 }
 
@@ -103,6 +107,14 @@ export class BatchControl {
     if (!this.cost.isKnown) return 1
     if (isStatic) return Math.max(1, Math.min(rowsMax, this.cost.rowsWithin(callMsMax)))
     return this.cost.bestRows(this.callMs, rowsMax)
+  }
+
+  /** Rows that the next batch may have: as above, but one batch in so many twice that, so that a size which once was dear, by a pause of the machine, is measured again. */
+  nextRows(): number {
+    const rows = this.batchRows()
+    if (this.settings.isStatic || !this.cost.isKnown || ++this.#batches % LOOK_EVERY > 0) return rows
+    const most = Math.min(this.settings.rowsMax, this.cost.rowsWithin(this.callMs))
+    return Math.max(rows, Math.min(2 * rows, most))
   }
 
   /** Time from now to the answer of a request of so many rows that comes now: after what runs and what waits, with those that come meanwhile. */

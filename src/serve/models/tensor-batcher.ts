@@ -249,7 +249,7 @@ export class TensorBatcher {
   /** The next batch: the request that waits longest, and those after it, until there are as many rows as are wanted; the last may bring more, as far as rows may go. */
   #take(first: Waiting): Waiting[] {
     const isTogether = this.#hasRows && this.#proofs === 0 && !first.alone
-    const wanted = isTogether ? this.control.batchRows() : 0
+    const wanted = isTogether ? this.control.nextRows() : 0
     const { rowsMax } = this.#options
     const isWith = (one: Waiting) =>
       !one.alone && one.key === first.key && rows < wanted && rows + one.rows <= rowsMax

@@ -16,6 +16,20 @@ async function bestStatic(scenario: Scenario): Promise<{ goodput: number }> {
   return all.filter(({ over }) => over <= 0.01).reduce((a, b) => (b.goodput > a.goodput ? b : a))
 }
 
+test('a size that was dear once, by a pause of the machine, is measured again while smaller ones are in use', () => {
+  const costMs = (rows: number) => 0.15 + 0.003 * rows
+  const control = new BatchControl({ rowsMax: 256, concurrency: 1 })
+  const add = (rows: number, ms: number, i: number) => control.cost.add(rows, ms, i / 10)
+  for (let i = 0; i < 40; i++) add(1, costMs(1), i)
+  for (const rows of [8, 16, 31]) add(rows, 40, 41)
+  expect(control.batchRows()).toBe(1)
+  for (let i = 50; i < 450; i++) {
+    const rows = Math.min(32, control.nextRows())
+    add(rows, costMs(rows), i)
+  }
+  expect(control.batchRows()).toBeGreaterThanOrEqual(32)
+})
+
 describe('cost curve', () => {
   const learned = (costMs: (rows: number) => number) => {
     const curve = new CostCurve()
