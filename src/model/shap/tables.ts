@@ -12,13 +12,19 @@ function ruleFor(k: number): Quadrature {
   return rule
 }
 
-/** Scratch space of leaves: products by point and mask, and the leaf's own table by feature and mask. */
+/** Scratch space of leaves: products by point and mask, their integrals over u and over 1 - u by mask, and the leaf's own table by feature and mask. */
 let products = new Float64Array(0)
+let overU = new Float64Array(0)
+let overRest = new Float64Array(0)
 let own = new Float64Array(0)
 
 function makeRoom(nPoints: number, k: number): void {
   const size = 2 ** k
   if (products.length < nPoints * size) products = new Float64Array(nPoints * size)
+  if (overU.length < size) {
+    overU = new Float64Array(size)
+    overRest = new Float64Array(size)
+  }
   if (own.length < k * size) own = new Float64Array(k * size)
 }
 
@@ -97,7 +103,8 @@ export function fillBackgroundTables(
 
 function backgroundTable(cluster: Cluster, leaf: LeafPart, seen: Uint32Array, nBackground: number): void {
   const { value, k } = leaf
-  const { points, weights } = ruleFor(k)
+  const rule = ruleFor(k)
+  const { points } = rule
   const size = 2 ** k
   makeRoom(points.length, k)
   const shares = leafCounts(cluster, leaf, seen)
@@ -106,7 +113,8 @@ function backgroundTable(cluster: Cluster, leaf: LeafPart, seen: Uint32Array, nB
     products.set(shares, q * size)
     transform(q * size, k, points[q])
   }
-  for (let j = 0; j < k; j++) spreadAgainst(value, k, j, points, weights)
+  integrate(size, rule)
+  for (let j = 0; j < k; j++) spreadAgainst(value, k, j)
 }
 
 /** Background rows by mask of the leaf. */
@@ -135,27 +143,33 @@ function transform(at: number, k: number, u: number): void {
   }
 }
 
-function spreadAgainst(
-  value: number,
-  k: number,
-  j: number,
-  points: Float64Array,
-  weights: Float64Array,
-): void {
+/** Integrals of the products by mask, once for all features: divided by u, and by 1 - u. */
+function integrate(size: number, { points, weights, inverseRest }: Quadrature): void {
+  overU.fill(0, 0, size)
+  overRest.fill(0, 0, size)
+  for (let q = 0; q < points.length; q++) {
+    const perU = weights[q] / points[q]
+    const perRest = weights[q] * inverseRest[q]
+    for (let mask = 0, at = q * size; mask < size; mask++, at++) {
+      overU[mask] += perU * products[at]
+      overRest[mask] += perRest * products[at]
+    }
+  }
+}
+
+/**
+ * One feature, by masks with its bit and without: where the row satisfies it, what is gained is what its factor u leaves of a mask, less what both satisfy; where the background row alone
+ * does, what is lost is what its factor 1 - u leaves. 1 / (u (1 - u)) is the sum of both quotients.
+ */
+function spreadAgainst(value: number, k: number, j: number): void {
   const size = 1 << k
   const bit = 1 << j
+  const at = j * size
   for (let high = bit; high < size; high += 2 * bit) {
     for (let mask = high; mask < high + bit; mask++) {
-      let gained = 0
-      let lost = 0
-      for (let q = 0; q < points.length; q++) {
-        const u = points[q]
-        const both = products[q * size + mask - bit] / (1 - u)
-        lost += weights[q] * both
-        gained += (weights[q] * (products[q * size + mask] - both)) / u
-      }
-      own[j * size + mask] = value * gained
-      own[j * size + mask - bit] = -value * lost
+      const lost = overRest[mask - bit]
+      own[at + mask] = value * (overU[mask] - overU[mask - bit] - lost)
+      own[at + mask - bit] = -value * lost
     }
   }
 }
