@@ -6,14 +6,15 @@ import { basename, dirname, join } from 'node:path'
 import { DuckDBDateValue, DuckDBTimestampValue, type DuckDBValue } from '@duckdb/node-api'
 import { MillraceError } from '../core/errors.ts'
 import type { Column, ColumnType, DatasetVersion } from '../core/records.ts'
+import { relationOf } from '../engine/relation.ts'
 import type { ExprNode } from '../expr/ast.ts'
 import { closeNames } from '../expr/close-names.ts'
 import { toDuckDb } from '../expr/duckdb.ts'
-import { param, quoted, type Sql, join as spliced, sql } from '../expr/sql.ts'
+import { quoted, type Sql, sql } from '../expr/sql.ts'
 import type { Store } from '../store/ports.ts'
 import { type Duck, literal, openDuck } from './duck.ts'
-import { OrcWriter, type WrittenKind, type WrittenValue } from './orc/write.ts'
-import { columnsOfPart } from './part-columns.ts'
+import { OrcWriter } from './orc/write.ts'
+import type { WrittenKind, WrittenValue } from './orc/write-statistics.ts'
 
 export const EXPORT_FORMATS = ['parquet', 'orc', 'csv', 'json', 'jsonl'] as const
 export type ExportFormat = (typeof EXPORT_FORMATS)[number]
@@ -27,7 +28,7 @@ export interface ExportAsk {
   /** Rows for which it holds. */
   where?: ExprNode
   signal?: AbortSignal
-  /** Rows that were written so far; only where a part is read at a time. */
+  /** Rows that were written so far; of ORC alone, as the engine writes the others by itself. */
   onRows?: (rows: number) => void
 }
 
@@ -42,7 +43,7 @@ export interface Exported {
 const MEMORY_MB = 512
 
 /**
- * Writes a version's rows, part by part in their order; a file of the name is replaced once the new one is whole. Errors: MR_DATA_EXPORT_FORMAT, MR_DATA_EXPORT_COLUMN, those of `where`
+ * Writes a version's rows in the order of its parts; a file of the name is replaced once the new one is whole. Errors: MR_DATA_EXPORT_FORMAT, MR_DATA_EXPORT_COLUMN, those of `where`
  * (MR_EXPR_…), MR_CANCELLED. Cost: one read of the columns asked for.
  */
 export async function exportRows(store: Store, version: DatasetVersion, ask: ExportAsk): Promise<Exported> {
@@ -93,30 +94,22 @@ function columnsAsked({ dataset, schema }: DatasetVersion, names: readonly strin
   )
 }
 
-/** One query a part: parts are read one after the other, so that their rows keep their order. */
 async function rowsSql(
   store: Store,
-  { parts, schema }: DatasetVersion,
+  version: DatasetVersion,
   columns: readonly Column[],
   where: ExprNode | undefined,
-): Promise<Sql[]> {
-  const filter = where && toDuckDb(where, { schema, expect: 'bool', place: 'the filter' })
+): Promise<Sql> {
+  const filter = where && toDuckDb(where, { schema: version.schema, expect: 'bool', place: 'the filter' })
   const list = columns.map(({ name }) => quoted(name)).join(', ')
-  if (parts.length === 0) return [sql`SELECT ${columnsOfPart({ stats: {} }, columns).join(', ')} WHERE false`]
-  return await Promise.all(
-    parts.map(async (part) => {
-      const path = param(await store.objects.path(part.digest))
-      const all = sql`SELECT ${columnsOfPart(part, schema.columns).join(', ')} FROM read_parquet(${path})`
-      return sql`SELECT ${list} FROM (${all}) ${filter ? sql`WHERE ${filter}` : ''}`
-    }),
-  )
+  return sql`SELECT ${list} FROM (${await relationOf(store, version)}) ${filter ? sql`WHERE ${filter}` : ''}`
 }
 
 interface Writing {
   draft: string
   format: ExportFormat
   columns: readonly Column[]
-  rows: readonly Sql[]
+  rows: Sql
   ask: ExportAsk
 }
 
@@ -140,7 +133,7 @@ async function writeCopied(duck: Duck, { draft, format, columns, rows, ask }: Wr
   )
   const gzip = /\.gz$/i.test(ask.path) ? ', COMPRESSION gzip' : ''
   const how = `${COPIES[format as keyof typeof COPIES]}${gzip}`
-  const copy = sql`COPY (SELECT ${list.join(', ')} FROM (${spliced(rows, ' UNION ALL ')})) TO ${literal(draft)} (${how})`
+  const copy = sql`COPY (SELECT ${list.join(', ')} FROM (${rows})) TO ${literal(draft)} (${how})`
   const stop = () => duck.interrupt()
   ask.signal?.addEventListener('abort', stop)
   try {
@@ -175,13 +168,12 @@ async function writeOrc(duck: Duck, { draft, columns, rows, ask }: Writing): Pro
     const fields = columns.map(({ name, type }) => ({ name, kind: KINDS[type] }))
     const writer = new OrcWriter((bytes) => writeAll(file, bytes), fields)
     let written = 0
-    for (const part of rows)
-      for await (const chunk of duck.chunks(part)) {
-        requireWanted(ask)
-        writer.add(columns.map((_, c) => chunk.getColumnValues(c).map(valueOfOrc)))
-        written += chunk.rowCount
-        ask.onRows?.(written)
-      }
+    for await (const chunk of duck.chunks(rows)) {
+      requireWanted(ask)
+      writer.add(columns.map((_, c) => chunk.getColumnValues(c).map(valueOfOrc)))
+      written += chunk.rowCount
+      ask.onRows?.(written)
+    }
     const notes =
       writer.cutTimes > 0
         ? [

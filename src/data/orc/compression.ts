@@ -66,7 +66,7 @@ export function unpackChunks(
     parts.push(part)
     at = end
   }
-  return parts.length === 1 ? parts[0]! : joined(parts)
+  return parts.length === 1 ? parts[0]! : Buffer.concat(parts)
 }
 
 /** Where the bytes of a chunk lie whose header is at `at`. */
@@ -77,18 +77,14 @@ function chunkAt(
 ): { begin: number; end: number; isOriginal: boolean } {
   const begin = at + CHUNK_HEADER_BYTES
   if (begin > bytes.length) throw refuse('a stream', 'whole chunks', 'cut off')
-  const header = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16)
-  const end = begin + (header >>> 1)
+  const { length, isOriginal } = chunkHeader(bytes.subarray(at, begin))
+  const end = begin + length
   if (end > bytes.length) throw refuse('a stream', 'whole chunks', 'cut off')
-  return { begin, end, isOriginal: (header & 1) === 1 }
+  return { begin, end, isOriginal }
 }
 
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
+/** What the three bytes before a chunk say: how long it is, and whether it was left as it was. */
+export function chunkHeader([a, b, c]: Uint8Array): { length: number; isOriginal: boolean } {
+  const header = a! | (b! << 8) | (c! << 16)
+  return { length: header >>> 1, isOriginal: (header & 1) === 1 }
 }

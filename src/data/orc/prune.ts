@@ -1,5 +1,6 @@
 /** Which rows cannot fulfil a condition, by what is known of their smallest and largest values and by bloom filters. */
 import { isIn } from './bloom.ts'
+import { isBelow } from './order.ts'
 import type { BloomFilter } from './stripe.ts'
 import type { ColumnStatistics } from './tail.ts'
 
@@ -22,18 +23,14 @@ export function mayHold(
   const max = equals ?? condition.max
   if (!known) return true
   if (known.values === 0 && known.hasNull) return false
-  if (min !== undefined && known.max !== undefined && isComparable(min, known.max) && known.max < min)
+  if (min !== undefined && known.max !== undefined && isComparable(min, known.max) && isBelow(known.max, min))
     return false
-  if (max !== undefined && known.min !== undefined && isComparable(max, known.min) && known.min > max)
+  if (max !== undefined && known.min !== undefined && isComparable(max, known.min) && isBelow(max, known.min))
     return false
   return equals === undefined || !bloom || isIn(bloom, equals)
 }
 
-/** Texts compare with texts, numbers with numbers; the order of JavaScript's texts is by UTF-16, so that texts beyond the BMP are not left out by it. */
+/** Texts compare with texts, numbers with numbers. */
 function isComparable(a: number | bigint | string, b: number | bigint | string): boolean {
-  if (typeof a === 'string' || typeof b === 'string')
-    return typeof a === typeof b && !SURROGATE.test(a as string) && !SURROGATE.test(b as string)
-  return !Number.isNaN(a) && !Number.isNaN(b)
+  return (typeof a === 'string') === (typeof b === 'string') && !Number.isNaN(a) && !Number.isNaN(b)
 }
-
-const SURROGATE = /[\ud800-\udfff\ue000-\uffff]/

@@ -1,10 +1,11 @@
 /** ORC files read by stripe and group of rows: the columns asked for, and only the groups in which a row may be wanted. */
 import type { Refuse } from '../../model/import/refusal.ts'
-import { decodeColumn, type OrcColumn } from './columns.ts'
+import { decodeColumn } from './columns.ts'
 import { mayHold, type OrcCondition } from './prune.ts'
-import { type OrcFile, type OrcSource, openOrcFile, refuseOrc } from './source.ts'
+import { type OrcSource, openOrcFile, refuseOrc } from './source.ts'
 import { type RowRange, StripeReader } from './stripe.ts'
-import { type OrcTail, type OrcType, readTail } from './tail.ts'
+import { type OrcKind, type OrcTail, type OrcType, readTail } from './tail.ts'
+import type { OrcColumn } from './values.ts'
 
 /** A column of the rows; a file whose rows are no structs has one, named `value`. */
 export interface OrcField {
@@ -36,7 +37,7 @@ export interface OrcBatch {
 
 /** Opens a file by its path. Errors: MR_DATA_UNREADABLE, those of the file system. */
 export function openOrc(path: string, name: string): OrcReader {
-  const file = openOrcFile(path)
+  const file = openOrcFile(path, name)
   try {
     return orcReader(file, name)
   } catch (error) {
@@ -46,7 +47,7 @@ export function openOrc(path: string, name: string): OrcReader {
 }
 
 /** Reads from any bytes. `name` is what errors call the file. Errors: MR_DATA_UNREADABLE. */
-export function orcReader(source: OrcSource | OrcFile, name: string): OrcReader {
+export function orcReader(source: OrcSource & { close?: () => void }, name: string): OrcReader {
   const refuse = refuseOrc(name)
   const tail = readTail(source, refuse)
   const fields = fieldsOf(tail)
@@ -54,7 +55,7 @@ export function orcReader(source: OrcSource | OrcFile, name: string): OrcReader 
     tail,
     fields,
     batches: (options) => batchesOf(source, tail, fields, options ?? {}, refuse),
-    close: () => ('close' in source ? source.close() : undefined),
+    close: () => source.close?.(),
   }
 }
 
@@ -64,6 +65,11 @@ function fieldsOf({ types }: OrcTail): OrcField[] {
   return root.children.map((id, i) => ({ name: root.names[i]!, type: types[id]! }))
 }
 
+/** A condition on a column by its id. */
+type Known = OrcCondition & { id: number }
+
+const NUMBERS: ReadonlySet<OrcKind> = new Set(['byte', 'short', 'int', 'long', 'float', 'double'])
+
 function* batchesOf(
   source: OrcSource,
   tail: OrcTail,
@@ -72,14 +78,17 @@ function* batchesOf(
   refuse: Refuse,
 ): Generator<OrcBatch> {
   const wanted = columns ? columns.map((name) => fieldNamed(fields, name, refuse)) : fields
-  const conditions = where.map((one) => ({ ...one, id: fieldNamed(fields, one.column, refuse).type.id }))
+  const conditions = where.flatMap((one): Known[] => {
+    const { id, kind } = fieldNamed(fields, one.column, refuse).type
+    return tail.areEndsTrue || NUMBERS.has(kind) ? [{ ...one, id }] : []
+  })
   let first = 0
   for (const [i, stripe] of tail.stripes.entries()) {
     const known = tail.stripeStatistics[i]
     const may = conditions.every((one) => mayHold(one, known?.[one.id]))
     if (may && stripe.rows > 0) {
       const reader = new StripeReader(source, tail, stripe, refuse)
-      for (const range of rangesOf(reader, conditions)) {
+      for (const range of rangesOf(reader, conditions, tail.areBloomsWrong)) {
         const rows = range.end - range.begin
         yield {
           begin: first + range.begin,
@@ -100,12 +109,12 @@ function fieldNamed(fields: readonly OrcField[], name: string, refuse: Refuse): 
 }
 
 /** Runs of groups in which a row may fulfil all conditions. */
-function rangesOf(reader: StripeReader, conditions: readonly (OrcCondition & { id: number })[]): RowRange[] {
+function rangesOf(reader: StripeReader, conditions: readonly Known[], areBloomsWrong: boolean): RowRange[] {
   const all = { begin: 0, end: reader.stripe.rows }
   if (conditions.length === 0) return [all]
   const may = conditions.map((one) => {
     const index = reader.index(one.id)
-    const blooms = one.equals === undefined ? undefined : reader.blooms(one.id)
+    const blooms = one.equals === undefined || areBloomsWrong ? undefined : reader.blooms(one.id)
     return (group: number) => !index || mayHold(one, index[group]?.statistics, blooms?.[group])
   })
   const ranges: RowRange[] = []

@@ -9,12 +9,8 @@ export interface OrcSource {
   read(begin: number, end: number): Uint8Array
 }
 
-export interface OrcFile extends OrcSource {
-  close(): void
-}
-
-/** Errors: those of the file system. */
-export function openOrcFile(path: string): OrcFile {
+/** `name` is what errors call the file. Errors: those of the file system. */
+export function openOrcFile(path: string, name: string): OrcSource & { close(): void } {
   const file = openSync(path, 'r')
   return {
     length: fstatSync(file).size,
@@ -22,7 +18,7 @@ export function openOrcFile(path: string): OrcFile {
       const bytes = new Uint8Array(end - begin)
       for (let at = 0; at < bytes.length; ) {
         const n = readSync(file, bytes, at, bytes.length - at, begin + at)
-        if (n === 0) throw refuseOrc('')(`byte ${begin + at}`, 'more bytes', 'the end of the file')
+        if (n === 0) throw refuseOrc(name)(`byte ${begin + at}`, 'more bytes', 'the end of the file')
         at += n
       }
       return bytes

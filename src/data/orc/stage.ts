@@ -19,10 +19,10 @@ import {
 import { MillraceError } from '../../core/errors.ts'
 import type { TimeWindow } from '../../core/records.ts'
 import { type Duck, quote } from '../duck.ts'
-import { decimalText, type OrcColumn, type OrcValue, placeOf, valueAt } from './columns.ts'
 import type { OrcCondition } from './prune.ts'
 import { type OrcField, openOrc } from './read.ts'
 import type { OrcKind } from './tail.ts'
+import { decimalText, type OrcColumn, type OrcValue, placeOf, valueAt } from './values.ts'
 
 export interface StageOptions {
   path: string

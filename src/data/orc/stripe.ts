@@ -10,7 +10,7 @@ import {
   type WireField,
 } from '../../model/import/protobuf.ts'
 import type { Refuse } from '../../model/import/refusal.ts'
-import { CHUNK_HEADER_BYTES, type Packing, unpackChunks } from './compression.ts'
+import { CHUNK_HEADER_BYTES, chunkHeader, type Packing, unpackChunks } from './compression.ts'
 import type { OrcSource } from './source.ts'
 import { type ColumnStatistics, count, countOf, type OrcTail, readStatistics, type Stripe } from './tail.ts'
 
@@ -21,7 +21,6 @@ export const STREAM = {
   dictionary: 3,
   secondary: 5,
   rowIndex: 6,
-  bloom: 7,
   bloomUtf8: 8,
 } as const
 
@@ -128,8 +127,7 @@ export class StripeReader {
     let at = stream.begin + to.chunk
     for (let chunks = 0; chunks < 2 && at < end; chunks++) {
       if (at + CHUNK_HEADER_BYTES > end) throw this.refuse('a stream', 'whole chunks', 'cut off')
-      const [a, b, c] = this.#source.read(at, at + CHUNK_HEADER_BYTES)
-      at += CHUNK_HEADER_BYTES + ((a! | (b! << 8) | (c! << 16)) >>> 1)
+      at += CHUNK_HEADER_BYTES + chunkHeader(this.#source.read(at, at + CHUNK_HEADER_BYTES)).length
     }
     return at
   }
@@ -145,7 +143,7 @@ export class StripeReader {
     return entries
   }
 
-  /** Bloom filters of a column by group, of texts as UTF-8 where there are both; undefined where it has none. */
+  /** Bloom filters of a column by group; undefined where it has none, or only those of old writers, which hashed texts in an encoding of their machine's. */
   blooms(column: number): BloomFilter[] | undefined {
     const stream = this.stream(column, STREAM.bloomUtf8)
     return stream && readBlooms(this.bytes(stream), this.refuse)

@@ -2,12 +2,12 @@
 import {
   addInts,
   bytesOf,
-  dataView,
+  doubleOf,
   type FieldReaders,
   intOf,
   readMessage,
+  signedOf,
   textOf,
-  varintsOf,
   type WireField,
 } from '../../model/import/protobuf.ts'
 import type { Refuse } from '../../model/import/refusal.ts'
@@ -75,10 +75,18 @@ export interface OrcTail extends Packing {
   statistics: ColumnStatistics[]
   /** By stripe and column; empty where the file has none. */
   stripeStatistics: ColumnStatistics[][]
+  /** Smallest and largest texts, dates and times are what they say; of numbers they always are. */
+  areEndsTrue: boolean
+  /** Bloom filters leave out values that they hold. */
+  areBloomsWrong: boolean
   /** Dates before 1582-10-15 count days as the Julian calendar had them. */
   isHybridCalendar: boolean
   metadata: Record<string, Uint8Array>
 }
+
+/** Whether decimals of a type are runs of 64-bit integers: those of up to 18 digits, in files of the version before 2.0. */
+export const isShortDecimal = ({ version }: OrcTail, { precision }: OrcType): boolean =>
+  version[0] === 1 && version[1] === 9_999 && precision > 0 && precision <= 18
 
 /** Most bytes read from the end before it is known how long the tail is. */
 const TAIL_GUESS_BYTES = 16 * 1024
@@ -91,7 +99,11 @@ const MAGIC = 'ORC'
 const COLUMNS_MAX = 65_536
 /** Calendars of a file, and the code of Java among its writers, which had the hybrid calendar before it said so. */
 const [HYBRID, PROLEPTIC] = [1, 2]
-const JAVA = 0
+const [JAVA, CPP] = [0, 1]
+/** Writers before it took the ends of texts, dates and times wrongly (HIVE-8732). */
+const TRUE_ENDS = 1
+/** Those of C++ whose bloom filters are wrong, which say no version or one of these (ORC-1024). */
+const WRONG_BLOOMS = /^($|1\.6\.(\d|10|11)(-|$)|1\.7\.0(-|$))/
 
 interface PostScript {
   footerBytes: number
@@ -99,6 +111,7 @@ interface PostScript {
   blockBytes: number
   version: number[]
   metadataBytes: number
+  writerVersion: number
   magic: string
 }
 
@@ -125,6 +138,7 @@ export function readTail(source: OrcSource, refuse: Refuse): OrcTail {
   return {
     ...packing,
     version: script.version,
+    areEndsTrue: script.writerVersion >= TRUE_ENDS,
     ...read,
     stripeStatistics: readStripeStatistics(stripes, refuse),
   }
@@ -140,6 +154,7 @@ function readPostScript(bytes: Uint8Array, refuse: Refuse): PostScript {
     blockBytes: 0,
     version: [],
     metadataBytes: 0,
+    writerVersion: 0,
     magic: '',
   }
   readMessage(
@@ -151,6 +166,7 @@ function readPostScript(bytes: Uint8Array, refuse: Refuse): PostScript {
       3: count('blockBytes', refuse),
       4: (m, f) => addInts(m.version, f, refuse),
       5: count('metadataBytes', refuse),
+      6: count('writerVersion', refuse),
       8000: (m, f) => {
         m.magic = textOf(f, refuse)
       },
@@ -168,9 +184,13 @@ function packingOf({ compression: code, blockBytes }: PostScript, refuse: Refuse
   return { compression, blockBytes: blockBytes || BLOCK_BYTES }
 }
 
-type Footer = Omit<OrcTail, keyof Packing | 'version' | 'stripeStatistics'>
+type Footer = Omit<OrcTail, keyof Packing | 'version' | 'areEndsTrue' | 'stripeStatistics'>
 
-type FooterMessage = Omit<Footer, 'isHybridCalendar'> & { writer: number; calendar: number }
+type FooterMessage = Omit<Footer, 'isHybridCalendar' | 'areBloomsWrong'> & {
+  writer: number
+  calendar: number
+  softwareVersion: string
+}
 
 function readFooter(bytes: Uint8Array, refuse: Refuse): Footer {
   const into: FooterMessage = {
@@ -182,8 +202,9 @@ function readFooter(bytes: Uint8Array, refuse: Refuse): Footer {
     metadata: {},
     writer: JAVA,
     calendar: 0,
+    softwareVersion: '',
   }
-  const { writer, calendar, ...footer } = readMessage(
+  const { writer, calendar, softwareVersion, ...footer } = readMessage(
     bytes,
     into,
     {
@@ -201,10 +222,17 @@ function readFooter(bytes: Uint8Array, refuse: Refuse): Footer {
         throw refuse('the file', 'without encryption', 'encrypted: write it again without')
       },
       11: count('calendar', refuse),
+      12: (m, f) => {
+        m.softwareVersion = textOf(f, refuse)
+      },
     },
     refuse,
   )
-  return { ...footer, isHybridCalendar: calendar === HYBRID || (calendar !== PROLEPTIC && writer === JAVA) }
+  return {
+    ...footer,
+    isHybridCalendar: calendar === HYBRID || (calendar !== PROLEPTIC && writer === JAVA),
+    areBloomsWrong: writer === CPP && WRONG_BLOOMS.test(softwareVersion),
+  }
 }
 
 function readStripe(bytes: Uint8Array, refuse: Refuse): Stripe {
@@ -353,14 +381,4 @@ export function countOf(field: WireField, refuse: Refuse): number {
   if (value < 0 || value > Number.MAX_SAFE_INTEGER)
     throw refuse(`field ${field.field}`, 'a count', `${value}`)
   return value
-}
-
-function signedOf(field: WireField, refuse: Refuse): bigint {
-  const [value = 0n] = varintsOf(field, refuse)
-  return BigInt.asIntN(64, (value >> 1n) ^ -(value & 1n))
-}
-
-function doubleOf(field: WireField, refuse: Refuse): number {
-  if (field.wire === 1) return dataView(field.bytes).getFloat64(0, true)
-  throw refuse(`field ${field.field}`, 'a double', `wire type ${field.wire}`)
 }

@@ -2,6 +2,7 @@
  * Integers, bytes and bits written as runs, with where each run begins, so that an index can say where any value is. The reader's twin of this is `runs.ts`; source: ORC
  * specification v1, "Run Length Encoding".
  */
+import { varintBytes, zigzag } from '../../model/import/protobuf.ts'
 import { BITS } from './runs.ts'
 
 /** Bytes that grow. */
@@ -137,8 +138,6 @@ export function writeIntRuns(values: BigInt64Array, isSigned: boolean): WrittenR
   return runs.done(n)
 }
 
-export const zigzag = (value: bigint): bigint => BigInt.asUintN(64, (value << 1n) ^ (value >> 63n))
-
 const bitsOf = (value: bigint): number => (value === 0n ? 1 : value.toString(2).length)
 
 /** The narrowest width that there is for so many bits, and its code. */
@@ -156,15 +155,6 @@ function writeRepeat(sink: ByteSink, value: bigint, length: number, isSigned: bo
 
 function bigEndian(sink: ByteSink, value: bigint, bytes: number): void {
   for (let i = bytes - 1; i >= 0; i--) sink.push(Number((value >> BigInt(8 * i)) & 255n))
-}
-
-function varint(sink: ByteSink, value: bigint): void {
-  let rest = BigInt.asUintN(64, value)
-  while (rest > 127n) {
-    sink.push(Number(rest & 127n) | 128)
-    rest >>= 7n
-  }
-  sink.push(Number(rest))
 }
 
 function header(sink: ByteSink, kind: number, code: number, length: number): void {
@@ -211,8 +201,8 @@ const LARGE = 2n ** 62n
 
 function writeDelta(sink: ByteSink, values: BigInt64Array, isSigned: boolean, code: number): void {
   header(sink, 3, code, values.length)
-  varint(sink, isSigned ? zigzag(values[0]!) : values[0]!)
-  varint(sink, zigzag(values.length > 1 ? values[1]! - values[0]! : 0n))
+  sink.add(varintBytes(isSigned ? zigzag(values[0]!) : values[0]!))
+  sink.add(varintBytes(zigzag(values.length > 1 ? values[1]! - values[0]! : 0n)))
   if (code === 0) return
   const steps = Array.from({ length: values.length - 2 }, (_, i) => {
     const step = values[i + 2]! - values[i + 1]!

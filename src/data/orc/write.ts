@@ -2,20 +2,20 @@
  * ORC written: a stripe at a time, with dictionaries where texts repeat, an index every 10,000 rows, statistics, and bloom filters of the columns that are asked for. Source: ORC
  * specification v1.
  */
-
-import * as zlib from 'node:zlib'
-import { deflateRawSync } from 'node:zlib'
-import { MillraceError } from '../../core/errors.ts'
 import { packedInts, WireWriter } from '../../model/import/protobuf.ts'
-import { packLz4, packSnappy } from './block-pack.ts'
 import { bloomOf } from './bloom.ts'
 import { COMPRESSIONS } from './compression.ts'
+import { BLOCK_BYTES, Pack, type WrittenCompression } from './pack.ts'
 import { ENCODINGS, STREAM } from './stripe.ts'
 import { ORC_KINDS } from './tail.ts'
-import { ByteSink, type WrittenRuns, writeBitRuns, writeIntRuns, zigzag } from './write-runs.ts'
-
-/** What a written column can be: the types of a dataset. */
-export type WrittenKind = 'boolean' | 'long' | 'double' | 'string' | 'timestamp' | 'date'
+import { ByteSink, type WrittenRuns, writeBitRuns, writeIntRuns } from './write-runs.ts'
+import {
+  countMessage,
+  floorMillis,
+  Summary,
+  type WrittenKind,
+  type WrittenValue,
+} from './write-statistics.ts'
 
 export interface WrittenField {
   name: string
@@ -23,11 +23,6 @@ export interface WrittenField {
   /** Whether groups of rows get a bloom filter. */
   bloom?: boolean
 }
-
-/** Values by row, null where there is none: booleans, bigint for longs, numbers for doubles and dates (days since 1970), texts, and bigint microseconds for times. */
-export type WrittenValue = null | boolean | number | bigint | string
-
-export type WrittenCompression = 'none' | 'zlib' | 'snappy' | 'lz4' | 'zstd'
 
 export interface OrcWriteOptions {
   /** Default: zlib, which every reader has. zstd needs Node 22.15. */
@@ -38,14 +33,13 @@ export interface OrcWriteOptions {
   stride?: number
 }
 
-const BLOCK_BYTES = 262_144
 const MAGIC = new TextEncoder().encode('ORC')
-/** Writer of the file: unknown to the list of ORC, so its number for others; version of the format. */
+/** Version of the format, 0.12, and of the writer, the newest that needs nothing more. */
 const VERSION = [0, 12]
+const WRITER_VERSION = 6
 const PROLEPTIC = 2
 /** Share of distinct texts up to which they have a dictionary. */
 const DICTIONARY_MAX = 0.8
-const TEXT_STATISTICS_BYTES = 1_024
 
 /** Takes rows and gives bytes to `sink`, in order. Errors: MR_DATA_ORC_WRITE for a codec that this Node does not have. */
 export class OrcWriter {
@@ -105,7 +99,7 @@ export class OrcWriter {
       .int(3, BLOCK_BYTES)
       .bytes(4, packedInts(VERSION))
       .int(5, metadataBytes.length)
-      .int(6, 6)
+      .int(6, WRITER_VERSION)
       .bytes(8000, MAGIC)
       .done()
     this.#write(metadataBytes)
@@ -371,157 +365,6 @@ function joinedTexts(texts: readonly string[]): {
   })
   return { bytes: sink.done(), lengths, begins }
 }
-
-// ---------------------------------------------------------------- packing
-
-interface ZstdOfNode {
-  zstdCompressSync?(bytes: Uint8Array): Uint8Array
-}
-
-const PACKERS: Record<Exclude<WrittenCompression, 'none' | 'zstd'>, (bytes: Uint8Array) => Uint8Array> = {
-  zlib: (bytes) => deflateRawSync(bytes),
-  snappy: packSnappy,
-  lz4: packLz4,
-}
-
-class Pack {
-  readonly compression: WrittenCompression
-  readonly #packer?: (bytes: Uint8Array) => Uint8Array
-
-  constructor(compression: WrittenCompression) {
-    this.compression = compression
-    if (compression === 'none') return
-    this.#packer = compression === 'zstd' ? (zlib as ZstdOfNode).zstdCompressSync : PACKERS[compression]
-    if (!this.#packer) throw new MillraceError('MR_DATA_ORC_WRITE', { compression, node: process.version })
-  }
-
-  /** Bytes as chunks, and the numbers by which an index says where an unpacked byte is. */
-  chunks(bytes: Uint8Array): { bytes: Uint8Array; placeOf: (byte: number) => number[] } {
-    const packer = this.#packer
-    if (!packer) return { bytes, placeOf: (byte) => [byte] }
-    const sink = new ByteSink()
-    const begins: number[] = []
-    for (let begin = 0; begin < bytes.length; begin += BLOCK_BYTES) {
-      begins.push(sink.length)
-      const block = bytes.subarray(begin, begin + BLOCK_BYTES)
-      const packed = packer(block)
-      const isOriginal = packed.length >= block.length
-      const own = isOriginal ? block : packed
-      const head = (own.length << 1) | (isOriginal ? 1 : 0)
-      sink.add(Uint8Array.of(head & 255, (head >> 8) & 255, (head >> 16) & 255))
-      sink.add(own)
-    }
-    begins.push(sink.length)
-    return {
-      bytes: sink.done(),
-      placeOf: (byte) => {
-        const block = Math.min(Math.floor(byte / BLOCK_BYTES), begins.length - 1)
-        return [begins[block]!, byte - block * BLOCK_BYTES]
-      },
-    }
-  }
-}
-
-// ---------------------------------------------------------------- statistics
-
-function countMessage(values: number, hasNull: boolean): WireWriter {
-  return new WireWriter().int(1, values).int(10, hasNull ? 1 : 0)
-}
-
-/** What a group, a stripe or the file says of the values of a column. */
-class Summary {
-  count = 0
-  hasNull = false
-  #min: WrittenValue = null
-  #max: WrittenValue = null
-  #trues = 0
-  #bytes = 0
-  #sum = 0n
-  /** Of doubles one that is not a number has no place in the order. */
-  #isOrdered = true
-
-  static of(values: readonly WrittenValue[], kind: WrittenKind): Summary {
-    const summary = new Summary()
-    for (const value of values) {
-      if (value === null) summary.hasNull = true
-      else summary.#take(value, kind)
-    }
-    return summary
-  }
-
-  #take(value: Exclude<WrittenValue, null>, kind: WrittenKind): void {
-    this.count++
-    if (typeof value === 'boolean') this.#trues += Number(value)
-    else if (kind === 'string') this.#bytes += Buffer.byteLength(value as string)
-    else if (typeof value === 'bigint') this.#sum += value
-    if (Number.isNaN(value)) this.#isOrdered = false
-    if (this.#min === null || isBelow(value, this.#min)) this.#min = value
-    if (this.#max === null || isBelow(this.#max, value)) this.#max = value
-  }
-
-  merge(other: Summary): void {
-    this.count += other.count
-    this.hasNull ||= other.hasNull
-    this.#trues += other.#trues
-    this.#bytes += other.#bytes
-    this.#sum += other.#sum
-    this.#isOrdered &&= other.#isOrdered
-    if (other.#min !== null && (this.#min === null || isBelow(other.#min, this.#min))) this.#min = other.#min
-    if (other.#max !== null && (this.#max === null || isBelow(this.#max, other.#max))) this.#max = other.#max
-  }
-
-  message(kind: WrittenKind): WireWriter {
-    const message = countMessage(this.count, this.hasNull)
-    const [min, max] = [this.#min, this.#max]
-    if (kind === 'boolean') return message.message(5, new WireWriter().bytes(1, packedInts([this.#trues])))
-    if (min === null || max === null || !this.#isOrdered) return message
-    switch (kind) {
-      case 'long': {
-        const ints = new WireWriter().int(1, zigzag(min as bigint)).int(2, zigzag(max as bigint))
-        return message.message(
-          2,
-          BigInt.asIntN(64, this.#sum) === this.#sum ? ints.int(3, zigzag(this.#sum)) : ints,
-        )
-      }
-      case 'double':
-        return message.message(3, new WireWriter().double(1, min as number).double(2, max as number))
-      case 'string': {
-        const isShort = [min, max].every((text) => Buffer.byteLength(text as string) <= TEXT_STATISTICS_BYTES)
-        const ends = isShort
-          ? new WireWriter().text(1, min as string).text(2, max as string)
-          : new WireWriter()
-        return message.message(4, ends.int(3, zigzag(BigInt(this.#bytes))))
-      }
-      case 'date':
-        return message.message(
-          7,
-          new WireWriter().int(1, zigzag(BigInt(min as number))).int(2, zigzag(BigInt(max as number))),
-        )
-      case 'timestamp': {
-        const [first, last] = [floorMillis(min as bigint), -floorMillis(-(max as bigint))]
-        return message.message(
-          9,
-          new WireWriter()
-            .int(1, zigzag(first))
-            .int(2, zigzag(last))
-            .int(3, zigzag(first))
-            .int(4, zigzag(last)),
-        )
-      }
-    }
-  }
-}
-
-const floorMillis = (micros: bigint): bigint => (micros - (((micros % 1_000n) + 1_000n) % 1_000n)) / 1_000n
-
-/** Texts by their bytes, as other readers compare them; those of JavaScript differ where one has characters beyond 16 bits. */
-function isBelow(a: Exclude<WrittenValue, null>, b: Exclude<WrittenValue, null>): boolean {
-  if (typeof a === 'string' && typeof b === 'string' && (SURROGATE.test(a) || SURROGATE.test(b)))
-    return Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0
-  return a < b
-}
-
-const SURROGATE = /[\ud800-\udfff]/
 
 function bloomMessage(group: readonly WrittenValue[], kind: WrittenKind): WireWriter {
   const known = group.filter((value) => value !== null) as (number | bigint | string)[]

@@ -87,6 +87,17 @@ export function floatOf(field: WireField, refuse: Refuse): number {
   throw refuse(`field ${field.field}`, 'a float', `wire type ${field.wire}`)
 }
 
+/** An integer of 64 bits of the type that keeps small negative ones short (`sint64`). */
+export function signedOf(field: WireField, refuse: Refuse): bigint {
+  const [value = 0n] = varintsOf(field, refuse)
+  return BigInt.asIntN(64, (value >> 1n) ^ -(value & 1n))
+}
+
+export function doubleOf(field: WireField, refuse: Refuse): number {
+  if (field.wire === 1) return dataView(field.bytes).getFloat64(0, true)
+  throw refuse(`field ${field.field}`, 'a double', `wire type ${field.wire}`)
+}
+
 /** Adds integers of a repeated field, packed or one by one. */
 export function addInts(list: number[], field: WireField, refuse: Refuse): void {
   for (const value of varintsOf(field, refuse)) push(list, Number(BigInt.asIntN(64, value)), refuse)
@@ -137,6 +148,11 @@ export class WireWriter {
     return this.raw(keyBytes(field, 0), varintBytes(BigInt(value)))
   }
 
+  /** As `signedOf` reads it. */
+  signed(field: number, value: bigint): this {
+    return this.int(field, zigzag(value))
+  }
+
   float(field: number, value: number): this {
     const bytes = new Uint8Array(4)
     dataView(bytes).setFloat32(0, value, true)
@@ -184,7 +200,10 @@ function keyBytes(field: number, wire: number): Uint8Array {
   return varintBytes(BigInt(field * 8 + wire))
 }
 
-function varintBytes(value: bigint): Uint8Array {
+/** Integers of 64 bits by their distance from zero: 0, −1, 1, −2, … */
+export const zigzag = (value: bigint): bigint => BigInt.asUintN(64, (value << 1n) ^ (value >> 63n))
+
+export function varintBytes(value: bigint): Uint8Array {
   const bytes: number[] = []
   let rest = BigInt.asUintN(64, value)
   do {

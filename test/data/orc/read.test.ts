@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
-import { type OrcColumn, type OrcValue, placeOf, valueAt } from '../../../src/data/orc/columns.ts'
 import { type OrcReader, orcReader } from '../../../src/data/orc/read.ts'
 import type { OrcSource } from '../../../src/data/orc/source.ts'
+import { type OrcColumn, type OrcValue, placeOf, valueAt } from '../../../src/data/orc/values.ts'
 
 const reference = new URL('../../reference/orc/', import.meta.url).pathname
 
@@ -190,6 +190,28 @@ describe.skipIf(!ready)('examples of Apache ORC', () => {
         if (!same(own, JSON.parse(expected[n] ?? 'null'))) expect(own, `row ${n}`).toEqual(expected[n])
       }
     expect(n).toBe(expected.length)
+  })
+
+  test.each(['bad_bloom_filter_1.6.0', 'bad_bloom_filter_1.6.11'])(
+    '%s, whose filters leave out what they hold, keeps all rows of a value',
+    (name) => {
+      const reader = open(join(examples, `${name}.orc`))
+      const names = [...reader.batches()].flatMap(({ rows, columns }) =>
+        Array.from({ length: rows }, (_, row) => valueAt(columns[1]!, row) as string),
+      )
+      expect(names.length).toBe(5)
+      for (const equals of names)
+        expect([...reader.batches({ where: [{ column: 'name', equals }] })].length, equals).toBe(1)
+    },
+  )
+
+  test('texts of writers that took their ends wrongly are not left out by them, numbers are', () => {
+    const reader = open(join(examples, 'orc-file-11-format.orc'))
+    const rowsWith = (column: string, min: number | string) =>
+      [...reader.batches({ where: [{ column, min }] })].reduce((sum, { rows }) => sum + rows, 0)
+    expect(reader.tail.areEndsTrue).toBe(false)
+    expect(rowsWith('string1', '\uffff')).toBe(7_500)
+    expect(rowsWith('int1', 2 ** 31 - 1)).toBe(0)
   })
 
   test.each(names.filter((name) => /^(corrupt|encrypted)\/.*\.orc$|^zero\.orc$/.test(name)))(

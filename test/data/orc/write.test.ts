@@ -4,18 +4,14 @@ import { join } from 'node:path'
 import * as zlib from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { seededRng } from '../../../src/core/rng.ts'
-import { placeOf } from '../../../src/data/orc/columns.ts'
+import type { WrittenCompression } from '../../../src/data/orc/pack.ts'
 import { type OrcReader, orcReader } from '../../../src/data/orc/read.ts'
 import { intRuns } from '../../../src/data/orc/runs.ts'
 import { refuseOrc } from '../../../src/data/orc/source.ts'
-import {
-  type OrcWriteOptions,
-  OrcWriter,
-  type WrittenCompression,
-  type WrittenField,
-  type WrittenValue,
-} from '../../../src/data/orc/write.ts'
+import { placeOf } from '../../../src/data/orc/values.ts'
+import { type OrcWriteOptions, OrcWriter, type WrittenField } from '../../../src/data/orc/write.ts'
 import { writeIntRuns } from '../../../src/data/orc/write-runs.ts'
+import type { WrittenValue } from '../../../src/data/orc/write-statistics.ts'
 
 const FIELDS: WrittenField[] = [
   { name: 'id', kind: 'long', bloom: true },
