@@ -51,8 +51,13 @@ export interface Part {
   key: string
   keyRange: { min: string; max: string }
   stats: Record<string, ColumnStats>
-  /** Object with the sketches of its columns (`stats/sketch-codec.ts`); absent in parts of older versions, whose sketches are runs of `data.sketch`. */
+  /** Object with the sketches of its columns (`stats/sketch-codec.ts`); where it is absent, sketches are runs of `data.sketch`. */
   sketches?: Digest
+  /**
+   * Rows of the file that the version no longer has: a Parquet object whose column `row` lists their places in the file, ascending. `rows` and `stats` are of what is
+   * left.
+   */
+  gone?: { digest: Digest; rows: number }
 }
 
 export interface DatasetVersion {

@@ -1,10 +1,12 @@
 /** Judging rows against declared checks without importing them: a version that is there, or files that may come. Reads only. */
+
 import { availableParallelism } from 'node:os'
 import { basename } from 'node:path'
 import { MillraceError } from '../core/errors.ts'
 import { LIMITS, type Limits } from '../core/limits.ts'
 import type { Digest, Finding, TimeWindow } from '../core/records.ts'
 import type { CheckDef, DatasetDef } from '../define/types.ts'
+import { partFiles } from '../engine/parts.ts'
 import type { Store } from '../store/ports.ts'
 import type { CheckedResult, CheckedRows, CheckedRule, CheckJob } from './check-types.ts'
 import { checksOf } from './checks.ts'
@@ -128,8 +130,7 @@ async function versionRows(store: Store, digest: Digest): Promise<CheckedRows> {
 
 async function rowsOf(store: Store, digest: Digest): Promise<OtherRows> {
   const { schema, parts } = await getVersion(store, digest)
-  const found = parts.map(async (part) => ({ ...part, path: await store.objects.path(part.digest) }))
-  return { schema, parts: await Promise.all(found) }
+  return { schema, parts: await partFiles(store, parts) }
 }
 
 /** Columns that an import could not do without are matters of single checks here. */

@@ -1,10 +1,10 @@
 /** The rows that are judged, as a relation: the columns of a dataset and the number of each row. */
 
+import { columnsOfPart, numberedPartRows } from '../engine/parts.ts'
 import { type Relation, ROW } from './check-scan.ts'
 import type { CheckedRows } from './check-types.ts'
 import { openDelivery, selectList } from './columns-sql.ts'
 import { type Duck, literal } from './duck.ts'
-import { columnsOfPart } from './part-columns.ts'
 import { named, type OpenFile } from './reader.ts'
 import type { OtherRows } from './types.ts'
 
@@ -20,7 +20,7 @@ function partsRelation({ schema, parts }: OtherRows): Relation {
   const scans = parts.map((part) => {
     const list = [...columnsOfPart(part, schema.columns), `${first} + file_row_number AS ${ROW}`]
     first += part.rows
-    return `SELECT ${list.join(', ')} FROM read_parquet(${literal(part.path)}, file_row_number = true)`
+    return `SELECT ${list.join(', ')} FROM ${numberedPartRows(part)}`
   })
   return {
     from: `(${scans.join(' UNION ALL ')})`,

@@ -7,7 +7,7 @@ import { type Judgement, judgeRows, type Scan } from './check-scan.ts'
 import type { CheckedResult, CheckedRule, CheckJob } from './check-types.ts'
 import { type Duck, quote } from './duck.ts'
 import { writeFailing } from './failing-rows.ts'
-import { partRows, type Report } from './import-context.ts'
+import { type Report, rowsOfParts } from './import-context.ts'
 import type { Measurement } from './table-metrics.ts'
 
 /** Judges the checks of a job. Nothing is written but the file of failing rows, when one is asked for. */
@@ -85,7 +85,7 @@ function otherRelation({ others }: CheckJob, name: string, columns: readonly str
       place: `dataset "${name}"`,
     })
   })
-  return `(SELECT ${columns.map(quote).join(', ')} FROM (${partRows(other.parts, wanted)}))`
+  return `(SELECT ${columns.map(quote).join(', ')} FROM (${rowsOfParts(other.parts, wanted)}))`
 }
 
 function ruleOf({ name }: CheckDef, judged: Judgement): CheckedRule {

@@ -25,16 +25,6 @@ export function columnTypeOf(duckType: string): ColumnType {
   return type === 'DATE' ? 'date' : 'string'
 }
 
-export const DUCK_TYPE: Record<ColumnType, string> = {
-  bool: 'BOOLEAN',
-  int: 'BIGINT',
-  float: 'DOUBLE',
-  string: 'VARCHAR',
-  time: 'TIMESTAMP',
-  date: 'DATE',
-  json: 'VARCHAR',
-}
-
 /** Whether values of `got` can be kept in a column of `expected` without losing anything. */
 export function fits(expected: ColumnType, got: ColumnType): boolean {
   return (

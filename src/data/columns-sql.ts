@@ -1,7 +1,8 @@
 /** One schema over all files of a delivery and the version before, and the expressions that bring a file's columns to it. */
 import { MillraceError } from '../core/errors.ts'
 import type { Column, ColumnType, Schema } from '../core/records.ts'
-import { columnTypeOf, DUCK_TYPE, fits, widest } from './column-types.ts'
+import { DUCK_TYPE } from '../engine/parts.ts'
+import { columnTypeOf, fits, widest } from './column-types.ts'
 import { type Duck, literal, quote } from './duck.ts'
 import { named, type OpenFile, openFile, type ReadOptions } from './reader.ts'
 import type { ChildFile, ImportParams } from './types.ts'

@@ -1,10 +1,10 @@
 /** What changed between two versions, to the row. */
 import type { ColumnStats, DatasetVersion, Digest, Part, Schema } from '../core/records.ts'
+import { columnsOfPart, partFiles, partId, partRows } from '../engine/parts.ts'
 import type { Query } from '../engine/ports.ts'
 import { join, raw, type Sql, sql } from '../expr/sql.ts'
 import type { Store } from '../store/ports.ts'
 import { mergeStats, psiBetween } from './merged-stats.ts'
-import { columnsOfPart } from './part-columns.ts'
 import { getVersion } from './versions.ts'
 
 export interface DatasetDiff {
@@ -56,15 +56,15 @@ export async function diff(
     rows.removed += before.length === 0 ? 0 : added + rowsOf(before) - rowsOf(after)
     if (before.length > 0) await fillSample(sides, before, after, sample.removed)
   }
-  const kept = new Set(a.parts.map((p) => p.digest))
+  const kept = new Set(a.parts.map((p) => partId(p)))
   return {
     from,
     to,
     rowsAdded: rows.added,
     rowsRemoved: rows.removed,
-    partsAdded: b.parts.filter((p) => !kept.has(p.digest)).map((p) => p.key),
-    partsRemoved: a.parts.filter((p) => !b.parts.some((q) => q.digest === p.digest)).map((p) => p.key),
-    partsSame: b.parts.filter((p) => kept.has(p.digest)).length,
+    partsAdded: b.parts.filter((p) => !kept.has(partId(p))).map((p) => p.key),
+    partsRemoved: a.parts.filter((p) => !b.parts.some((q) => partId(q) === partId(p))).map((p) => p.key),
+    partsSame: b.parts.filter((p) => kept.has(partId(p))).length,
     schema: schemaChanges(a.schema, b.schema),
     columns: sides.schema.columns.map(({ name }) => columnChange(name, a, b)),
     sample,
@@ -80,10 +80,10 @@ interface Sides {
 
 /** Parts that are not in both, as pairs that cover the same key. Blocks of rows have no key of their own, so they are one pair. */
 function differing(a: Part[], b: Part[]): [Part[], Part[]][] {
-  const inA = new Set(a.map((p) => p.digest))
-  const inB = new Set(b.map((p) => p.digest))
-  const onlyA = a.filter((p) => !inB.has(p.digest))
-  const onlyB = b.filter((p) => !inA.has(p.digest))
+  const inA = new Set(a.map((p) => partId(p)))
+  const inB = new Set(b.map((p) => partId(p)))
+  const onlyA = a.filter((p) => !inB.has(partId(p)))
+  const onlyB = b.filter((p) => !inA.has(partId(p)))
   const groups = new Map<string, [Part[], Part[]]>()
   const groupOf = (part: Part): [Part[], Part[]] => {
     const key = part.key.startsWith('rows-') ? 'rows' : part.key
@@ -136,13 +136,8 @@ async function except(sides: Sides, these: Part[], others: Part[]): Promise<Sql>
 }
 
 async function scan({ store, schema }: Sides, parts: Part[]): Promise<Sql> {
-  const scans = await Promise.all(
-    parts.map(async (part): Promise<Sql> => {
-      return {
-        text: `SELECT ${columnsOfPart(part, schema.columns).join(', ')} FROM read_parquet(?)`,
-        params: [await store.objects.path(part.digest)],
-      }
-    }),
+  const scans = (await partFiles(store, parts)).map((part) =>
+    raw(`SELECT ${columnsOfPart(part, schema.columns).join(', ')} FROM ${partRows(part)}`),
   )
   return sql`(${join(scans, ' UNION ALL ')})`
 }

@@ -118,7 +118,4 @@ function plainValue(value: unknown): unknown {
   return value
 }
 
-/** A text as a SQL literal: only for names of files and for numbers of our own, never for what a user compares with. */
-export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
-
-export const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`
+export { literal, quoted as quote } from '../expr/sql.ts'

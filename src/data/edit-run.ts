@@ -1,21 +1,18 @@
 /** An edit as it happens in the child process: rows leave the parts they are in, and what is taken goes the way of a delivery. */
 import { MillraceError } from '../core/errors.ts'
-import type { Part, Schema } from '../core/records.ts'
+import type { Schema } from '../core/records.ts'
+import { columnsOfPart, DUCK_TYPE, numberedPartRows, type PartFile } from '../engine/parts.ts'
 import { toDuckDb } from '../expr/duckdb.ts'
 import type { Sql } from '../expr/sql.ts'
-import { DUCK_TYPE } from './column-types.ts'
 import { canonicalOrder } from './columns-sql.ts'
 import { type Duck, literal, quote } from './duck.ts'
 import { WRITTEN_AS } from './edit.ts'
 import type { ColumnFix, EditJob, EditResult } from './edit-types.ts'
 import type { Import, Report } from './import-context.ts'
 import { runImport } from './import-run.ts'
-import { columnsOfPart } from './part-columns.ts'
 import { profile } from './profile.ts'
 import type { ImportJob, ImportParams, WrittenPart } from './types.ts'
 import { referencesFor, writePart } from './write-parts.ts'
-
-type PathPart = Part & { path: string }
 
 /**
  * Edits a version. Leaves files in the job's folder and returns what they are; nothing else is touched. A part that loses rows keeps the order of the others, so its
@@ -43,20 +40,20 @@ async function loadChosen(duck: Duck, { selection }: EditJob): Promise<void> {
 const NUMBER = '_mr_row'
 
 /** Rows of a part with their numbers, which begin at `start`; columns that it does not have are null. */
-function numbered(part: PathPart, schema: Schema, start: number, more: readonly string[] = []): string {
+function numbered(part: PartFile, schema: Schema, start: number, more: readonly string[] = []): string {
   const columns = [...columnsOfPart(part, schema.columns), ...more]
-  return `SELECT ${columns.join(', ')}, file_row_number + ${start} AS ${NUMBER} FROM read_parquet(${literal(part.path)}, file_row_number = true)`
+  return `SELECT ${columns.join(', ')}, file_row_number + ${start} AS ${NUMBER} FROM ${numberedPartRows(part)}`
 }
 
 interface Touched {
-  part: PathPart
+  part: PartFile
   /** Number of its first row. */
   start: number
   chosen: number
 }
 
 /** Parts that hold chosen rows. */
-function touchedOf(parts: readonly PathPart[], rows: readonly number[]): Touched[] {
+function touchedOf(parts: readonly PartFile[], rows: readonly number[]): Touched[] {
   const touched: Touched[] = []
   let start = 0
   let i = 0

@@ -1,5 +1,6 @@
 import { LIMITS } from '../core/limits.ts'
 import type { DatasetVersion, Digest, Part, RunSpec } from '../core/records.ts'
+import { partFiles } from '../engine/parts.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
 import type { Store } from '../store/ports.ts'
 import { type ChildOptions, runChild } from './child.ts'
@@ -44,16 +45,14 @@ async function jobOf(
   memoryMb: number,
 ): Promise<EditJob> {
   const selection = await store.getRecord<RowSelection>(spec.inputs.selection!, 'RowSelection')
-  const withPaths = (parts: Part[]) =>
-    Promise.all(parts.map(async (part) => ({ ...part, path: await store.objects.path(part.digest) })))
   const { rows, reasons, reasonOf } = selection
   return {
     op: 'edit',
     files: [{ path: '', name: `dataset ${version.dataset}`, format: 'parquet', gzip: false }],
     params: editParams(spec),
     schema: version.schema,
-    parts: await withPaths(version.parts),
-    quarantine: await withPaths(version.quarantine),
+    parts: await partFiles(store, version.parts),
+    quarantine: await partFiles(store, version.quarantine),
     quarantineParts: lastQuarantine(version),
     others: await othersOf(store, spec),
     selection: { rows, reasons, reasonOf },

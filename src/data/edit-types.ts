@@ -1,6 +1,8 @@
 /** What an edit of a version is made of, as plain data: planned, digested in a RunSpec, and sent to the child process as JSON. */
+
 import type { Digest, Part, Schema, TimeWindow } from '../core/records.ts'
 import type { CheckDef, DatasetDef } from '../define/types.ts'
+import type { PartFile } from '../engine/parts.ts'
 import type { ExprNode } from '../expr/ast.ts'
 import type { ChildFile, OtherRows, WrittenPart } from './types.ts'
 
@@ -72,8 +74,8 @@ export interface EditJob {
   files: ChildFile[]
   params: EditParams
   schema: Schema
-  parts: (Part & { path: string })[]
-  quarantine: (Part & { path: string })[]
+  parts: PartFile[]
+  quarantine: PartFile[]
   quarantineParts: number
   others: Record<string, OtherRows>
   selection: Pick<RowSelection, 'rows' | 'reasons' | 'reasonOf'>

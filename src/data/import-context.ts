@@ -1,7 +1,6 @@
-import type { Part } from '../core/records.ts'
+import { columnsOfPart, type PartFile, partRows } from '../engine/parts.ts'
 import type { Delivery } from './columns-sql.ts'
-import { type Duck, literal } from './duck.ts'
-import { columnsOfPart } from './part-columns.ts'
+import type { Duck } from './duck.ts'
 import type { ImportJob } from './types.ts'
 
 /** Says how far the work is, from 0 to 1, and what it does now. */
@@ -18,10 +17,8 @@ export interface Import {
 }
 
 /** Rows of parts with the delivery's columns; columns that a part does not have are null. */
-export function partRows(parts: readonly (Part & { path: string })[], columns: Delivery['columns']): string {
+export function rowsOfParts(parts: readonly PartFile[], columns: Delivery['columns']): string {
   return parts
-    .map(
-      (part) => `SELECT ${columnsOfPart(part, columns).join(', ')} FROM read_parquet(${literal(part.path)})`,
-    )
+    .map((part) => `SELECT ${columnsOfPart(part, columns).join(', ')} FROM ${partRows(part)}`)
     .join(' UNION ALL ')
 }

@@ -1,5 +1,6 @@
 import { LIMITS, type Limits } from '../core/limits.ts'
 import type { DatasetVersion, Digest, Part, RunSpec, TimeWindow } from '../core/records.ts'
+import { partFiles } from '../engine/parts.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
 import type { Store } from '../store/ports.ts'
 import { type ChildOptions, runChild } from './child.ts'
@@ -77,8 +78,7 @@ async function parentOf(store: Store, version: DatasetVersion): Promise<ImportJo
 }
 
 async function rowsOf(store: Store, { schema, parts }: DatasetVersion): Promise<OtherRows> {
-  const found = parts.map(async (part) => ({ ...part, path: await store.objects.path(part.digest) }))
-  return { schema, parts: await Promise.all(found) }
+  return { schema, parts: await partFiles(store, parts) }
 }
 
 /** Rows of the versions that a spec names beside its own. */

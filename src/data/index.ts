@@ -1,5 +1,6 @@
 /** The data station: files become checked, content-addressed versions that training reads. */
 
+export { columnsOfPart, numberedPartRows, partFiles, partRows } from '../engine/parts.ts'
 export { relationOf as relation } from '../engine/relation.ts'
 export {
   type CheckedFinding,
@@ -51,7 +52,6 @@ export {
   type QuarantineRows,
   show,
 } from './pages.ts'
-export { columnsOfPart } from './part-columns.ts'
 export { deliveryOf, IMPORT_TASK, type ImportOptions, importParams, planImport } from './plan-import.ts'
 export { chooseQuarantined, type QuarantineAsk, type QuarantineFilter, readQuarantine } from './quarantine.ts'
 export {

@@ -1,7 +1,7 @@
 /** Looking at files before they are imported, in the child process: what they are, what is in them, and how to read them. */
 import { statSync } from 'node:fs'
 import type { Column } from '../core/records.ts'
-import { DUCK_TYPE } from './column-types.ts'
+import { DUCK_TYPE } from '../engine/parts.ts'
 import { BLANKS, type Delivery, openDelivery, relationsOf, schemaOf, selectList } from './columns-sql.ts'
 import { type Duck, quote } from './duck.ts'
 import { named, type OpenFile } from './reader.ts'

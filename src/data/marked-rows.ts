@@ -4,7 +4,7 @@ import type { Part } from '../core/records.ts'
 import type { CheckDef } from '../define/types.ts'
 import { type Duck, literal, quote } from './duck.ts'
 import type { Tally } from './findings.ts'
-import { type Import, partRows } from './import-context.ts'
+import { type Import, rowsOfParts } from './import-context.ts'
 import { isOutOfMemory } from './reader.ts'
 import { valueSql } from './table-metrics.ts'
 
@@ -78,7 +78,7 @@ async function existingRows({ duck, job, delivery }: Import, columns: string[]):
   const { time } = job.params
   const byTime = time !== null && (columns.length === 0 || columns.includes(time))
   const touched = byTime ? parts.filter(await inSpan(duck, time)) : parts
-  return touched.length === 0 ? undefined : `(${partRows(touched, delivery.columns)})`
+  return touched.length === 0 ? undefined : `(${rowsOfParts(touched, delivery.columns)})`
 }
 
 async function inSpan(duck: Duck, time: string): Promise<(part: Part) => boolean> {
@@ -109,7 +109,7 @@ function otherRows({ job, delivery }: Import, rule: RuleOf<'exists'>): string {
   const other = isSelf ? job.parent : job.others?.[rule.in]
   const columns = isSelf ? delivery.columns : (other?.schema.columns ?? [])
   const wanted = rule.of.map((name) => columnNamed(columns, name, rule))
-  const rows = other ? [partRows(other.parts, wanted)] : []
+  const rows = other ? [rowsOfParts(other.parts, wanted)] : []
   const own = isSelf ? [`SELECT ${rule.of.map(quote).join(', ')} FROM staged`] : []
   const all = [...rows, ...own].filter(Boolean)
   if (all.length > 0) return all.join(' UNION ALL ')
@@ -142,7 +142,7 @@ function outvoted({ job, delivery }: Import, rule: RuleOf<'determines'>): Markin
   )
   const judged = names.map((name) => `${quote(name)} IS NOT NULL`).join(' AND ')
   const list = columns.map((c) => `${valueSql(c)} AS ${quote(c.name)}`).join(', ')
-  const before = job.parent?.parts.length ? ` UNION ALL ${partRows(job.parent.parts, columns)}` : ''
+  const before = job.parent?.parts.length ? ` UNION ALL ${rowsOfParts(job.parent.parts, columns)}` : ''
   const keys = rule.columns.map(quote).join(', ')
   const value = quote(rule.column)
   const votes = `SELECT ${keys}, ${value}, count(*) AS _mr_votes FROM (SELECT ${list} FROM staged${before}) WHERE ${judged} GROUP BY ${keys}, ${value}`

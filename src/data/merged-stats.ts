@@ -1,9 +1,9 @@
 /** Statistics of a version from those of its parts: no row is read. */
 import type { ColumnStats, Histogram, Part } from '../core/records.ts'
+import { hasColumn } from '../engine/parts.ts'
 import { psi } from '../stats/distances.ts'
 import { alignHistograms, mergeHistograms } from '../stats/histogram.ts'
 import { type Moments, mergeMoments } from '../stats/moments.ts'
-import { hasColumn } from './part-columns.ts'
 
 /**
  * One column over all parts that have it; rows of parts without it count as missing. `distinctApprox` is that of the part with the most, a lower bound.

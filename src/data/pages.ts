@@ -2,6 +2,7 @@
 
 import { MillraceError } from '../core/errors.ts'
 import type { Column, ColumnStats, DatasetVersion, Digest, Finding, TimeWindow } from '../core/records.ts'
+import { partId } from '../engine/parts.ts'
 import type { Store } from '../store/ports.ts'
 import { mergeStats, psiBetween } from './merged-stats.ts'
 import {
@@ -100,19 +101,19 @@ export async function datasetPage(store: Store, dataset: string): Promise<Datase
 export async function show(store: Store, name: string): Promise<DatasetVersionPage> {
   const { digest, version } = await resolveVersion(store, name)
   const before = await parentOf(store, version)
-  const known = new Set(before?.parts.map((p) => p.digest))
+  const known = new Set(before?.parts.map(partId))
   return {
     digest,
     dataset: version.dataset,
     columns: version.schema.columns.map((column) => columnPage(column, version, before)),
     rows: version.rows,
     rowsQuarantined: version.rowsQuarantined,
-    parts: version.parts.map(({ digest: part, key, rows, bytes }) => ({
-      digest: part,
-      key,
-      rows,
-      bytes,
-      isNew: !known.has(part),
+    parts: version.parts.map((part) => ({
+      digest: part.digest,
+      key: part.key,
+      rows: part.rows,
+      bytes: part.bytes,
+      isNew: !known.has(partId(part)),
     })),
     findings: version.findings,
     createdAt: version.createdAt,

@@ -1,13 +1,13 @@
 /** Rows that were put aside: which there are, and which of them an edit is about. */
 import { MillraceError } from '../core/errors.ts'
 import type { DatasetVersion, Digest } from '../core/records.ts'
+import { columnsOfPart, numberedPartRows, partFiles } from '../engine/parts.ts'
 import type { Query } from '../engine/ports.ts'
 import type { ExprNode } from '../expr/ast.ts'
 import { toDuckDb } from '../expr/duckdb.ts'
 import { join, listParam, quoted, raw, type Sql, sql } from '../expr/sql.ts'
 import type { Store } from '../store/ports.ts'
 import { plainCell, type QuarantineRows } from './pages.ts'
-import { columnsOfPart } from './part-columns.ts'
 import { getVersion } from './versions.ts'
 
 /** Which of the rows aside are meant; all conditions that are given have to hold. */
@@ -120,12 +120,11 @@ async function filtered(store: Store, version: DatasetVersion, filter: Quarantin
 async function numberedRows(store: Store, version: DatasetVersion): Promise<Sql> {
   let start = 0
   const scans: Sql[] = []
-  for (const part of version.quarantine) {
-    const list = columnsOfPart(part, version.schema.columns)
-    scans.push({
-      text: `SELECT ${list.join(', ')}, _reasons, file_row_number + ${start} AS _mr_row FROM read_parquet(?, file_row_number = true)`,
-      params: [await store.objects.path(part.digest)],
-    })
+  for (const part of await partFiles(store, version.quarantine)) {
+    const list = columnsOfPart(part, version.schema.columns).join(', ')
+    scans.push(
+      raw(`SELECT ${list}, _reasons, file_row_number + ${start} AS _mr_row FROM ${numberedPartRows(part)}`),
+    )
     start += part.rows
   }
   return join(scans, ' UNION ALL ')

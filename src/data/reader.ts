@@ -1,8 +1,10 @@
 /** How one file is read by DuckDB: format, dialect and encoding as a table function, and errors in words that name the file. */
+
 import { closeSync, createReadStream, openSync, readSync } from 'node:fs'
 import { createGunzip } from 'node:zlib'
 import { excerpt, isMillraceError, MillraceError, toError } from '../core/errors.ts'
 import type { TimeWindow } from '../core/records.ts'
+import { partRows } from '../engine/parts.ts'
 import { type Duck, literal, quote } from './duck.ts'
 import type { ChildFile } from './types.ts'
 
@@ -148,7 +150,7 @@ function scanOf(
   columns?: SourceColumn[],
 ): string {
   const path = literal(file.path)
-  if (file.format === 'parquet') return `read_parquet(${path})`
+  if (file.format === 'parquet') return partRows(file)
   return file.format === 'json'
     ? jsonScan(path, file, options, columns)
     : csvScan(path, file, encoding, options, columns)

@@ -2,13 +2,15 @@
  * The sketches of a table inside the child process. Numbers stream by as doubles; texts are grouped by the engine in blocks of rows, so that every distinct
  * value of a block is looked at once and only frequent ones become JavaScript strings.
  */
+
 import { writeFile } from 'node:fs/promises'
 import type { DuckDBDataChunk } from '@duckdb/node-api'
 import type { Column, ColumnType } from '../core/records.ts'
 import { blank, bytesOf, validBitsOf } from '../engine/duckdb/vectors.ts'
+import { partRows } from '../engine/parts.ts'
 import { encodeSketches, type SketchesByColumn } from '../stats/sketch-codec.ts'
 import { NumberSketcher, TextSketcher } from '../stats/sketch-column.ts'
-import { type Duck, literal, quote } from './duck.ts'
+import { type Duck, quote } from './duck.ts'
 import type { SketchJob, SketchResult } from './types.ts'
 
 /** Rows whose texts are grouped together. */
@@ -20,7 +22,7 @@ type NamedType = Pick<Column, 'name' | 'type'>
 
 /** Sketches a part that an older version wrote. */
 export async function runSketch(duck: Duck, job: SketchJob): Promise<SketchResult> {
-  await duck.run(`CREATE TEMP TABLE part AS SELECT * FROM read_parquet(${literal(job.files[0]!.path)})`)
+  await duck.run(`CREATE TEMP TABLE part AS SELECT * FROM ${partRows(job.files[0]!)}`)
   const path = `${job.folder}/sketches`
   await writeFile(path, encodeSketches(await sketchTable(duck, 'part', job.columns)))
   return { path }

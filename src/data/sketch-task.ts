@@ -2,11 +2,11 @@
 import type { Json } from '../core/canonical.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Column, Digest, Part, RunSpec } from '../core/records.ts'
+import { hasColumn } from '../engine/parts.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
 import { type ChildOptions, runChild } from './child.ts'
 import type { ImportLimits } from './import-task.ts'
 import { inJobFolder } from './job-folder.ts'
-import { hasColumn } from './part-columns.ts'
 import type { SketchJob, SketchResult } from './types.ts'
 
 export const SKETCH_TASK = 'data.sketch'
@@ -23,7 +23,7 @@ export function planSketch(part: Part, columns: readonly NamedType[]): RunSpec {
     kind: 'RunSpec',
     task: SKETCH_TASK,
     code: SKETCH_CODE,
-    inputs: { part: part.digest },
+    inputs: { part: part.digest, ...(part.gone && { gone: part.gone.digest }) },
     params: { columns: has as unknown as Json },
     seed: 0,
   }
@@ -41,10 +41,11 @@ async function runTask(
   sketch: SketchRows,
 ): Promise<{ outputs: Record<string, Digest> }> {
   return await inJobFolder({ name: 'sketch', scratch: store.scratch }, async (folder) => {
-    const part = spec.inputs.part!
+    const [part, gone] = [spec.inputs.part!, spec.inputs.gone]
     const { columns } = spec.params as unknown as { columns: NamedType[] }
     const file = {
       path: await store.objects.path(part),
+      ...(gone && { gonePath: await store.objects.path(gone) }),
       name: 'a part',
       format: 'parquet' as const,
       gzip: false,

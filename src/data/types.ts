@@ -1,4 +1,5 @@
 /** What an import is made of, as plain data: it is planned here, digested in a RunSpec, and sent to the child process as JSON. */
+
 import type {
   Column,
   ColumnStats,
@@ -11,6 +12,7 @@ import type {
   TimeWindow,
 } from '../core/records.ts'
 import type { CheckDef, DatasetDef } from '../define/types.ts'
+import type { PartFile } from '../engine/parts.ts'
 import type { DeliveryValues } from './delivery-metrics.ts'
 import type { Remark } from './remarks/remark.ts'
 
@@ -80,6 +82,8 @@ export type Reference = { kind: 'numeric'; edges: number[] } | { kind: 'category
 
 export interface ChildFile {
   path: string
+  /** File that lists the rows which are left out, where it is a part of a version. */
+  gonePath?: string
   name: string
   format: FileFormat
   gzip: boolean
@@ -89,7 +93,7 @@ export interface ImportJob {
   op: 'import'
   files: ChildFile[]
   params: ImportParams
-  parent: { schema: Schema; parts: (Part & { path: string })[]; quarantineParts: number } | null
+  parent: { schema: Schema; parts: PartFile[]; quarantineParts: number } | null
   /** Versions of other datasets that checks look keys up in, by name. */
   others?: Record<string, OtherRows>
   folder: string
@@ -99,7 +103,7 @@ export interface ImportJob {
 /** Rows of a dataset that checks of another one refer to. */
 export interface OtherRows {
   schema: Schema
-  parts: (Part & { path: string })[]
+  parts: PartFile[]
 }
 
 export interface InspectJob {

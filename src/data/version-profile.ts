@@ -1,5 +1,7 @@
 /** The profile of a version from the sketches of its parts: no row is read but those of parts that have no sketches yet. */
+
 import type { ColumnType, DatasetVersion, Digest, Finding, Part } from '../core/records.ts'
+import { partId } from '../engine/parts.ts'
 import type { Jobs } from '../engine/ports.ts'
 import { deviation, skewness } from '../stats/moments.ts'
 import { decodeSketches, type SketchesByColumn } from '../stats/sketch-codec.ts'
@@ -100,9 +102,9 @@ async function sketchObjects(
   const report =
     onProgress && ((p: { done: number; note: string }) => onProgress(p.done / 2, 'reading parts'))
   const outcomes = specs.length === 0 ? [] : await jobs.run(specs, { signal, onProgress: report })
-  const made = new Map(outcomes.map(({ record }, i) => [missing[i]!.digest, record.outputs.sketches!]))
+  const made = new Map(outcomes.map(({ record }, i) => [partId(missing[i]!), record.outputs.sketches!]))
   return {
-    objects: version.parts.map((part) => part.sketches ?? made.get(part.digest)!),
+    objects: version.parts.map((part) => part.sketches ?? made.get(partId(part))!),
     partsRead: outcomes.filter(({ cached }) => !cached).length,
   }
 }

@@ -1,8 +1,10 @@
 /** Names of versions, their history, and whether their bytes are whole. */
+
 import { digestOf, isDigest, shortDigest } from '../core/digest.ts'
 import { assert, MillraceError } from '../core/errors.ts'
 import { MAIN, refs } from '../core/names.ts'
 import type { DatasetVersion, Digest, Part, RunSpec } from '../core/records.ts'
+import { objectsOfPart, partId } from '../engine/parts.ts'
 import type { Task } from '../engine/ports.ts'
 import type { Store } from '../store/ports.ts'
 import { EDIT_EVENTS } from './edit.ts'
@@ -134,7 +136,7 @@ export async function log(store: Store, dataset: string, limit = 100): Promise<L
 /** One line of the history. */
 export async function logRow(store: Store, digest: Digest, version: DatasetVersion): Promise<LogRow> {
   const before = await parentOf(store, version)
-  const known = new Set(before?.parts.map((p) => p.digest))
+  const known = new Set(before?.parts.map(partId))
   return {
     digest,
     at: version.createdAt,
@@ -142,7 +144,7 @@ export async function logRow(store: Store, digest: Digest, version: DatasetVersi
     rowsAdded: version.rows - (before?.rows ?? 0),
     rowsQuarantined: version.rowsQuarantined - (before?.rowsQuarantined ?? 0),
     message: version.message,
-    partsNew: version.parts.filter((p) => !known.has(p.digest)).length,
+    partsNew: version.parts.filter((p) => !known.has(partId(p))).length,
     parts: version.parts.length,
   }
 }
@@ -162,15 +164,17 @@ export interface Verification {
 /** Rehashes every part of a version. Bad ones are values, each with what to do. Cost: one read of all bytes. */
 export async function verify(store: Store, name: string): Promise<Verification> {
   const { digest: version, version: record } = await resolveVersion(store, name)
-  const parts = [...record.parts, ...record.quarantine]
+  const objects = allParts(record).flatMap((part) =>
+    objectsOfPart(part).map((object) => ({ digest: object, key: part.key })),
+  )
   const bad: Verification['bad'] = []
-  for (const { digest, key } of parts) {
+  for (const { digest, key } of objects) {
     const state = await store.objects.verify(digest)
     if (state === 'ok') continue
     const fix = `run \`millrace data repair ${record.dataset}\`: it imports the part again from its source, which gives the same bytes`
     bad.push({ digest, part: key, state, fix })
   }
-  return { version, objects: parts.length, bad }
+  return { version, objects: objects.length, bad }
 }
 
 export interface Repair {
@@ -224,8 +228,10 @@ async function originsOf(store: Store, head: NamedVersion, wanted: ReadonlySet<D
   const specs: RunSpec[] = []
   for await (const { digest, version } of ancestry(store, head)) {
     const before = await parentOf(store, version)
-    const known = new Set(allParts(before).map((p) => p.digest))
-    const wrote = allParts(version).some((p) => wanted.has(p.digest) && !known.has(p.digest))
+    const known = new Set(allParts(before).flatMap(objectsOfPart))
+    const wrote = allParts(version)
+      .flatMap(objectsOfPart)
+      .some((object) => wanted.has(object) && !known.has(object))
     const run = runs.get(digest)
     if (wrote && run) specs.unshift(await store.getRecord<RunSpec>(run, 'RunSpec'))
   }

@@ -1,10 +1,12 @@
 /** Parts: which rows go together, what is rewritten, and the files. */
+
 import { writeFile } from 'node:fs/promises'
 import type { Part } from '../core/records.ts'
+import type { PartFile } from '../engine/parts.ts'
 import { encodeSketches } from '../stats/sketch-codec.ts'
 import { instant } from './checks.ts'
 import { type Duck, literal, quote } from './duck.ts'
-import { type Import, partRows } from './import-context.ts'
+import { type Import, rowsOfParts } from './import-context.ts'
 import { profile, referenceIn, referencesOf } from './profile.ts'
 import { sketchTable } from './sketch-run.ts'
 import type { Reference, WrittenPart } from './types.ts'
@@ -12,8 +14,6 @@ import type { Reference, WrittenPart } from './types.ts'
 const ROW_GROUP = 122_880
 /** Key of the part whose rows have no time. */
 const TIMELESS = 'no-time'
-
-type ParentPart = Part & { path: string }
 
 /** Writes the rows of table `good` as parts, merged with those of the version before that cover the same buckets. */
 export async function writeParts(run: Import): Promise<{ written: WrittenPart[]; replaced: string[] }> {
@@ -81,11 +81,11 @@ async function bucketsOf(duck: Duck, time: string, by: 'day' | 'month'): Promise
 }
 
 /** New rows of a bucket, or those and the old ones together in canonical order. */
-function rowsOf({ delivery, order }: Import, where: string, old: ParentPart[]): string {
+function rowsOf({ delivery, order }: Import, where: string, old: PartFile[]): string {
   const fresh = `SELECT * FROM good WHERE ${where}`
   return old.length === 0
     ? fresh
-    : `SELECT * FROM (${fresh} UNION ALL ${partRows(old, delivery.columns)}) ORDER BY ${order}`
+    : `SELECT * FROM (${fresh} UNION ALL ${rowsOfParts(old, delivery.columns)}) ORDER BY ${order}`
 }
 
 /** Number of a block: blocks that were emptied since are not there, and their numbers are not given again. */

@@ -1,6 +1,7 @@
 import type { DatasetVersion, Part, TimeWindow } from '../core/records.ts'
 import { join, param, quoted, raw, type Sql, sql } from '../expr/sql.ts'
 import type { Store } from '../store/ports.ts'
+import { columnsOfPart, type PartFile, partFiles, partRows } from './parts.ts'
 
 /**
  * The rows of a dataset version as a relation: parts outside the window are not opened, and the order of rows is that of the parts, always the same.
@@ -24,28 +25,31 @@ async function partsRelation(
   version: DatasetVersion,
   parts: Part[],
 ): Promise<Sql> {
-  const known = (name: string) => parts.some((part) => Object.hasOwn(part.stats, name))
-  const absent = (c: DatasetVersion['schema']['columns'][number]) =>
-    `null::${SQL_TYPES[c.type]} as ${quoted(c.name)}`
-  const columns = version.schema.columns.map((c) => (known(c.name) ? quoted(c.name) : absent(c))).join(', ')
-  if (parts.length === 0) return raw(`select ${columns} where false`)
-  const paths = await Promise.all(parts.map((part) => store.objects.path(part.digest)))
-  const list = join(
-    paths.map((path) => param(path)),
-    ', ',
-  )
-  return sql`select ${columns} from read_parquet([${list}], union_by_name = true)`
+  const { columns } = version.schema
+  if (parts.length === 0) return raw(`select ${columnsOfPart({ stats: {} }, columns).join(', ')} where false`)
+  const scans = runsOf(await partFiles(store, parts)).map((run) => {
+    const stats = Object.assign({}, ...run.map((part) => part.stats)) as Part['stats']
+    return sql`select ${columnsOfPart({ stats }, columns).join(', ')} from ${scanOf(run)}`
+  })
+  return join(scans, ' union all ')
 }
 
-const SQL_TYPES = {
-  bool: 'boolean',
-  int: 'bigint',
-  float: 'double',
-  string: 'varchar',
-  time: 'timestamp',
-  date: 'date',
-  json: 'varchar',
-} as const
+/** Parts next to each other that one scan reads: those of which rows are gone are read alone. */
+function runsOf(parts: PartFile[]): PartFile[][] {
+  const runs: PartFile[][] = []
+  for (const part of parts) {
+    const run = runs.at(-1)
+    if (run && !part.gonePath && !run[0]!.gonePath) run.push(part)
+    else runs.push([part])
+  }
+  return runs
+}
+
+function scanOf(run: PartFile[]): Sql {
+  if (run[0]!.gonePath) return raw(partRows(run[0]!))
+  const paths = run.map(({ path }) => param(path))
+  return sql`read_parquet([${join(paths, ', ')}], union_by_name = true)`
+}
 
 /** Whether a part can hold rows of the window, by the range of its time column; parts without that range always can. */
 function touches(part: Part, time: string, window: TimeWindow): boolean {

@@ -19,6 +19,9 @@ export const listParam = (values: readonly unknown[], type: string): Sql => ({
   params: [JSON.stringify(values)],
 })
 
+/** A text as a SQL literal: only for names of files and for numbers of our own, never for what a user compares with. */
+export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+
 /** An identifier as DuckDB reads it: double quotes, doubled inside. */
 export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 

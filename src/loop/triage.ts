@@ -2,7 +2,7 @@
 import { MillraceError } from '../core/errors.ts'
 import { refs } from '../core/names.ts'
 import type { ColumnType, DatasetVersion, Digest, Schema } from '../core/records.ts'
-import { columnsOfPart, getVersion, plainCell } from '../data/index.ts'
+import { columnsOfPart, getVersion, numberedPartRows, partFiles, plainCell } from '../data/index.ts'
 import type { Query } from '../engine/ports.ts'
 import { relationOf } from '../engine/relation.ts'
 import type { ExprNode } from '../expr/ast.ts'
@@ -276,14 +276,13 @@ async function valuesOf(
 ): Promise<Map<number, TriageRow['values']>> {
   const found = new Map<number, TriageRow['values']>()
   let start = 0
-  for (const part of version.parts) {
+  for (const part of await partFiles(store, version.parts)) {
     const own = rows.filter((row) => row >= start && row < start + part.rows)
     if (own.length > 0) {
       const columns = columnsOfPart(part, version.schema.columns)
-      const path = param(await store.objects.path(part.digest))
       const places = own.map((row) => row - start).join(', ')
       const read = await query.rows(
-        sql`select ${raw(columns.join(', '))}, file_row_number as mr_row from read_parquet(${path}, file_row_number = true) where file_row_number in (${places})`,
+        sql`select ${raw(columns.join(', '))}, file_row_number as mr_row from ${raw(numberedPartRows(part))} where file_row_number in (${places})`,
         signal,
       )
       for (const row of read)

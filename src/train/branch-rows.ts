@@ -3,6 +3,7 @@
  * have stay where they are, what the branch has lost leaves, and what it has gained trains (or validates, by time) and never tests.
  */
 import type { DatasetVersion, Part, Schema, TimeWindow } from '../core/records.ts'
+import { partId } from '../engine/parts.ts'
 import type { Query, TaskContext } from '../engine/ports.ts'
 import { relationOf } from '../engine/relation.ts'
 import { quoted, raw, type Sql, sql } from '../expr/sql.ts'
@@ -58,8 +59,8 @@ export async function takeBranch(
 }
 
 function partsBeside(version: DatasetVersion, other: DatasetVersion): Part[] {
-  const shared = new Set(other.parts.map(({ digest }) => digest))
-  return version.parts.filter(({ digest }) => !shared.has(digest))
+  const shared = new Set(other.parts.map(partId))
+  return version.parts.filter((part) => !shared.has(partId(part)))
 }
 
 /** Takes out as many rows of each kind as were lost, in the splits that follow the branch. */

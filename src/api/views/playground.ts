@@ -2,7 +2,7 @@
 import { MillraceError } from '../../core/errors.ts'
 import { refs } from '../../core/names.ts'
 import type { ColumnType, DatasetVersion, Digest, ModelVersion, SignatureField } from '../../core/records.ts'
-import { mergeStats } from '../../data/index.ts'
+import { mergeStats, partFiles, partRows } from '../../data/index.ts'
 import { param, quoted, raw, sql } from '../../expr/sql.ts'
 import type { Runtime } from '../../loop/runtime.ts'
 import type { Store } from '../../store/ports.ts'
@@ -99,7 +99,8 @@ async function examplesOf(
   const there = fields.filter(({ name }) => newest.stats[name])
   if (there.length === 0) return []
   const list = there.map(({ name }) => quoted(name)).join(', ')
-  const scan = sql`SELECT ${raw(list)} FROM read_parquet(${param(await rt.store.objects.path(newest.digest))})`
+  const [file] = await partFiles(rt.store, [newest])
+  const scan = sql`SELECT ${raw(list)} FROM ${raw(partRows(file!))}`
   const own =
     key !== undefined && each !== undefined
       ? sql`${scan} WHERE CAST(${raw(quoted(each))} AS VARCHAR) = ${param(key)}`

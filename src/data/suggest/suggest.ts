@@ -1,8 +1,10 @@
 /** Checks inferred from data: learned on some rows, tried on others, and handed over with the evidence. */
+
 import { basename } from 'node:path'
 import { MillraceError } from '../../core/errors.ts'
 import { LIMITS, type Limits } from '../../core/limits.ts'
 import type { DatasetDef } from '../../define/types.ts'
+import { partFiles } from '../../engine/parts.ts'
 import type { Store } from '../../store/ports.ts'
 import { runChild } from '../child.ts'
 import { inJobFolder } from '../job-folder.ts'
@@ -53,15 +55,9 @@ export async function suggestForVersion(
   options: Omit<SuggestOptions, 'read'> = {},
 ): Promise<SuggestReport> {
   const { version } = await resolveVersion(store, name)
-  const files = await Promise.all(
-    version.parts.map(
-      async ({ digest, key }): Promise<ChildFile> => ({
-        path: await store.objects.path(digest),
-        name: key,
-        format: 'parquet',
-        gzip: false,
-      }),
-    ),
+  const parts = await partFiles(store, version.parts)
+  const files = parts.map(
+    ({ path, gonePath, key }): ChildFile => ({ path, gonePath, name: key, format: 'parquet', gzip: false }),
   )
   return await suggestFrom(files, { ...options, read: { missing: [] } })
 }
