@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { toError } from '../core/errors.ts'
+import { RowStreams, type SealOutcome } from '../data/index.ts'
 import type { ResponseCacheDef } from '../define/types.ts'
 import { type Onnx, openOnnx } from '../engine/infer/onnx.ts'
 import { explainOnWorker } from '../loop/explain-task.ts'
@@ -26,6 +27,7 @@ import type { WatchState } from '../watch/records.ts'
 import { type Actions, loopActions } from './actions.ts'
 import { consoleFiles } from './console-files.ts'
 import { apiRoutes } from './routes.ts'
+import { rowsRoutes } from './rows-routes.ts'
 import { TriageDesk } from './triage-desk.ts'
 
 export interface UpOptions {
@@ -52,6 +54,8 @@ export interface UpOptions {
   onHappening?: (happening: Happening) => void
   onRetrained?: (model: string, result: Retrained) => void
   onLearned?: (checkpoint: Checkpoint) => void
+  /** Rows that came one by one have become a version, or were refused. */
+  onSealed?: (outcome: SealOutcome) => void
   onFault?: (error: Error) => void
 }
 
@@ -64,6 +68,8 @@ export interface Running {
   poll(): Promise<Happening[]>
   /** Lets models that learn online learn from what is new in the logs; see `OnlineLearner.step`. */
   learn(): Promise<Checkpoint[]>
+  /** Makes versions of the rows that came one by one and wait. */
+  seal(): Promise<SealOutcome[]>
   /** Makes serving look at the releases now. */
   refresh(): Promise<void>
   alertsOpen(): number
@@ -133,6 +139,8 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
     triage: new TriageDesk(rt),
     effects: (ask) => explainOnWorker(rt, { ...ask, rows: EFFECT_ROWS, curves: 1 }),
   })
+  const streams = new RowStreams(rt, rt.project.datasets, { onFault, onSealed: options.onSealed })
+  rowsRoutes(server.fastify, streams, rt.project.limits.bodyBytesMax)
   server.onNotFound((request, reply) => files.handle(request, reply))
   live.address = await server.listen()
   const follower = await Follower.open(rt)
@@ -148,19 +156,21 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
   const { follow = 'timer', learn = follow } = options
   if (learn === 'timer') learning.start()
   const timer = follow === 'by-hand' ? undefined : new PolicyTimer(rt, poll, server, options)
+  if (follow !== 'by-hand') streams.start()
   return {
     address: live.address,
     grpcAddress: server.grpcAddress(),
     server,
     poll,
     learn: () => learning.turn(),
+    seal: () => streams.sealDue({ all: true }),
     refresh: () => server.refresh(),
     alertsOpen: () => alerts,
     watchState: async (model) => (await readWatch(rt.store, model))?.state,
     async close() {
       tokens()
       tls?.stop()
-      await Promise.all([timer?.stop(), learning.stop()])
+      await Promise.all([timer?.stop(), learning.stop(), streams.close()])
       await server.close()
       await tracer?.close()
       await graphs.close()

@@ -14,6 +14,7 @@ import { engine } from './codes/engine.ts'
 import { expr } from './codes/expr.ts'
 import { loop } from './codes/loop.ts'
 import { model } from './codes/model.ts'
+import { rows } from './codes/rows.ts'
 import { serve } from './codes/serve.ts'
 import { stats } from './codes/stats.ts'
 import { store } from './codes/store.ts'
@@ -38,6 +39,7 @@ export const ERRORS = {
   ...expr,
   ...define,
   ...data,
+  ...rows,
   ...model,
   ...train,
   ...serve,

@@ -29,6 +29,8 @@ export const refs = {
   poison: (model: string) => `models/${model}@poison`,
   /** RunRecord of a RunSpec. */
   run: (spec: string) => `runs/${spec.slice('sha256:'.length)}`,
+  /** RowSeal: how far the rows that come one by one are part of a dataset. */
+  rows: (dataset: string) => `rows/${dataset}`,
   alert: (id: string) => `alerts/${id}`,
   /** AccessToken: what a token may do. */
   token: (name: string) => `tokens/${name}`,

@@ -16,6 +16,8 @@ export interface Delivery {
 /** Names of our own, and the one that no object can hold as a key. */
 const RESERVED = /^(_reasons|_mr_.*|__proto__)$/i
 
+export const isReservedColumn = (name: string): boolean => RESERVED.test(name)
+
 /**
  * Opens all files and settles one type a column. Text files (CSV) give way: a column that looks like numbers in one file and like words in
  * another is text in both. Typed files do not: a change of type against the version before or between files is refused by name.
@@ -48,7 +50,7 @@ async function openAll(duck: Duck, files: ChildFile[], options: ReadOptions): Pr
 }
 
 function requireFreeName(column: string, file: string): void {
-  if (RESERVED.test(column)) throw new MillraceError('MR_DATA_COLUMN_NAME', { column, file })
+  if (isReservedColumn(column)) throw new MillraceError('MR_DATA_COLUMN_NAME', { column, file })
 }
 
 /** Columns of text formats that have types in different files which only text holds. */

@@ -7,7 +7,7 @@ import { checkName, refs } from '../core/names.ts'
 import type { Digest, RunSpec } from '../core/records.ts'
 import type { DatasetDef } from '../define/types.ts'
 import type { Jobs } from '../engine/ports.ts'
-import type { Store } from '../store/ports.ts'
+import type { RefMove, Store } from '../store/ports.ts'
 import { type ImportOptions, planImport, referredDatasets, selectionOf } from './plan-import.ts'
 import {
   findDelivery,
@@ -32,6 +32,8 @@ export interface ImportRequest extends ImportOptions {
   reason?: string
   /** Imports a delivery that was imported before once more. */
   again?: boolean
+  /** Refs that move with the dataset, in one commit or not at all. */
+  also?: readonly RefMove[]
   signal?: AbortSignal
   onProgress?: (done: number, note: string) => void
 }
@@ -132,12 +134,12 @@ async function runAndRecord(
   spec: RunSpec,
   request: ImportRequest,
 ): Promise<RecordedImport> {
-  const { signal, onProgress, actor, now, reason } = request
+  const { signal, onProgress, actor, now, reason, also } = request
   const [outcome] = await run().catch(async (thrown) => {
     if (isRefusal(thrown)) await recordRefusal(store, spec, thrown, actor)
     throw thrown
   })
-  return await recordImport(store, { spec, outputs: outcome!.record.outputs, actor, now, reason })
+  return await recordImport(store, { spec, outputs: outcome!.record.outputs, actor, now, reason, also })
 
   function run() {
     return jobs.run([spec], { signal, onProgress: onProgress && ((p) => onProgress(p.done, p.note)) })

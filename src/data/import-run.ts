@@ -17,6 +17,7 @@ import { measureChecks } from './measure-checks.ts'
 import { profile } from './profile.ts'
 import { isOutOfMemory, isTyped, named } from './reader.ts'
 import { type RemarksAsked, remarksOf } from './remarks/index.ts'
+import { dropRepeats, REPEATS } from './repeated-rows.ts'
 import { stillFindings } from './stretches.ts'
 import type { Measurement } from './table-metrics.ts'
 import type { ImportJob, ImportResult, WrittenPart } from './types.ts'
@@ -31,11 +32,7 @@ export async function runImport(duck: Duck, job: ImportJob, report: Report): Pro
   report(0.01, 'looking at the files')
   const run = await load(duck, job, report)
   const { checks, usable, broken, rows } = run
-  if (rows === 0)
-    throw noRows(
-      job,
-      job.params.select ? 'no row lies in the selected window of time' : 'the files have no rows',
-    )
+  if (rows === 0) throw noRows(job, whyNone(run))
   report(0.44, 'looking for what is odd')
   const remarks = await remarksOf(duck, oddities(run))
   report(0.45, 'judging rows among the others')
@@ -71,11 +68,18 @@ function oddities({ job: { params, parent }, delivery }: Loaded): RemarksAsked {
   }
 }
 
+function whyNone({ job, repeated }: Loaded): string {
+  if (repeated > 0) return REPEATS
+  return job.params.select ? 'no row lies in the selected window of time' : 'the files have no rows'
+}
+
 interface Loaded extends Import {
   checks: CheckDef[]
   usable: RowCheck[]
   broken: Map<string, string>
   rows: number
+  /** Rows that the dataset has already and that were left out. */
+  repeated: number
 }
 
 async function load(duck: Duck, job: ImportJob, report: Report): Promise<Loaded> {
@@ -98,8 +102,9 @@ async function loadOnce(duck: Duck, job: ImportJob, report: Report, thorough: bo
   await createStaged(run)
   const binding = await bindable(run, usable, broken)
   const good = await stage(run, binding, broken)
+  const repeated = await dropRepeats(run)
   const { n } = await duck.one<{ n: number }>('SELECT count(*) AS n FROM staged')
-  return { ...run, checks, usable: good, broken, rows: n }
+  return { ...run, checks, usable: good, broken, rows: n, repeated }
 }
 
 async function createStaged({ duck, delivery }: Import): Promise<void> {
@@ -339,7 +344,7 @@ function noRows(job: ImportJob, why: string): MillraceError {
   })
 }
 
-function notesOf({ job, delivery }: Loaded): string[] {
+function notesOf({ job, delivery, repeated }: Loaded): string[] {
   const before = new Set(job.parent?.schema.columns.map((c) => c.name))
   const added =
     job.parent === null ? [] : delivery.columns.filter((c) => !before.has(c.name)).map((c) => c.name)
@@ -348,5 +353,9 @@ function notesOf({ job, delivery }: Loaded): string[] {
     (f) =>
       `${f.name}: delimiter ${JSON.stringify(f.delimiter)}, ${f.encoding}; blanks around texts are trimmed`,
   )
-  return [...(added.length > 0 ? [`new columns: ${added.join(', ')}`] : []), ...dialects]
+  return [
+    ...(added.length > 0 ? [`new columns: ${added.join(', ')}`] : []),
+    ...(repeated > 0 ? [`${repeated} rows were in the dataset already and are there once`] : []),
+    ...dialects,
+  ]
 }

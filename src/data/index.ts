@@ -73,6 +73,18 @@ export {
 export type { Remark, RemarkKind } from './remarks/index.ts'
 export { REPORT_ROWS_MAX, type VersionReport, versionReport } from './report/report-data.ts'
 export { reportHtml } from './report/report-html.ts'
+export {
+  type HeldRows,
+  ROWS_LIMITS,
+  ROWS_TYPES,
+  RowIntake,
+  RowStreams,
+  type RowsStatus,
+  type RowsTaken,
+  retryHeld,
+  type SealOutcome,
+  sealRows,
+} from './rows/index.ts'
 export { createSketchTask, planSketch, sketchTask } from './sketch-task.ts'
 export { findFiles, takeSource, takeSources } from './sources.ts'
 export { type SuggestOptions, suggestChecks, suggestForVersion } from './suggest/suggest.ts'

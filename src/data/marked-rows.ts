@@ -73,7 +73,10 @@ async function repeats(run: Import, rule: RuleOf<'unique'>, sound: string): Prom
 }
 
 /** Rows of the version before that new ones could repeat: of the same span of time when time is among the columns, else all. */
-async function existingRows({ duck, job, delivery }: Import, columns: string[]): Promise<string | undefined> {
+export async function existingRows(
+  { duck, job, delivery }: Import,
+  columns: string[],
+): Promise<string | undefined> {
   const parts = job.parent?.parts ?? []
   const { time } = job.params
   const byTime = time !== null && (columns.length === 0 || columns.includes(time))

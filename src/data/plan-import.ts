@@ -15,6 +15,8 @@ export interface ImportOptions {
   /** Period that the delivery claims to hold: rows outside it are strays. */
   period?: TimeWindow
   message?: string
+  /** Leaves out rows that the dataset has already, equal in every column to one of their key. */
+  dropRepeats?: boolean
 }
 
 /** What the import starts from. */
@@ -62,6 +64,7 @@ export function planImport(
     select: options.select ?? null,
     period: options.period ?? null,
     message: options.message ?? '',
+    ...(options.dropRepeats && { repeats: 'drop' }),
   }
   return {
     kind: 'RunSpec',

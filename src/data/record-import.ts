@@ -4,7 +4,7 @@ import { type ErrorCode, MillraceError, toError } from '../core/errors.ts'
 import { grouped } from '../core/grouped.ts'
 import { refs, subjects } from '../core/names.ts'
 import type { DatasetVersion, Digest, Finding, JournalEvent, RunSpec } from '../core/records.ts'
-import type { Store } from '../store/ports.ts'
+import type { RefMove, Store } from '../store/ports.ts'
 import { type ImportEventData, importEvents } from './import-events.ts'
 import { type JudgedDelivery, judgeDelivery } from './judge-delivery.ts'
 import { deliveryOf, filesOf, importParams, selectionOf } from './plan-import.ts'
@@ -20,6 +20,8 @@ export interface ImportRecording {
   now: number
   /** Why, when it is not simply that data were delivered. */
   reason?: string
+  /** Refs that move with the dataset's, in one commit or not at all. */
+  also?: readonly RefMove[]
 }
 
 export interface RecordedImport {
@@ -86,9 +88,9 @@ async function move(
   judged: JudgedDelivery,
   version: Digest,
 ): Promise<JournalEvent> {
-  const { spec, actor, reason } = recording
+  const { spec, actor, reason, also = [] } = recording
   const commit = await store.meta.commit({
-    moves: [{ name: refs.dataset(done.dataset), from: done.parent, to: version }],
+    moves: [{ name: refs.dataset(done.dataset), from: done.parent, to: version }, ...also],
     event: {
       type: 'data.imported',
       subject: subjects.dataset(done.dataset),

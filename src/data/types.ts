@@ -43,6 +43,8 @@ export interface ImportParams {
   /** Period that the delivery claims to hold. */
   period: TimeWindow | null
   message: string
+  /** What becomes of rows that are equal in every column to one of their key; they are judged as any others when absent. */
+  repeats?: 'drop'
 }
 
 /** What an import found and wrote; `recordImport` makes the version of it. A refused one has no parts of its own. */

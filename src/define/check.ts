@@ -38,6 +38,9 @@ export const RULES = {
     'parts.rowsMax': count(1, 100_000_000),
     'read.format': { kind: 'oneOf', values: ['parquet', 'orc', 'csv', 'json'] },
     'read.delimiter': given,
+    'stream.sealRows': count(1, 4_000_000),
+    'stream.sealEveryMs': positive,
+    'stream.newColumns': { kind: 'oneOf', values: ['refuse', 'take'] },
   },
   check: {
     name: given,
@@ -222,7 +225,8 @@ function checkDataset(faults: Faults, dataset: DatasetDef, known: KnownData): vo
   const schema = known.schemas[dataset.name]
   const place = `datasets.${dataset.name}`
   faults.rules(place, RULES.dataset, dataset)
-  if (dataset.source.length === 0) faults.try(() => checkValue(`${place}.source`, given, ''))
+  if (dataset.source.length === 0 && !dataset.stream)
+    faults.try(() => checkValue(`${place}.source`, given, ''))
   if (dataset.parts.by !== 'rows' && dataset.time === undefined) {
     faults.try(() => checkValue(`${place}.time`, given, undefined))
   }

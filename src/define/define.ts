@@ -20,6 +20,7 @@ import type {
   ResponseCacheDef,
   ServeDef,
   SplitDef,
+  StreamDef,
   TrainerDef,
   WatchDef,
 } from './types.ts'
@@ -30,8 +31,8 @@ export interface Dataset<N extends string = string> extends DatasetDef {
 }
 
 export interface DatasetOptions<C extends string> {
-  /** Files or globs, relative to the config's folder. */
-  source: string | readonly string[]
+  /** Files or globs, relative to the config's folder. May be left out of a dataset whose rows come by `stream` alone. */
+  source?: string | readonly string[]
   /** Column that orders events; versions and splits go by it. */
   time?: C
   /** Columns that identify a row. */
@@ -44,11 +45,30 @@ export interface DatasetOptions<C extends string> {
   read?: Partial<DatasetDef['read']>
   /** How rows are divided into parts. Default: by month of `time`, or by a million rows without one. */
   parts?: Partial<DatasetDef['parts']>
+  /** Takes rows as they happen, by `POST /data/<name>/rows` of `millrace up`. Default: none are taken; `true` is all defaults. */
+  stream?: boolean | StreamOptions
+}
+
+export interface StreamOptions {
+  /** When rows become a version: as soon as so many wait (default 1,000,000), or the oldest has waited so long (default a minute). */
+  seal?: { rows?: number; every?: Duration }
+  /** Fields that the newest version has no column for: refused by name (default), or taken as new columns. */
+  newColumns?: StreamDef['newColumns']
+}
+
+function streamOf(name: string, given: boolean | StreamOptions): StreamDef {
+  const { seal = {}, newColumns = 'refuse' } = given === true || given === false ? {} : given
+  const every = seal.every ?? '1m'
+  return {
+    sealRows: seal.rows ?? 1_000_000,
+    sealEveryMs: durationMs(every, `datasets.${name}.stream.seal.every`),
+    newColumns,
+  }
 }
 
 /** Describes where data come from and what must hold of them. */
 export function dataset<const N extends string>(name: N, options: DatasetOptions<ColumnsOf<N>>): Dataset<N> {
-  const { source, time, key = [], checks = [], exclude = [], read, parts } = options
+  const { source = [], time, key = [], checks = [], exclude = [], read, parts, stream } = options
   return {
     kind: 'DatasetDef',
     name,
@@ -59,6 +79,7 @@ export function dataset<const N extends string>(name: N, options: DatasetOptions
     exclude: [...exclude],
     read: { missing: [], ...read },
     parts: { by: time === undefined ? 'rows' : 'month', rowsMax: 1_000_000, ...parts },
+    ...(stream && { stream: streamOf(name, stream) }),
   }
 }
 

@@ -51,6 +51,18 @@ export interface DatasetDef {
   read: { format?: 'parquet' | 'orc' | 'csv' | 'json'; delimiter?: string; missing: string[] }
   /** How rows are divided into parts: by calendar month of `time`, or by row count. */
   parts: { by: 'month' | 'day' | 'rows'; rowsMax: number }
+  /** Rows are taken as they happen; absent where none are. */
+  stream?: StreamDef
+}
+
+/** When rows that came one by one become a version, and what they may have. */
+export interface StreamDef {
+  /** As soon as so many rows wait. */
+  sealRows: number
+  /** Or when the oldest has waited so long. */
+  sealEveryMs: number
+  /** Fields that the newest version has no column for. */
+  newColumns: 'refuse' | 'take'
 }
 
 /** One declared check. A row rule says for each row whether it holds; a table rule says one number of all rows. */

@@ -1,7 +1,7 @@
 /** What a token may do, and which scope each route of every server needs: one table, which a house test holds against the routes that there are. */
 
 /** `admin` may do everything. The others say only what they say: `predict` does not read metrics, `read` asks no model. */
-export const SCOPES = ['read', 'predict', 'label', 'release', 'admin'] as const
+export const SCOPES = ['read', 'predict', 'label', 'data', 'release', 'admin'] as const
 
 export type Scope = (typeof SCOPES)[number]
 
@@ -27,6 +27,7 @@ const EITHER: readonly Scope[] = ['read', 'predict']
 const READ: readonly Scope[] = ['read']
 const PREDICT: readonly Scope[] = ['predict']
 const LABEL: readonly Scope[] = ['label']
+const DATA: readonly Scope[] = ['data']
 const RELEASE: readonly Scope[] = ['release']
 
 /** Health says nothing of models and must be readable by what restarts the process. */
@@ -93,6 +94,11 @@ const CONSOLE: readonly Line[] = [
   ),
 ]
 
+const ROWS: readonly Line[] = [
+  ['POST /data/:dataset/rows', DATA, 'all'],
+  ['GET /data/:dataset/rows', READ, 'all'],
+]
+
 const SERVICE = 'GRPC /inference.GRPCInferenceService/'
 
 const GRPC: readonly Line[] = [
@@ -113,7 +119,10 @@ const GRPC: readonly Line[] = [
 
 /** `METHOD /route/:pattern` → what it needs. */
 export const ROUTE_RULES: ReadonlyMap<string, RouteRule> = new Map(
-  [...HEALTH, ...SERVING, ...CONSOLE, ...GRPC].map(([route, scopes, reach]) => [route, { scopes, reach }]),
+  [...HEALTH, ...SERVING, ...CONSOLE, ...ROWS, ...GRPC].map(([route, scopes, reach]) => [
+    route,
+    { scopes, reach },
+  ]),
 )
 
 const UNKNOWN: RouteRule = { scopes: ['admin'], reach: 'all' }

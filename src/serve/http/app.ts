@@ -123,17 +123,25 @@ type Decoder = (
 
 const DECODERS: Record<string, Decoder | undefined> = { gzip: gunzip, deflate: inflate }
 
-/** Bodies reach the routes as bytes, of the types that the protocols have, unpacked within the limit of bodies. */
-export function takeBytes(app: FastifyInstance, bytesMax: number = LIMITS.bodyBytesMax): void {
+const BODY_TYPES = [
+  'application/json',
+  'application/octet-stream',
+  'application/vnd.sagemaker-triton.binary+json',
+]
+
+/** Bodies reach the routes as bytes, of the types that the protocols have (or those given), unpacked within the limit of bodies. */
+export function takeBytes(
+  app: FastifyInstance,
+  bytesMax: number = LIMITS.bodyBytesMax,
+  types: readonly string[] = BODY_TYPES,
+): void {
   app.removeAllContentTypeParsers()
   const take = (request: FastifyRequest, body: Buffer, done: Taken) => unpack(request, body, bytesMax, done)
-  app.addContentTypeParser(
-    ['application/json', 'application/octet-stream', 'application/vnd.sagemaker-triton.binary+json'],
-    (request, payload, done) =>
-      collectBody(request, payload, bytesMax, (error, body) => {
-        if (body) take(request, body, done)
-        else done(error)
-      }),
+  app.addContentTypeParser([...types], (request, payload, done) =>
+    collectBody(request, payload, bytesMax, (error, body) => {
+      if (body) take(request, body, done)
+      else done(error)
+    }),
   )
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     const type = request.headers['content-type']

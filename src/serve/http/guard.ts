@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { MillraceError } from '../../core/errors.ts'
 import { type Access, type Caller, LOCAL } from '../access/access.ts'
-import { type RouteRule, ruleOf } from '../access/scopes.ts'
+import { type RouteRule, ruleOf, SCOPES } from '../access/scopes.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -20,7 +20,7 @@ export interface GuardOptions {
 }
 
 /** Any caller: what the answer is does not depend on who asks. */
-const ANYONE: RouteRule = { scopes: ['read', 'predict', 'label', 'release', 'admin'], reach: 'none' }
+const ANYONE: RouteRule = { scopes: SCOPES, reach: 'none' }
 
 const HEALTH = new Set(['/livez', '/readyz', '/v2/health/live', '/v2/health/ready'])
 

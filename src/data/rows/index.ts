@@ -1,0 +1,6 @@
+export { ROWS_TYPES, type RowsFormat } from './body.ts'
+export { RowIntake, type RowsSent } from './intake.ts'
+export { ROWS_LIMITS } from './limits.ts'
+export { retryHeld, type SealOutcome, sealRows } from './seal.ts'
+export { RowStreams, type StreamPorts } from './streams.ts'
+export type { HeldRows, RowSeal, RowsStatus, RowsTaken } from './types.ts'
