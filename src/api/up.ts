@@ -51,6 +51,8 @@ export interface UpOptions {
   follow?: 'timer' | 'by-hand'
   /** Whether models that learn online do so by a timer of their own, or when `learn` is called. Default: as `follow`. */
   learn?: 'timer' | 'by-hand'
+  /** Whether rows that came one by one become versions by a timer, or when `seal` is called. Default: as `follow`. */
+  seal?: 'timer' | 'by-hand'
   onHappening?: (happening: Happening) => void
   onRetrained?: (model: string, result: Retrained) => void
   onLearned?: (checkpoint: Checkpoint) => void
@@ -156,7 +158,7 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
   const { follow = 'timer', learn = follow } = options
   if (learn === 'timer') learning.start()
   const timer = follow === 'by-hand' ? undefined : new PolicyTimer(rt, poll, server, options)
-  if (follow !== 'by-hand') streams.start()
+  if ((options.seal ?? follow) !== 'by-hand') streams.start()
   return {
     address: live.address,
     grpcAddress: server.grpcAddress(),

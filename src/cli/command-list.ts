@@ -631,6 +631,17 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/export.ts')).dataExport,
   },
   {
+    name: 'data stream',
+    args: '[dataset] [act]',
+    summary: 'rows that come one by one: status, seal (make a version now) or retry (what was refused)',
+    examples: [
+      'millrace data stream',
+      'millrace data stream flights seal',
+      'millrace data stream flights retry',
+    ],
+    load: async () => (await import('./commands/data-stream.ts')).dataStream,
+  },
+  {
     name: 'data schema',
     args: '<version>',
     summary: 'rows of a dataset as JSON Schema 2020-12, with the checks that one row can break',

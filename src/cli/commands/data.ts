@@ -33,7 +33,10 @@ import { pairs, table } from '../table.ts'
 
 export async function dataImport(cli: Cli, [name]: readonly unknown[], options: Options): Promise<Answer> {
   const rt = await cli.open()
-  const datasets = name === undefined ? rt.project.datasets : [datasetDef(rt, name as string)]
+  const datasets =
+    name === undefined
+      ? rt.project.datasets.filter(({ source }) => source.length > 0)
+      : [datasetDef(rt, name as string)]
   const files = options.file as unknown as string[] | undefined
   const request = {
     files,

@@ -4,19 +4,20 @@ import { playgroundView } from '../../api/views/index.ts'
 import { isMillraceError, toError } from '../../core/errors.ts'
 import { refs } from '../../core/names.ts'
 import { opens } from '../../core/verdicts.ts'
+import type { SealOutcome } from '../../data/index.ts'
 import type { ModelDef } from '../../define/types.ts'
 import type { Happening } from '../../loop/follow.ts'
 import type { Checkpoint } from '../../loop/online.ts'
 import { ProgressFeed } from '../../loop/progress.ts'
 import { gateReport } from '../../loop/release.ts'
 import { type Retrained, retrainIfDue } from '../../loop/retrain.ts'
-import type { Runtime } from '../../loop/runtime.ts'
+import { datasetDef, type Runtime } from '../../loop/runtime.ts'
 import { currentRelease } from '../../release/record.ts'
 import { METRIC_ALIASES } from '../../serve/metrics-alias.ts'
 import { traceSettings } from '../../serve/trace/otel-env.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
-import { day, minute, plural } from '../format.ts'
+import { day, minute, plural, rowsText, short } from '../format.ts'
 import type { Options } from '../handler.ts'
 import { countOption, textOption, tlsOption, wordsOption } from '../options.ts'
 import { importStep, latestBundle, refusedLine, releaseStep, stepLine, trainStep } from '../steps.ts'
@@ -35,7 +36,9 @@ export async function up(cli: Cli, _args: readonly unknown[], options: Options):
     progress: feed,
     follow: 'by-hand',
     learn: 'timer',
+    seal: 'timer',
     onLearned: (checkpoint) => tellLearned(cli, checkpoint),
+    onSealed: (outcome) => tellSealed(cli, outcome),
     onFault: (error) => tellFault(cli, error),
   })
   try {
@@ -78,13 +81,26 @@ async function once(cli: Cli, rt: Runtime): Promise<Answer> {
 
 /** Brings every model to where it can answer. Returns those whose gates stayed closed and that nothing answers for. */
 async function prepare(cli: Cli, rt: Runtime, released?: () => Promise<void>): Promise<string[]> {
-  for (const { name } of rt.project.datasets) await importWhatIsNew(cli, rt, name)
+  for (const { name, source } of rt.project.datasets)
+    if (source.length > 0) await importWhatIsNew(cli, rt, name)
   const refused: string[] = []
   for (const model of rt.project.models) {
+    if (await waitsForRows(cli, rt, model)) continue
     if (!(await makeReady(cli, rt, model))) refused.push(model.name)
     await released?.()
   }
   return refused
+}
+
+/** A dataset whose rows come one by one alone may have none yet; its models are trained when they are asked for again. */
+async function waitsForRows(cli: Cli, rt: Runtime, { name, from }: ModelDef): Promise<boolean> {
+  const { source } = datasetDef(rt, from)
+  if (source.length > 0 || (await rt.store.meta.ref(refs.dataset(from))) !== undefined) return false
+  cli.event(
+    { event: 'waiting', model: name, dataset: from },
+    stepLine(cli, cli.paint.dim('·'), `Serve ${name}`, `waits for the first rows of ${from}`),
+  )
+  return true
 }
 
 /** A source that is gone or faulty does not stop what answers already. */
@@ -174,6 +190,15 @@ async function follow(cli: Cli, rt: Runtime, running: Running): Promise<void> {
 
 function tellFault(cli: Cli, { message }: Error): void {
   cli.event({ event: 'fault', message }, `  ${cli.paint.warn('!')} ${message}`)
+}
+
+function tellSealed(cli: Cli, { dataset, rows, version, held }: SealOutcome): void {
+  const sign = held ? cli.paint.warn('!') : '▸'
+  const said = held ? `held: ${held.why}` : version ? `are version ${short(version)}` : 'were there already'
+  cli.event(
+    { event: 'sealed', dataset, rows, version, held },
+    `  ${sign} ${rowsText(rows)} of ${dataset} ${said}`,
+  )
 }
 
 function tellLearned(cli: Cli, { model, version, rows, loss, release }: Checkpoint): void {

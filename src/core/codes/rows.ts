@@ -49,7 +49,7 @@ export const rows = {
     what: (d: { dataset: string; waiting: number; max: number; unit: string; retryAfterS: number }) =>
       `${d.waiting} ${d.unit} of dataset "${d.dataset}" wait to become a version, at most ${d.max} may`,
     fix: (d: { dataset: string; waiting: number; max: number; unit: string; retryAfterS: number }) =>
-      `send again after ${d.retryAfterS} s; see what holds it up: millrace data stream status ${d.dataset}`,
+      `send again after ${d.retryAfterS} s; see what holds it up: millrace data stream ${d.dataset}`,
     retryable: true,
     status: 429,
   },

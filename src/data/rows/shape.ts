@@ -160,9 +160,7 @@ function refuse(column: Known, row: number, value: unknown): never {
 
 function shown(value: unknown): string {
   if (typeof value === 'string')
-    return isWhole(value)
-      ? `the text ${excerpt(JSON.stringify(value))}`
-      : 'a text with half a character'
+    return isWhole(value) ? `the text ${excerpt(JSON.stringify(value))}` : 'a text with half a character'
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object'
   return String(value)
 }

@@ -61,7 +61,7 @@ describe('rows', () => {
   const all = { b: 'bool', i: 'int', f: 'float', s: 'string', t: 'time', d: 'date', j: 'json' } as const
 
   test('each type is written in one spelling, in the order of the columns', () => {
-    const rows = [
+    const rows: object[] = [
       { j: { a: [1, null] }, d: '2001-01-02', t: 5, s: 'ü"\u2028', f: 1e21, i: 3, b: true },
       { i: '9223372036854775807', f: -0, constructor: undefined },
       { i: null },

@@ -42,7 +42,7 @@ describe('what a token may do, in words', () => {
       burst: fc.integer({ min: 1, max: 9999 }),
     })
     const given = fc.record({
-      scope: fc.subarray(['read', 'predict', 'label', 'release', 'admin'], { minLength: 1 }),
+      scope: fc.subarray(['read', 'predict', 'label', 'data', 'release', 'admin'], { minLength: 1 }),
       models: fc.option(fc.array(fc.stringMatching(/^[a-z*/]{1,8}$/), { minLength: 1, maxLength: 4 }), {
         nil: undefined,
       }),
