@@ -39,6 +39,7 @@ const flights = dataset('flights', {
   key: ['id'],
   exclude: ['name'],
   read: { format: 'csv', delimiter: ',' },
+  stream: { seal: { rows: 10, every: '5m' }, newColumns: 'take' },
   checks: [
     checks.notNull('delay'),
     checks.unique('id'),

@@ -10,7 +10,7 @@ interface Waiting {
   at: number
 }
 
-export const isAfter = (a: LogPosition, b: LogPosition): boolean =>
+const isAfter = (a: LogPosition, b: LogPosition): boolean =>
   a.segment > b.segment || (a.segment === b.segment && a.offset > b.offset)
 
 /** Appends of this time are counted as one. */
