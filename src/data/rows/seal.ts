@@ -96,13 +96,14 @@ async function addRows(
   const { file, rows, next, from } = sealing
   const move: RefMove = { name: refs.rows(def.name), from, to: await store.putRecord(next) }
   try {
-    const { version } = await importSources(ports, def, [file], {
+    const { version, known } = await importSources(ports, def, [file], {
       ...request,
       again: true,
       dropRepeats: true,
       also: [move],
     })
-    return { dataset: def.name, rows, version }
+    // Another process sealed the same rows at the same moment.
+    return known ? undefined : { dataset: def.name, rows, version }
   } catch (thrown) {
     if (isMillraceError(thrown, 'MR_DATA_MOVED') && (await newestSeal(store, def.name)).digest !== from)
       return undefined
