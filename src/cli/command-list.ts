@@ -421,12 +421,18 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['--file <file...>', 'these files instead of the source in the config'],
       ['--select <window>', 'only rows of this time: a month, a day or from..to'],
       ['--period <window>', 'time that the delivery claims to hold; rows outside it are strays'],
+      [
+        '--mode <mode>',
+        'append: more rows; upsert: new values by key; replace: the whole table as it is now (default: as the dataset says, else append)',
+      ],
+      ['--branch <name>', 'take the rows on a branch; main stays as it is'],
       ['--message <text>', 'what this delivery is'],
       DRY_RUN,
     ],
     examples: [
       'millrace data import',
       'millrace data import flights --select 2001-01..2001-04 --message "first quarter"',
+      'millrace data import customers --file customers-today.csv --mode replace',
     ],
     load: async () => (await import('./commands/data.ts')).dataImport,
   },

@@ -78,10 +78,13 @@ export function remarkLines(cli: Cli, remarks: readonly Remark[], indent: number
   ])
 }
 
-function importedText({ version }: ImportResult): string {
+function importedText({ version, changed }: ImportResult): string {
   const aside =
     version.rowsQuarantined > 0 ? `; ${count(version.rowsQuarantined)} put aside with reasons` : ''
-  return `${rowsText(version.rows)} in ${plural(version.parts.length, 'part')}${aside}`
+  const by = changed
+    ? ` (+${count(changed.added)} ~${count(changed.updated)} −${count(changed.deleted)})`
+    : ''
+  return `${rowsText(version.rows)}${by} in ${plural(version.parts.length, 'part')}${aside}`
 }
 
 const notable = (findings: readonly Finding[]) =>

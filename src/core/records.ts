@@ -65,6 +65,8 @@ export interface DatasetVersion {
   dataset: string
   parents: Digest[]
   schema: Schema
+  /** Columns that identify a row, when there are any. */
+  key?: string[]
   parts: Part[]
   /** Rows that failed a check with `quarantine`: same columns and `_reasons` (list of check names). */
   quarantine: Part[]

@@ -37,10 +37,16 @@ export async function openDelivery(
   const clashing = clashesOfText(open)
   if (clashing.length > 0)
     open = await openAll(duck, files, { ...options, asText: new Set([...asText, ...clashing]) })
-  const columns = await settle(duck, open, params.dataset, parent)
-  requireColumns(open, columns, params, parent)
-  return { files: open, columns }
+  const settled = await settle(duck, open, params.dataset, parent)
+  requireColumns(open, settled, params, params.mode ? null : parent)
+  return { files: open, columns: params.mode === 'replace' ? settled.filter(isThere(open)) : settled }
 }
+
+/** A whole table has the columns that it has: others are gone. */
+const isThere =
+  (files: readonly OpenFile[]) =>
+  ({ name }: { name: string }): boolean =>
+    files.some((file) => file.columns.some((column) => column.name === name))
 
 async function openAll(duck: Duck, files: ChildFile[], options: ReadOptions): Promise<OpenFile[]> {
   const open: OpenFile[] = []

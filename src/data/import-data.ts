@@ -8,7 +8,7 @@ import type { Digest, RunSpec } from '../core/records.ts'
 import type { DatasetDef } from '../define/types.ts'
 import type { Jobs } from '../engine/ports.ts'
 import type { RefMove, Store } from '../store/ports.ts'
-import { type ImportOptions, planImport, referredDatasets, selectionOf } from './plan-import.ts'
+import { type ImportOptions, importParams, planImport, referredDatasets, selectionOf } from './plan-import.ts'
 import {
   findDelivery,
   type ImportEventData,
@@ -30,6 +30,8 @@ export interface ImportRequest extends ImportOptions {
   actor: string
   now: number
   reason?: string
+  /** Branch that takes the rows, begun at `main` where it is not there yet. Default: `main`. */
+  branch?: string
   /** Imports a delivery that was imported before once more. */
   again?: boolean
   /** Refs that move with the dataset, in one commit or not at all. */
@@ -77,17 +79,24 @@ export async function importSources(
   request: ImportRequest,
 ): Promise<RecordedImport> {
   for (let tries = 1; ; tries++) {
-    const head = await ports.store.meta.ref(refs.dataset(def.name))
+    const head = await ports.store.meta.ref(refs.dataset(def.name, request.branch))
     const state = { parent: head?.digest, others: await othersOf(ports.store, def) }
     const whole = planImport(def, sources, state, request)
+    const isAdded = importParams(whole).mode === undefined
     const before = request.again ? undefined : await findDelivery(ports.store, whole)
-    if (before && (await isAncestor(ports.store, def.name, before.version))) return { ...before, known: true }
-    const held = request.again ? undefined : await filesIn(ports.store, def.name, selectionOf(whole))
+    // Rows that were changed since may be delivered as they were: only what nothing came after is known.
+    const isKnown = isAdded
+      ? isAncestor(ports.store, def.name, before?.version, request.branch)
+      : before?.version === state.parent
+    if (before && (await isKnown)) return { ...before, known: true }
+    const held =
+      request.again || !isAdded
+        ? undefined
+        : await filesIn(ports.store, def.name, request.branch, selectionOf(whole))
     const fresh = sources.filter((source) => !held?.files.has(source.digest))
     if (fresh.length === 0 && held?.newest) return held.newest
-    const spec = planImport(def, fresh, state, request)
     try {
-      return await runAndRecord(ports, spec, request)
+      return await runAndRecord(ports, planImport(def, fresh, state, request), request)
     } catch (thrown) {
       if (!isMillraceError(thrown, 'MR_DATA_MOVED') || tries === TRIES) throw thrown
     }
@@ -108,10 +117,11 @@ export async function othersOf(store: Store, def: DatasetDef): Promise<Record<st
 async function filesIn(
   store: Store,
   dataset: string,
+  branch: string | undefined,
   selection: Digest,
 ): Promise<{ files: Set<Digest>; newest?: RecordedImport }> {
   const versions = new Set<Digest>()
-  for await (const { digest } of ancestry(store, await headOf(store, dataset))) versions.add(digest)
+  for await (const { digest } of ancestry(store, await headOf(store, dataset, branch))) versions.add(digest)
   const files = new Set<Digest>()
   let newest: RecordedImport | undefined
   for await (const event of importEvents(store, dataset, 'data.imported')) {
@@ -124,8 +134,15 @@ async function filesIn(
 }
 
 /** False when the dataset was taken back to a version before that delivery. */
-async function isAncestor(store: Store, dataset: string, digest: Digest): Promise<boolean> {
-  for await (const at of ancestry(store, await headOf(store, dataset))) if (at.digest === digest) return true
+async function isAncestor(
+  store: Store,
+  dataset: string,
+  digest: Digest | undefined,
+  branch: string | undefined,
+): Promise<boolean> {
+  if (digest === undefined) return false
+  for await (const at of ancestry(store, await headOf(store, dataset, branch)))
+    if (at.digest === digest) return true
   return false
 }
 
@@ -134,12 +151,20 @@ async function runAndRecord(
   spec: RunSpec,
   request: ImportRequest,
 ): Promise<RecordedImport> {
-  const { signal, onProgress, actor, now, reason, also } = request
+  const { signal, onProgress, actor, now, reason, branch, also } = request
   const [outcome] = await run().catch(async (thrown) => {
     if (isRefusal(thrown)) await recordRefusal(store, spec, thrown, actor)
     throw thrown
   })
-  return await recordImport(store, { spec, outputs: outcome!.record.outputs, actor, now, reason, also })
+  return await recordImport(store, {
+    spec,
+    outputs: outcome!.record.outputs,
+    branch,
+    actor,
+    now,
+    reason,
+    also,
+  })
 
   function run() {
     return jobs.run([spec], { signal, onProgress: onProgress && ((p) => onProgress(p.done, p.note)) })

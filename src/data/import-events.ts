@@ -10,6 +10,8 @@ export interface ImportEventData {
   /** Digests of the delivered files, and which of their rows were taken. */
   files: Digest[]
   selection: Digest
+  /** Branch that took the rows; absent for `main`. */
+  branch?: string
 }
 
 /** Events of a dataset, newest first, page by page. */

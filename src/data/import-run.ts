@@ -11,16 +11,17 @@ import { canonicalOrder, openDelivery, relationsOf, schemaOf, selectList } from 
 import { firstInstant, measureDelivery } from './delivery-metrics.ts'
 import { type Duck, literal, quote } from './duck.ts'
 import { errorFinding, metricFinding, rowCountFinding, shareFinding, type Tally } from './findings.ts'
-import type { Import, Report } from './import-context.ts'
+import { type Import, type Report, rowsOfParts } from './import-context.ts'
 import { markRows } from './marked-rows.ts'
 import { measureChecks } from './measure-checks.ts'
 import { profile } from './profile.ts'
-import { isOutOfMemory, isTyped, named } from './reader.ts'
+import { isOutOfMemory, isTyped, named, type OpenFile } from './reader.ts'
 import { type RemarksAsked, remarksOf } from './remarks/index.ts'
 import { dropRepeats, REPEATS } from './repeated-rows.ts'
 import { stillFindings } from './stretches.ts'
 import type { Measurement } from './table-metrics.ts'
 import type { ImportJob, ImportResult, WrittenPart } from './types.ts'
+import { writeDelta } from './write-delta.ts'
 import { referencesFor, writeParts } from './write-parts.ts'
 
 /**
@@ -185,7 +186,7 @@ async function fill(run: Import, checks: RowCheck[]): Promise<void> {
   )
   for (const [i, file] of delivery.files.entries()) {
     run.report(0.03 + (0.4 * i) / delivery.files.length, `reading ${file.name}`)
-    const rows = `(SELECT ${selectList(file, delivery.columns, job.params.read.missing)} FROM ${file.scan})`
+    const rows = withAbsent(run, file)
     const where =
       job.params.select && job.params.time !== null
         ? `WHERE ${windowText(job.params.time, job.params.select)}`
@@ -197,6 +198,21 @@ async function fill(run: Import, checks: RowCheck[]): Promise<void> {
       }),
     )
   }
+}
+
+/** The rows of a file. Where rows are updated by key, columns that the file does not have keep the values they had. */
+function withAbsent({ job, delivery }: Import, file: OpenFile): string {
+  const rows = `(SELECT ${selectList(file, delivery.columns, job.params.read.missing)} FROM ${file.scan})`
+  const absent = delivery.columns.filter(({ name }) => !file.columns.some((column) => column.name === name))
+  if (job.params.mode !== 'upsert' || job.parent === null || absent.length === 0) return rows
+  const isKey = (name: string) => job.params.key.includes(name)
+  const before = rowsOfParts(
+    job.parent.parts,
+    delivery.columns.filter((column) => isKey(column.name) || absent.includes(column)),
+  )
+  const values = absent.map(({ name }) => `b.${quote(name)} AS ${quote(name)}`).join(', ')
+  const on = job.params.key.map((name) => `b.${quote(name)} IS NOT DISTINCT FROM s.${quote(name)}`)
+  return `(SELECT s.* REPLACE (${values}) FROM ${rows} s LEFT JOIN (${before}) b ON ${on.join(' AND ')})`
 }
 
 async function tally(duck: Duck, checks: RowCheck[]): Promise<Map<string, Tally>> {
@@ -257,7 +273,7 @@ function quarantining(usable: RowCheck[], marked: ReadonlyMap<string, Tally>, ch
   return [...byRow, ...byMark]
 }
 
-type Written = Pick<ImportResult, 'schema' | 'written' | 'replaced' | 'quarantine' | 'delivered'>
+type Written = Pick<ImportResult, 'schema' | 'written' | 'reduced' | 'replaced' | 'quarantine' | 'delivered'>
 
 async function write(run: Loaded, reasons: string[], refused: boolean): Promise<Written> {
   const { duck, delivery, order, job, rows } = run
@@ -273,11 +289,16 @@ async function write(run: Loaded, reasons: string[], refused: boolean): Promise<
   const { n: added } = await duck.one<{ n: number }>('SELECT count(*) AS n FROM good')
   const delivered = { rows, added, quarantined: rows - added }
   const schema = schemaOf(delivery.columns, await nullableOf(run), job.parent?.schema ?? null)
-  if (refused) return { schema, written: [], replaced: [], quarantine: null, delivered }
+  const none = { schema, written: [], reduced: [], replaced: [] }
+  if (refused) return { ...none, quarantine: null, delivered }
   if (added === 0 && job.parent === null) throw noRows(job, `all ${rows} rows failed checks`)
   const quarantine = await writeQuarantine(run, delivered.quarantined)
-  const parts = added === 0 ? { written: [], replaced: [] } : await writeParts(run)
-  return { schema, ...parts, quarantine, delivered }
+  const mode = job.params.mode ?? 'append'
+  if (job.parent && (mode !== 'append' || job.removals !== undefined)) {
+    const { counts, ...parts } = await writeDelta(run, mode)
+    return { schema, ...parts, quarantine, delivered: { ...delivered, ...counts } }
+  }
+  return { ...none, ...(added === 0 ? {} : await writeParts(run)), quarantine, delivered }
 }
 
 const anyReason = (reasons: string[]): string =>

@@ -6,7 +6,7 @@ import type { Store } from '../store/ports.ts'
 import { type ChildOptions, runChild } from './child.ts'
 import { inJobFolder } from './job-folder.ts'
 import { IMPORT_CODE, IMPORT_TASK, importParams, otherInputs } from './plan-import.ts'
-import type { DatasetImport, ImportJob, ImportResult, OtherRows, WrittenPart } from './types.ts'
+import type { DatasetImport, ImportJob, ImportResult, OtherRows, ReducedPart, WrittenPart } from './types.ts'
 
 /**
  * The task `data.import`: reads the sources in a child process, checks rows, and puts parts into the store. Its output `import` is a
@@ -68,6 +68,7 @@ async function jobOf(
     params,
     parent: parent && (await parentOf(store, parent)),
     others,
+    ...(spec.inputs.removals && { removals: await store.objects.path(spec.inputs.removals) }),
     folder,
     memoryMb,
   }
@@ -102,8 +103,12 @@ async function importOf(
 ): Promise<DatasetImport> {
   const params = importParams(spec)
   const replaced = new Set(result.replaced)
+  const reduced = await reducedParts(store, parent?.parts ?? [], result.reduced)
   const kept = parent?.parts.filter((part) => !replaced.has(part.key)) ?? []
-  const parts = [...kept, ...(await putParts(store, result.written))].sort((a, b) => (a.key < b.key ? -1 : 1))
+  const parts = [
+    ...kept.map((part) => reduced.get(part.key) ?? part),
+    ...(await putParts(store, result.written)),
+  ].sort((a, b) => (a.key < b.key ? -1 : 1))
   const aside = result.quarantine ? await putParts(store, [result.quarantine]) : []
   const quarantine = [...(parent?.quarantine ?? []), ...aside]
   return {
@@ -131,6 +136,22 @@ async function importOf(
 }
 
 export const sumRows = (parts: Part[]): number => parts.reduce((n, part) => n + part.rows, 0)
+
+/** Sketches are of all rows of a file, so those of what is left are made when they are asked for. */
+async function reducedParts(
+  store: Store,
+  parts: readonly Part[],
+  reduced: readonly ReducedPart[],
+): Promise<Map<string, Part>> {
+  const before = new Map(parts.map((part) => [part.key, part]))
+  const after = new Map<string, Part>()
+  for (const { key, gonePath, goneRows, rows, stats } of reduced) {
+    const { sketches: _, ...part } = before.get(key)!
+    const { digest } = await store.objects.putFile(gonePath)
+    after.set(key, { ...part, rows, stats, gone: { digest, rows: goneRows } })
+  }
+  return after
+}
 
 /** Takes files that were written over into the store. */
 export async function putParts(store: Store, written: WrittenPart[]): Promise<Part[]> {

@@ -97,6 +97,7 @@ export type {
   Inspection,
   SourceFile,
 } from './types.ts'
+export { DELIVERY_MODES, type DeliveryMode } from './types.ts'
 export {
   type ColumnProfile,
   type FrequentValue,

@@ -4,7 +4,7 @@ import type { Part } from '../core/records.ts'
 import type { CheckDef } from '../define/types.ts'
 import { type Duck, literal, quote } from './duck.ts'
 import type { Tally } from './findings.ts'
-import { type Import, rowsOfParts } from './import-context.ts'
+import { type Import, rowsBeside, rowsOfParts } from './import-context.ts'
 import { isOutOfMemory } from './reader.ts'
 import { valueSql } from './table-metrics.ts'
 
@@ -81,7 +81,8 @@ export async function existingRows(
   const { time } = job.params
   const byTime = time !== null && (columns.length === 0 || columns.includes(time))
   const touched = byTime ? parts.filter(await inSpan(duck, time)) : parts
-  return touched.length === 0 ? undefined : `(${rowsOfParts(touched, delivery.columns)})`
+  const beside = rowsBeside({ job }, touched, delivery.columns)
+  return beside && `(${beside})`
 }
 
 async function inSpan(duck: Duck, time: string): Promise<(part: Part) => boolean> {
@@ -112,9 +113,11 @@ function otherRows({ job, delivery }: Import, rule: RuleOf<'exists'>): string {
   const other = isSelf ? job.parent : job.others?.[rule.in]
   const columns = isSelf ? delivery.columns : (other?.schema.columns ?? [])
   const wanted = rule.of.map((name) => columnNamed(columns, name, rule))
-  const rows = other ? [rowsOfParts(other.parts, wanted)] : []
+  const rows = isSelf
+    ? rowsBeside({ job }, job.parent?.parts ?? [], wanted)
+    : other && rowsOfParts(other.parts, wanted)
   const own = isSelf ? [`SELECT ${rule.of.map(quote).join(', ')} FROM staged`] : []
-  const all = [...rows, ...own].filter(Boolean)
+  const all = [rows, ...own].filter(Boolean)
   if (all.length > 0) return all.join(' UNION ALL ')
   throw new MillraceError('MR_DATA_OTHER_EMPTY', { dataset: rule.in })
 }
@@ -145,7 +148,8 @@ function outvoted({ job, delivery }: Import, rule: RuleOf<'determines'>): Markin
   )
   const judged = names.map((name) => `${quote(name)} IS NOT NULL`).join(' AND ')
   const list = columns.map((c) => `${valueSql(c)} AS ${quote(c.name)}`).join(', ')
-  const before = job.parent?.parts.length ? ` UNION ALL ${rowsOfParts(job.parent.parts, columns)}` : ''
+  const beside = rowsBeside({ job }, job.parent?.parts ?? [], columns)
+  const before = beside ? ` UNION ALL ${beside}` : ''
   const keys = rule.columns.map(quote).join(', ')
   const value = quote(rule.column)
   const votes = `SELECT ${keys}, ${value}, count(*) AS _mr_votes FROM (SELECT ${list} FROM staged${before}) WHERE ${judged} GROUP BY ${keys}, ${value}`

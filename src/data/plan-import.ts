@@ -3,7 +3,7 @@ import { digestOf } from '../core/digest.ts'
 import { MillraceError } from '../core/errors.ts'
 import type { Digest, RunSpec, TimeWindow } from '../core/records.ts'
 import type { DatasetDef } from '../define/types.ts'
-import type { ImportParams, SourceFile } from './types.ts'
+import type { DeliveryMode, ImportParams, SourceFile } from './types.ts'
 
 export const IMPORT_TASK = 'data.import'
 /** Raised when the same rows would become other parts. */
@@ -14,6 +14,8 @@ export interface ImportOptions {
   select?: TimeWindow
   /** Period that the delivery claims to hold: rows outside it are strays. */
   period?: TimeWindow
+  /** What the delivery is to the rows before. Default: as the dataset says. */
+  mode?: DeliveryMode
   message?: string
   /** Leaves out rows that the dataset has already, equal in every column to one of their key. */
   dropRepeats?: boolean
@@ -25,6 +27,8 @@ export interface ImportState {
   parent?: Digest
   /** Versions of the datasets that checks look keys up in, by name. */
   others?: Readonly<Record<string, Digest>>
+  /** File of rows that leave the version. */
+  removals?: Digest
 }
 
 /** Names of other datasets that the checks of this one look keys up in. */
@@ -52,6 +56,10 @@ export function planImport(
     files.map((file, i) => [inputName(i), file.digest]),
   )
   if (state.parent) inputs.parent = state.parent
+  if (state.removals) inputs.removals = state.removals
+  const mode = options.mode ?? def.mode ?? 'append'
+  if (mode === 'upsert' && def.key.length === 0)
+    throw new MillraceError('MR_DATA_NO_KEY', { dataset: def.name, what: 'rows cannot be updated by key' })
   Object.assign(inputs, namedInputs(state.others ?? {}))
   const params: ImportParams = {
     dataset: def.name,
@@ -65,6 +73,7 @@ export function planImport(
     period: options.period ?? null,
     message: options.message ?? '',
     ...(options.dropRepeats && { repeats: 'drop' }),
+    ...(mode !== 'append' && { mode }),
   }
   return {
     kind: 'RunSpec',
@@ -111,5 +120,6 @@ export function selectionOf(spec: RunSpec): Digest {
  * once need not be imported again.
  */
 export function deliveryOf(spec: RunSpec): Digest {
-  return digestOf({ dataset: importParams(spec).dataset, files: filesOf(spec), selection: selectionOf(spec) })
+  const { dataset, mode } = importParams(spec)
+  return digestOf({ dataset, files: filesOf(spec), selection: selectionOf(spec), ...(mode && { mode }) })
 }

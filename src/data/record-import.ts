@@ -16,6 +16,8 @@ export interface ImportRecording {
   spec: RunSpec
   /** Outputs of the run of that spec. */
   outputs: Record<string, Digest>
+  /** Branch that moves. Default: `main`. */
+  branch?: string
   actor: string
   now: number
   /** Why, when it is not simply that data were delivered. */
@@ -37,15 +39,15 @@ export interface RecordedImport {
  * Errors: MR_DATA_REFUSED, MR_DATA_MOVED when another version came first.
  */
 export async function recordImport(store: Store, recording: ImportRecording): Promise<RecordedImport> {
-  const { spec, outputs } = recording
-  const before = await recordedBefore(store, spec)
+  const { spec, outputs, branch } = recording
+  const before = await recordedBefore(store, spec, branch)
   if (before) return { ...before, known: true }
   const done = await store.getRecord<DatasetImport>(outputs.import!, 'DatasetImport')
-  const { checks } = importParams(spec)
+  const { checks, key } = importParams(spec)
   const judged = await judgeDelivery(store, done, checks, recording.now)
   const { findings, refusedBy } = judged
   if (refusedBy.length > 0) throw await refuse(store, recording, done, judged)
-  const [version] = await store.putRecords([versionOf(done, findings, recording.now), spec])
+  const [version] = await store.putRecords([versionOf(done, key, findings, recording.now), spec])
   return { version: version!, event: await move(store, recording, done, judged, version!), known: false }
 }
 
@@ -53,22 +55,24 @@ export async function recordImport(store: Store, recording: ImportRecording): Pr
 async function recordedBefore(
   store: Store,
   spec: RunSpec,
+  branch: string | undefined,
 ): Promise<Omit<RecordedImport, 'known'> | undefined> {
   const { dataset } = importParams(spec)
-  const ref = await store.meta.ref(refs.dataset(dataset))
+  const ref = await store.meta.ref(refs.dataset(dataset, branch))
   if ((ref?.digest ?? null) === (spec.inputs.parent ?? null)) return undefined
   const run = digestOf(spec)
-  const found = await findEvent(store, dataset, (data) => data.run === run)
+  const found = await findEvent(store, dataset, (data) => data.run === run && data.branch === branch)
   return found && { version: found.data.version, event: found.event }
 }
 
-function versionOf(done: DatasetImport, findings: Finding[], now: number): DatasetVersion {
+function versionOf(done: DatasetImport, key: string[], findings: Finding[], now: number): DatasetVersion {
   const { dataset, parent, schema, parts, quarantine, rows, rowsQuarantined, window, source, message } = done
   const version: DatasetVersion = {
     kind: 'DatasetVersion',
     dataset,
     parents: parent ? [parent] : [],
     schema,
+    ...(key.length > 0 && { key }),
     parts,
     quarantine,
     rows,
@@ -88,15 +92,15 @@ async function move(
   judged: JudgedDelivery,
   version: Digest,
 ): Promise<JournalEvent> {
-  const { spec, actor, reason, also = [] } = recording
+  const { spec, actor, reason, branch, also = [] } = recording
   const commit = await store.meta.commit({
-    moves: [{ name: refs.dataset(done.dataset), from: done.parent, to: version }, ...also],
+    moves: [{ name: refs.dataset(done.dataset, branch), from: done.parent, to: version }, ...also],
     event: {
       type: 'data.imported',
       subject: subjects.dataset(done.dataset),
       actor,
       reason: reason ?? sentenceOf(done),
-      data: { ...eventData(spec, done, judged), version },
+      data: { ...eventData(spec, done, judged), ...(branch && { branch }), version },
     },
   })
   if (commit.ok) return commit.event
@@ -112,7 +116,10 @@ function sentenceOf({ delivered, source, byCheck }: DatasetImport): string {
   const reasons = failed.map(([name, n]) => `${grouped(n)} by "${name}"`).join(', ')
   const aside =
     delivered.quarantined === 0 ? '' : `; ${grouped(delivered.quarantined)} quarantined (${reasons})`
-  return `${grouped(delivered.added)} of ${grouped(delivered.rows)} rows of ${source} were added${aside}`
+  const { rows, added, updated, deleted } = delivered
+  if (updated === undefined || deleted === undefined)
+    return `${grouped(added)} of ${grouped(rows)} rows of ${source} were added${aside}`
+  return `${grouped(added)} rows added, ${grouped(updated)} changed and ${grouped(deleted)} taken out by the ${grouped(rows)} of ${source}${aside}`
 }
 
 function eventData(
@@ -128,6 +135,8 @@ function eventData(
     rows: done.rows,
     delivered: done.delivered.rows,
     added: done.delivered.added,
+    ...(done.delivered.updated !== undefined && { updated: done.delivered.updated }),
+    ...(done.delivered.deleted !== undefined && { deleted: done.delivered.deleted }),
     quarantined: done.delivered.quarantined,
     byCheck: done.byCheck,
     verdicts: Object.fromEntries(findings.map((f) => [f.check, f.verdict])),

@@ -29,6 +29,13 @@ export interface SourceFile {
 }
 
 /** `params` of a `data.import` RunSpec: everything but the bytes. */
+/**
+ * What a delivery is to the rows before: more of them, new values by key (`upsert`), or the whole table as it is now (`replace`), by key or, without one, row by row.
+ */
+export type DeliveryMode = (typeof DELIVERY_MODES)[number]
+
+export const DELIVERY_MODES = ['append', 'upsert', 'replace'] as const satisfies readonly DatasetDef['mode'][]
+
 export interface ImportParams {
   dataset: string
   time: string | null
@@ -42,6 +49,8 @@ export interface ImportParams {
   select: TimeWindow | null
   /** Period that the delivery claims to hold. */
   period: TimeWindow | null
+  /** Absent where rows are added. */
+  mode?: Exclude<DeliveryMode, 'append'>
   message: string
   /** What becomes of rows that are equal in every column to one of their key; they are judged as any others when absent. */
   repeats?: 'drop'
@@ -58,7 +67,7 @@ export interface DatasetImport {
   rows: number
   rowsQuarantined: number
   /** Of this delivery: rows selected, accepted, put aside. */
-  delivered: { rows: number; added: number; quarantined: number }
+  delivered: { rows: number; added: number; quarantined: number; updated?: number; deleted?: number }
   /** Rows of this delivery that failed, by check. */
   byCheck: Record<string, number>
   /** `at` is 0 until it is recorded. */
@@ -98,6 +107,8 @@ export interface ImportJob {
   parent: { schema: Schema; parts: PartFile[]; quarantineParts: number } | null
   /** Versions of other datasets that checks look keys up in, by name. */
   others?: Record<string, OtherRows>
+  /** File of rows that leave the version: their keys, or the rows where there is no key. */
+  removals?: string
   folder: string
   memoryMb: number
 }
@@ -138,9 +149,18 @@ export interface WrittenPart extends Omit<Part, 'digest' | 'bytes' | 'sketches'>
   sketchPath?: string
 }
 
+/** What is left of a part when rows are gone. */
+export interface ReducedPart extends Pick<Part, 'key' | 'rows' | 'stats'> {
+  /** File that lists all rows that are gone of it, `goneRows` in number. */
+  gonePath: string
+  goneRows: number
+}
+
 export interface ImportResult {
   schema: Schema
   written: WrittenPart[]
+  /** Parts that stay with fewer rows. */
+  reduced: ReducedPart[]
   /** Keys of parent parts that the written ones replace. */
   replaced: string[]
   quarantine: WrittenPart | null

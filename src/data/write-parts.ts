@@ -55,7 +55,7 @@ async function writeBuckets(
   time: string,
   references: Map<string, Reference>,
 ): Promise<{ written: WrittenPart[]; replaced: string[] }> {
-  const buckets = await bucketsOf(run.duck, time, run.job.params.parts.by === 'day' ? 'day' : 'month')
+  const buckets = await bucketsOf(run.duck, 'good', time, run.job.params.parts.by === 'day' ? 'day' : 'month')
   const existing = new Map(run.job.parent?.parts.map((part) => [part.key, part]))
   const written: WrittenPart[] = []
   for (const [i, bucket] of buckets.entries()) {
@@ -66,12 +66,18 @@ async function writeBuckets(
   return { written, replaced: buckets.map((b) => b.key).filter((key) => existing.has(key)) }
 }
 
-async function bucketsOf(duck: Duck, time: string, by: 'day' | 'month'): Promise<Bucket[]> {
+/** Months or days that rows of a table lie in. */
+export async function bucketsOf(
+  duck: Duck,
+  table: string,
+  time: string,
+  by: 'day' | 'month',
+): Promise<Bucket[]> {
   const t = quote(time)
   const format = by === 'day' ? '%Y-%m-%d' : '%Y-%m'
   const rows = await duck.rows<{ key: string | null; fromAt: number; toAt: number }>(
     `SELECT strftime(b, '${format}') AS key, CAST(epoch_ms(b) AS DOUBLE) AS "fromAt", CAST(epoch_ms(b + INTERVAL 1 ${by}) AS DOUBLE) AS "toAt"
-     FROM (SELECT DISTINCT CAST(date_trunc('${by}', ${t}) AS TIMESTAMP) AS b FROM good) ORDER BY b NULLS LAST`,
+     FROM (SELECT DISTINCT CAST(date_trunc('${by}', ${t}) AS TIMESTAMP) AS b FROM ${table}) ORDER BY b NULLS LAST`,
   )
   return rows.map(({ key, fromAt, toAt }) =>
     key === null
@@ -88,8 +94,8 @@ function rowsOf({ delivery, order }: Import, where: string, old: PartFile[]): st
     : `SELECT * FROM (${fresh} UNION ALL ${rowsOfParts(old, delivery.columns)}) ORDER BY ${order}`
 }
 
-/** Number of a block: blocks that were emptied since are not there, and their numbers are not given again. */
-const numberOf = ({ key }: Pick<Part, 'key'>): number => Number(/\d+$/.exec(key)?.[0] ?? 0)
+/** Number at the end of a key. Numbers of blocks that were emptied since are not given again. */
+export const numberOf = ({ key }: Pick<Part, 'key'>): number => Number(/\d+$/.exec(key)?.[0] ?? 0)
 
 /** Blocks of rows, for data without a time. The last block is filled up before a new one is begun; earlier ones never change. */
 async function writeBlocks(

@@ -45,6 +45,11 @@ export interface DatasetOptions<C extends string> {
   read?: Partial<DatasetDef['read']>
   /** How rows are divided into parts. Default: by month of `time`, or by a million rows without one. */
   parts?: Partial<DatasetDef['parts']>
+  /**
+   * What a delivery is to the rows before: more of them (`append`, the default), new values by `key` (`upsert`), or the whole table as it is now (`replace`), by `key`
+   * or, without one, row by row. What did not change is not stored again.
+   */
+  mode?: DatasetDef['mode']
   /** Takes rows as they happen, by `POST /data/<name>/rows` of `millrace up`. Default: none are taken; `true` is all defaults. */
   stream?: boolean | StreamOptions
 }
@@ -68,7 +73,7 @@ function streamOf(name: string, given: boolean | StreamOptions): StreamDef {
 
 /** Describes where data come from and what must hold of them. */
 export function dataset<const N extends string>(name: N, options: DatasetOptions<ColumnsOf<N>>): Dataset<N> {
-  const { source = [], time, key = [], checks = [], exclude = [], read, parts, stream } = options
+  const { source = [], time, key = [], checks = [], exclude = [], read, parts, mode, stream } = options
   return {
     kind: 'DatasetDef',
     name,
@@ -79,6 +84,7 @@ export function dataset<const N extends string>(name: N, options: DatasetOptions
     exclude: [...exclude],
     read: { missing: [], ...read },
     parts: { by: time === undefined ? 'rows' : 'month', rowsMax: 1_000_000, ...parts },
+    ...(mode !== undefined && { mode }),
     ...(stream && { stream: streamOf(name, stream) }),
   }
 }

@@ -51,6 +51,8 @@ export interface DatasetDef {
   read: { format?: 'parquet' | 'orc' | 'csv' | 'json'; delimiter?: string; missing: string[] }
   /** How rows are divided into parts: by calendar month of `time`, or by row count. */
   parts: { by: 'month' | 'day' | 'rows'; rowsMax: number }
+  /** What a delivery is to the rows before; `append` where it is absent. */
+  mode?: 'append' | 'upsert' | 'replace'
   /** Rows are taken as they happen; absent where none are. */
   stream?: StreamDef
 }

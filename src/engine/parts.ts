@@ -54,7 +54,7 @@ export function numberedPartRows({ path, gonePath }: Paths): string {
 }
 
 /** The rows of a part as a relation, each with its place in the file as `file_row_number`. */
-function liveRows(path: string, gonePath?: string): string {
+export function liveRows(path: string, gonePath?: string): string {
   const rows = `read_parquet(${literal(path)}, file_row_number = true)`
   return gonePath === undefined
     ? rows

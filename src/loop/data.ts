@@ -1,6 +1,7 @@
 import type { DatasetVersion, Digest, TimeWindow } from '../core/records.ts'
 import {
   appendRows as append,
+  type DeliveryMode,
   importData as deliver,
   type RecordedImport,
   type Remark,
@@ -15,6 +16,10 @@ export interface ImportRequest {
   select?: Partial<TimeWindow>
   /** Period the delivery claims to hold. */
   period?: TimeWindow
+  /** What the delivery is to the rows before. Default: as the dataset says. */
+  mode?: DeliveryMode
+  /** Branch that takes it. Default: `main`. */
+  branch?: string
   message?: string
   actor: string
   signal?: AbortSignal
@@ -26,6 +31,8 @@ export interface ImportResult {
   version: DatasetVersion
   /** True when this delivery was imported before and nothing was done. */
   known: boolean
+  /** Rows that an update changed; absent where rows were added. */
+  changed?: { added: number; updated: number; deleted: number }
   /** What is odd about the rows that were delivered. */
   remarks: Remark[]
 }
@@ -43,11 +50,22 @@ async function resultOf(
   { store }: Pick<Runtime, 'store'>,
   { version, known, event }: RecordedImport,
 ): Promise<ImportResult> {
-  const { remarks = [] } = event.data as unknown as { remarks?: Remark[] }
+  const {
+    remarks = [],
+    added,
+    updated,
+    deleted,
+  } = event.data as unknown as {
+    remarks?: Remark[]
+    added: number
+    updated?: number
+    deleted?: number
+  }
   return {
     digest: version,
     known,
     version: await store.getRecord<DatasetVersion>(version, 'DatasetVersion'),
+    ...(updated !== undefined && deleted !== undefined && { changed: { added, updated, deleted } }),
     remarks,
   }
 }
@@ -63,12 +81,14 @@ export async function appendRows(
 
 function optionsOf(
   rt: Runtime,
-  { files, select, period, message, actor, signal, onProgress }: ImportRequest,
+  { files, select, period, mode, branch, message, actor, signal, onProgress }: ImportRequest,
 ) {
   return {
     files,
     select: select && { ...ALL_TIME, ...withoutUndefined(select) },
     period,
+    mode,
+    branch,
     message,
     actor,
     now: rt.clock.now(),

@@ -12,7 +12,14 @@ import { runEdit } from '../../src/data/edit-run.ts'
 import { createEditTask, type EditParts } from '../../src/data/edit-task.ts'
 import { runImport } from '../../src/data/import-run.ts'
 import type { ReadFiles } from '../../src/data/import-task.ts'
-import { createImportTask, type ImportPorts, type ImportRequest, importData } from '../../src/data/index.ts'
+import {
+  createImportTask,
+  createSketchTask,
+  type ImportPorts,
+  type ImportRequest,
+  importData,
+} from '../../src/data/index.ts'
+import { runSketch } from '../../src/data/sketch-run.ts'
 import type { CheckDef, DatasetDef } from '../../src/define/types.ts'
 import { openQuery } from '../../src/engine/open.ts'
 import type { Query, Task } from '../../src/engine/ports.ts'
@@ -59,7 +66,11 @@ export async function openPlace(task: Task = createImportTask(LIMITS, readHere))
     await store.close()
     rmSync(dir, { recursive: true, force: true })
   })
-  const jobs = jobsOf(store, [task, createEditTask(LIMITS, editHere)])
+  const sketchTask = createSketchTask(
+    LIMITS,
+    async (job) => await runSketch(await openDuck(job.folder, 600), job),
+  )
+  const jobs = jobsOf(store, [task, createEditTask(LIMITS, editHere), sketchTask])
   const write = (name: string, content: string | Uint8Array) => {
     writeFileSync(join(folder, name), content)
     return join(folder, name)

@@ -3,22 +3,14 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { LIMITS } from '../../src/core/limits.ts'
 import { refs } from '../../src/core/names.ts'
 import type { DatasetVersion } from '../../src/core/records.ts'
-import { openDuck } from '../../src/data/duck.ts'
-import { createSketchTask, planSketch, profileVersion } from '../../src/data/index.ts'
-import { runSketch } from '../../src/data/sketch-run.ts'
-import { jobsOf, openPlace, type Place } from './fixture.ts'
+import { planSketch, profileVersion } from '../../src/data/index.ts'
+import { openPlace } from './fixture.ts'
 
 const COLUMNS = `i, TIMESTAMP '2001-01-01' + INTERVAL (i) HOUR AS at, (i * 7919) % 1000 / 10.0 AS x,
   CASE WHEN i % 10 = 3 THEN NULL ELSE 'city ' || (i % 37) END AS city, i % 3 = 0 AS flag, CASE WHEN i % 4 = 0 THEN 'Infinity'::DOUBLE ELSE i END AS holes`
 const rows = (from: number, to: number) => `SELECT ${COLUMNS} FROM range(${from}, ${to}) r(i)`
-
-const sketchJobs = ({ store }: Place) =>
-  jobsOf(store, [
-    createSketchTask(LIMITS, async (job) => await runSketch(await openDuck(job.folder, 600), job)),
-  ])
 
 const none = { run: () => Promise.reject(new Error('no part needs to be read')) }
 
@@ -71,10 +63,10 @@ test('a version without sketches is read once, and profiles as one with them', a
       data: {},
     },
   })
-  const after = await profileVersion({ store: place.store, jobs: sketchJobs(place) }, 'd')
+  const after = await profileVersion({ store: place.store, jobs: place.jobs }, 'd')
   expect(after.partsRead).toBe(version.parts.length)
   expect(after.columns).toEqual(before.columns)
-  const [run] = await sketchJobs(place).run([planSketch(old.parts[0]!, old.schema.columns)])
+  const [run] = await place.jobs.run([planSketch(old.parts[0]!, old.schema.columns)])
   expect(run!.record.outputs.sketches).toBe(version.parts[0]!.sketches)
 })
 

@@ -2,6 +2,7 @@
 import { MillraceError } from '../../core/errors.ts'
 import {
   type DatasetDiff,
+  DELIVERY_MODES,
   datasetNames,
   diff,
   findFiles,
@@ -27,7 +28,7 @@ import {
   short,
 } from '../format.ts'
 import type { Options } from '../handler.ts'
-import { countOption, textOption, windowOf } from '../options.ts'
+import { countOption, oneOf, textOption, windowOf } from '../options.ts'
 import { importStep } from '../steps.ts'
 import { pairs, table } from '../table.ts'
 
@@ -42,6 +43,8 @@ export async function dataImport(cli: Cli, [name]: readonly unknown[], options: 
     files,
     select: windowOption(options, 'select'),
     period: windowOption(options, 'period'),
+    mode: oneOf('--mode', textOption(options, 'mode'), DELIVERY_MODES),
+    branch: textOption(options, 'branch'),
     message: textOption(options, 'message'),
   }
   if (options.dryRun === true) return await plannedImport(cli, rt, datasets, files)

@@ -113,6 +113,13 @@ export const data = {
     retryable: false,
     status: 422,
   },
+  MR_DATA_NO_KEY: {
+    what: (d: { dataset: string; what: string }) => `dataset "${d.dataset}" has no key, so ${d.what}`,
+    fix: (d: { dataset: string }) =>
+      `name the columns that identify a row: dataset('${d.dataset}', { key: ['…'] })`,
+    retryable: false,
+    status: 422,
+  },
   MR_DATA_COLUMN_NAME: {
     what: (d: { column: string; file: string }) =>
       `column "${d.column}" of ${d.file} has a name that Millrace keeps for itself`,

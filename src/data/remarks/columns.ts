@@ -88,7 +88,7 @@ export async function constantRemarks(
     if (filled === 0) remarks.push({ ...base, text: `${name} has no value at all` })
     else if (type !== 'json' && looksConstant(sample.codes[i])) {
       const { v, n } = await duck.one<{ v: string | null; n: number }>(
-        `SELECT left(CAST(${quote(name)} AS VARCHAR), 64) AS v, count(*) AS n FROM ${from} GROUP BY ${quote(name)} ORDER BY n DESC, 1 LIMIT 1`,
+        `SELECT left(CAST(${quote(name)} AS VARCHAR), 64) AS v, count(*) AS n FROM ${from} GROUP BY ${quote(name)} ORDER BY 2 DESC, 1 LIMIT 1`,
       )
       const said = v === null ? 'no value' : shownText(v)
       if (n === nRows) remarks.push({ ...base, text: `${name} has only one value` })

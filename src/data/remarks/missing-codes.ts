@@ -31,7 +31,7 @@ async function codesOf(duck: Duck, from: string, column: string): Promise<Missin
   const value = quote(column)
   const all = [...CODES, ...WEAK_CODES].map(literal).join(', ')
   const rows = await duck.rows<{ v: string; n: number }>(
-    `SELECT ${value} AS v, count(*) AS n FROM ${from} WHERE ${value} IN (${all}) GROUP BY v ORDER BY v`,
+    `SELECT ${value} AS v, count(*) AS n FROM ${from} WHERE ${value} IN (${all}) GROUP BY 1 ORDER BY 1`,
   )
   if (rows.length === 0) return []
   const { words, n } = await duck.one<{ words: number; n: number }>(
