@@ -3,9 +3,15 @@ import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { peersAsked } from '../peers/run.ts'
 
+/** A section that takes many minutes has `export const isLong = true`, and runs only where it is named. */
 export type Section = (options: { peers: boolean }) => void | Promise<void>
 
-/** Runs the sections of `bench/<bench>/` that the command line names, all without names, one after another. Ends the process where it names another. */
+interface SectionFile {
+  default: Section
+  isLong?: boolean
+}
+
+/** Runs the sections of `bench/<bench>/` that the command line names, without names all but the long ones, one after another. Ends the process where it names another. */
 export async function runSections(bench: string): Promise<void> {
   const folder = fileURLToPath(new URL(`../${bench}/`, import.meta.url))
   const known = readdirSync(folder).flatMap((file) => /^([a-z0-9-]+)\.ts$/.exec(file)?.[1] ?? [])
@@ -17,8 +23,12 @@ export async function runSections(bench: string): Promise<void> {
   }
   const peers = peersAsked()
   for (const name of asked.length > 0 ? asked : known) {
+    const { default: section, isLong } = (await import(`../${bench}/${name}.ts`)) as SectionFile
+    if (isLong && asked.length === 0) {
+      console.error(`• ${name} takes long: it runs when it is named`)
+      continue
+    }
     console.error(`• ${name}${peers ? ', with peers' : ''}`)
-    const { default: section } = (await import(`../${bench}/${name}.ts`)) as { default: Section }
     await section({ peers })
   }
 }

@@ -43,6 +43,7 @@ const section: Section = async () => {
   }
 }
 export default section
+export const isLong = true
 
 async function measure(server: Served, folder: string): Promise<void> {
   tell('fleet: from start to serving', server.startMs, 'ms', GOALS.startMs)

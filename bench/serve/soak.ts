@@ -38,6 +38,7 @@ const section: Section = async () => {
   }
 }
 export default section
+export const isLong = true
 
 async function soak(server: Served): Promise<void> {
   const rng = seededRng(9)

@@ -135,7 +135,7 @@ export class Feed {
    */
   async #catchUp(reader: Reader, after: number | undefined): Promise<void> {
     const { store } = this.#options.rt
-    const newest = (await store.meta.events({ newest: true, limit: 1 }))[0]?.seq ?? 0
+    const newest = await store.meta.newestSeq()
     reader.seq =
       after === undefined ? newest : Math.max(Math.min(after, newest), newest - API_LIMITS.resumeEventsMax)
     while (this.#readers.has(reader)) {

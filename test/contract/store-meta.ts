@@ -152,11 +152,13 @@ export function metaContract(name: string, withStore: With): void {
 
     it('caps a page of events at its limit', () =>
       withStore(async ({ meta }) => {
+        expect(await meta.newestSeq()).toBe(0)
         await Promise.all(
           Array.from({ length: LIMITS.journalPageMax + 5 }, () => meta.commit({ event: eventOf() })),
         )
         expect(await meta.events({ limit: 10_000 })).toHaveLength(LIMITS.journalPageMax)
         expect(await meta.events({ after: LIMITS.journalPageMax })).toHaveLength(5)
+        expect(await meta.newestSeq()).toBe(LIMITS.journalPageMax + 5)
         expect(await meta.verifyJournal()).toBeUndefined()
       }))
 

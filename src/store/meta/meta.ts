@@ -36,6 +36,8 @@ export function openMeta(db: Kysely<Schema>, clock: Clock): Meta {
   let waiting: Waiting[] = []
   let committing: Promise<void> | undefined
   let closed = false
+  // made into a text once: building it costs several times what it takes to run
+  const newest = db.selectFrom('journal').select('seq').orderBy('seq', 'desc').limit(1).compile()
 
   const drain = async () => {
     while (waiting.length > 0) {
@@ -81,6 +83,7 @@ export function openMeta(db: Kysely<Schema>, clock: Clock): Meta {
       })
     },
     events: (query = {}) => readEvents(db, query),
+    newestSeq: async () => (await db.executeQuery(newest)).rows[0]?.seq ?? 0,
     verifyJournal: () => findBreak(db),
     jobs: openJobTable(db),
     async close() {

@@ -1,0 +1,149 @@
+/**
+ * Processes of `millrace serve --workers` ended by SIGKILL one after another while they are asked: how soon readiness says so, how soon all are there again, and what became of the
+ * requests. A request whose connection was cut is asked again, as any client would.
+ *
+ *   DEATHS=30 WORKERS=2 (defaults; 1,000 are asked for)
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { Agent, request } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { FLEET_FEATURES, fleetModels, fleetName } from '../data/fleet-models.ts'
+import type { Section } from '../measure/sections.ts'
+import { type Served, served } from '../measure/served.ts'
+import { quantile, report } from '../report.ts'
+
+export const isLong = true
+
+const DEATHS = Number(process.env.DEATHS ?? 30)
+const WORKERS = Number(process.env.WORKERS ?? 2)
+const MODELS = 4
+const CLIENTS = 6
+/** Between one death and the next, once all are there: in it there is a spare again, unless the machine is busy. */
+const PAUSE_MS = 1_500
+const LOST_MS = 20_000
+const GOALS = { saidMs: 1_000, recoveredMs: 3_000, requestMs: 1_000 }
+
+const section: Section = async () => {
+  const server = await served(await fleetModels(MODELS), ['--workers', String(WORKERS)])
+  try {
+    await untilReady(server, true)
+    await deaths(server)
+  } finally {
+    await server.stop()
+  }
+}
+export default section
+
+async function deaths(server: Served): Promise<void> {
+  const asking = clients(server)
+  const said: number[] = []
+  const recovered: number[] = []
+  for (let i = 0; i < DEATHS; i++) {
+    const pids = takers(server.pid)
+    const begunMs = performance.now()
+    process.kill(pids[i % pids.length], 'SIGKILL')
+    said.push((await untilReady(server, false)) - begunMs)
+    recovered.push((await untilReady(server, true)) - begunMs)
+    await sleep(PAUSE_MS)
+  }
+  const { answers, cut, slowestMs, failed } = await asking.stop()
+  const note = `${DEATHS} deaths, ${answers} answers, ${failed} of them not 200, ${cut} connections cut`
+  tell('deaths: until readiness says so, slowest', Math.max(...said), GOALS.saidMs)
+  tell('deaths: until all are there, p50', quantile(recovered, 0.5))
+  tell('deaths: until all are there, slowest', Math.max(...recovered), GOALS.recoveredMs)
+  tell('deaths: slowest request', slowestMs, GOALS.requestMs, note)
+}
+
+function tell(metric: string, value: number, goal?: number, note?: string): void {
+  const held = goal === undefined ? {} : { goal, met: value <= goal }
+  report({ bench: 'serve', metric, value, unit: 'ms', note, ...held })
+}
+
+/** Children of the primary that were there before the newest: its workers, without the spare that waits. */
+function takers(parent: number): number[] {
+  const children = readdirSync('/proc').filter((name) => {
+    if (!/^\d+$/.test(name)) return false
+    try {
+      return Number(readFileSync(`/proc/${name}/stat`, 'utf8').split(') ')[1].split(' ')[1]) === parent
+    } catch {
+      return false
+    }
+  })
+  return children
+    .map(Number)
+    .sort((a, b) => a - b)
+    .slice(0, WORKERS)
+}
+
+/** When readiness was first heard to be so; asked over a connection of its own each time, so that one that was cut is not waited for. */
+async function untilReady({ port }: Served, isReady: boolean): Promise<number> {
+  const endMs = performance.now() + LOST_MS
+  while (performance.now() < endMs) {
+    const ready = await fetch(`http://127.0.0.1:${port}/readyz`, {
+      headers: { connection: 'close' },
+      signal: AbortSignal.timeout(1_000),
+    }).then(
+      async (answer) => {
+        await answer.arrayBuffer()
+        return answer.ok
+      },
+      () => undefined,
+    )
+    if (ready === isReady) return performance.now()
+    await sleep(5)
+  }
+  throw new Error(`readiness was not ${isReady} within ${LOST_MS} ms`)
+}
+
+const BODY = JSON.stringify({
+  inputs: [
+    {
+      name: 'input',
+      datatype: 'FP64',
+      shape: [1, FLEET_FEATURES],
+      data: Array.from({ length: FLEET_FEATURES }, (_, j) => Math.sin(j)),
+    },
+  ],
+})
+
+function clients({ port }: Served) {
+  const seen = { answers: 0, failed: 0, cut: 0, slowestMs: 0 }
+  let isOver = false
+  const run = async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    for (let i = 0; !isOver; i++) {
+      const begunMs = performance.now()
+      let status = await ask(port, agent, fleetName(i % MODELS))
+      for (; status === undefined; status = await ask(port, agent, fleetName(i % MODELS))) seen.cut++
+      seen.answers++
+      if (status !== 200) seen.failed++
+      seen.slowestMs = Math.max(seen.slowestMs, performance.now() - begunMs)
+      await sleep(5)
+    }
+    agent.destroy()
+  }
+  const running = Array.from({ length: CLIENTS }, run)
+  return {
+    stop: async () => {
+      isOver = true
+      await Promise.all(running)
+      return seen
+    },
+  }
+}
+
+/** The status of one answer; undefined where the connection was cut. */
+function ask(port: number, agent: Agent, model: string): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const path = `/v2/models/${model}/infer`
+    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(BODY) }
+    const sent = request({ port, path, method: 'POST', agent, headers }, (answer) => {
+      answer.resume()
+      answer.once('end', () => resolve(answer.statusCode))
+      answer.once('error', () => resolve(undefined))
+    })
+    sent.once('error', () => resolve(undefined))
+    sent.setTimeout(LOST_MS, () => sent.destroy())
+    sent.end(BODY)
+  })
+}
