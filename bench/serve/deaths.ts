@@ -21,12 +21,13 @@ const CLIENTS = 6
 /** Between one death and the next, once all are there: in it there is a spare again, unless the machine is busy. */
 const PAUSE_MS = 1_500
 const LOST_MS = 20_000
+const REPLACED = 'millrace_workers_replaced_total'
 const GOALS = { saidMs: 1_000, recoveredMs: 3_000, requestMs: 1_000 }
 
 const section: Section = async () => {
   const server = await served(await fleetModels(MODELS), ['--workers', String(WORKERS)])
   try {
-    await untilReady(server, true)
+    while (!(await isReady(server))) await sleep(20)
     await deaths(server)
   } finally {
     await server.stop()
@@ -40,15 +41,15 @@ async function deaths(server: Served): Promise<void> {
   const recovered: number[] = []
   for (let i = 0; i < DEATHS; i++) {
     const pids = takers(server.pid)
-    const begunMs = performance.now()
-    process.kill(pids[i % pids.length], 'SIGKILL')
-    said.push((await untilReady(server, false)) - begunMs)
-    recovered.push((await untilReady(server, true)) - begunMs)
+    const { saidMs, readyMs } = await death(server, pids[i % pids.length], i)
+    if (saidMs !== undefined) said.push(saidMs)
+    recovered.push(readyMs)
     await sleep(PAUSE_MS)
   }
   const { answers, cut, slowestMs, failed } = await asking.stop()
   const note = `${DEATHS} deaths, ${answers} answers, ${failed} of them not 200, ${cut} connections cut`
-  tell('deaths: until readiness says so, slowest', Math.max(...said), GOALS.saidMs)
+  const unseen = `${DEATHS - said.length} were replaced before readiness was asked`
+  tell('deaths: until readiness says so, slowest', Math.max(0, ...said), GOALS.saidMs, unseen)
   tell('deaths: until all are there, p50', quantile(recovered, 0.5))
   tell('deaths: until all are there, slowest', Math.max(...recovered), GOALS.recoveredMs)
   tell('deaths: slowest request', slowestMs, GOALS.requestMs, note)
@@ -75,24 +76,39 @@ function takers(parent: number): number[] {
     .slice(0, WORKERS)
 }
 
-/** When readiness was first heard to be so; asked over a connection of its own each time, so that one that was cut is not waited for. */
-async function untilReady({ port }: Served, isReady: boolean): Promise<number> {
-  const endMs = performance.now() + LOST_MS
-  while (performance.now() < endMs) {
-    const ready = await fetch(`http://127.0.0.1:${port}/readyz`, {
-      headers: { connection: 'close' },
-      signal: AbortSignal.timeout(1_000),
-    }).then(
-      async (answer) => {
-        await answer.arrayBuffer()
-        return answer.ok
-      },
-      () => undefined,
-    )
-    if (ready === isReady) return performance.now()
+/** Until readiness was heard to be false, where it was, and until the one that ended was replaced and all are ready. */
+async function death(
+  server: Served,
+  pid: number,
+  before: number,
+): Promise<{ saidMs?: number; readyMs: number }> {
+  const begunMs = performance.now()
+  const tookMs = () => performance.now() - begunMs
+  let saidMs: number | undefined
+  process.kill(pid, 'SIGKILL')
+  while (tookMs() < LOST_MS) {
+    const ready = await isReady(server)
+    if (ready === false) saidMs ??= tookMs()
+    const readyMs = tookMs()
+    const isReplaced = saidMs !== undefined || (await server.metric(REPLACED).catch(() => 0)) > before
+    if (ready && isReplaced) return { saidMs, readyMs }
     await sleep(5)
   }
-  throw new Error(`readiness was not ${isReady} within ${LOST_MS} ms`)
+  throw new Error(`the processes were not ready again within ${LOST_MS} ms`)
+}
+
+/** Over a connection of its own each time, so that one that was cut is not waited for; undefined when there is no answer. */
+async function isReady({ port }: Served): Promise<boolean | undefined> {
+  try {
+    const answer = await fetch(`http://127.0.0.1:${port}/readyz`, {
+      headers: { connection: 'close' },
+      signal: AbortSignal.timeout(1_000),
+    })
+    await answer.arrayBuffer()
+    return answer.ok
+  } catch {
+    return undefined
+  }
 }
 
 const BODY = JSON.stringify({

@@ -17,7 +17,8 @@ export interface WorkerOptions extends ServeModelsOptions {
 export type Ask =
   | { what: 'metrics' }
   | { what: 'metadata'; model: string }
-  | { what: 'load-all' }
+  /** Until models take `bytesMax`, where that is said. */
+  | { what: 'load-all'; bytesMax?: number }
   | { what: 'load'; model: string }
   /** A load in two steps, so that all workers change over together or none does. */
   | { what: 'prepare' | 'commit' | 'abort'; model: string }

@@ -2,8 +2,8 @@
  * Several processes that serve the same models on one port.
  *
  * The primary accepts connections and hands each to the worker that has the fewest of its kind, so that clients that keep theirs are spread evenly. It reads none of their bytes.
- * A worker that ends is replaced by a spare that waits for it, at once the first time and with growing pauses where it ends again soon; the connections that it had not taken yet go to another. What is asked of
- * one worker about all (metrics, readiness, loading by name) is answered by the primary.
+ * A worker that ends is replaced by a spare that waits for it with its models loaded, as far as they take little; where there is none, at once the first time and with growing pauses
+ * where it ends again soon. The connections that it had not taken yet go to another. What is asked of one worker about all (metrics, readiness, loading by name) is answered by the primary.
  */
 import { assert, MillraceError } from '../../core/errors.ts'
 import { findModels } from '../../model/repository/find.ts'
@@ -45,8 +45,10 @@ const SOON_MS = 10_000
 const ASK_MS = 1_000
 /** A replacement takes connections when it has loaded what was loaded, or after so long. */
 const WARM_MS = 1_500
-/** How often it is seen to that there is a spare. */
+/** Time from one spare to the next at least: as fast processes are made where they end again and again. */
 const SPARE_MS = 1_000
+/** What models of the spare may take beside the shares of those that answer: what is left it loads when it is given a place. */
+const SPARE_BYTES_MAX = 64 * 1024 * 1024
 /** Connections that wait for a worker where there is none, and how long. */
 const WAITING_MAX = 1_024
 const WAITING_MS = 10_000
@@ -85,7 +87,7 @@ export class Primary {
   /** How many acts by name had been done when a worker was made. */
   readonly #since = new WeakMap<Worker, number>()
   #spare: Worker | undefined
-  #spareMs = 0
+  #spareMs = Number.NEGATIVE_INFINITY
   #replaced = 0
   #next = 0
   #isWarm = false
@@ -251,17 +253,33 @@ export class Primary {
     return worker
   }
 
-  /** A process that has read everything but the models, so that one that ends is replaced without waiting for that. */
+  /** A process that has read everything, and small models, so that one that ends is replaced without waiting for that. */
   #keepSpare(): void {
-    if (this.#spare || this.#closing || this.#places.some(({ worker }) => worker?.state !== 'up')) return
+    if (this.#spare || this.#closing || performance.now() - this.#spareMs < SPARE_MS) return
+    if (this.#places.some(({ worker }) => worker?.state !== 'up')) return
     const spare = this.#fork(0)
     this.#spare = spare
+    this.#spareMs = performance.now()
+    const bytesMax = SPARE_BYTES_MAX
     spare.events = {
       ...spare.events,
+      onStarted: () => {
+        const loaded = this.#isWarm ? spare.calls.ask({ what: 'load-all', bytesMax }) : Promise.resolve()
+        loaded.then(() => {
+          spare.isWarm = true
+        }, nothing)
+      },
       onGone: () => {
         if (this.#spare === spare) this.#spare = undefined
       },
     }
+  }
+
+  /** What it found is not what is served any more. Another is made a while after the last change. */
+  #dropSpare(): void {
+    this.#spare?.kill('was made before models were loaded')
+    this.#spare = undefined
+    this.#spareMs = performance.now()
   }
 
   /** A worker that has started does what was done by name since, and loads what the others have, before it takes connections. */
@@ -277,8 +295,9 @@ export class Primary {
     worker.state = 'up'
     worker.upMs = performance.now()
     place.why = ''
-    if (this.#closing) worker.close()
-    else this.#placeWaiting()
+    if (this.#closing) return worker.close()
+    this.#placeWaiting()
+    if (this.#isWarm) this.#keepSpare()
   }
 
   #gone(i: number, why: string): void {
@@ -290,7 +309,8 @@ export class Primary {
     this.#replaced++
     place.soon = performance.now() - worker.startedMs < SOON_MS ? place.soon + 1 : 0
     const mostMs = PAUSE_MS_MAX[worker.upMs === undefined ? 'never' : 'wasUp']
-    const pauseMs = place.soon < 2 ? 0 : Math.min(mostMs, PAUSE_MS * 2 ** (place.soon - 2))
+    const isAtHand = place.soon < 2 || this.#spare?.hasStarted
+    const pauseMs = isAtHand ? 0 : Math.min(mostMs, PAUSE_MS * 2 ** (place.soon - 2))
     place.why = `${why} and is being replaced`
     place.timer = setTimeout(() => {
       if (!this.#closing) this.#start(i)
@@ -304,10 +324,7 @@ export class Primary {
     this.#lookedMs = nowMs
     this.#placeWaiting()
     if (isLate) return
-    if (nowMs - this.#spareMs > SPARE_MS) {
-      this.#spareMs = nowMs
-      this.#keepSpare()
-    }
+    this.#keepSpare()
     for (const { worker } of this.#places)
       if (worker && nowMs - worker.beatMs > HUNG_MS && worker.state === 'up')
         worker.kill(`said nothing for ${HUNG_MS} ms`)
@@ -336,6 +353,9 @@ export class Primary {
       '# HELP millrace_workers Processes that answer.',
       '# TYPE millrace_workers gauge',
       `millrace_workers ${workers.length}`,
+      '# HELP millrace_workers_spare Processes that wait for one to end, with small models loaded.',
+      '# TYPE millrace_workers_spare gauge',
+      `millrace_workers_spare ${this.#spare?.isWarm ? 1 : 0}`,
       '# HELP millrace_workers_replaced_total Processes that ended and were replaced.',
       '# TYPE millrace_workers_replaced_total counter',
       `millrace_workers_replaced_total ${this.#replaced}`,
@@ -364,7 +384,9 @@ export class Primary {
     }
     await this.#all(what === 'load' ? { what: 'commit', model } : act)
     this.#acts.set(act.model, { ...act, seq: ++this.#actSeq })
-    if (act.what === 'load') this.#found = mergeFound(this.#found, findModels(this.#options.path), act.model)
+    if (act.what === 'unload') return
+    this.#found = mergeFound(this.#found, findModels(this.#options.path), act.model)
+    this.#dropSpare()
   }
 
   /** Asks all workers. Errors: the first one's, once all have answered. One that ends meanwhile is replaced, and its replacement has it. */

@@ -1,6 +1,6 @@
 /** One of several processes that serve the same models: takes connections that the primary accepted, and answers what it asks. */
 import type { Socket } from 'node:net'
-import { assert } from '../../core/errors.ts'
+import { assert, type MillraceError } from '../../core/errors.ts'
 import type { Prepared } from '../../serve/models/model-shelf.ts'
 import type { Siblings } from '../../serve/models/siblings.ts'
 import { type BuiltModels, buildModels } from '../build-models.ts'
@@ -99,13 +99,14 @@ async function answered(ask: Ask): Promise<unknown> {
   if (ask.what === 'metadata') return await backend.metadata(ask.model)
   if (ask.what === 'readiness') return built.server.health()
   if (ask.what === 'prepare') return void prepared.set(ask.model, await backend.shelf.prepare(ask.model))
-  if (ask.what === 'commit' || ask.what === 'abort') return finish(ask.model, ask.what)
   if (ask.what === 'load') return await backend.shelf.load(ask.model)
   if (ask.what === 'unload') return await backend.shelf.unload(ask.model)
-  return await backend.shelf.loadAll((model, error) =>
-    tell({ type: 'loaded', model, ...(error && { error: sentError(error) }) }),
-  )
+  if (ask.what === 'load-all') return await backend.shelf.loadAll(onLoaded, ask.bytesMax)
+  return finish(ask.model, ask.what)
 }
+
+const onLoaded = (model: string, error?: MillraceError): void =>
+  tell({ type: 'loaded', model, ...(error && { error: sentError(error) }) })
 
 function finish(model: string, how: 'commit' | 'abort'): void {
   const one = prepared.get(model)

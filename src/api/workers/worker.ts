@@ -29,6 +29,8 @@ export class Worker {
   state: 'starting' | 'up' | 'gone' = 'starting'
   /** Whether its process has read what it needs; it has no models yet. */
   hasStarted = false
+  /** Whether it has loaded what one that waits for a place loads. */
+  isWarm = false
   /** Who is told; another when it is given a place. */
   events: WorkerEvents
   readonly calls: Calls

@@ -114,12 +114,16 @@ export class ModelShelf implements Repository {
     return this.#loader.numbers()
   }
 
-  /** Loads what there is, as far as the memory goes, where that are not too many. Resolves when all are loaded or have failed. */
-  async loadAll(onLoaded?: (name: string, error?: MillraceError) => void): Promise<void> {
+  /** Loads what there is, as far as the memory goes or until it takes `bytesMax`, where that are not too many. Resolves when all are loaded or have failed. */
+  async loadAll(
+    onLoaded?: (name: string, error?: MillraceError) => void,
+    bytesMax = Number.POSITIVE_INFINITY,
+  ): Promise<void> {
     if (this.isLazy) return this.#loader.warm()
     const { evictions } = this.#loader
     for (const [name, slots] of [...this.#models]) {
-      if (this.#isClosed || this.#loader.evictions > evictions) return
+      const isFull = this.#loader.evictions > evictions || this.numbers().bytes >= bytesMax
+      if (this.#isClosed || isFull) return
       const error = await this.ready(slots.at(-1) as Slot).then(
         () => undefined,
         (thrown: unknown) =>

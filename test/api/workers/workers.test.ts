@@ -178,6 +178,23 @@ test(
   60_000 + DEATHS * 10_000,
 )
 
+test('a process that ends is replaced by one that has its models already', async () => {
+  const spare = async () =>
+    ((await client.ask('/metrics')).body as string).includes('millrace_workers_spare 1\n')
+  await expect.poll(spare, { timeout: 20_000 }).toBe(true)
+  const [input] = (await client.ask('/v2/models/trees')).body.inputs
+  const row = { ...input, shape: [1, input.shape[1]], data: new Array(input.shape[1]).fill(0) }
+  folder.put('trees.txt', 'what nobody could load')
+  const [pid] = served.pids()
+  process.kill(pid, 'SIGKILL')
+  await expect.poll(() => served.pids().includes(pid)).toBe(false)
+  await untilReady()
+  client.close()
+  const answers = await everywhere('/v2/models/trees/infer', { inputs: [row] })
+  expect(answers.map(({ status }) => status)).toEqual(Array(2 * WORKERS).fill(200))
+  folder.put('trees.txt', lightgbm.text)
+}, 30_000)
+
 test('a process that stands still is said within a second and gets no connections, until it goes on', async () => {
   await untilReady()
   const [pid] = served.pids()
