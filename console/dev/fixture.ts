@@ -1001,8 +1001,28 @@ export function diff(from: string, to: string): T.DatasetDiff {
   return {
     from: from as `sha256:${string}`,
     to: to as `sha256:${string}`,
-    rowsAdded: 494_006,
-    rowsRemoved: 0,
+    rowsAdded: 494_973,
+    rowsRemoved: 4_967,
+    keyed: {
+      key: ['date', 'origin', 'destination'],
+      inserted: 494_006,
+      deleted: 4_000,
+      updated: 967,
+      cells: [
+        { column: 'delay', rows: 901 },
+        { column: 'distance', rows: 66 },
+      ],
+      sample: [
+        {
+          key: { date: '2001-02-03 07:10', origin: 'ATL', destination: 'ORD' },
+          cells: { delay: { from: 14, to: 41 } },
+        },
+        {
+          key: { date: '2001-02-03 07:25', origin: 'DFW', destination: 'LAX' },
+          cells: { delay: { from: null, to: -3 }, distance: { from: 1235, to: 1246 } },
+        },
+      ],
+    },
     partsAdded: ['2001-06'],
     partsRemoved: [],
     partsSame: 5,

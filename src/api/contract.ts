@@ -407,11 +407,28 @@ export interface BranchTry {
   notes: string[]
 }
 
+/** A value of a row, as it is shown. */
+export type Cell = string | number | boolean | null
+
 export interface DatasetDiff {
   from: Digest
   to: Digest
   rowsAdded: number
   rowsRemoved: number
+  /** By key; null where the versions have none. */
+  keyed: {
+    key: string[]
+    inserted: number
+    deleted: number
+    updated: number
+    /** Changed cells of updated rows by column, most first. */
+    cells: { column: string; rows: number }[]
+    /** Some of the updated rows: their keys, and the cells that differ. */
+    sample: {
+      key: Record<string, Cell>
+      cells: Record<string, { from: Cell; to: Cell }>
+    }[]
+  } | null
   partsAdded: string[]
   partsRemoved: string[]
   partsSame: number

@@ -510,9 +510,18 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'data diff',
     args: '<from> [to]',
-    summary: 'what changed between two versions, to the row',
-    examples: ['millrace data diff flights@main~1', 'millrace data diff flights@main~3 flights@main'],
-    load: async () => (await import('./commands/data.ts')).dataDiff,
+    summary: 'what changed between two versions, to the row and, by key, to the cell',
+    options: [
+      ['--key <columns>', 'columns that identify a row, with commas (default: those of the dataset)'],
+      ['--rows <n>', 'rows shown of each kind (default: 5)'],
+      ['--to <file>', 'write all changes to a Parquet file'],
+      ['--force', 'replace the file'],
+    ],
+    examples: [
+      'millrace data diff flights@main~1',
+      'millrace data diff customers@main~3 customers@main --to changes.parquet',
+    ],
+    load: async () => (await import('./commands/data-diff.ts')).dataDiff,
   },
   {
     name: 'data verify',

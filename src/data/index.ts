@@ -11,7 +11,7 @@ export {
   checkData,
 } from './check-data.ts'
 export { rowChecksOf } from './checks.ts'
-export { type DatasetDiff, type DiffOptions, diff } from './diff.ts'
+export { type ChangedRow, type DatasetDiff, type DiffOptions, diff } from './diff.ts'
 export { EDIT_EVENTS, planEdit, rowSelection } from './edit.ts'
 export { createEditTask, editTask } from './edit-task.ts'
 export type { ColumnFix, DatasetEdit, EditAct, EditOutcome, RowSelection } from './edit-types.ts'

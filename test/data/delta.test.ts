@@ -5,31 +5,8 @@ import { headOf, profileVersion, relation } from '../../src/data/index.ts'
 import { mergeStats } from '../../src/data/merged-stats.ts'
 import type { DatasetDef } from '../../src/define/types.ts'
 import { sql } from '../../src/expr/sql.ts'
-import { openPlace, type Place } from './fixture.ts'
-
-type Row = { id: number | null; v: number | null; t: string | null; at: string }
-
-const csv = (rows: readonly Row[]) =>
-  ['id,v,t,at', ...rows.map((r) => [r.id ?? '', r.v ?? '', r.t ?? '', r.at].join(','))].join('\n')
-
-async function rowsIn(place: Place): Promise<string[]> {
-  const head = await headOf(place.store, 'd')
-  const rows = await place.query.rows<Row>(
-    sql`select id, v, t, strftime("at", '%Y-%m-%d') as "at" from (${await relation(place.store, head!.version)})`,
-  )
-  return rows.map((r) => [r.id, r.v, r.t, r.at].join()).sort()
-}
-const texts = (rows: Iterable<Row>) => [...rows].map((r) => [r.id, r.v, r.t, r.at].join()).sort()
-
-const rowArb = fc.record({
-  id: fc.integer({ min: 1, max: 30 }),
-  v: fc.option(fc.integer({ min: -5, max: 5 })),
-  t: fc.option(fc.constantFrom('a', 'b', 'c')),
-  at: fc.constantFrom('2001-01-05', '2001-01-20', '2001-02-03'),
-})
-const tableArb = fc
-  .array(rowArb, { minLength: 2, maxLength: 40 })
-  .map((rows) => [...new Map(rows.map((r) => [r.id, r])).values()])
+import { headDigest, openPlace, type Place } from './fixture.ts'
+import { csvOf, type Row, rowsIn, tableArb, textsOf } from './tables.ts'
 
 const read = { missing: [] }
 const layouts: Partial<DatasetDef>[] = [
@@ -50,11 +27,11 @@ test('a version has the rows of its deliveries, updated by key or replaced, and 
         const place = await openPlace()
         let rows = new Map<number, Row>()
         for (const [i, { mode, table }] of deliveries.entries()) {
-          place.file(`${i}.csv`, `${csv(table)}\n`)
+          place.file(`${i}.csv`, csvOf(table))
           await place.import({ ...layout, mode: mode as 'append' }, { files: [`${i}.csv`], again: true })
           if (mode === 'replace' && i > 0) rows = new Map()
           for (const row of table) if (mode !== 'append' || !rows.has(row.id)) rows.set(row.id, row)
-          expect(await rowsIn(place)).toEqual(texts(rows.values()))
+          expect(await rowsIn(place, (await headDigest(place.store))!)).toEqual(textsOf(rows.values()))
           await expectStats(place)
         }
       },
@@ -84,9 +61,9 @@ test('rows without a key are replaced as a multiset', async () => {
   const a = { id: 1, v: 1, t: 'a', at: '2001-01-05' }
   const b = { id: 2, v: null, t: null, at: '2001-01-05' }
   for (const [i, rows] of [[a, a, b], [a, b, b], [b, a, b], [a]].entries()) {
-    place.file(`${i}.csv`, `${csv(rows)}\n`)
+    place.file(`${i}.csv`, csvOf(rows))
     await place.import({ mode: 'replace', read }, { files: [`${i}.csv`] })
-    expect(await rowsIn(place)).toEqual(texts(rows))
+    expect(await rowsIn(place, (await headDigest(place.store))!)).toEqual(textsOf(rows))
   }
 })
 

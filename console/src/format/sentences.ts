@@ -69,7 +69,10 @@ export function versionSentence(page: DatasetVersionPage): string {
 export function diffSentence(diff: DatasetDiff): string {
   const moved = diff.columns.filter((c) => (c.psi ?? 0) > 0.1).map((c) => c.column)
   const schema = diff.schema.added.length + diff.schema.removed.length + diff.schema.changed.length
-  return `${plural(diff.rowsAdded, 'row')} added and ${count(diff.rowsRemoved)} removed; ${
+  const rows = diff.keyed
+    ? `${plural(diff.keyed.inserted, 'row')} added, ${count(diff.keyed.deleted)} removed and ${count(diff.keyed.updated)} changed`
+    : `${plural(diff.rowsAdded, 'row')} added and ${count(diff.rowsRemoved)} removed`
+  return `${rows}; ${
     schema === 0 ? 'the schema is the same' : `${plural(schema, 'column')} changed in the schema`
   }; ${moved.length === 0 ? 'no distribution moved' : `${list(moved, 3)} moved`}.`
 }

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { useParams } from '@tanstack/react-router'
 import { diffQuery } from '../api/queries.ts'
 import type { DatasetDiff } from '../api/types.ts'
-import { count, metric, plural, psi, shortDigest, signed } from '../format/numbers.ts'
+import { count, metric, plain, plural, psi, shortDigest, signed } from '../format/numbers.ts'
 import { diffSentence, list } from '../format/sentences.ts'
 import { Command } from '../parts/copy.tsx'
 import { Figure, Scroll } from '../parts/figure.tsx'
@@ -38,10 +38,9 @@ export function Diff() {
         >
           <Section>
             <dl className="stats">
-              <Stat label="Rows added">{signed(diff.rowsAdded, count)}</Stat>
-              <Stat label="Rows removed">
-                {diff.rowsRemoved === 0 ? 'none' : `\u2212${count(diff.rowsRemoved)}`}
-              </Stat>
+              <Stat label="Rows added">{signed(diff.keyed?.inserted ?? diff.rowsAdded, count)}</Stat>
+              <Stat label="Rows removed">{removedText(diff.keyed?.deleted ?? diff.rowsRemoved)}</Stat>
+              {diff.keyed && <Stat label="Rows changed">{count(diff.keyed.updated)}</Stat>}
               <Stat label="Parts added" note={list(diff.partsAdded.map(shortName), 3)}>
                 {count(diff.partsAdded.length)}
               </Stat>
@@ -70,17 +69,18 @@ export function Diff() {
             </p>
           </Section>
           <SchemaChange diff={diff} />
+          {diff.keyed && <CellChanges keyed={diff.keyed} />}
           <ColumnChanges diff={diff} />
           <Section title="The same on the command line">
-            <Command
-              text={`millrace data diff ${dataset} ${shortDigest(diff.from)} ${shortDigest(diff.to)}`}
-            />
+            <Command text={`millrace data diff ${shortDigest(diff.from)} ${shortDigest(diff.to)}`} />
           </Section>
         </Page>
       )}
     </Ask>
   )
 }
+
+const removedText = (n: number) => (n === 0 ? 'none' : `\u2212${count(n)}`)
 
 const shortName = (part: string) => (part.startsWith('sha256:') ? shortDigest(part) : part)
 
@@ -106,6 +106,65 @@ function SchemaChange({ diff }: { diff: DatasetDiff }) {
           </li>
         ))}
       </ul>
+    </Section>
+  )
+}
+
+/** Rows that are in both versions with other values. */
+function CellChanges({ keyed }: { keyed: NonNullable<DatasetDiff['keyed']> }) {
+  if (keyed.updated === 0) return null
+  const shown = keyed.sample.length
+  return (
+    <Section title="Rows that changed">
+      <Figure
+        title={plural(keyed.updated, 'row')}
+        note={`By ${list(keyed.key, 4)}. Cells: ${keyed.cells.map((c) => `${c.column} ${count(c.rows)}`).join(', ')}.${shown < keyed.updated ? ` ${count(shown)} rows are shown.` : ''}`}
+        table={() => ({
+          columns: [...keyed.key, 'column', 'before', 'now'],
+          rows: keyed.sample.flatMap((row) =>
+            Object.entries(row.cells).map(([column, { from, to }]) => [
+              ...keyed.key.map((name) => plain(row.key[name])),
+              column,
+              plain(from),
+              plain(to),
+            ]),
+          ),
+        })}
+      >
+        <Scroll label="Rows that changed">
+          <table className="table table-rows">
+            <thead>
+              <tr>
+                {keyed.key.map((name) => (
+                  <th scope="col" key={name}>
+                    {name}
+                  </th>
+                ))}
+                <th scope="col">What changed</th>
+              </tr>
+            </thead>
+            <tbody>
+              {keyed.sample.map((row) => (
+                <tr key={JSON.stringify(row.key)}>
+                  {keyed.key.map((name) => (
+                    <td className="name" key={name}>
+                      {plain(row.key[name])}
+                    </td>
+                  ))}
+                  <td>
+                    {Object.entries(row.cells).map(([column, { from, to }], i) => (
+                      <span key={column}>
+                        {i > 0 && ', '}
+                        {column} <del>{plain(from)}</del> <ins>{plain(to)}</ins>
+                      </span>
+                    ))}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Scroll>
+      </Figure>
     </Section>
   )
 }

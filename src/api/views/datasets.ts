@@ -1,10 +1,12 @@
 /** Datasets, their versions, what was put aside, and what changed between two versions. */
 import { MillraceError } from '../../core/errors.ts'
 import {
+  type ChangedRow,
   datasetPage,
   datasetRows,
   diff,
   headOf,
+  plainCell,
   type QuarantineAsk,
   readQuarantine,
   resolveVersion,
@@ -87,11 +89,21 @@ export async function datasetDiffView(
   const { store } = rt
   const [a, b] = await Promise.all([digestIn(store, dataset, from), digestIn(store, dataset, to)])
   const make = async () => {
-    const { sample: _, ...rest } = await diff(store, await rt.query(), a, b, { sampleRows: 0 })
-    return rest
+    const { sample: _, keyed, ...rest } = await diff(store, await rt.query(), a, b, { sampleRows: DIFF_ROWS })
+    return { ...rest, keyed: keyed && { ...keyed, sample: keyed.sample.map(shownChange) } }
   }
   return await remember(store, 'datasetDiff', `${a} ${b}`, make, 64)
 }
+
+const DIFF_ROWS = 50
+
+const shownChange = ({ key, cells }: ChangedRow): NonNullable<DatasetDiff['keyed']>['sample'][number] => ({
+  key: mapValues(key, plainCell),
+  cells: mapValues(cells, ({ from, to }) => ({ from: plainCell(from), to: plainCell(to) })),
+})
+
+const mapValues = <A, B>(record: Record<string, A>, of: (value: A) => B): Record<string, B> =>
+  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, of(value)]))
 
 async function digestIn(store: Project['store'], dataset: string, name: string) {
   const relative = /^main(~\d+)?$/.exec(name)

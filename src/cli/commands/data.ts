@@ -1,10 +1,8 @@
 /** `millrace data …`: versions of data, their history and their health. */
 import { MillraceError } from '../../core/errors.ts'
 import {
-  type DatasetDiff,
   DELIVERY_MODES,
   datasetNames,
-  diff,
   findFiles,
   log,
   repair,
@@ -30,7 +28,7 @@ import {
 import type { Options } from '../handler.ts'
 import { countOption, oneOf, textOption, windowOf } from '../options.ts'
 import { importStep } from '../steps.ts'
-import { pairs, table } from '../table.ts'
+import { table } from '../table.ts'
 
 export async function dataImport(cli: Cli, [name]: readonly unknown[], options: Options): Promise<Answer> {
   const rt = await cli.open()
@@ -164,60 +162,6 @@ function endText(value: number | string | undefined, type: string): string {
   if (type === 'time') return minute(value)
   if (type === 'date') return day(value)
   return Number.isInteger(value) ? count(value) : figure(value)
-}
-
-export async function dataDiff(cli: Cli, [from, to]: readonly unknown[]): Promise<Answer> {
-  const rt = await cli.open()
-  const a = await resolveVersion(rt.store, from as string)
-  const b = await resolveVersion(rt.store, (to as string | undefined) ?? a.version.dataset)
-  const found = await diff(rt.store, await rt.query(), a.digest, b.digest, {
-    sampleRows: 0,
-    signal: cli.signal,
-  })
-  const { sample: _, ...rest } = found
-  return { value: rest, lines: diffLines(cli, found) }
-}
-
-function diffLines(cli: Cli, d: DatasetDiff): string[] {
-  const { paint } = cli
-  const moved = d.columns
-    .filter((c) => (c.psi ?? 0) > 0 || c.nullsFrom !== c.nullsTo)
-    .toSorted((x, y) => (y.psi ?? 0) - (x.psi ?? 0))
-    .map((c) => [
-      c.column,
-      orDash(c.psi),
-      orDash(c.meanFrom),
-      orDash(c.meanTo),
-      count(c.nullsFrom),
-      count(c.nullsTo),
-    ])
-  const { added, removed, changed } = d.schema
-  const facts: [string, string][] = [
-    ['rows', `${paint.good(`+${count(d.rowsAdded)}`)}  ${paint.bad(`−${count(d.rowsRemoved)}`)}`],
-    [
-      'parts',
-      `${plural(d.partsAdded.length, 'part')} new, ${count(d.partsRemoved.length)} gone, ${count(d.partsSame)} the same`,
-    ],
-  ]
-  for (const [what, names] of [
-    ['columns new', added],
-    ['columns gone', removed],
-    ['columns changed', changed],
-  ] as const)
-    if (names.length > 0) facts.push([what, names.join(', ')])
-  return [
-    '',
-    `  ${paint.bold(`${short(d.from)} → ${short(d.to)}`)}`,
-    '',
-    ...pairs(facts, paint, cli.width),
-    ...(moved.length > 0 ? [''] : []),
-    ...table(['column', 'moved (psi)', 'mean before', 'mean now', 'missing before', 'missing now'], moved, {
-      right: ['moved (psi)', 'mean before', 'mean now', 'missing before', 'missing now'],
-      width: cli.width,
-      paint,
-    }),
-    '',
-  ]
 }
 
 export async function dataVerify(cli: Cli, [name]: readonly unknown[]): Promise<Answer> {

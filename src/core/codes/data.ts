@@ -120,6 +120,14 @@ export const data = {
     retryable: false,
     status: 422,
   },
+  MR_DATA_KEY_COLUMN: {
+    what: (d: { dataset: string; column: string; columns: string[] }) =>
+      `column "${d.column}" of the key is not in both versions of dataset "${d.dataset}"`,
+    fix: (d: { columns: string[] }) =>
+      `name columns that both have, such as ${d.columns.slice(0, 6).join(', ')}`,
+    retryable: false,
+    status: 422,
+  },
   MR_DATA_COLUMN_NAME: {
     what: (d: { column: string; file: string }) =>
       `column "${d.column}" of ${d.file} has a name that Millrace keeps for itself`,
