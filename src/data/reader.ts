@@ -6,7 +6,7 @@ import { excerpt, isMillraceError, MillraceError, toError } from '../core/errors
 import type { TimeWindow } from '../core/records.ts'
 import { partRows } from '../engine/parts.ts'
 import { type Duck, literal, quote } from './duck.ts'
-import type { ChildFile } from './types.ts'
+import type { ChildFile, FileFormat } from './types.ts'
 
 export interface SourceColumn {
   name: string
@@ -42,7 +42,8 @@ const OBJECT_BYTES_MAX = 16 * 1024 * 1024
 export async function openFile(duck: Duck, file: ChildFile, options: ReadOptions): Promise<OpenFile> {
   const encoding = isTyped(file) ? 'binary' : encodingOf(await firstBytes(file))
   return await named(file, async () => {
-    if (file.format === 'orc') return await openStaged(duck, file, options)
+    const stage = STAGES[file.format]
+    if (stage) return await openStaged(duck, file, stage, options)
     const dialect: Dialect = file.format === 'csv' ? await sniff(duck, file, encoding, options) : {}
     const settings = { ...options, ...dialect }
     const scan = scanOf(file, encoding, settings)
@@ -58,11 +59,24 @@ export async function openFile(duck: Duck, file: ChildFile, options: ReadOptions
 
 /** Formats whose columns have types, so that none is guessed. */
 export const isTyped = ({ format }: Pick<ChildFile, 'format'>): boolean =>
-  format === 'parquet' || format === 'orc'
+  format === 'parquet' || STAGES[format] !== undefined
 
-async function openStaged(duck: Duck, file: ChildFile, { select }: ReadOptions): Promise<OpenFile> {
-  const { stageOrc } = await import('./orc/stage.ts')
-  const scan = await stageOrc(duck, { ...file, window: select })
+/** Reads a file into a table of the engine and gives its name. */
+type Stage = (duck: Duck, file: ChildFile, select: ReadOptions['select']) => Promise<string>
+
+/** Formats that the engine does not read itself. */
+const STAGES: Partial<Record<FileFormat, Stage>> = {
+  orc: async (duck, file, window) => (await import('./orc/stage.ts')).stageOrc(duck, { ...file, window }),
+  arrow: async (duck, file) => (await import('./arrow/stage.ts')).stageArrow(duck, file),
+}
+
+async function openStaged(
+  duck: Duck,
+  file: ChildFile,
+  stage: Stage,
+  { select }: ReadOptions,
+): Promise<OpenFile> {
+  const scan = await stage(duck, file, select)
   return { ...file, encoding: 'binary', ...trimNames({ columns: await describe(duck, scan), scan }) }
 }
 

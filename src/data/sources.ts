@@ -78,8 +78,15 @@ export async function lookAt(
   return { format, gzip }
 }
 
+/** Formats by the bytes that they begin with. */
+const BEGINNINGS: [string, FileFormat][] = [
+  ['PAR1', 'parquet'],
+  ['ORC', 'orc'],
+  ['ARRO', 'arrow'],
+]
+
 const formatBegun = (begins: string): FileFormat | undefined =>
-  begins === 'PAR1' ? 'parquet' : begins.startsWith('ORC') ? 'orc' : undefined
+  BEGINNINGS.find(([bytes]) => begins.startsWith(bytes))?.[1]
 
 function requireParquet(file: string, head: Buffer, tail: Buffer, bytes: number): void {
   const begins = head.toString('latin1')
@@ -106,6 +113,7 @@ async function endsOf(path: string): Promise<{ head: Buffer; tail: Buffer; bytes
 const FORMATS: [RegExp, FileFormat][] = [
   [/\.(parquet|pq)$/i, 'parquet'],
   [/\.orc$/i, 'orc'],
+  [/\.(arrow|arrows|feather|ipc)$/i, 'arrow'],
   [/\.(csv|tsv|txt|data)(\.gz)?$/i, 'csv'],
   [/\.(json|ndjson|jsonl)(\.gz)?$/i, 'json'],
 ]

@@ -16,7 +16,7 @@ import type { PartFile } from '../engine/parts.ts'
 import type { DeliveryValues } from './delivery-metrics.ts'
 import type { Remark } from './remarks/remark.ts'
 
-export type FileFormat = 'parquet' | 'orc' | 'csv' | 'json'
+export type FileFormat = 'parquet' | 'orc' | 'arrow' | 'csv' | 'json'
 
 /** A file whose bytes are in the store. */
 export interface SourceFile {

@@ -36,7 +36,7 @@ export const RULES = {
     'exclude.*': given,
     'parts.by': { kind: 'oneOf', values: ['month', 'day', 'rows'] },
     'parts.rowsMax': count(1, 100_000_000),
-    'read.format': { kind: 'oneOf', values: ['parquet', 'orc', 'csv', 'json'] },
+    'read.format': { kind: 'oneOf', values: ['parquet', 'orc', 'arrow', 'csv', 'json'] },
     'read.delimiter': given,
     'stream.sealRows': count(1, 4_000_000),
     'stream.sealEveryMs': positive,

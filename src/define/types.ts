@@ -48,7 +48,7 @@ export interface DatasetDef {
   /** Columns that name persons or must not become features. */
   exclude: string[]
   /** How to read files whose dialect is not obvious. */
-  read: { format?: 'parquet' | 'orc' | 'csv' | 'json'; delimiter?: string; missing: string[] }
+  read: { format?: 'parquet' | 'orc' | 'arrow' | 'csv' | 'json'; delimiter?: string; missing: string[] }
   /** How rows are divided into parts: by calendar month of `time`, or by row count. */
   parts: { by: 'month' | 'day' | 'rows'; rowsMax: number }
   /** What a delivery is to the rows before; `append` where it is absent. */

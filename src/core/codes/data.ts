@@ -11,7 +11,7 @@ export const data = {
   MR_DATA_FORMAT: {
     what: (d: { file: string }) => `the format of ${d.file} is not known by its name or its first bytes`,
     fix: (_: { file: string }) =>
-      "say it in the dataset: read: { format: 'parquet' }, 'orc', 'csv' or 'json' (gzip is fine for csv and json)",
+      "say it in the dataset: read: { format: 'parquet' }, 'orc', 'arrow', 'csv' or 'json' (gzip is fine for csv and json)",
     retryable: false,
     status: 415,
   },

@@ -41,6 +41,8 @@ const CODECS: Record<Exclude<Compression, 'none'>, BlockCodec> = {
   zstd: ofNode(zstd),
 }
 
+export const unpackZstd = CODECS.zstd
+
 /** How the chunks of a file are packed. */
 export interface Packing {
   compression: Compression

@@ -16,9 +16,9 @@ import {
   TIMESTAMPTZ,
   VARCHAR,
 } from '@duckdb/node-api'
-import { MillraceError } from '../../core/errors.ts'
 import type { TimeWindow } from '../../core/records.ts'
 import { type Duck, quote } from '../duck.ts'
+import { requireNames } from '../staged-names.ts'
 import type { OrcCondition } from './prune.ts'
 import { type OrcField, openOrc } from './read.ts'
 import type { OrcKind } from './tail.ts'
@@ -38,7 +38,7 @@ export async function stageOrc(duck: Duck, { path, name, window }: StageOptions)
   const reader = openOrc(path, name)
   try {
     const { fields } = reader
-    requireNames(fields, name)
+    requireNames(fields, { file: name, format: 'orc' })
     const columns = fields.map((field) => `${quote(field.name)} ${KINDS[field.type.kind].sql}`).join(', ')
     await duck.run(`CREATE OR REPLACE TABLE ${table} (${columns})`)
     const where = window ? conditionsOf(fields, window) : []
@@ -48,23 +48,6 @@ export async function stageOrc(duck: Duck, { path, name, window }: StageOptions)
   } finally {
     reader.close()
   }
-}
-
-/** Names that differ by more than their case, as the engine has them. */
-function requireNames(fields: readonly OrcField[], file: string): void {
-  const seen = new Set<string>()
-  for (const { name } of fields) {
-    const plain = name.toLowerCase()
-    if (seen.has(plain) || name === '')
-      throw new MillraceError('MR_DATA_UNREADABLE', {
-        file,
-        format: 'orc',
-        why: name === '' ? 'a column has no name' : `two columns are called "${name}"`,
-      })
-    seen.add(plain)
-  }
-  if (fields.length === 0)
-    throw new MillraceError('MR_DATA_UNREADABLE', { file, format: 'orc', why: 'it has no columns' })
 }
 
 /** Times of the file that are compared with a window: days and instants have statistics, others are read whole. */

@@ -13,6 +13,8 @@ export const ROWS_TYPES: Readonly<Record<string, RowsFormat>> = {
   'application/jsonl': 'lines',
   'application/x-jsonlines': 'lines',
   'application/jsonlines': 'lines',
+  'application/vnd.apache.arrow.stream': 'arrow',
+  'application/vnd.apache.arrow.file': 'arrow',
 }
 
 /** Rows of a body, in order, as they were sent. Errors: MR_ROWS_BODY, MR_LIMIT for more than `requestRowsMax`. */
@@ -31,9 +33,7 @@ export async function rowsOf(body: Uint8Array, format: RowsFormat): Promise<unkn
 const READERS: Record<RowsFormat, (body: Uint8Array) => unknown[] | Promise<unknown[]>> = {
   json: (body) => jsonRows(textOf(body, 'JSON')),
   lines: (body) => lineRows(textOf(body, 'JSON Lines')),
-  arrow: async () => {
-    throw new MillraceError('MR_ROWS_BODY', { format: 'Arrow', why: 'not yet' })
-  },
+  arrow: async (body) => (await import('../arrow/rows.ts')).arrowRows(body, ROWS_LIMITS.requestRowsMax),
 }
 
 function textOf(body: Uint8Array, format: string): string {

@@ -1,4 +1,5 @@
 /** Rows as they happen: taken whole or not at all, once a batch, and one dataset with what came as files. */
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { refs } from '../../../src/core/names.ts'
 import type { DatasetVersion } from '../../../src/core/records.ts'
@@ -196,6 +197,22 @@ describe('a stream', () => {
     expect((await head(place)).rows).toBe(4)
     await expect(streams.take('other', { body: bytes([]), format: 'json' })).rejects.toThrow('MR_ROWS_OFF')
     await streams.close()
+  })
+
+  test('takes Arrow, whose types are those of the columns', async () => {
+    const { place, def, ports, intake, request } = await streamed()
+    const { streams, columns } = JSON.parse(
+      readFileSync(new URL('../../reference/arrow/pyarrow.json', import.meta.url), 'utf8'),
+    ) as { streams: Record<string, string>; columns: Record<string, unknown[]> }
+    const send = () => intake.take({ body: Buffer.from(streams.old!, 'base64'), format: 'arrow' })
+    expect((await send()).rows).toBe(4)
+    await sealRows(ports, def, request)
+    await send()
+    await sealRows(ports, def, request)
+    const rows = await allRows(place, await head(place))
+    const texts = [...columns.text!, ...columns.text!]
+    expect(rows.map(({ text }) => text).sort()).toEqual(texts.sort())
+    await expect(intake.take({ body: Buffer.from('no'), format: 'arrow' })).rejects.toThrow('MR_ROWS_BODY')
   })
 
   test('refuses with 429 when more waits than may, and rows beyond the limit of a request', async () => {
