@@ -30,7 +30,7 @@ const MAGIC = Buffer.from('ARROW1')
 const CONTINUES = 0xffffffff
 
 /** Whether bytes begin as a file of Arrow, not as a stream. */
-export const isArrowFile = (bytes: Uint8Array): boolean => MAGIC.equals(bytes.subarray(0, 6))
+const isArrowFile = (bytes: Uint8Array): boolean => MAGIC.equals(bytes.subarray(0, 6))
 
 /** Errors: by `refuse`, for whatever the bytes say that cannot be. */
 export function arrowReader(bytes: Uint8Array, options: ArrowOptions): ArrowReader {
