@@ -76,6 +76,14 @@ export {
   releaseLatest,
   rollBackModel,
 } from './loop/release.ts'
+export {
+  type Held,
+  type HoldRequest,
+  holdVersion,
+  openProjectRemote,
+  type RemoteChoice,
+  unholdVersion,
+} from './loop/remotes.ts'
 export { type Retrained, retrainIfDue, retrainState } from './loop/retrain.ts'
 export { openRuntime, type Runtime, type RuntimeOptions, steppedClock, wallClock } from './loop/runtime.ts'
 export {
@@ -110,6 +118,19 @@ export { treeInteractions } from './model/shap/interactions.ts'
 export { editTable, type Shape, type ShapeSlot, shapesOf } from './model/tables/shapes.ts'
 export type { AdditiveTables } from './model/tables/tables.ts'
 export { currentRelease, releaseHistory } from './release/record.ts'
+export { collectGarbage, type GcOptions, type GcOutcome, type GcPlan, planGc } from './store/gc/collect.ts'
+export type { HistoryPolicy } from './store/gc/cut.ts'
+export { openRemote, type RemoteOptions } from './store/remote/open.ts'
+export type { Remote, RemoteMove, RemoteRef, TransferOptions } from './store/remote/ports.ts'
+export { type PullOptions, type PullOutcome, planPull, pull, type RefPull } from './store/remote/pull.ts'
+export {
+  type PushOptions,
+  type PushOutcome,
+  type PushPlan,
+  planPush,
+  push,
+  type RefPush,
+} from './store/remote/push.ts'
 export { continueGbdt } from './train/gbdt/continue.ts'
 export type { Labels, Objective, OpenObjective, TrainingLabels } from './train/gbdt/objectives/objective.ts'
 export { type GbdtOptions, type GbdtResult, type TrainData, trainGbdt } from './train/gbdt/train.ts'

@@ -33,6 +33,10 @@ const GRANT = [
   ['--tenant <name>', 'whose share of the memory it uses (default: its own)'],
 ] as const
 const REASON = ['--reason <text>', 'why, for the journal'] as const
+const REMOTE = [
+  '--remote <remote>',
+  'remote of the config, or a folder or s3:// URL (default: origin)',
+] as const
 
 export const COMMANDS: readonly CommandSpec[] = [
   {
@@ -716,5 +720,68 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: [DRY_RUN],
     examples: ['millrace data repair flights --dry-run', 'millrace data repair flights'],
     load: async () => (await import('./commands/data.ts')).dataRepair,
+  },
+  {
+    name: 'data push',
+    args: '[name...]',
+    summary: 'send versions to a remote: only what it lacks, several objects at a time, each checked',
+    options: [
+      REMOTE,
+      ['--recheck', 'look for every object there, also for those that its refs say it has'],
+      ['--force', 'move refs there although the remote has what is not here'],
+      REASON,
+      DRY_RUN,
+    ],
+    examples: [
+      'millrace data push',
+      'millrace data push flights models/late --remote s3://bucket/team',
+      'millrace data push flights@main --dry-run',
+    ],
+    load: async () => (await import('./commands/exchange.ts')).dataPush,
+  },
+  {
+    name: 'data pull',
+    args: '[name...]',
+    summary: 'bring versions from a remote: everything they are made of, each object checked',
+    options: [REMOTE, REASON, DRY_RUN],
+    examples: ['millrace data pull', 'millrace data pull flights --remote ../shared-data'],
+    load: async () => (await import('./commands/exchange.ts')).dataPull,
+  },
+  {
+    name: 'data hold',
+    args: '<version>',
+    summary: 'put a version under legal hold: no policy and no collection takes it away',
+    options: [['--why <text>', 'why, for the journal']],
+    examples: ['millrace data hold flights@main~3 --why "case 2026-114"'],
+    load: async () => (await import('./commands/gc.ts')).dataHold,
+  },
+  {
+    name: 'data unhold',
+    args: '<version>',
+    summary: 'end a legal hold',
+    options: [['--why <text>', 'why, for the journal']],
+    examples: ['millrace data unhold flights@main~3 --why "case closed"'],
+    load: async () => (await import('./commands/gc.ts')).dataUnhold,
+  },
+  {
+    name: 'gc',
+    args: '[name...]',
+    summary: 'remove objects that nothing needs; cut old versions of datasets when asked',
+    options: [
+      [
+        '--keep-versions <n>',
+        'let versions go that are not among the newest n of a branch (default: all are kept)',
+      ],
+      ['--older-than <span>', 'let only versions go that are older than 90d, 6mo, 2y'],
+      ['--grace <span>', 'keep what was written in this time, whatever it is (default: 24h)'],
+      REASON,
+      DRY_RUN,
+    ],
+    examples: [
+      'millrace gc --dry-run',
+      'millrace gc',
+      'millrace gc flights --keep-versions 10 --older-than 90d --reason "retention"',
+    ],
+    load: async () => (await import('./commands/gc.ts')).gc,
   },
 ]

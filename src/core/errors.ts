@@ -14,6 +14,7 @@ import { engine } from './codes/engine.ts'
 import { expr } from './codes/expr.ts'
 import { loop } from './codes/loop.ts'
 import { model } from './codes/model.ts'
+import { remote } from './codes/remote.ts'
 import { rows } from './codes/rows.ts'
 import { serve } from './codes/serve.ts'
 import { stats } from './codes/stats.ts'
@@ -35,6 +36,7 @@ export interface ErrorText<D> {
 export const ERRORS = {
   ...core,
   ...store,
+  ...remote,
   ...stats,
   ...expr,
   ...define,

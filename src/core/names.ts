@@ -31,15 +31,30 @@ export const refs = {
   run: (spec: string) => `runs/${spec.slice('sha256:'.length)}`,
   /** RowSeal: how far the rows that come one by one are part of a dataset. */
   rows: (dataset: string) => `rows/${dataset}`,
+  /** A version that garbage collection keeps whatever else is decided. */
+  hold: (dataset: string, digest: string) => `holds/${dataset}@${digest.slice('sha256:'.length)}`,
+  /** What a ref held on a remote when it was last seen there. */
+  seen: (remote: string, name: string) => `remotes/${remote}/${name}`,
   alert: (id: string) => `alerts/${id}`,
   /** AccessToken: what a token may do. */
   token: (name: string) => `tokens/${name}`,
 } as const
 
+/** Beginnings of refs whose records are versions: each names those before it in `parents`. */
+export const VERSIONED = ['datasets/', 'files/'] as const
+
+/** Beginning of the refs of runs. */
+export const RUNS = 'runs/'
+
+/** Beginning of the refs that remember what remotes hold. */
+export const SEEN = 'remotes/'
+
 /** Subject of events and findings about a dataset or a model. */
 export const subjects = {
   dataset: (dataset: string) => `datasets/${dataset}`,
   model: (model: string) => `models/${model}`,
+  remote: (remote: string) => `remotes/${remote}`,
+  store: 'store',
 } as const
 
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N}._ -]{0,99}$/u

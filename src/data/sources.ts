@@ -47,7 +47,7 @@ export async function takeSource(
   const kind = await lookAt(path, name, given)
   const digest = await digestOfFile(path)
   const bytes = statSync(path).size
-  if (await store.objects.has(digest)) return { name, digest, bytes, ...kind }
+  if (await store.objects.keep(digest)) return { name, digest, bytes, ...kind }
   const copy = join(store.scratch, `source-${randomUUID()}`)
   try {
     await copyFile(path, copy, constants.COPYFILE_FICLONE)

@@ -27,6 +27,7 @@ export const RULES = {
     'serve.cache.mb': count(1, 1_000_000),
     'serve.cache.entries': count(1, 1_000_000_000),
     'serve.cache.ttlMs': positive,
+    'remotes.*': given,
   },
   dataset: {
     name,

@@ -253,6 +253,11 @@ export interface ProjectOptions {
   serve?: Partial<Omit<ServeDef, 'cache'>> & { cache?: ResponseCacheOptions }
   /** Named limits that differ from the built-in ones. */
   limits?: Partial<Limits>
+  /**
+   * Where versions are pushed to and pulled from, by name; `origin` is meant where none is named. A folder (relative to the config), a `file:` URL, or
+   * `s3://bucket/prefix?endpoint=https://host&region=name` for anything that speaks the S3 API. Credentials never stand here: see docs/guides/remotes.md.
+   */
+  remotes?: Readonly<Record<string, string>>
 }
 
 /** Answers kept by the version and the row they are answers to, so that what comes again is not computed again. It pays for models that take long. */
@@ -279,6 +284,7 @@ export function project(name: string, options: ProjectOptions): ProjectDef {
     models: [...(options.models ?? [])],
     serve: { host: '127.0.0.1', port: 7300, ...serve, ...(cache && { cache: cacheDef(cache) }) },
     limits: { ...options.limits },
+    ...(options.remotes && { remotes: { ...options.remotes } }),
   }
 }
 

@@ -14,6 +14,8 @@ export interface ProjectDef {
   models: ModelDef[]
   serve: ServeDef
   limits: Record<string, number>
+  /** Where versions are pushed to and pulled from, by name: a folder, `file:` or `s3://bucket/prefix?endpoint=…`. */
+  remotes?: Record<string, string>
 }
 
 export interface ServeDef {

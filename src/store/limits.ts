@@ -12,6 +12,16 @@ export const STORE_LIMITS = {
   recordCacheBytesMax: 32 * 1024 * 1024,
   /** Object files written at once by one `putAll`. */
   objectWritesAtOnce: 16,
+  /** Objects read at once while what refers to what is followed. */
+  objectReadsAtOnce: 16,
+  /** Longest object that is looked into for the digests it names; a record is shorter. */
+  recordBytesMax: 256 * 1024 * 1024,
+  /** Objects that go to or come from a remote at once. */
+  transfersAtOnce: 8,
+  /** Bytes that are read, hashed and written at a time. */
+  copyBytes: 1024 * 1024,
+  /** Names of a push or pull from which all refs of a remote are read, not those of each name. */
+  refPrefixesMax: 16,
   /** Bytes hashed on the calling thread; more go to the thread pool. */
   hashInlineBytesMax: 1024 * 1024,
   /** Commits that share one transaction. */

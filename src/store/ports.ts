@@ -26,12 +26,32 @@ export interface Objects {
   /** A local path to read from (engines map it); throws MR_OBJECT_MISSING. The file must not be written. */
   path(digest: Digest): Promise<string>
   has(digest: Digest): Promise<boolean>
-  /** All digests with their sizes, in no order. */
-  list(): AsyncIterable<{ digest: Digest; bytes: number }>
+  /** Like `has`, for whoever will name an object that it need not put: from now on it counts as put now, so that no collection takes it away before it is named. */
+  keep(digest: Digest): Promise<boolean>
+  /** All digests with their sizes and when they were last put, in no order. */
+  list(): AsyncIterable<{ digest: Digest; bytes: number; putAt: number }>
   /** Rehashes one object. `missing` and `corrupt` are values, not errors. */
   verify(digest: Digest): Promise<'ok' | 'missing' | 'corrupt'>
-  /** Removes an object; absent is fine. Only garbage collection and erasure call it. */
+  /** Removes an object; absent is fine. Only repair and erasure call it. */
   remove(digest: Digest): Promise<void>
+  /** Begins to take away what is not needed, one process at a time. Throws MR_GC_RUNNING. */
+  sweep(): Promise<Sweep>
+}
+
+/**
+ * Takes objects away in two steps, so that nothing which is asked for or put meanwhile is lost: what is set
+ * aside is still found by every reader, which brings it back. After `kill -9` the next sweep begins by
+ * putting back what the last one had set aside.
+ */
+export interface Sweep {
+  /** Sets an object aside unless it was put at `before` (epoch milliseconds) or later; false when it was, or is absent. */
+  setAside(digest: Digest, before: number): Promise<boolean>
+  /** Brings one back; false when it is not aside. */
+  putBack(digest: Digest): Promise<boolean>
+  /** Removes what is still aside for good, and ends. */
+  finish(): Promise<void>
+  /** Brings back all that is aside, and ends. */
+  abandon(): Promise<void>
 }
 
 /** A named pointer to a digest. */

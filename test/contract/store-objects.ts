@@ -54,7 +54,7 @@ export function objectsContract(name: string, withStore: With): void {
       withStore(async ({ objects }) => {
         const digests = await Promise.all(Array.from({ length: 40 }, () => objects.put(bytesOf('the same'))))
         expect(new Set(digests).size).toBe(1)
-        expect(await all(objects.list())).toEqual([{ digest: digests[0], bytes: 8 }])
+        expect(await all(objects.list())).toMatchObject([{ digest: digests[0], bytes: 8 }])
       }))
 
     it('takes over a file and leaves nothing at its old place, also on a duplicate', () =>
@@ -92,6 +92,35 @@ export function objectsContract(name: string, withStore: With): void {
         const digests = await objects.putAll([...items, ...items])
         const listed = new Map((await all(objects.list())).map(({ digest, bytes }) => [digest, bytes]))
         expect(listed).toEqual(new Map(digests.slice(0, 30).map((digest, i) => [digest, i])))
+      }))
+
+    it('sets aside what was not put lately, and brings it back to whoever asks', () =>
+      withStore(async ({ objects }) => {
+        const [old, asked, again] = await objects.putAll(['old', 'asked for', 'put again'].map(bytesOf))
+        const later = Date.now() + 60_000
+        const sweep = await objects.sweep()
+        expect(await codeOf(objects.sweep())).toBe('MR_GC_RUNNING')
+        expect(await sweep.setAside(old, Date.now() - 60_000)).toBe(false)
+        for (const digest of [old, asked, again]) expect(await sweep.setAside(digest, later)).toBe(true)
+        expect(await sweep.setAside(digestNo(3), later)).toBe(false)
+        expect(await all(objects.list())).toEqual([])
+        expect(Buffer.from(await objects.get(asked)).toString()).toBe('asked for')
+        expect(await objects.put(bytesOf('put again'))).toBe(again)
+        await sweep.finish()
+        expect(await objects.verify(old)).toBe('missing')
+        expect(await objects.verify(asked)).toBe('ok')
+        expect(await objects.verify(again)).toBe('ok')
+      }))
+
+    it('puts all back when a sweep is abandoned', () =>
+      withStore(async ({ objects }) => {
+        const digest = await objects.put(bytesOf('stays'))
+        const sweep = await objects.sweep()
+        await sweep.setAside(digest, Date.now() + 60_000)
+        await sweep.abandon()
+        expect((await all(objects.list())).map((each) => each.digest)).toEqual([digest])
+        await (await objects.sweep()).finish()
+        expect(await objects.verify(digest)).toBe('ok')
       }))
   })
 }

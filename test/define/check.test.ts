@@ -67,6 +67,7 @@ const sound = (): ProjectDef =>
     project('flights', {
       datasets: [flights],
       serve: { grpc: 7301, cache: { mb: 64, entries: 1000, ttl: '10m' } },
+      remotes: { origin: 's3://bucket/flights' },
       models: [
         model('late', {
           from: flights,

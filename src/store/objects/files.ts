@@ -1,4 +1,5 @@
-import { chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { isDigest } from '../../core/digest.ts'
 import { assert, MillraceError } from '../../core/errors.ts'
@@ -8,6 +9,7 @@ import { codeOf, fault, faulted, isAbsent } from '../disk/fault.ts'
 import { STORE_LIMITS } from '../limits.ts'
 import type { Objects } from '../ports.ts'
 import { digestBytes, digestFile } from './digest-file.ts'
+import { openTrash } from './trash.ts'
 
 const READ_ONLY = 0o444
 
@@ -15,12 +17,14 @@ const READ_ONLY = 0o444
  * Objects as files: `<root>/ab/cdef…` by digest, read-only. A write goes to `scratch`, waits for the disk, is
  * renamed into place, and waits for the name; waits on one folder are shared by all writers of the process. A
  * file that is already there is compared with what was to be written, and replaced when it is damaged:
- * putting an object again heals it.
+ * putting an object again heals it, and makes it new for garbage collection. What a collection has set aside
+ * and somebody asks for comes back (`trash.ts`).
  */
 export function openFileObjects(root: string, scratch: string): Objects {
   const folders = new Map<string, { made: Promise<void>; sync: () => Promise<void> }>()
   const syncRoot = sharedWait(() => syncFolder(root))
   let nTemporary = 0
+  const trash = openTrash(root, (digest) => pathOf(digest))
 
   const pathOf = (digest: Digest): string => {
     assert(isDigest(digest), `a digest is sha256: and 64 hex digits, got ${String(digest).slice(0, 80)}`)
@@ -53,7 +57,7 @@ export function openFileObjects(root: string, scratch: string): Objects {
     const copy = Buffer.from(bytes)
     const digest = await digestBytes(copy)
     const path = pathOf(digest)
-    if (await holdsBytes(path, copy)) return { digest, path }
+    if ((await holdsBytes(path, copy)) && (await refreshed(path))) return { digest, path }
     const from = temporary()
     try {
       await writeDurably(from, copy, READ_ONLY)
@@ -85,6 +89,21 @@ export function openFileObjects(root: string, scratch: string): Objects {
     }
   }
 
+  /** Reads what is there, or what a collection has just set aside. */
+  const read = async <T>(digest: Digest, work: (path: string) => Promise<T>): Promise<T> => {
+    const path = pathOf(digest)
+    try {
+      return await work(path)
+    } catch (thrown) {
+      if (!isAbsent(thrown)) throw fault(thrown, path, 'read')
+      if (await trash.revive(digest)) return await orMissing(digest, path, () => work(path))
+      throw new MillraceError('MR_OBJECT_MISSING', { digest, path })
+    }
+  }
+
+  const isThere = async (digest: Digest): Promise<boolean> =>
+    (await sizeOf(pathOf(digest))) !== undefined || (await trash.revive(digest))
+
   return {
     putAll,
     async put(bytes) {
@@ -94,26 +113,27 @@ export function openFileObjects(root: string, scratch: string): Objects {
       return faulted(path, 'move into the store', async () => {
         const [{ digest, bytes }] = await Promise.all([digestFile(path), finishFile(path)])
         const to = pathOf(digest)
-        if (await holdsDigest(to, digest)) await rm(path, { force: true })
+        if ((await holdsDigest(to, digest)) && (await refreshed(to))) await rm(path, { force: true })
         else await moveIn(path, to)
         await settle([to])
         return { digest, bytes }
       })
     },
     async get(digest) {
-      const path = pathOf(digest)
-      const bytes = await orMissing(digest, path, () => readFile(path))
+      const bytes = await read(digest, (path) => readFile(path))
       const found = await digestBytes(bytes)
-      if (found !== digest) throw new MillraceError('MR_OBJECT_CORRUPT', { digest, path, found })
+      if (found !== digest)
+        throw new MillraceError('MR_OBJECT_CORRUPT', { digest, path: pathOf(digest), found })
       return bytes
     },
     async path(digest) {
-      const path = pathOf(digest)
-      await orMissing(digest, path, () => stat(path))
-      return path
+      await read(digest, (path) => stat(path))
+      return pathOf(digest)
     },
-    async has(digest) {
-      return (await sizeOf(pathOf(digest))) !== undefined
+    has: isThere,
+    async keep(digest) {
+      if (!(await isThere(digest))) return false
+      return (await refreshed(pathOf(digest))) || (await trash.revive(digest))
     },
     async *list() {
       for (const folder of await readdir(root)) {
@@ -121,16 +141,16 @@ export function openFileObjects(root: string, scratch: string): Objects {
         for (const name of await readdir(join(root, folder))) {
           const digest = `sha256:${folder}${name}`
           if (!isDigest(digest)) continue
-          const bytes = await sizeOf(join(root, folder, name))
-          if (bytes !== undefined) yield { digest, bytes }
+          const found = await statOf(join(root, folder, name))
+          if (found !== undefined) yield { digest, bytes: found.size, putAt: found.mtimeMs }
         }
       }
     },
     async verify(digest) {
-      const path = pathOf(digest)
-      if ((await sizeOf(path)) === undefined) return 'missing'
-      return (await holdsDigest(path, digest)) ? 'ok' : 'corrupt'
+      if (!(await isThere(digest))) return 'missing'
+      return (await holdsDigest(pathOf(digest), digest)) ? 'ok' : 'corrupt'
     },
+    sweep: () => trash.sweep(),
     async remove(digest) {
       const path = pathOf(digest)
       if ((await sizeOf(path)) === undefined) return
@@ -145,8 +165,18 @@ async function makeFolder(dir: string, syncRoot: () => Promise<void>): Promise<v
   await syncRoot()
 }
 
+/** Whether the time of a file could be set to now: it is new for garbage collection, and still there. */
+async function refreshed(path: string): Promise<boolean> {
+  const now = new Date()
+  return await utimes(path, now, now).then(
+    () => true,
+    () => false,
+  )
+}
+
 async function finishFile(path: string): Promise<void> {
   await chmod(path, READ_ONLY)
+  await refreshed(path)
   const handle = await open(path, 'r')
   try {
     await disk.sync(handle)
@@ -165,8 +195,12 @@ async function orMissing<T>(digest: Digest, path: string, work: () => Promise<T>
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {
+  return (await statOf(path))?.size
+}
+
+async function statOf(path: string): Promise<Stats | undefined> {
   try {
-    return (await stat(path)).size
+    return await stat(path)
   } catch (thrown) {
     if (isAbsent(thrown)) return undefined
     throw fault(thrown, path, 'read')

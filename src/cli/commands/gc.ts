@@ -1,0 +1,89 @@
+/** `millrace gc` and legal holds: what is kept, and what is removed. */
+import { holdVersion, unholdVersion } from '../../loop/remotes.ts'
+import { shift } from '../../loop/spans.ts'
+import { collectGarbage, type GcOptions, planGc } from '../../store/gc/collect.ts'
+import type { Answer, Cli } from '../cli.ts'
+import { bytes, count, minute, plural, short } from '../format.ts'
+import type { Options } from '../handler.ts'
+import { countOption, spanText, textOption } from '../options.ts'
+
+export async function gc(cli: Cli, [given]: readonly unknown[], options: Options): Promise<Answer> {
+  const { store } = await cli.open()
+  const request = requestOf(cli, given as string[] | undefined, options)
+  cli.meter.begin('Garbage collection')
+  if (options.dryRun === true) {
+    const plan = await planGc(store, request)
+    cli.meter.end()
+    const { cut, kept, young, sweep } = plan
+    const removed = { objects: sweep.length, bytes: plan.bytes }
+    return {
+      value: { dryRun: true, removed, kept, young, versions: cut.versions, runs: cut.runs.length },
+      lines: [
+        ...cut.versions.map(
+          ({ digest, createdAt }) => `  · let version ${short(digest)} of ${minute(createdAt)} go`,
+        ),
+        `  ${plural(removed.objects, 'object')} (${bytes(removed.bytes)}) would be removed; ${count(kept.objects)} (${bytes(kept.bytes)}) are needed`,
+        ...youngLines(cli, young),
+      ],
+    }
+  }
+  const done = await collectGarbage(store, {
+    ...request,
+    actor: await cli.actor(),
+    reason: textOption(options, 'reason') ?? 'collected on the command line',
+  })
+  cli.meter.end()
+  const { removed, kept, young, cut } = done
+  return {
+    value: done,
+    lines: [
+      ...(cut.length > 0 ? [`  ${cli.paint.good('✓')} ${plural(cut.length, 'version')} let go`] : []),
+      `  ${cli.paint.good('✓')} ${plural(removed.objects, 'object')} (${bytes(removed.bytes)}) removed; ${count(kept.objects)} (${bytes(kept.bytes)}) are needed`,
+      ...youngLines(cli, young),
+    ],
+  }
+}
+
+function requestOf(cli: Cli, names: string[] | undefined, options: Options): GcOptions {
+  const now = Date.now()
+  const span = textOption(options, 'olderThan')
+  const grace = textOption(options, 'grace')
+  return {
+    now,
+    ...(options.keepVersions !== undefined && { keepVersions: countOption(options, 'keepVersions', 1) }),
+    ...(span !== undefined && { olderThan: shift(now, spanText('--older-than', span), -1) }),
+    ...(grace !== undefined && { graceMs: now - shift(now, spanText('--grace', grace), -1) }),
+    ...(names !== undefined && names.length > 0 && { only: names }),
+    signal: cli.signal,
+    onProgress: cli.meter.update,
+  }
+}
+
+function youngLines({ paint }: Cli, { objects, bytes: size }: { objects: number; bytes: number }): string[] {
+  if (objects === 0) return []
+  return [
+    paint.dim(
+      `  ${plural(objects, 'object')} (${bytes(size)}) that nothing needs yet are too new to be removed`,
+    ),
+  ]
+}
+
+export const dataHold = (cli: Cli, [name]: readonly unknown[], options: Options): Promise<Answer> =>
+  held(cli, name as string, options, true)
+
+export const dataUnhold = (cli: Cli, [name]: readonly unknown[], options: Options): Promise<Answer> =>
+  held(cli, name as string, options, false)
+
+async function held(cli: Cli, version: string, options: Options, hold: boolean): Promise<Answer> {
+  const rt = await cli.open()
+  const reason = textOption(options, 'why') ?? 'no reason given'
+  const set = hold ? holdVersion : unholdVersion
+  const done = await set(rt, { version, reason, actor: await cli.actor() })
+  const state = hold ? 'under legal hold' : 'not under legal hold'
+  return {
+    value: { ...done, held: hold },
+    lines: [
+      `  ${cli.paint.good('✓')} ${done.dataset} ${short(done.version)} is ${state}${done.changed ? '' : ', as it was'}`,
+    ],
+  }
+}

@@ -1,0 +1,96 @@
+/** Error texts of the area `remote`: garbage collection, remotes and verification. Each: what (subject, expected, got), fix (an act), retryable, HTTP status. */
+export const remote = {
+  MR_GC_RUNNING: {
+    what: (d: { path: string }) =>
+      `a garbage collection of this store is under way: another process holds ${d.path}`,
+    fix: (d: { path: string }) => `wait for it, or find the process: lsof ${d.path}`,
+    retryable: true,
+    status: 409,
+  },
+  MR_GC_DAMAGED: {
+    what: (d: { digest: string }) =>
+      `nothing was collected: the record ${d.digest} is damaged, so what it still needs is not known`,
+    fix: (_: { digest: string }) => 'run "millrace data verify", repair what it names, then collect again',
+    retryable: false,
+    status: 409,
+  },
+  MR_GC_MOVED: {
+    what: (d: { tries: number }) => `history was not cut: refs of runs moved during each of ${d.tries} tries`,
+    fix: (_: { tries: number }) => 'try again when less is at work',
+    retryable: true,
+    status: 409,
+  },
+  MR_REMOTE_ABSENT: {
+    what: (d: { remote: string; url: string }) =>
+      `remote "${d.remote}" has nothing yet: there is no Millrace remote at ${d.url}`,
+    fix: (d: { remote: string; url: string }) =>
+      `push something first: millrace data push --remote ${d.remote}; or check the address`,
+    retryable: false,
+    status: 404,
+  },
+  MR_REMOTE_FOREIGN: {
+    what: (d: { remote: string; url: string; found: string }) =>
+      `remote "${d.remote}" would lie in ${d.url}, which holds something else: ${d.found}`,
+    fix: (_: { remote: string; url: string; found: string }) =>
+      'choose an empty or a new folder or prefix for the remote',
+    retryable: false,
+    status: 409,
+  },
+  MR_REMOTE_MISSING: {
+    what: (d: { remote: string; digest: string }) =>
+      `remote "${d.remote}" does not have object ${d.digest}, which its refs need`,
+    fix: (d: { remote: string; digest: string }) =>
+      `push it again from a store that has it: millrace data push --recheck --remote ${d.remote}`,
+    retryable: false,
+    status: 502,
+  },
+  MR_REMOTE_CORRUPT: {
+    what: (d: { remote: string; digest: string; found: string }) =>
+      `what remote "${d.remote}" gave as ${d.digest} has the digest ${d.found}; it was not taken`,
+    fix: (d: { remote: string; digest: string; found: string }) =>
+      `try again; if it stays so, remove that object from the remote and push it again from a store that has it: millrace data push --recheck --remote ${d.remote}`,
+    retryable: true,
+    status: 502,
+  },
+  MR_REMOTE_INCOMPLETE: {
+    what: (d: { digest: string; by: string | null; state: string }) =>
+      `nothing was pushed: object ${d.digest}${d.by ? `, which ${d.by} names,` : ''} is ${d.state} here`,
+    fix: (_: { digest: string; by: string | null; state: string }) =>
+      'run "millrace data verify", repair what it names, then push again',
+    retryable: false,
+    status: 409,
+  },
+  MR_REMOTE_NOTHING: {
+    what: (d: { name: string; where: string; known: string[] }) =>
+      `nothing in ${d.where} is called "${d.name}"`,
+    fix: (d: { name: string; where: string; known: string[] }) =>
+      d.known.length === 0
+        ? 'import or push something first'
+        : `name one of these: ${d.known.slice(0, 10).join(', ')}${d.known.length > 10 ? ` and ${d.known.length - 10} more` : ''}`,
+    retryable: false,
+    status: 404,
+  },
+  MR_REMOTE_LOCAL_MOVED: {
+    what: (d: { remote: string; tries: number }) =>
+      `the pull from "${d.remote}" moved no ref: refs of this store moved during each of ${d.tries} tries`,
+    fix: (_: { remote: string; tries: number }) =>
+      'pull again when less is at work; what was received is kept',
+    retryable: true,
+    status: 409,
+  },
+  MR_REMOTE_UNKNOWN: {
+    what: (d: { name: string; known: string[] }) =>
+      `there is no remote "${d.name}": ${d.known.length === 0 ? 'the config has none' : `the config has ${d.known.join(', ')}`}`,
+    fix: (d: { name: string; known: string[] }) =>
+      `write it into the config: project('…', { remotes: { ${d.name.replace(/[^A-Za-z0-9_]/g, '') || 'origin'}: 's3://bucket/prefix' } }), or give --remote a folder or an s3:// URL`,
+    retryable: false,
+    status: 404,
+  },
+  MR_REMOTE_URL: {
+    what: (d: { url: string; why: string }) => `"${d.url}" is no remote: ${d.why}`,
+    fix: (_: { url: string; why: string }) =>
+      'give a folder, file:/path, or s3://bucket/prefix?endpoint=https://host&region=name',
+    retryable: false,
+    status: 400,
+  },
+}

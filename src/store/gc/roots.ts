@@ -1,0 +1,88 @@
+import { isDigest } from '../../core/digest.ts'
+import { RUNS, SEEN, VERSIONED } from '../../core/names.ts'
+import type { Digest, JournalEvent } from '../../core/records.ts'
+import type { Ref, Store } from '../ports.ts'
+import { digestsIn } from '../reach/edges.ts'
+
+/** Events that say which versions are absent by intention. */
+export const GONE_EVENTS = ['history.cut', 'remote.pulled']
+
+/** What keeps objects: names, what happened, and work that is waited for. */
+export interface Roots {
+  /** All but those of runs and of what remotes hold. */
+  refs: Ref[]
+  runs: Ref[]
+  /** Named by the journal or by a job that is not done. */
+  named: Set<Digest>
+  /** Versions that are absent by intention: history was cut before them, here or where they were pulled from. */
+  gone: Set<Digest>
+  /** Version → the spec of the run that made it. */
+  madeBy: Map<Digest, Digest>
+  /** Last event that was read. */
+  seq: number
+}
+
+/** Reads the roots of a store; with `after` only events after that one. Cost: one read of the journal. */
+export async function rootsOf(store: Store, after = 0): Promise<Roots> {
+  const roots: Roots = {
+    refs: [],
+    runs: [],
+    named: new Set(),
+    gone: new Set(),
+    madeBy: new Map(),
+    seq: after,
+  }
+  for await (const event of eventsAfter(store, after)) addEvent(roots, event)
+  for (const job of await unfinished(store)) roots.named.add(job)
+  for (const ref of await store.meta.refs('')) {
+    if (ref.name.startsWith(SEEN)) roots.named.add(ref.digest)
+    else (ref.name.startsWith(RUNS) ? roots.runs : roots.refs).push(ref)
+  }
+  return roots
+}
+
+/** The versions that a store is without by intention. */
+export async function goneOf(store: Pick<Store, 'meta'>): Promise<Set<Digest>> {
+  const gone = new Set<Digest>()
+  for await (const event of eventsAfter(store, 0, GONE_EVENTS))
+    for (const digest of goneIn(event)) gone.add(digest)
+  return gone
+}
+
+async function* eventsAfter(
+  { meta }: Pick<Store, 'meta'>,
+  after: number,
+  types?: string[],
+): AsyncIterable<JournalEvent> {
+  for (;;) {
+    const page = await meta.events({ after, types })
+    yield* page
+    const last = page.at(-1)
+    if (!last) return
+    after = last.seq
+  }
+}
+
+function addEvent(roots: Roots, event: JournalEvent): void {
+  roots.seq = event.seq
+  const gone = new Set(goneIn(event))
+  for (const digest of gone) roots.gone.add(digest)
+  for (const digest of digestsIn(event.data)) if (!gone.has(digest)) roots.named.add(digest)
+  const { version, run } = (event.data ?? {}) as { version?: unknown; run?: unknown }
+  if (typeof version === 'string' && isDigest(version) && typeof run === 'string' && isDigest(run))
+    roots.madeBy.set(version, run)
+}
+
+function goneIn({ type, data }: JournalEvent): Digest[] {
+  return GONE_EVENTS.includes(type) ? digestsIn((data as { gone?: unknown }).gone ?? []) : []
+}
+
+async function unfinished({ meta }: Pick<Store, 'meta'>): Promise<Digest[]> {
+  const states = ['queued', 'leased', 'failed'] as const
+  const jobs = await Promise.all(states.map((state) => meta.jobs.list({ state, limit: 1_000_000 })))
+  return jobs.flat().map(({ id }) => id)
+}
+
+/** Whether a ref is a branch of something that has versions. */
+export const isVersioned = ({ name }: Pick<Ref, 'name'>): boolean =>
+  VERSIONED.some((prefix) => name.startsWith(prefix))

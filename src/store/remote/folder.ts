@@ -1,0 +1,183 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { MillraceError } from '../../core/errors.ts'
+import type { Digest } from '../../core/records.ts'
+import { disk, mapAtOnce, replaceDurably, syncFolder } from '../disk/disk.ts'
+import { codeOf, fault, isAbsent } from '../disk/fault.ts'
+import { lockWithin } from '../disk/lock.ts'
+import { STORE_LIMITS } from '../limits.ts'
+import { formatOfMark, MARK_KEY, MARK_TEXT, objectKey, refKey, refOfText, refsKey, refText } from './keys.ts'
+import type { Remote, RemoteRef, TransferOptions } from './ports.ts'
+
+const FORMAT = 1
+
+/**
+ * A folder as a remote: on another disk, or on a share that several people mount. An object is copied under a name of its own, waits for the disk and is renamed;
+ * refs move under a lock file. With `create` the folder is made where it is not there.
+ */
+export async function openFolderRemote(
+  name: string,
+  dir: string,
+  options: { create: boolean },
+): Promise<Remote> {
+  if (options.create) await prepare(name, dir)
+  else await requireMark(name, dir)
+  const pathOf = (digest: Digest) => join(dir, ...objectKey(digest).split('/'))
+  const incoming = join(dir, 'incoming')
+
+  return {
+    name,
+    url: dir,
+    compareAndSet: 'exact',
+    async present(digests) {
+      const found = new Map<Digest, number>()
+      await mapAtOnce([...digests], STORE_LIMITS.objectReadsAtOnce, async (digest) => {
+        const bytes = await sizeOf(pathOf(digest))
+        if (bytes !== undefined) found.set(digest, bytes)
+      })
+      return found
+    },
+    async send(digest, path, _bytes, transfer = {}) {
+      const to = pathOf(digest)
+      const from = join(incoming, randomUUID())
+      try {
+        await mkdir(incoming, { recursive: true })
+        const found = await copyHashed(path, from, transfer)
+        if (found !== digest) throw new MillraceError('MR_OBJECT_CORRUPT', { digest, path, found })
+        await settle(from, to)
+      } catch (thrown) {
+        await rm(from, { force: true }).catch(() => {})
+        throw fault(thrown, to, 'write')
+      }
+    },
+    async receive(digest, path, transfer = {}) {
+      const from = pathOf(digest)
+      if ((await sizeOf(from)) === undefined)
+        throw new MillraceError('MR_REMOTE_MISSING', { remote: name, digest })
+      const found = await copyHashed(from, path, transfer).catch((thrown) => {
+        throw fault(thrown, path, 'write')
+      })
+      if (found !== digest) throw new MillraceError('MR_REMOTE_CORRUPT', { remote: name, digest, found })
+      return { bytes: (await stat(path)).size }
+    },
+    async refs(prefix) {
+      const texts = await textsUnder(dir, refsKey(prefix))
+      const all = texts.map(refOfText).filter((ref): ref is RemoteRef => ref !== undefined)
+      return all.filter((ref) => ref.name.startsWith(prefix)).sort((a, b) => (a.name < b.name ? -1 : 1))
+    },
+    async moveRef(from, to) {
+      const lock = await lockWithin(join(dir, 'refs.lock'), STORE_LIMITS.busyWaitMsMax)
+      if (lock === undefined)
+        throw new MillraceError('MR_STORE_BUSY', {
+          path: join(dir, 'refs.lock'),
+          waitedMs: STORE_LIMITS.busyWaitMsMax,
+        })
+      try {
+        const path = join(dir, ...refKey(to.name).split('/'))
+        const holds = refOfText(await readFile(path, 'utf8').catch(emptyWhereAbsent))
+        if ((holds?.digest ?? null) !== from) return { ok: false, holds }
+        await mkdir(dirname(path), { recursive: true })
+        await replaceDurably(path, join(incoming, randomUUID()), new TextEncoder().encode(refText(to)))
+        return { ok: true }
+      } catch (thrown) {
+        throw fault(thrown, dir, 'write')
+      } finally {
+        lock.release()
+      }
+    },
+    async close() {},
+  }
+}
+
+async function prepare(name: string, dir: string): Promise<void> {
+  try {
+    await mkdir(join(dir, 'incoming'), { recursive: true })
+    const mark = await readFile(join(dir, MARK_KEY), 'utf8').catch(emptyWhereAbsent)
+    if (mark !== '') return checkMark(name, dir, mark)
+    const strange = (await readdir(dir)).filter(
+      (found) => !/^(incoming|objects|refs|refs\.lock|\..*)$/.test(found),
+    )
+    if (strange.length > 0)
+      throw new MillraceError('MR_REMOTE_FOREIGN', { remote: name, url: dir, found: strange[0] })
+    await replaceDurably(
+      join(dir, MARK_KEY),
+      join(dir, 'incoming', randomUUID()),
+      new TextEncoder().encode(MARK_TEXT),
+    )
+  } catch (thrown) {
+    throw fault(thrown, dir, 'write')
+  }
+}
+
+async function requireMark(name: string, dir: string): Promise<void> {
+  const mark = await readFile(join(dir, MARK_KEY), 'utf8').catch(emptyWhereAbsent)
+  if (mark === '') throw new MillraceError('MR_REMOTE_ABSENT', { remote: name, url: dir })
+  checkMark(name, dir, mark)
+}
+
+function checkMark(name: string, url: string, mark: string): void {
+  const format = formatOfMark(mark)
+  if (format === undefined)
+    throw new MillraceError('MR_REMOTE_FOREIGN', { remote: name, url, found: MARK_KEY })
+  if (format > FORMAT)
+    throw new MillraceError('MR_STORE_NEWER', { path: url, format: String(format), known: String(FORMAT) })
+}
+
+/** Copies a file and gives the digest of what was copied; the copy is on the disk when it resolves. */
+async function copyHashed(from: string, to: string, { signal, onBytes }: TransferOptions): Promise<Digest> {
+  const hash = createHash('sha256')
+  const [source, target] = [await open(from, 'r'), await open(to, 'wx')]
+  try {
+    const buffer = Buffer.allocUnsafe(STORE_LIMITS.copyBytes)
+    for (let at = 0; ; ) {
+      if (signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: 'the transfer' })
+      const { bytesRead } = await source.read(buffer, 0, buffer.length, at)
+      if (bytesRead === 0) break
+      const piece = buffer.subarray(0, bytesRead)
+      hash.update(piece)
+      await disk.write(target, piece, at)
+      at += bytesRead
+      onBytes?.(bytesRead)
+    }
+    await disk.sync(target)
+  } finally {
+    await source.close()
+    await target.close()
+  }
+  return `sha256:${hash.digest('hex')}`
+}
+
+async function settle(from: string, to: string): Promise<void> {
+  await mkdir(dirname(to), { recursive: true })
+  await rename(from, to)
+  await syncFolder(dirname(to))
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size
+  } catch (thrown) {
+    if (isAbsent(thrown)) return undefined
+    throw fault(thrown, path, 'read')
+  }
+}
+
+async function textsUnder(dir: string, key: string): Promise<string[]> {
+  const root = join(dir, ...key.split('/'))
+  try {
+    const entries = await readdir(root, { recursive: true, withFileTypes: true })
+    const files = entries.filter((entry) => entry.isFile() && entry.name.endsWith('.json'))
+    return await mapAtOnce(files, STORE_LIMITS.objectReadsAtOnce, ({ parentPath, name }) =>
+      readFile(join(parentPath, name), 'utf8'),
+    )
+  } catch (thrown) {
+    if (isAbsent(thrown)) return []
+    throw fault(thrown, root, 'read')
+  }
+}
+
+function emptyWhereAbsent(thrown: unknown): string {
+  if (isAbsent(thrown) || codeOf(thrown) === 'ENOTDIR') return ''
+  throw thrown
+}
