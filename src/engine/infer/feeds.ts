@@ -1,6 +1,7 @@
 /** Inputs of an ONNX model: checked against what the model declares, and copied so that they can be handed over. */
 import { MillraceError } from '../../core/errors.ts'
-import type { OnnxSignature, OnnxTensor, OnnxValue } from './messages.ts'
+import { SPARE_LIMITS, type SpareBuffers } from '../../core/spare-buffers.ts'
+import type { OnnxData, OnnxSignature, OnnxTensor, OnnxValue } from './messages.ts'
 
 const ARRAYS: Record<string, { name: string } | undefined> = {
   float32: Float32Array,
@@ -63,17 +64,29 @@ export function unsharedFeeds(feeds: Record<string, OnnxTensor>): Record<string,
   return Object.values(feeds).some(isShared) ? copyFeeds(feeds).feeds : feeds
 }
 
-/** Copies in memory that is not shared (the runtime refuses shared memory), ready to be transferred. */
-export function copyFeeds(feeds: Record<string, OnnxTensor>): {
+/** Copies in memory that is not shared (the runtime refuses shared memory), ready to be transferred; large ones in what `spare` has, where it is given. */
+export function copyFeeds(
+  feeds: Record<string, OnnxTensor>,
+  spare?: SpareBuffers,
+): {
   feeds: Record<string, OnnxTensor>
   buffers: ArrayBuffer[]
 } {
   const copied: Record<string, OnnxTensor> = {}
   const buffers: ArrayBuffer[] = []
   for (const [name, { type, dims, data }] of Object.entries(feeds)) {
-    const own = data.slice() as OnnxTensor['data']
+    const own = copyOf(data, spare)
     copied[name] = { type, dims, data: own }
     if (!Array.isArray(own)) buffers.push(own.buffer as ArrayBuffer)
   }
   return { feeds: copied, buffers }
+}
+
+function copyOf(data: OnnxData, spare: SpareBuffers | undefined): OnnxData {
+  if (!spare || Array.isArray(data) || data.byteLength < SPARE_LIMITS.bytesMin)
+    return data.slice() as OnnxData
+  const View = data.constructor as Float32ArrayConstructor
+  const own = new View(spare.take(data.byteLength), 0, data.length)
+  own.set(data as Float32Array)
+  return own
 }

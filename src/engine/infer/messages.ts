@@ -11,7 +11,12 @@ export type ToOnnx =
 
 export type FromOnnx =
   | { seq: number; signature: OnnxSignature; grownBytes: number }
-  /** `ms`: what the runtime computed. */
-  | { seq: number; outputs: Record<string, OnnxTensor>; ms: number }
+  /** `ms`: what the runtime computed. `spent`: the memory of large inputs, to be used again. */
+  | { seq: number; outputs: Record<string, OnnxTensor>; ms: number; spent: ArrayBuffer[] }
   | { seq: number; unloaded: true }
-  | { seq: number; failed: 'absent' | 'load' | 'run' | 'unknown'; message: string }
+  | {
+      seq: number
+      failed: 'absent' | 'load' | 'run' | 'unknown'
+      message: string
+      spent?: ArrayBuffer[]
+    }

@@ -1,6 +1,7 @@
 /** A worker thread that owns ONNX sessions. The runtime computes on the thread that calls it, so it gets threads of its own. */
 import { parentPort } from 'node:worker_threads'
 import { assert, toError } from '../../core/errors.ts'
+import { SPARE_LIMITS } from '../../core/spare-buffers.ts'
 import type { FromOnnx, OnnxTensor, ToOnnx } from './messages.ts'
 import { type InferenceSession, openSession, type Runtime, runSession, signatureOf } from './sessions.ts'
 
@@ -28,8 +29,8 @@ function answer(message: FromOnnx, transfer: ArrayBuffer[] = []): void {
   port.postMessage(message, transfer)
 }
 
-const fail = (seq: number, failed: 'absent' | 'load' | 'run', thrown: unknown) =>
-  answer({ seq, failed, message: toError(thrown).message })
+const fail = (seq: number, failed: 'absent' | 'load' | 'run', thrown: unknown, spent: ArrayBuffer[] = []) =>
+  answer({ seq, failed, message: toError(thrown).message, spent }, spent)
 
 async function load({ seq, id, source }: Extract<ToOnnx, { type: 'load' }>): Promise<void> {
   runtime ??= import('onnxruntime-node')
@@ -54,12 +55,13 @@ async function load({ seq, id, source }: Extract<ToOnnx, { type: 'load' }>): Pro
 async function run({ seq, id, feeds }: Extract<ToOnnx, { type: 'run' }>): Promise<void> {
   const session = sessions.get(id)
   if (!session || !runtime) return answer({ seq, failed: 'unknown', message: 'not loaded' })
+  const spent = buffersOf(feeds).filter(({ byteLength }) => byteLength >= SPARE_LIMITS.bytesMin)
   try {
     const { outputs: given, ms } = await runSession(await runtime, session, feeds)
     const outputs = own(given)
-    answer({ seq, outputs, ms }, buffersOf(outputs))
+    answer({ seq, outputs, ms, spent }, [...buffersOf(outputs), ...spent])
   } catch (thrown) {
-    fail(seq, 'run', thrown)
+    fail(seq, 'run', thrown, spent)
   }
 }
 
@@ -72,8 +74,8 @@ function own(given: Record<string, OnnxTensor>): Record<string, OnnxTensor> {
   return Object.fromEntries(copied) as Record<string, OnnxTensor>
 }
 
-function buffersOf(outputs: Record<string, OnnxTensor>): ArrayBuffer[] {
-  return Object.values(outputs).flatMap(({ data }) =>
+function buffersOf(tensors: Record<string, OnnxTensor>): ArrayBuffer[] {
+  return Object.values(tensors).flatMap(({ data }) =>
     Array.isArray(data) ? [] : [data.buffer as ArrayBuffer],
   )
 }

@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { assert, excerpt, MillraceError, toError } from '../../core/errors.ts'
+import { SpareBuffers } from '../../core/spare-buffers.ts'
 import { sessionBytes } from '../../core/tensors.ts'
 import { CallPace, elementsOf } from './call-pace.ts'
 import { checkFeeds, copyFeeds } from './feeds.ts'
@@ -98,6 +99,7 @@ class OnnxPool implements Onnx {
   /** Why the thread of a place is being replaced, until its models are loaded again. */
   private readonly replacing = new Map<number, string>()
   private readonly inline = new InlineRuns()
+  private readonly spare = new SpareBuffers()
   private closed = false
   private loads = 0
   private loadsUnderWay = 0
@@ -152,12 +154,13 @@ class OnnxPool implements Onnx {
     const thread = this.threadAt(place)
     const reloading = thread.loaded.has(id) ? undefined : this.loadAt(place, model)
     reloading?.catch(() => undefined)
-    const { feeds: own, buffers: transfer } = copyFeeds(feeds)
+    const { feeds: own, buffers: transfer } = copyFeeds(feeds, this.spare)
     const elements = elementsOf(own)
     const limitMs = model.pace.limitMs(elements, this.options.stuckMs)
     const onTook = (ms: number) => model.pace.add(elements, ms)
     const asked = thread.ask({ type: 'run', id, feeds: own }, { limitMs, onTook, transfer })
     const [, answer] = await Promise.all([reloading, asked])
+    if ('spent' in answer) this.spare.give(answer.spent ?? [])
     if ('outputs' in answer) {
       this.inline.seen(id, elements, answer.ms, () => model.source)
       return answer.outputs

@@ -4,10 +4,11 @@
  * answered in time.
  */
 import { isMillraceError, MillraceError } from '../../core/errors.ts'
+import { SpareBuffers } from '../../core/spare-buffers.ts'
 import { BatchControl, type BatchSettings } from './batch-control.ts'
 import { type BatchingReport, batchingReport } from './batch-report.ts'
 import { agree, otherThan } from './row-proof.ts'
-import { bytesOf, divided, joined, keyOf, type Part } from './tensor-join.ts'
+import { bytesOf, divided, joined, keyOf, type Part, spareOf } from './tensor-join.ts'
 import type { Tensors } from './tensor-model.ts'
 
 /** The clock and the event loop. */
@@ -88,6 +89,7 @@ export class TensorBatcher {
   readonly control: BatchControl
   readonly #options: BatcherOptions
   readonly #time: BatchTime
+  readonly #spare = new SpareBuffers()
   #queue: Waiting[] = []
   #queueRows = 0
   #queueBytes = 0
@@ -287,7 +289,9 @@ export class TensorBatcher {
     try {
       const [only] = batch
       const mate = this.#mateOf(only)
-      const outputs = await this.#options.run(batch.length === 1 ? only.feeds : joined(batch, rows))
+      const outputs = await (batch.length === 1
+        ? this.#options.run(only.feeds)
+        : this.#runJoined(batch, rows))
       const endedMs = this.#time.nowMs()
       const runMs = endedMs - begunMs
       this.control.cost.add(rows, runMs, endedMs)
@@ -309,6 +313,16 @@ export class TensorBatcher {
       for (const { reject } of batch) reject(error)
     } finally {
       if (this.#running.delete(running)) this.#pumpSoon()
+    }
+  }
+
+  /** What is asked for is copied before the runtime has it, or it has it no longer when it has answered: then its memory is used again. */
+  async #runJoined(batch: readonly Part[], rows: number): Promise<Tensors> {
+    const feeds = joined(batch, rows, this.#spare)
+    try {
+      return await this.#options.run(feeds)
+    } finally {
+      this.#spare.give(spareOf(feeds))
     }
   }
 

@@ -1,4 +1,5 @@
 /** Tensors of several requests as one call's, and that call's answers as theirs. */
+import { SPARE_LIMITS, type SpareBuffers } from '../../core/spare-buffers.ts'
 import type { OnnxData, OnnxTensor } from '../../core/tensors.ts'
 import type { Tensors } from './tensor-model.ts'
 
@@ -23,20 +24,28 @@ export function keyOf(feeds: Tensors): string {
     .join('\n')
 }
 
-/** Rows of all requests, one after the other. Their keys are the same, and there are `rows` in all. */
-export function joined(batch: readonly Part[], rows: number): Tensors {
+/** Rows of all requests, one after the other, large ones in what `spare` has. Their keys are the same, and there are `rows` in all. */
+export function joined(batch: readonly Part[], rows: number, spare?: SpareBuffers): Tensors {
   const feeds: Tensors = {}
   for (const [name, { type, dims, data }] of Object.entries(batch[0].feeds)) {
     const parts = batch.map((one) => one.feeds[name])
-    feeds[name] = { type, dims: [rows, ...dims.slice(1)], data: concatenated(data, parts) }
+    feeds[name] = { type, dims: [rows, ...dims.slice(1)], data: concatenated(data, parts, spare) }
   }
   return feeds
 }
 
-function concatenated(like: OnnxData, parts: readonly OnnxTensor[]): OnnxData {
+/** The memory of tensors that were joined in what was spare. */
+export function spareOf(feeds: Tensors): ArrayBuffer[] {
+  return Object.values(feeds).flatMap(({ data }) => (Array.isArray(data) ? [] : [data.buffer as ArrayBuffer]))
+}
+
+function concatenated(like: OnnxData, parts: readonly OnnxTensor[], spare?: SpareBuffers): OnnxData {
   if (Array.isArray(like)) return parts.flatMap(({ data }) => data as string[])
   const length = parts.reduce((sum, { data }) => sum + data.length, 0)
-  const whole = new (like.constructor as Float32ArrayConstructor)(length)
+  const View = like.constructor as Float32ArrayConstructor
+  const bytes = length * View.BYTES_PER_ELEMENT
+  const whole =
+    spare && bytes >= SPARE_LIMITS.bytesMin ? new View(spare.take(bytes), 0, length) : new View(length)
   let at = 0
   for (const { data } of parts) {
     whole.set(data as Float32Array, at)
