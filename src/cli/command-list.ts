@@ -1,4 +1,5 @@
 /** Every command: how it is written, what it is for, examples, and where it lives. */
+import { FILE_COMMANDS } from './file-commands.ts'
 import type { Handler } from './handler.ts'
 
 export interface CommandSpec {
@@ -440,6 +441,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     load: async () => (await import('./commands/data.ts')).dataImport,
   },
+  ...FILE_COMMANDS,
   {
     name: 'data log',
     args: '<dataset>',

@@ -12,6 +12,7 @@ import { data } from './codes/data.ts'
 import { define } from './codes/define.ts'
 import { engine } from './codes/engine.ts'
 import { expr } from './codes/expr.ts'
+import { files } from './codes/files.ts'
 import { loop } from './codes/loop.ts'
 import { model } from './codes/model.ts'
 import { remote } from './codes/remote.ts'
@@ -42,6 +43,7 @@ export const ERRORS = {
   ...define,
   ...data,
   ...rows,
+  ...files,
   ...model,
   ...train,
   ...serve,

@@ -7,6 +7,8 @@ export const MAIN = 'main'
 export const refs = {
   /** DatasetVersion of a branch; `main` is what readers use. */
   dataset: (dataset: string, branch: string = MAIN) => `datasets/${dataset}@${branch}`,
+  /** FileSetVersion of a branch of a set of files. */
+  files: (set: string, branch: string = MAIN) => `files/${set}@${branch}`,
   /** Newest ModelBundle that was trained, whether or not it was released. */
   latest: (model: string) => `models/${model}@latest`,
   /** Release record that serving follows. */
@@ -55,6 +57,7 @@ export const subjects = {
   model: (model: string) => `models/${model}`,
   remote: (remote: string) => `remotes/${remote}`,
   store: 'store',
+  files: (set: string) => `files/${set}`,
 } as const
 
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N}._ -]{0,99}$/u

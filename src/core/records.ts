@@ -80,6 +80,26 @@ export interface DatasetVersion {
   message: string
 }
 
+/** A version of a set of files: anything that is no table, model checkpoints and pictures among them. */
+export interface FileSetVersion {
+  kind: 'FileSetVersion'
+  set: string
+  parents: Digest[]
+  /** `FileTree` or `FileLeaf`: its paths, which name the packs that hold their bytes. */
+  tree: Digest
+  /** SHA-256 in hex over paths, modes and digests: versions with the same files have the same, wherever their bytes are kept. */
+  content: string
+  /** One file, what was in one folder, or several files and folders by their names. */
+  shape: 'file' | 'folder' | 'paths'
+  /** Files, links and empty folders. */
+  files: number
+  bytes: number
+  /** Bytes that the store did not have before, as stored. */
+  bytesStored: number
+  createdAt: number
+  message: string
+}
+
 /** Half-open `[fromAt, toAt)` in epoch milliseconds. */
 export interface TimeWindow {
   fromAt: number

@@ -40,6 +40,7 @@ export async function openEmbedded(
       log,
       ...openRecords(objects),
       scratch: scratch.dir,
+      cache: layout.cache,
       repaired: [...scratch.repaired, ...torn],
       close() {
         closing ??= closeAll()

@@ -255,6 +255,8 @@ export interface Store {
    * at a later open after a crash.
    */
   scratch: string
+  /** Folder for what can be made again from the rest: whoever deletes it loses time and nothing else. */
+  cache: string
   /** What opening put right; empty after an orderly close. */
   repaired: Repair[]
   close(): Promise<void>

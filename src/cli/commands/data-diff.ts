@@ -8,6 +8,7 @@ import { count, orDash, plural, short } from '../format.ts'
 import type { Options } from '../handler.ts'
 import { countOption, textOption } from '../options.ts'
 import { pairs, table } from '../table.ts'
+import { diffOfFiles, namesFiles } from './files.ts'
 
 const ROWS_SHOWN = 5
 
@@ -17,6 +18,8 @@ export async function dataDiff(cli: Cli, [from, to]: readonly unknown[], options
   if (path && existsSync(path) && options.force !== true)
     throw new MillraceError('MR_CLI_EXISTS', { path: file })
   const rt = await cli.open()
+  if (await namesFiles(rt.store, from as string))
+    return await diffOfFiles(cli, rt, from as string, to as string | undefined)
   const a = await resolveVersion(rt.store, from as string)
   const b = await resolveVersion(rt.store, (to as string | undefined) ?? a.version.dataset)
   cli.meter.begin(`Diff ${b.version.dataset}`)

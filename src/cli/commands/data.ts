@@ -29,6 +29,7 @@ import type { Options } from '../handler.ts'
 import { countOption, oneOf, textOption, windowOf } from '../options.ts'
 import { importStep } from '../steps.ts'
 import { table } from '../table.ts'
+import { logOfFiles, namesFiles, showFiles, verifyOfFiles } from './files.ts'
 
 export async function dataImport(cli: Cli, [name]: readonly unknown[], options: Options): Promise<Answer> {
   const rt = await cli.open()
@@ -99,8 +100,10 @@ async function plannedImport(
 
 export async function dataLog(cli: Cli, [name]: readonly unknown[], options: Options): Promise<Answer> {
   const limit = countOption(options, 'limit', 20)
-  const { store } = await cli.open()
+  const rt = await cli.open()
+  const { store } = rt
   const dataset = name as string
+  if (await namesFiles(store, dataset)) return await logOfFiles(cli, rt, dataset, limit)
   await resolveVersion(store, dataset)
   const rows = await log(store, dataset, limit)
   const lines = table(
@@ -123,7 +126,9 @@ export async function dataLog(cli: Cli, [name]: readonly unknown[], options: Opt
 const plus = (n: number): string => (n > 0 ? `+${count(n)}` : count(n))
 
 export async function dataShow(cli: Cli, [name]: readonly unknown[]): Promise<Answer> {
-  const { store } = await cli.open()
+  const rt = await cli.open()
+  const { store } = rt
+  if (await namesFiles(store, name as string)) return await showFiles(cli, rt, name as string)
   const page = await show(store, name as string)
   const { paint, width } = cli
   const columns = page.columns.map(({ name: column, type, profile, parent }) => [
@@ -165,7 +170,10 @@ function endText(value: number | string | undefined, type: string): string {
 }
 
 export async function dataVerify(cli: Cli, [name]: readonly unknown[]): Promise<Answer> {
-  const { store } = await cli.open()
+  const rt = await cli.open()
+  const { store } = rt
+  if (name !== undefined && (await namesFiles(store, name as string)))
+    return await verifyOfFiles(cli, rt, name as string)
   const names = name === undefined ? await datasetNames(store) : [name as string]
   const all = []
   for (const [i, dataset] of names.entries()) {
@@ -174,12 +182,13 @@ export async function dataVerify(cli: Cli, [name]: readonly unknown[]): Promise<
     all.push({ name: dataset, ...(await verify(store, dataset)) })
     cli.meter.end()
   }
-  const bad = all.flatMap((v) => v.bad)
-  const lines = all.flatMap((v) => verifiedLines(cli, v))
+  const files = name === undefined ? await verifyOfFiles(cli, rt) : undefined
+  const isBad = all.some(({ bad }) => bad.length > 0) || files?.exit === EXIT.refused
+  const lines = [...all.flatMap((v) => verifiedLines(cli, v)), ...(files?.lines ?? [])]
   return {
-    value: all,
+    value: [...all, ...(files?.value ?? [])],
     lines: lines.length > 0 ? lines : ['  Nothing was imported yet.'],
-    exit: bad.length > 0 ? EXIT.refused : EXIT.done,
+    exit: isBad ? EXIT.refused : EXIT.done,
   }
 }
 

@@ -15,6 +15,7 @@ export interface Layout {
   meta: string
   log: string
   scratch: string
+  cache: string
 }
 
 function layoutOf(dir: string): Layout {
@@ -24,6 +25,7 @@ function layoutOf(dir: string): Layout {
     meta: join(dir, 'meta.sqlite'),
     log: join(dir, 'log'),
     scratch: join(dir, 'scratch'),
+    cache: join(dir, 'cache'),
   }
 }
 

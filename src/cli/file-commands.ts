@@ -1,0 +1,36 @@
+/** Commands over sets of files: anything that is no table. */
+import type { CommandSpec } from './command-list.ts'
+
+const DRY_RUN = ['--dry-run', 'say what would happen, without doing it'] as const
+
+export const FILE_COMMANDS: readonly CommandSpec[] = [
+  {
+    name: 'data add',
+    args: '<path...>',
+    summary: 'keep a version of files or folders of anything: pictures, model checkpoints, archives',
+    options: [
+      ['--name <name>', 'name of the set (default: the name of the first path)'],
+      ['--message <text>', 'what this version is'],
+      ['--branch <branch>', 'branch that takes it (default: main)'],
+      DRY_RUN,
+    ],
+    examples: [
+      'millrace data add photos',
+      'millrace data add checkpoints/model.safetensors --name base --message "after epoch 3"',
+    ],
+    load: async () => (await import('./commands/files.ts')).dataAdd,
+  },
+  {
+    name: 'data checkout',
+    args: '<name>',
+    summary: 'write the files of a version into a folder; only what differs is written',
+    options: [
+      ['--to <folder>', 'where to write (default: a folder of that name; of single files, this folder)'],
+      ['--link <how>', 'auto, copy, reflink or hardlink (read-only) (default: auto)'],
+      ['--force', 'overwrite changes that no version holds'],
+      DRY_RUN,
+    ],
+    examples: ['millrace data checkout photos', 'millrace data checkout photos~2 --to /tmp/photos-before'],
+    load: async () => (await import('./commands/files.ts')).dataCheckout,
+  },
+]

@@ -1,0 +1,441 @@
+/** A version of what lies in files and folders. */
+import { createHash, hash } from 'node:crypto'
+import { readlinkSync } from 'node:fs'
+import { basename, resolve } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
+import { shortDigest } from '../../core/digest.ts'
+import { MillraceError } from '../../core/errors.ts'
+import { checkName, MAIN, refs, subjects } from '../../core/names.ts'
+import type { Digest, FileSetVersion } from '../../core/records.ts'
+import { fault } from '../../store/disk/fault.ts'
+import type { Store } from '../../store/ports.ts'
+import { settlePlace } from './chunk-list.ts'
+import { type FileEntry, isSameEntry, MODE } from './entry.ts'
+import type { CutRule } from './gear.ts'
+import { badPacks, openIndex } from './known-chunks.ts'
+import { FILE_LIMITS } from './limits.ts'
+import type { NodeObjects } from './node-objects.ts'
+import { PackWriter } from './pack-writer.ts'
+import { Packs } from './packs.ts'
+import { storeFile } from './read-file.ts'
+import { looksSame } from './stat.ts'
+import {
+  fileSystemNow,
+  isRacy,
+  readSeen,
+  type SeenFile,
+  type SeenFolder,
+  seenPath,
+  writeSeen,
+} from './stat-cache.ts'
+import { modelBorders } from './tensor-borders.ts'
+import { encodeTree, readTree } from './tree.ts'
+import { headOfFiles, type NamedFiles } from './versions.ts'
+import { type FoundFile, type Walked, walk } from './walk.ts'
+
+export interface AddRequest {
+  /** Files and folders; of one folder, what is in it. */
+  paths: readonly string[]
+  /** Default: the last name of the first path. */
+  name?: string
+  branch?: string
+  message?: string
+  actor: string
+  /** Folder of the store, which is never taken. */
+  storeDir: string
+  signal?: AbortSignal
+  /** `done` from 0 to 1. */
+  onProgress?: (done: number, note: string) => void
+  /** Sizes of chunks; those of `FILE_LIMITS` unless a test says others. */
+  rule?: CutRule
+}
+
+export interface AddResult {
+  set: string
+  branch: string
+  digest: Digest
+  version: FileSetVersion
+  /** False where nothing had changed: the version is the one before. */
+  isNew: boolean
+  added: number
+  changed: number
+  removed: number
+  /** Paths that `.millraceignore` left out, folders as one. */
+  ignored: number
+  filesRead: number
+  bytesRead: number
+  bytesStored: number
+}
+
+const NO_DIGEST = '0'.repeat(64)
+
+/** The name of a set without one. */
+export function nameOfSet(paths: readonly string[]): string {
+  return basename(resolve(paths[0] ?? '.'))
+    .replaceAll('@', '-')
+    .replaceAll('~', '-')
+}
+
+/**
+ * Adds files and folders as a new version of a set. Files that look as they did are not read; chunks that the store has are not stored. Nothing is seen of it
+ * until everything is on disk; where it is cut short, what was stored is found again by the next.
+ *
+ * Errors: those of `walk` and `storeFile`, MR_FILES_NOTHING, MR_FILES_TAKEN, MR_FILES_MOVED, MR_NAME.
+ * Cost: a stat of each path; one read of what changed; memory of about 400 bytes a path.
+ */
+export async function addFiles(store: Store, request: AddRequest): Promise<AddResult> {
+  const packs = new Packs(store)
+  try {
+    return await new Adding(store, packs, request).run()
+  } finally {
+    packs.close()
+  }
+}
+
+/** What an addition would look at, without doing it. */
+export interface AddPlan {
+  set: string
+  files: number
+  bytes: number
+  /** Files that would be read: they are new, or do not look as they did. */
+  toRead: number
+  bytesToRead: number
+  ignored: number
+}
+
+/** Walks, and compares with what was seen last. Stores nothing. Errors: those of `walk`. */
+export async function planAdd(store: Store, request: AddRequest): Promise<AddPlan> {
+  const set = checkName('set of files', request.name ?? nameOfSet(request.paths))
+  const { files, ignored } = await walk(request.paths, {
+    storeDir: resolve(request.storeDir),
+    signal: request.signal ?? new AbortController().signal,
+    onFiles: () => undefined,
+  })
+  const seen = readSeen(
+    seenPath(
+      store.cache,
+      set,
+      request.paths.map((path) => resolve(path)),
+    ),
+  )
+  const toRead = files.filter(({ path, stat, kind }) => kind === 'file' && !looksSeen(seen, path, stat))
+  const total = (list: readonly FoundFile[]) => list.reduce((sum, { stat }) => sum + stat.bytes, 0)
+  return {
+    set,
+    files: files.length,
+    bytes: total(files),
+    toRead: toRead.length,
+    bytesToRead: total(toRead),
+    ignored,
+  }
+}
+
+class Adding {
+  readonly #store: Store
+  readonly #packs: Packs
+  readonly #request: AddRequest
+  readonly #set: string
+  readonly #branch: string
+  readonly #signal: AbortSignal
+  readonly #seenPath: string
+  #filesRead = 0
+  #bytesRead = 0
+  #turnAt = 0
+
+  constructor(store: Store, packs: Packs, request: AddRequest) {
+    this.#store = store
+    this.#packs = packs
+    this.#request = request
+    this.#set = checkName('set of files', request.name ?? nameOfSet(request.paths))
+    this.#branch = request.branch ?? MAIN
+    this.#signal = request.signal ?? new AbortController().signal
+    const roots = request.paths.map((path) => resolve(path))
+    this.#seenPath = seenPath(store.cache, this.#set, roots)
+  }
+
+  async run(): Promise<AddResult> {
+    await this.#refuseTaken()
+    const startNs = fileSystemNow(this.#store.cache)
+    const head = await headOfFiles(this.#store, this.#set, this.#branch)
+    const walked = await walk(this.#request.paths, {
+      storeDir: resolve(this.#request.storeDir),
+      signal: this.#signal,
+      onFiles: (files) => this.#progress(0, `${files} files found`),
+    })
+    if (walked.files.length === 0)
+      throw new MillraceError('MR_FILES_NOTHING', { paths: [...this.#request.paths] })
+    const seen = readSeen(this.#seenPath)
+    const bad = await badPacks(this.#store)
+    if (bad.size > 0) seen.files.clear()
+    if (head && head.digest === seen.base && isAllSeen(walked.files, seen))
+      return this.#unchanged(head, walked)
+    return await this.#record(head, walked, { seen, startNs, bad })
+  }
+
+  async #refuseTaken(): Promise<void> {
+    const datasets = await this.#store.meta.refs(refs.dataset(this.#set, ''))
+    if (datasets.length > 0) throw new MillraceError('MR_FILES_TAKEN', { name: this.#set })
+  }
+
+  async #record(
+    head: NamedFiles | undefined,
+    walked: Walked,
+    { seen, startNs, bad }: { seen: SeenFolder; startNs: bigint; bad: Set<Digest> },
+  ): Promise<AddResult> {
+    const before = head
+      ? await readTree(this.#store, head.version.tree)
+      : { entries: [], nodes: new Set<Digest>() }
+    const old = new Map(before.entries.map((entry) => [entry.path, entry]))
+    const index = await openIndex(this.#store, this.#packs)
+    const writer = new PackWriter(this.#store, index, this.#packs, bad)
+    const now: SeenFolder = { files: new Map() }
+    try {
+      const entries = await this.#entries(walked.files, { old, seen, now, writer, startNs })
+      await writer.finish()
+      const changes = changesBetween(before.entries, old, entries)
+      const content = contentOf(entries)
+      if (head?.version.content === content && writer.chunksNew === 0) {
+        writeSeen(this.#seenPath, { base: head.digest, files: now.files })
+        return this.#unchanged(head, walked)
+      }
+      const tree = await this.#putTree(entries, before.nodes)
+      const version = this.#version(head, walked, entries, {
+        ...tree,
+        content,
+        bytesStored: writer.bytesStored + tree.bytes,
+      })
+      const digest = await this.#commit(head, version, changes)
+      writeSeen(this.#seenPath, { base: digest, files: now.files })
+      return { ...this.#result(digest, version, walked), isNew: true, ...changes }
+    } finally {
+      index.close()
+    }
+  }
+
+  async #entries(
+    files: readonly FoundFile[],
+    state: {
+      old: Map<string, FileEntry>
+      seen: SeenFolder
+      now: SeenFolder
+      writer: PackWriter
+      startNs: bigint
+    },
+  ): Promise<FileEntry[]> {
+    const borders = modelBorders(files)
+    const total = files.reduce((sum, file) => sum + file.stat.bytes, 0) + files.length
+    let done = 0
+    const note = (bytes: number) => {
+      done += bytes
+      this.#bytesRead += bytes
+    }
+    const entries: FileEntry[] = []
+    for (const [i, file] of files.entries()) {
+      const known = state.seen.files.get(file.path)
+      const before = state.old.get(file.path)
+      const entry = reused(file, known, before)
+      if (entry) {
+        entries.push(entry)
+        state.now.files.set(file.path, known!)
+        done += file.stat.bytes
+      } else {
+        const read = await this.#read(file, state.writer, await borders(file), note)
+        entries.push(read.entry)
+        if (!isRacy(read.seen, state.startNs)) state.now.files.set(file.path, read.seen)
+      }
+      await this.#turn(() => this.#progress((done + i) / total, `${i + 1} of ${files.length} files`))
+    }
+    return entries
+  }
+
+  async #read(
+    { path, source, kind, isExecutable, stat }: FoundFile,
+    writer: PackWriter,
+    borders: readonly number[] | undefined,
+    onBytes: (bytes: number) => void,
+  ): Promise<{ entry: FileEntry; seen: SeenFile }> {
+    if (kind === 'folder')
+      return {
+        entry: { path, mode: MODE.folder, bytes: 0, digest: '', place: { in: 'nothing' } },
+        seen: { ...stat, digest: NO_DIGEST },
+      }
+    if (kind === 'link') return linkEntry(path, targetOf(source), stat)
+    this.#filesRead++
+    const { rule = FILE_LIMITS.chunk } = this.#request
+    const {
+      digest,
+      place,
+      stat: last,
+    } = await storeFile(source, stat, {
+      writer,
+      signal: this.#signal,
+      onBytes,
+      rule,
+      ...(borders && { borders }),
+    })
+    const mode = isExecutable ? MODE.executable : MODE.file
+    return { entry: { path, mode, bytes: last.bytes, digest, place }, seen: { ...last, digest } }
+  }
+
+  async #putTree(
+    entries: readonly FileEntry[],
+    known: ReadonlySet<Digest>,
+  ): Promise<{ tree: Digest; bytes: number }> {
+    const nodes: NodeObjects = new Map()
+    const settled = entries.map((entry): FileEntry => {
+      const place = settlePlace(entry.place, nodes)
+      return place === entry.place ? entry : { ...entry, place }
+    })
+    const tree = encodeTree(settled, nodes)
+    const fresh: Buffer[] = []
+    for (const [digest, bytes] of nodes)
+      if (!known.has(digest) && !(await this.#store.objects.has(digest))) fresh.push(bytes)
+    await this.#store.objects.putAll(fresh)
+    return { tree, bytes: fresh.reduce((sum, { length }) => sum + length, 0) }
+  }
+
+  #version(
+    head: NamedFiles | undefined,
+    { shape }: Walked,
+    entries: readonly FileEntry[],
+    { tree, content, bytesStored }: { tree: Digest; content: string; bytesStored: number },
+  ): FileSetVersion {
+    return {
+      kind: 'FileSetVersion',
+      set: this.#set,
+      parents: head ? [head.digest] : [],
+      tree,
+      content,
+      shape,
+      files: entries.length,
+      bytes: entries.reduce((sum, { bytes }) => sum + bytes, 0),
+      bytesStored,
+      createdAt: Date.now(),
+      message: this.#request.message ?? '',
+    }
+  }
+
+  async #commit(
+    head: NamedFiles | undefined,
+    version: FileSetVersion,
+    changes: { added: number; changed: number; removed: number },
+  ): Promise<Digest> {
+    const digest = await this.#store.putRecord(version)
+    const name = refs.files(this.#set, this.#branch)
+    const { files, bytes, message } = version
+    const result = await this.#store.meta.commit({
+      moves: [{ name, from: head?.digest ?? null, to: digest }],
+      event: {
+        type: 'files.added',
+        subject: subjects.files(this.#set),
+        actor: this.#request.actor,
+        reason:
+          message || `${this.#request.paths.length === 1 ? basename(this.#request.paths[0]) : 'files'} added`,
+        data: { version: digest, branch: this.#branch, files, bytes, ...changes },
+      },
+    })
+    if (result.ok) return digest
+    throw new MillraceError('MR_FILES_MOVED', {
+      name: this.#set,
+      branch: this.#branch,
+      expected: head ? shortDigest(head.digest) : 'none',
+      holds: result.conflict.holds ? shortDigest(result.conflict.holds) : 'none',
+    })
+  }
+
+  #unchanged({ digest, version }: NamedFiles, walked: Walked): AddResult {
+    return {
+      ...this.#result(digest, version, walked),
+      isNew: false,
+      added: 0,
+      changed: 0,
+      removed: 0,
+      bytesStored: 0,
+    }
+  }
+
+  #result(digest: Digest, version: FileSetVersion, { ignored }: Walked) {
+    const { bytesStored } = version
+    const [filesRead, bytesRead] = [this.#filesRead, this.#bytesRead]
+    return {
+      set: this.#set,
+      branch: this.#branch,
+      digest,
+      version,
+      ignored,
+      filesRead,
+      bytesRead,
+      bytesStored,
+    }
+  }
+
+  #progress(done: number, note: string): void {
+    this.#request.onProgress?.(done, note)
+  }
+
+  async #turn(report: () => void): Promise<void> {
+    if (performance.now() < this.#turnAt) return
+    this.#signal.throwIfAborted()
+    report()
+    await turn()
+    this.#turnAt = performance.now() + FILE_LIMITS.turnMs
+  }
+}
+
+/** The entry of a file that looks as it did when it was read, and is in the version before. */
+function reused(
+  { path, kind, isExecutable, stat }: FoundFile,
+  known: SeenFile | undefined,
+  before: FileEntry | undefined,
+): FileEntry | undefined {
+  if (!known || !before || kind !== 'file' || !looksSame(known, stat) || known.digest !== before.digest)
+    return undefined
+  const mode = isExecutable ? MODE.executable : MODE.file
+  return before.mode === mode ? before : { ...before, path, mode }
+}
+
+function isAllSeen(files: readonly FoundFile[], seen: SeenFolder): boolean {
+  return files.length === seen.files.size && files.every(({ path, stat }) => looksSeen(seen, path, stat))
+}
+
+function looksSeen(seen: SeenFolder, path: string, stat: FoundFile['stat']): boolean {
+  const known = seen.files.get(path)
+  return known !== undefined && looksSame(known, stat)
+}
+
+function targetOf(source: string): string {
+  try {
+    return readlinkSync(source)
+  } catch (thrown) {
+    throw fault(thrown, source, 'read')
+  }
+}
+
+function linkEntry(path: string, target: string, stat: FoundFile['stat']) {
+  const digest = hash('sha256', target, 'hex')
+  const bytes = Buffer.byteLength(target)
+  const entry: FileEntry = { path, mode: MODE.link, bytes, digest, place: { in: 'link', target } }
+  return { entry, seen: { ...stat, digest } }
+}
+
+function changesBetween(
+  before: readonly FileEntry[],
+  old: ReadonlyMap<string, FileEntry>,
+  now: readonly FileEntry[],
+): { added: number; changed: number; removed: number } {
+  let [added, same, changed] = [0, 0, 0]
+  for (const entry of now) {
+    const was = old.get(entry.path)
+    if (!was) added++
+    else if (isSameEntry(was, entry)) same++
+    else changed++
+  }
+  return { added, changed, removed: before.length - same - changed }
+}
+
+/** SHA-256 over paths, modes and digests, in hex. Entries are ordered by path. */
+export function contentOf(entries: readonly FileEntry[]): string {
+  const sum = createHash('sha256')
+  for (const { path, mode, digest } of entries) sum.update(`${path}\0${mode.toString(8)}\0${digest}\n`)
+  return sum.digest('hex')
+}

@@ -1,0 +1,19 @@
+/** Versions of files and folders of anything: chunks in packs, shared by all versions and sets. */
+export { type AddPlan, type AddRequest, type AddResult, addFiles, nameOfSet, planAdd } from './add.ts'
+export { type CheckoutRequest, type CheckoutResult, checkoutFiles } from './checkout.ts'
+export { diffFiles, type FilesDiff } from './diff-files.ts'
+export { type ChunkRef, type FileEntry, MODE } from './entry.ts'
+export { LINK_CHOICES, type LinkChoice } from './file-maker.ts'
+export { rebuildIndex } from './known-chunks.ts'
+export { Packs } from './packs.ts'
+export { StoredFile } from './stored-file.ts'
+export { readTree } from './tree.ts'
+export { type FilesVerification, verifyFiles } from './verify-files.ts'
+export {
+  type FilesLogRow,
+  fileSetNames,
+  filesLog,
+  type NamedFiles,
+  namesFiles,
+  resolveFileSet,
+} from './versions.ts'

@@ -1,0 +1,167 @@
+/** Chunks on their way into packs: none that is stored already, one wait for the disk a pack. */
+import { toError } from '../../core/errors.ts'
+import type { Digest } from '../../core/records.ts'
+import type { Store } from '../../store/ports.ts'
+import type { ChunkIndex } from './chunk-index.ts'
+import { Compressor } from './codec.ts'
+import { FILE_LIMITS } from './limits.ts'
+import { encodePack, type PackChunk, type PackFrame } from './pack-format.ts'
+import type { Packs } from './packs.ts'
+
+/** Pack that a chunk is in; its digest is known once the pack is on disk. */
+export interface PackSlot {
+  digest?: Digest
+}
+
+interface OpenPack {
+  slot: PackSlot
+  frames: Promise<PackFrame>[]
+  chunks: PackChunk[]
+  bytes: number
+  /** Small chunks that will be the frame of number `smallFrame`. */
+  small: Uint8Array[]
+  smallBytes: number
+  smallFrame: number
+}
+
+const newPack = (): OpenPack => ({
+  slot: {},
+  frames: [],
+  chunks: [],
+  bytes: 0,
+  small: [],
+  smallBytes: 0,
+  smallFrame: 0,
+})
+
+export class PackWriter {
+  /** Bytes of packs that were written. */
+  bytesStored = 0
+  /** Chunks that were new. */
+  chunksNew = 0
+  readonly #store: Store
+  readonly #index: ChunkIndex
+  readonly #packs: Packs
+  readonly #small = new Compressor()
+  readonly #large = new Compressor()
+  /** Chunks of packs that are not on disk yet. */
+  readonly #pending = new Map<string, PackSlot>()
+  readonly #known = new Map<Digest, PackSlot>()
+  readonly #inFlight = new Set<Promise<void>>()
+  #open = newPack()
+  #failure: Error | undefined
+
+  /** Packs that are damaged, so that their chunks are stored again. */
+  readonly #bad: ReadonlySet<Digest>
+
+  constructor(store: Store, index: ChunkIndex, packs: Packs, bad: ReadonlySet<Digest> = new Set()) {
+    this.#store = store
+    this.#index = index
+    this.#packs = packs
+    this.#bad = bad
+  }
+
+  /** Stores a chunk unless some pack has it. `bytes` must not change afterwards. */
+  async add(digest: string, bytes: Uint8Array): Promise<PackSlot> {
+    const known = this.#pending.get(digest) ?? (await this.find(digest))
+    if (known) return known
+    const open = this.#open
+    this.#pending.set(digest, open.slot)
+    this.chunksNew++
+    if (bytes.length >= FILE_LIMITS.frameBytes / 2) this.#addLarge(open, digest, bytes)
+    else this.#addSmall(open, digest, bytes)
+    open.bytes += bytes.length
+    if (open.bytes >= FILE_LIMITS.packBytes) await this.#close()
+    return open.slot
+  }
+
+  /** Pack on disk, or on its way there, that has the chunk. */
+  async find(digest: string): Promise<PackSlot | undefined> {
+    const pending = this.#pending.get(digest)
+    if (pending) return pending
+    const key = Buffer.from(digest, 'hex')
+    for (const pack of this.#index.find(key)) {
+      if (this.#bad.has(pack) || !(await this.#packs.has(pack, key))) continue
+      return await this.#reuse(pack)
+    }
+    return undefined
+  }
+
+  /** Waits until all that was added is durable. */
+  async finish(): Promise<void> {
+    await this.#close()
+    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight)
+    if (this.#failure) throw this.#failure
+  }
+
+  /** A pack that is used again looks new, so that a collection of garbage under way leaves it alone. */
+  async #reuse(pack: Digest): Promise<PackSlot> {
+    const known = this.#known.get(pack)
+    if (known) return known
+    const slot = { digest: pack }
+    this.#known.set(pack, slot)
+    await this.#packs.freshen(pack)
+    return slot
+  }
+
+  #addLarge(open: OpenPack, digest: string, bytes: Uint8Array): void {
+    open.chunks.push({ digest, frame: open.frames.length, at: 0, bytes: bytes.length })
+    open.frames.push(frameOf(this.#large, bytes))
+  }
+
+  #addSmall(open: OpenPack, digest: string, bytes: Uint8Array): void {
+    if (open.small.length === 0) {
+      open.smallFrame = open.frames.length
+      open.frames.push(NO_FRAME)
+    }
+    open.chunks.push({ digest, frame: open.smallFrame, at: open.smallBytes, bytes: bytes.length })
+    open.small.push(bytes)
+    open.smallBytes += bytes.length
+    if (open.smallBytes >= FILE_LIMITS.frameBytes) this.#closeSmall(open)
+  }
+
+  #closeSmall(open: OpenPack): void {
+    if (open.small.length === 0) return
+    open.frames[open.smallFrame] = frameOf(this.#small, Buffer.concat(open.small))
+    open.small = []
+    open.smallBytes = 0
+  }
+
+  async #close(): Promise<void> {
+    const open = this.#open
+    if (open.chunks.length === 0) return
+    this.#open = newPack()
+    this.#closeSmall(open)
+    const flight = this.#flush(open).catch((thrown) => {
+      this.#failure ??= toError(thrown)
+    })
+    this.#inFlight.add(flight)
+    void flight.then(() => this.#inFlight.delete(flight))
+    while (this.#inFlight.size > FILE_LIMITS.packsInFlight) await Promise.race(this.#inFlight)
+    if (this.#failure) throw this.#failure
+  }
+
+  async #flush(open: OpenPack): Promise<void> {
+    const bytes = encodePack(await Promise.all(open.frames), open.chunks)
+    const digest = await this.#store.objects.put(bytes)
+    open.slot.digest = digest
+    this.bytesStored += bytes.length
+    this.#index.add(
+      digest,
+      open.chunks.map((chunk) => Buffer.from(chunk.digest, 'hex')),
+    )
+    for (const chunk of open.chunks) this.#pending.delete(chunk.digest)
+    this.#known.set(digest, open.slot)
+  }
+}
+
+/** Stands for a frame that small chunks are gathered for. */
+const NO_FRAME: Promise<PackFrame> = Promise.resolve({ codec: 0, bytesRaw: 0, stored: new Uint8Array(0) })
+
+function frameOf(compressor: Compressor, bytes: Uint8Array): Promise<PackFrame> {
+  const frame = compressor
+    .compress(bytes)
+    .then(({ codec, bytes: stored }) => ({ codec, stored, bytesRaw: bytes.length }))
+  frame.catch(() => undefined)
+  return frame
+}
