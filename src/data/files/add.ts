@@ -1,35 +1,23 @@
 /** A version of what lies in files and folders. */
-import { createHash, hash } from 'node:crypto'
-import { readlinkSync } from 'node:fs'
+import { createHash } from 'node:crypto'
 import { basename, resolve } from 'node:path'
-import { setImmediate as turn } from 'node:timers/promises'
 import { shortDigest } from '../../core/digest.ts'
 import { MillraceError } from '../../core/errors.ts'
 import { checkName, MAIN, refs, subjects } from '../../core/names.ts'
 import type { Digest, FileSetVersion } from '../../core/records.ts'
-import { fault } from '../../store/disk/fault.ts'
 import type { Store } from '../../store/ports.ts'
 import { settlePlace } from './chunk-list.ts'
-import { type FileEntry, isSameEntry, MODE } from './entry.ts'
+import { type FileEntry, isSameEntry } from './entry.ts'
+import { EntryReader } from './entry-reader.ts'
 import type { CutRule } from './gear.ts'
 import { badPacks, openIndex } from './known-chunks.ts'
 import { FILE_LIMITS } from './limits.ts'
 import type { NodeObjects } from './node-objects.ts'
 import { PackWriter } from './pack-writer.ts'
 import { Packs } from './packs.ts'
-import { storeFile } from './read-file.ts'
-import { looksSame } from './stat.ts'
-import {
-  fileSystemNow,
-  isRacy,
-  readSeen,
-  type SeenFile,
-  type SeenFolder,
-  seenPath,
-  writeSeen,
-} from './stat-cache.ts'
-import { modelBorders } from './tensor-borders.ts'
-import { encodeTree, readTree } from './tree.ts'
+import { ByPath } from './paths.ts'
+import { fileSystemNow, type SeenFile, SeenFiles, seenPath, writeSeen } from './stat-cache.ts'
+import { encodeTree, NO_TREE, type ReadTree, readTree } from './tree.ts'
 import { headOfFiles, type NamedFiles } from './versions.ts'
 import { type FoundFile, type Walked, walk } from './walk.ts'
 
@@ -66,8 +54,6 @@ export interface AddResult {
   bytesRead: number
   bytesStored: number
 }
-
-const NO_DIGEST = '0'.repeat(64)
 
 /** The name of a set without one. */
 export function nameOfSet(paths: readonly string[]): string {
@@ -111,14 +97,9 @@ export async function planAdd(store: Store, request: AddRequest): Promise<AddPla
     signal: request.signal ?? new AbortController().signal,
     onFiles: () => undefined,
   })
-  const seen = readSeen(
-    seenPath(
-      store.cache,
-      set,
-      request.paths.map((path) => resolve(path)),
-    ),
-  )
-  const toRead = files.filter(({ path, stat, kind }) => kind === 'file' && !looksSeen(seen, path, stat))
+  const roots = request.paths.map((path) => resolve(path))
+  const seen = SeenFiles.read(seenPath(store.cache, set, roots))
+  const toRead = files.filter(({ path, stat, kind }) => kind === 'file' && !seen.looksSeen(path, stat))
   const total = (list: readonly FoundFile[]) => list.reduce((sum, { stat }) => sum + stat.bytes, 0)
   return {
     set,
@@ -140,7 +121,6 @@ class Adding {
   readonly #seenPath: string
   #filesRead = 0
   #bytesRead = 0
-  #turnAt = 0
 
   constructor(store: Store, packs: Packs, request: AddRequest) {
     this.#store = store
@@ -164,9 +144,8 @@ class Adding {
     })
     if (walked.files.length === 0)
       throw new MillraceError('MR_FILES_NOTHING', { paths: [...this.#request.paths] })
-    const seen = readSeen(this.#seenPath)
     const bad = await badPacks(this.#store)
-    if (bad.size > 0) seen.files.clear()
+    const seen = bad.size > 0 ? SeenFiles.none() : SeenFiles.read(this.#seenPath)
     if (head && head.digest === seen.base && isAllSeen(walked.files, seen))
       return this.#unchanged(head, walked)
     return await this.#record(head, walked, { seen, startNs, bad })
@@ -180,116 +159,63 @@ class Adding {
   async #record(
     head: NamedFiles | undefined,
     walked: Walked,
-    { seen, startNs, bad }: { seen: SeenFolder; startNs: bigint; bad: Set<Digest> },
+    { seen, startNs, bad }: { seen: SeenFiles; startNs: bigint; bad: Set<Digest> },
   ): Promise<AddResult> {
-    const before = head
-      ? await readTree(this.#store, head.version.tree)
-      : { entries: [], nodes: new Set<Digest>() }
-    const old = new Map(before.entries.map((entry) => [entry.path, entry]))
+    const before = head ? await readTree(this.#store, head.version.tree) : NO_TREE
     const index = await openIndex(this.#store, this.#packs)
     const writer = new PackWriter(this.#store, index, this.#packs, bad)
-    const now: SeenFolder = { files: new Map() }
     try {
-      const entries = await this.#entries(walked.files, { old, seen, now, writer, startNs })
+      const { entries, noted } = await this.#read(walked.files, {
+        before: before.entries,
+        seen,
+        writer,
+        startNs,
+      })
       await writer.finish()
-      const changes = changesBetween(before.entries, old, entries)
       const content = contentOf(entries)
       if (head?.version.content === content && writer.chunksNew === 0) {
-        writeSeen(this.#seenPath, { base: head.digest, files: now.files })
+        writeSeen(this.#seenPath, head.digest, noted)
         return this.#unchanged(head, walked)
       }
-      const tree = await this.#putTree(entries, before.nodes)
-      const version = this.#version(head, walked, entries, {
-        ...tree,
-        content,
-        bytesStored: writer.bytesStored + tree.bytes,
-      })
+      const tree = await this.#putTree(entries, before)
+      const bytesStored = writer.bytesStored + tree.bytes
+      const version = this.#version(head, walked, entries, { tree: tree.tree, content, bytesStored })
+      const changes = changesBetween(before.entries, entries)
       const digest = await this.#commit(head, version, changes)
-      writeSeen(this.#seenPath, { base: digest, files: now.files })
+      writeSeen(this.#seenPath, digest, noted)
       return { ...this.#result(digest, version, walked), isNew: true, ...changes }
     } finally {
       index.close()
     }
   }
 
-  async #entries(
-    files: readonly FoundFile[],
-    state: {
-      old: Map<string, FileEntry>
-      seen: SeenFolder
-      now: SeenFolder
-      writer: PackWriter
-      startNs: bigint
-    },
-  ): Promise<FileEntry[]> {
-    const borders = modelBorders(files)
-    const total = files.reduce((sum, file) => sum + file.stat.bytes, 0) + files.length
-    let done = 0
-    const note = (bytes: number) => {
-      done += bytes
-      this.#bytesRead += bytes
-    }
-    const entries: FileEntry[] = []
-    for (const [i, file] of files.entries()) {
-      const known = state.seen.files.get(file.path)
-      const before = state.old.get(file.path)
-      const entry = reused(file, known, before)
-      if (entry) {
-        entries.push(entry)
-        state.now.files.set(file.path, known!)
-        done += file.stat.bytes
-      } else {
-        const read = await this.#read(file, state.writer, await borders(file), note)
-        entries.push(read.entry)
-        if (!isRacy(read.seen, state.startNs)) state.now.files.set(file.path, read.seen)
-      }
-      await this.#turn(() => this.#progress((done + i) / total, `${i + 1} of ${files.length} files`))
-    }
-    return entries
-  }
-
   async #read(
-    { path, source, kind, isExecutable, stat }: FoundFile,
-    writer: PackWriter,
-    borders: readonly number[] | undefined,
-    onBytes: (bytes: number) => void,
-  ): Promise<{ entry: FileEntry; seen: SeenFile }> {
-    if (kind === 'folder')
-      return {
-        entry: { path, mode: MODE.folder, bytes: 0, digest: '', place: { in: 'nothing' } },
-        seen: { ...stat, digest: NO_DIGEST },
-      }
-    if (kind === 'link') return linkEntry(path, targetOf(source), stat)
-    this.#filesRead++
+    files: readonly FoundFile[],
+    state: { before: readonly FileEntry[]; seen: SeenFiles; writer: PackWriter; startNs: bigint },
+  ): Promise<{ entries: FileEntry[]; noted: SeenFile[] }> {
     const { rule = FILE_LIMITS.chunk } = this.#request
-    const {
-      digest,
-      place,
-      stat: last,
-    } = await storeFile(source, stat, {
-      writer,
-      signal: this.#signal,
-      onBytes,
+    const reader = new EntryReader(files, {
+      ...state,
       rule,
-      ...(borders && { borders }),
+      signal: this.#signal,
+      onProgress: (done, note) => this.#progress(done, note),
     })
-    const mode = isExecutable ? MODE.executable : MODE.file
-    return { entry: { path, mode, bytes: last.bytes, digest, place }, seen: { ...last, digest } }
+    const read = await reader.readAll()
+    this.#filesRead = reader.filesRead
+    this.#bytesRead = reader.bytesRead
+    return read
   }
 
-  async #putTree(
-    entries: readonly FileEntry[],
-    known: ReadonlySet<Digest>,
-  ): Promise<{ tree: Digest; bytes: number }> {
+  async #putTree(entries: readonly FileEntry[], before: ReadTree): Promise<{ tree: Digest; bytes: number }> {
     const nodes: NodeObjects = new Map()
     const settled = entries.map((entry): FileEntry => {
       const place = settlePlace(entry.place, nodes)
       return place === entry.place ? entry : { ...entry, place }
     })
-    const tree = encodeTree(settled, nodes)
+    const tree = encodeTree(settled, nodes, before.leaves)
     const fresh: Buffer[] = []
     for (const [digest, bytes] of nodes)
-      if (!known.has(digest) && !(await this.#store.objects.has(digest))) fresh.push(bytes)
+      if (!before.nodes.has(digest) && !(await this.#store.objects.has(digest))) fresh.push(bytes)
     await this.#store.objects.putAll(fresh)
     return { tree, bytes: fresh.reduce((sum, { length }) => sum + length, 0) }
   }
@@ -372,70 +298,35 @@ class Adding {
   #progress(done: number, note: string): void {
     this.#request.onProgress?.(done, note)
   }
-
-  async #turn(report: () => void): Promise<void> {
-    if (performance.now() < this.#turnAt) return
-    this.#signal.throwIfAborted()
-    report()
-    await turn()
-    this.#turnAt = performance.now() + FILE_LIMITS.turnMs
-  }
 }
 
-/** The entry of a file that looks as it did when it was read, and is in the version before. */
-function reused(
-  { path, kind, isExecutable, stat }: FoundFile,
-  known: SeenFile | undefined,
-  before: FileEntry | undefined,
-): FileEntry | undefined {
-  if (!known || !before || kind !== 'file' || !looksSame(known, stat) || known.digest !== before.digest)
-    return undefined
-  const mode = isExecutable ? MODE.executable : MODE.file
-  return before.mode === mode ? before : { ...before, path, mode }
-}
-
-function isAllSeen(files: readonly FoundFile[], seen: SeenFolder): boolean {
-  return files.length === seen.files.size && files.every(({ path, stat }) => looksSeen(seen, path, stat))
-}
-
-function looksSeen(seen: SeenFolder, path: string, stat: FoundFile['stat']): boolean {
-  const known = seen.files.get(path)
-  return known !== undefined && looksSame(known, stat)
-}
-
-function targetOf(source: string): string {
-  try {
-    return readlinkSync(source)
-  } catch (thrown) {
-    throw fault(thrown, source, 'read')
-  }
-}
-
-function linkEntry(path: string, target: string, stat: FoundFile['stat']) {
-  const digest = hash('sha256', target, 'hex')
-  const bytes = Buffer.byteLength(target)
-  const entry: FileEntry = { path, mode: MODE.link, bytes, digest, place: { in: 'link', target } }
-  return { entry, seen: { ...stat, digest } }
+function isAllSeen(files: readonly FoundFile[], seen: SeenFiles): boolean {
+  return files.length === seen.length && files.every(({ path, stat }) => seen.looksSeen(path, stat))
 }
 
 function changesBetween(
   before: readonly FileEntry[],
-  old: ReadonlyMap<string, FileEntry>,
   now: readonly FileEntry[],
 ): { added: number; changed: number; removed: number } {
+  const old = new ByPath(before)
   let [added, same, changed] = [0, 0, 0]
   for (const entry of now) {
-    const was = old.get(entry.path)
+    const was = old.find(entry.path)
     if (!was) added++
-    else if (isSameEntry(was, entry)) same++
+    else if (was === entry || isSameEntry(was, entry)) same++
     else changed++
   }
   return { added, changed, removed: before.length - same - changed }
 }
 
+const CONTENT_LINES = 1024
+
 /** SHA-256 over paths, modes and digests, in hex. Entries are ordered by path. */
 export function contentOf(entries: readonly FileEntry[]): string {
   const sum = createHash('sha256')
-  for (const { path, mode, digest } of entries) sum.update(`${path}\0${mode.toString(8)}\0${digest}\n`)
+  for (let i = 0; i < entries.length; i += CONTENT_LINES) {
+    const lines = entries.slice(i, i + CONTENT_LINES)
+    sum.update(lines.map(({ path, mode, digest }) => `${path}\0${mode.toString(8)}\0${digest}\n`).join(''))
+  }
   return sum.digest('hex')
 }

@@ -12,13 +12,14 @@ import { digestOfFile } from './file-digest.ts'
 import { FileMaker, type LinkChoice } from './file-maker.ts'
 import { FILE_LIMITS } from './limits.ts'
 import { Packs } from './packs.ts'
-import { looksSame, statOf } from './stat.ts'
+import { byPath } from './paths.ts'
+import { statOf } from './stat.ts'
 import {
   fileSystemNow,
   isRacy,
-  readSeen,
+  NO_DIGEST,
   type SeenFile,
-  type SeenFolder,
+  SeenFiles,
   seenPath,
   writeSeen,
 } from './stat-cache.ts'
@@ -87,7 +88,7 @@ class Checkout {
   readonly #request: CheckoutRequest
   readonly #maker: FileMaker
   readonly #signal: AbortSignal
-  readonly #now: SeenFolder = { files: new Map() }
+  readonly #now = new Map<string, SeenFile>()
   readonly #folders = new Set<string>()
   #saved: Map<string, Set<string>> | undefined
   #turnAt = 0
@@ -105,7 +106,7 @@ class Checkout {
     const { to } = this.#request
     const { entries } = await readTree(this.#store, version.tree)
     const path = seenPath(this.#store.cache, version.set, [to])
-    const seen = readSeen(path)
+    const seen = SeenFiles.read(path)
     const plan = await this.#plan(entries, seen)
     const result = {
       version: digest,
@@ -122,15 +123,15 @@ class Checkout {
     for (const entry of plan.chmod) chmodSync(join(to, entry.path), entry.mode & 0o777)
     await this.#write(plan.write)
     await this.#noteWritten([...plan.write, ...plan.chmod])
-    writeSeen(path, { base: digest, files: this.#now.files })
+    writeSeen(path, digest, [...this.#now.values()].sort(byPath))
     return result
   }
 
-  async #plan(entries: readonly FileEntry[], seen: SeenFolder): Promise<Plan> {
+  async #plan(entries: readonly FileEntry[], seen: SeenFiles): Promise<Plan> {
     const plan: Plan = { write: [], chmod: [], remove: [], kept: 0 }
     const unsaved: string[] = []
     for (const [i, entry] of entries.entries()) {
-      const state = await this.#stateOf(entry, seen.files.get(entry.path))
+      const state = await this.#stateOf(entry, seen)
       if (state === 'same') plan.kept++
       else if (state === 'mode') plan.chmod.push(entry)
       else if (state === 'unsaved') unsaved.push(entry.path)
@@ -156,7 +157,7 @@ class Checkout {
   /** What is on disk, against what should be. */
   async #stateOf(
     entry: FileEntry,
-    known: SeenFile | undefined,
+    seen: SeenFiles,
   ): Promise<'absent' | 'same' | 'mode' | 'saved' | 'unsaved'> {
     const path = join(this.#request.to, entry.path)
     const stats = statAt(path)
@@ -166,12 +167,11 @@ class Checkout {
     const stat = statOf(stats)
     if (stats.isSymbolicLink() !== (entry.mode === MODE.link)) return this.#savedState(entry.path, path)
     if (!stats.isSymbolicLink() && stat.bytes !== entry.bytes) return this.#savedState(entry.path, path)
-    const isKnown = known !== undefined && looksSame(known, stat)
-    const digest = isKnown ? known.digest : await digestAt(path)
+    const digest = seen.digestOf(entry.path, stat) ?? (await digestAt(path))
     if (digest !== entry.digest) return this.#savedState(entry.path, path, digest)
     const isExecutable = (Number(stats.mode) & 0o111) !== 0
     if (entry.mode !== MODE.link && isExecutable !== (entry.mode === MODE.executable)) return 'mode'
-    this.#now.files.set(entry.path, { ...stat, digest })
+    this.#now.set(entry.path, { ...stat, path: entry.path, digest })
     return 'same'
   }
 
@@ -201,7 +201,7 @@ class Checkout {
   /** Files of the version that was here and that the new one does not have. */
   async #planRemovals(
     entries: readonly FileEntry[],
-    seen: SeenFolder,
+    seen: SeenFiles,
     { plan, unsaved }: { plan: Plan; unsaved: string[] },
   ): Promise<void> {
     if (seen.base === undefined || seen.base === this.#named.digest) return
@@ -212,8 +212,8 @@ class Checkout {
     const wanted = new Set(entries.map(({ path }) => path))
     const { entries: before } = await readTree(this.#store, base.tree)
     for (const entry of before.filter(({ path }) => !wanted.has(path))) {
-      const state = await this.#stateOf(entry, seen.files.get(entry.path))
-      this.#now.files.delete(entry.path)
+      const state = await this.#stateOf(entry, seen)
+      this.#now.delete(entry.path)
       if (state === 'unsaved' && !this.#request.isForced) unsaved.push(entry.path)
       else if (state !== 'absent') plan.remove.push(entry)
     }
@@ -287,8 +287,8 @@ class Checkout {
     for (const { path, digest, mode } of entries) {
       const stats = statAt(join(this.#request.to, path))
       if (!stats) continue
-      const seen = { ...statOf(stats), digest: mode === MODE.folder ? NO_DIGEST : digest }
-      if (!isRacy(seen, nowNs)) this.#now.files.set(path, seen)
+      const seen = { ...statOf(stats), path, digest: mode === MODE.folder ? NO_DIGEST : digest }
+      if (!isRacy(seen, nowNs)) this.#now.set(path, seen)
     }
   }
 
@@ -301,7 +301,6 @@ class Checkout {
   }
 }
 
-const NO_DIGEST = '0'.repeat(64)
 const PLAN_SHARE = 0.2
 
 async function digestAt(path: string): Promise<string> {

@@ -32,8 +32,14 @@ export interface PackChunk {
   bytes: number
 }
 
-/** A whole pack. */
-export function encodePack(frames: readonly PackFrame[], chunks: readonly PackChunk[]): Buffer {
+/**
+ * A whole pack. Where all frames lie in `arena` already, one after another behind room for the magic, it is made there and the arena is what it lives in.
+ */
+export function encodePack(
+  frames: readonly PackFrame[],
+  chunks: readonly PackChunk[],
+  arena?: Buffer,
+): Buffer {
   const frameTable = Buffer.alloc(frames.length * FRAME_BYTES)
   let offset = PACK_MAGIC.length
   for (const [i, { codec, bytesRaw, stored }] of frames.entries()) {
@@ -44,12 +50,21 @@ export function encodePack(frames: readonly PackFrame[], chunks: readonly PackCh
     offset += stored.length
   }
   const tables = Buffer.concat([frameTable, chunkTable(chunks)])
-  return Buffer.concat([
-    PACK_MAGIC,
-    ...frames.map(({ stored }) => stored),
-    tables,
-    footer(frames.length, chunks.length, offset, tables),
-  ])
+  const end = Buffer.concat([tables, footer(frames.length, chunks.length, offset, tables)])
+  if (arena === undefined || offset + end.length > arena.length || !liesIn(arena, frames))
+    return Buffer.concat([PACK_MAGIC, ...frames.map(({ stored }) => stored), end])
+  arena.set(PACK_MAGIC)
+  arena.set(end, offset)
+  return arena.subarray(0, offset + end.length)
+}
+
+function liesIn(arena: Buffer, frames: readonly PackFrame[]): boolean {
+  let at = arena.byteOffset + PACK_MAGIC.length
+  return frames.every(({ stored }) => {
+    const isNext = stored.buffer === arena.buffer && stored.byteOffset === at
+    at += stored.length
+    return isNext
+  })
 }
 
 function chunkTable(chunks: readonly PackChunk[]): Buffer {

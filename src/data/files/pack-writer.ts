@@ -5,7 +5,7 @@ import type { Store } from '../../store/ports.ts'
 import type { ChunkIndex } from './chunk-index.ts'
 import { Compressor } from './codec.ts'
 import { FILE_LIMITS } from './limits.ts'
-import { encodePack, type PackChunk, type PackFrame } from './pack-format.ts'
+import { encodePack, PACK_MAGIC, type PackChunk, type PackFrame } from './pack-format.ts'
 import type { Packs } from './packs.ts'
 
 /** Pack that a chunk is in; its digest is known once the pack is on disk. */
@@ -19,9 +19,12 @@ interface OpenPack {
   chunks: PackChunk[]
   bytes: number
   /** Small chunks that will be the frame of number `smallFrame`. */
-  small: Uint8Array[]
+  small: Buffer | undefined
   smallBytes: number
   smallFrame: number
+  /** Large chunks, one after another, as they will lie in the pack. */
+  arena: Buffer | undefined
+  arenaBytes: number
 }
 
 const newPack = (): OpenPack => ({
@@ -29,10 +32,16 @@ const newPack = (): OpenPack => ({
   frames: [],
   chunks: [],
   bytes: 0,
-  small: [],
+  small: undefined,
   smallBytes: 0,
   smallFrame: 0,
+  arena: undefined,
+  arenaBytes: PACK_MAGIC.length,
 })
+
+const SMALL_BYTES = FILE_LIMITS.frameBytes / 2
+/** Room for what comes after the last chunk that fits. */
+const ARENA_BYTES = FILE_LIMITS.packBytes + 1024 * 1024
 
 export class PackWriter {
   /** Bytes of packs that were written. */
@@ -48,6 +57,7 @@ export class PackWriter {
   readonly #pending = new Map<string, PackSlot>()
   readonly #known = new Map<Digest, PackSlot>()
   readonly #inFlight = new Set<Promise<void>>()
+  readonly #arenas: Buffer[] = []
   #open = newPack()
   #failure: Error | undefined
 
@@ -61,14 +71,14 @@ export class PackWriter {
     this.#bad = bad
   }
 
-  /** Stores a chunk unless some pack has it. `bytes` must not change afterwards. */
+  /** Stores a chunk unless some pack has it. The caller keeps its buffer. */
   async add(digest: string, bytes: Uint8Array): Promise<PackSlot> {
     const known = this.#pending.get(digest) ?? (await this.find(digest))
     if (known) return known
     const open = this.#open
     this.#pending.set(digest, open.slot)
     this.chunksNew++
-    if (bytes.length >= FILE_LIMITS.frameBytes / 2) this.#addLarge(open, digest, bytes)
+    if (bytes.length >= SMALL_BYTES) this.#addLarge(open, digest, bytes)
     else this.#addSmall(open, digest, bytes)
     open.bytes += bytes.length
     if (open.bytes >= FILE_LIMITS.packBytes) await this.#close()
@@ -106,24 +116,36 @@ export class PackWriter {
 
   #addLarge(open: OpenPack, digest: string, bytes: Uint8Array): void {
     open.chunks.push({ digest, frame: open.frames.length, at: 0, bytes: bytes.length })
-    open.frames.push(frameOf(this.#large, bytes))
+    open.frames.push(frameOf(this.#large, this.#kept(open, bytes)))
+  }
+
+  /** A copy, in the arena as long as there is room. */
+  #kept(open: OpenPack, bytes: Uint8Array): Uint8Array {
+    open.arena ??= this.#arenas.pop() ?? Buffer.allocUnsafeSlow(ARENA_BYTES)
+    const end = open.arenaBytes + bytes.length
+    if (end > open.arena.length) return Buffer.from(bytes)
+    open.arena.set(bytes, open.arenaBytes)
+    const kept = open.arena.subarray(open.arenaBytes, end)
+    open.arenaBytes = end
+    return kept
   }
 
   #addSmall(open: OpenPack, digest: string, bytes: Uint8Array): void {
-    if (open.small.length === 0) {
+    if (open.small === undefined) {
+      open.small = Buffer.allocUnsafeSlow(FILE_LIMITS.frameBytes + SMALL_BYTES)
       open.smallFrame = open.frames.length
       open.frames.push(NO_FRAME)
     }
     open.chunks.push({ digest, frame: open.smallFrame, at: open.smallBytes, bytes: bytes.length })
-    open.small.push(bytes)
+    open.small.set(bytes, open.smallBytes)
     open.smallBytes += bytes.length
     if (open.smallBytes >= FILE_LIMITS.frameBytes) this.#closeSmall(open)
   }
 
   #closeSmall(open: OpenPack): void {
-    if (open.small.length === 0) return
-    open.frames[open.smallFrame] = frameOf(this.#small, Buffer.concat(open.small))
-    open.small = []
+    if (open.small === undefined) return
+    open.frames[open.smallFrame] = frameOf(this.#small, open.small.subarray(0, open.smallBytes))
+    open.small = undefined
     open.smallBytes = 0
   }
 
@@ -142,8 +164,9 @@ export class PackWriter {
   }
 
   async #flush(open: OpenPack): Promise<void> {
-    const bytes = encodePack(await Promise.all(open.frames), open.chunks)
+    const bytes = encodePack(await Promise.all(open.frames), open.chunks, open.arena)
     const digest = await this.#store.objects.put(bytes)
+    if (open.arena) this.#arenas.push(open.arena)
     open.slot.digest = digest
     this.bytesStored += bytes.length
     this.#index.add(

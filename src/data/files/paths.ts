@@ -26,3 +26,31 @@ export function refuseUnkeptPath(path: string): void {
 export function byPath(a: { path: string }, b: { path: string }): number {
   return a.path < b.path ? -1 : a.path > b.path ? 1 : 0
 }
+
+/** Items ordered by path; asked in the order of paths, each costs one comparison. */
+export class ByPath<T extends { path: string }> {
+  readonly #items: readonly T[]
+  #cursor = 0
+
+  constructor(items: readonly T[]) {
+    this.#items = items
+  }
+
+  find(path: string): T | undefined {
+    const items = this.#items
+    if (items[this.#cursor]?.path === path) return items[this.#cursor++]
+    let [low, high] = [0, items.length - 1]
+    while (low <= high) {
+      const middle = (low + high) >> 1
+      const item = items[middle]
+      if (item.path === path) {
+        this.#cursor = middle + 1
+        return item
+      }
+      if (item.path < path) low = middle + 1
+      else high = middle - 1
+    }
+    this.#cursor = low
+    return undefined
+  }
+}

@@ -62,11 +62,17 @@ async function storeSmall(
   return { digest, place: { in: 'pack', pack: await writer.add(digest, bytes) }, stat, isSteady }
 }
 
-/** Bytes up to one more than are expected, so that growth is seen. */
+/** Small files are read into it one after another; who stores them takes a copy before the next. */
+const scratch = Buffer.allocUnsafeSlow(64 * 1024)
+
+/** Bytes up to one more than are expected, so that growth is seen. They are good until the next call. */
 function readWhole(path: string, bytesExpected: number): { bytes: Buffer; stat: FileStat } {
   const fd = opened(path)
   try {
-    const bytes = Buffer.allocUnsafe(bytesExpected + 1)
+    const bytes =
+      bytesExpected < scratch.length
+        ? scratch.subarray(0, bytesExpected + 1)
+        : Buffer.allocUnsafe(bytesExpected + 1)
     let n = 0
     for (let got = -1; got !== 0 && n < bytes.length; n += got)
       got = readSync(fd, bytes, n, bytes.length - n, n)
@@ -112,46 +118,39 @@ async function storeChunks(
 ): Promise<{ digest: string; chunks: ChunkRef[]; bytes: number }> {
   const whole = createHash('sha256')
   const chunks: ChunkRef[] = []
-  let rest: Buffer = Buffer.alloc(0)
+  const buffer = Buffer.allocUnsafeSlow(FILE_LIMITS.readBytes + rule.bytesMax)
+  let held = 0
   let begin = 0
   let iBorder = 0
   for (let isEnd = false; !isEnd; ) {
     signal.throwIfAborted()
-    const { buffer, got } = await readOn(handle, path, rest, begin + rest.length)
-    whole.update(buffer.subarray(rest.length))
+    const got = await readOn(handle, path, buffer.subarray(held), begin + held)
+    whole.update(buffer.subarray(held, held + got))
     onBytes(got)
+    held += got
     isEnd = got === 0
     let at = 0
     for (;;) {
       while (iBorder < borders.length && borders[iBorder] <= begin + at) iBorder++
       const border = iBorder < borders.length ? borders[iBorder] - begin : Number.POSITIVE_INFINITY
-      const end = Math.min(buffer.length, border)
-      const isAll = isEnd || border <= buffer.length || buffer.length - at >= rule.bytesMax
-      if (at >= buffer.length || !isAll) break
-      const cut = cutAt(buffer, at, end, rule)
+      const isAll = isEnd || border <= held || held - at >= rule.bytesMax
+      if (at >= held || !isAll) break
+      const cut = cutAt(buffer, at, Math.min(held, border), rule)
       const piece = buffer.subarray(at, cut)
       const digest = hash('sha256', piece, 'hex')
       chunks.push({ digest, bytes: piece.length, pack: await writer.add(digest, piece) })
       at = cut
     }
+    buffer.copyWithin(0, at, held)
     begin += at
-    rest = buffer.subarray(at)
+    held -= at
   }
   return { digest: whole.digest('hex'), chunks, bytes: begin }
 }
 
-/** What was left over, and the next bytes behind it, in memory of their own: chunks keep it until their pack is written. */
-async function readOn(
-  handle: FileHandle,
-  path: string,
-  rest: Buffer,
-  position: number,
-): Promise<{ buffer: Buffer; got: number }> {
-  const buffer = Buffer.allocUnsafeSlow(rest.length + FILE_LIMITS.readBytes)
-  rest.copy(buffer)
+async function readOn(handle: FileHandle, path: string, into: Buffer, position: number): Promise<number> {
   try {
-    const { bytesRead: got } = await handle.read(buffer, rest.length, FILE_LIMITS.readBytes, position)
-    return { buffer: buffer.subarray(0, rest.length + got), got }
+    return (await handle.read(into, 0, into.length, position)).bytesRead
   } catch (thrown) {
     throw fault(thrown, path, 'read')
   }

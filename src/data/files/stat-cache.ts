@@ -1,13 +1,13 @@
 /**
  * What files of a folder looked like when they were last read, so that those which look the same are not read again.
  *
- * A file is taken to be the same when its size, time of change, time of its inode and number of its inode are. That would be wrong for a file that was written twice within one tick
- * of the clock, with as many bytes, and read in between (git calls it racily clean): so a file that changed at the time it was read, or later than that, is
- * not noted, and is read once more the next time. The cache can be deleted at any time.
+ * A file is taken to be the same when its size, time of change, time of its inode and number of its inode are. That would be wrong for a file that was written
+ * twice within one tick of the clock, with as many bytes, and read in between (git calls it racily clean): so a file that changed at the time it was read, or
+ * later than that, is not noted, and is read once more the next time. The cache can be deleted at any time.
  */
 import { createHash, hash, randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Digest } from '../../core/records.ts'
 import type { FileStat } from './stat.ts'
 
@@ -16,101 +16,178 @@ const SUM_BYTES = 32
 const DIGEST_BYTES = 32
 
 export interface SeenFile extends FileStat {
-  /** SHA-256 of what it held, in hex. */
+  path: string
+  /** SHA-256 of what it held, in hex; of a folder, zeros. */
   digest: string
 }
 
-/** Files by path, and the version that they were added to or checked out from. */
-export interface SeenFolder {
-  base?: Digest
-  files: Map<string, SeenFile>
-}
+export const NO_DIGEST = '0'.repeat(2 * DIGEST_BYTES)
 
-/** File of the cache for some set and the place where its files lie. */
-export function seenPath(cacheDir: string, set: string, roots: readonly string[]): string {
-  return join(cacheDir, 'seen', `${hash('sha256', [set, ...roots].join('\0'), 'hex').slice(0, 32)}.stat`)
-}
+/** Files as they were seen, ordered by path, in columns: a hundred thousand of them are compared without an object each. */
+export class SeenFiles {
+  /** Version that they were added to or checked out from. */
+  readonly base: Digest | undefined
+  readonly #names: readonly string[]
+  readonly #bytes: Float64Array
+  readonly #times: BigInt64Array
+  readonly #inodes: BigUint64Array
+  readonly #digests: Buffer
+  #cursor = 0
 
-/** What was noted; nothing where there is no such file, or it is damaged. */
-export function readSeen(path: string): SeenFolder {
-  try {
-    return decode(readFileSync(path)) ?? { files: new Map() }
-  } catch {
-    return { files: new Map() }
+  private constructor(base: Digest | undefined, names: readonly string[], columns: Columns) {
+    this.base = base
+    this.#names = names
+    this.#bytes = columns.bytes
+    this.#times = columns.times
+    this.#inodes = columns.inodes
+    this.#digests = columns.digests
+  }
+
+  /** Nothing was seen. */
+  static none(base?: Digest): SeenFiles {
+    return SeenFiles.#of([], base)
+  }
+
+  static #of(files: readonly SeenFile[], base?: Digest): SeenFiles {
+    return new SeenFiles(
+      base,
+      files.map(({ path }) => path),
+      columnsOf(files),
+    )
+  }
+
+  /** What was noted; nothing where there is no such file, or it is damaged. */
+  static read(path: string): SeenFiles {
+    try {
+      return SeenFiles.#decode(readFileSync(path)) ?? SeenFiles.none()
+    } catch {
+      return SeenFiles.none()
+    }
+  }
+
+  static #decode(file: Buffer): SeenFiles | undefined {
+    const body = file.subarray(0, Math.max(0, file.length - SUM_BYTES))
+    if (!sumOf(body).equals(file.subarray(body.length))) return undefined
+    const headEnd = body.indexOf(10) + 1
+    const head = JSON.parse(body.toString('utf8', 0, headEnd)) as Head
+    if (head.magic !== MAGIC) return undefined
+    const namesEnd = headEnd + head.namesBytes
+    const names = head.n === 0 ? [] : body.toString('utf8', headEnd, namesEnd).split('\0')
+    return new SeenFiles(head.base, names, readColumns(body, namesEnd, head.n))
+  }
+
+  get length(): number {
+    return this.#names.length
+  }
+
+  /** Place of a path; -1 where it was not seen. Asked in the order of paths it costs one comparison. */
+  find(path: string): number {
+    const names = this.#names
+    if (names[this.#cursor] === path) return this.#cursor++
+    let [low, high] = [0, names.length - 1]
+    while (low <= high) {
+      const middle = (low + high) >> 1
+      if (names[middle] === path) {
+        this.#cursor = middle + 1
+        return middle
+      }
+      if (names[middle] < path) low = middle + 1
+      else high = middle - 1
+    }
+    this.#cursor = low
+    return -1
+  }
+
+  /** Digest that a file had, when it looks as it did then; undefined where it does not, or was not seen. */
+  digestOf(path: string, stat: FileStat): string | undefined {
+    const i = this.find(path)
+    return i >= 0 && this.#looksSame(i, stat)
+      ? this.#digests.toString('hex', i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES)
+      : undefined
+  }
+
+  looksSeen(path: string, stat: FileStat): boolean {
+    const i = this.find(path)
+    return i >= 0 && this.#looksSame(i, stat)
+  }
+
+  #looksSame(i: number, { bytes, mtimeNs, ctimeNs, inode }: FileStat): boolean {
+    return (
+      this.#bytes[i] === bytes &&
+      this.#times[2 * i] === mtimeNs &&
+      this.#times[2 * i + 1] === ctimeNs &&
+      this.#inodes[i] === inode
+    )
   }
 }
 
-/** Replaces what was noted. A failure costs time and nothing else, so that it is passed over. */
-export function writeSeen(path: string, seen: SeenFolder): void {
+interface Head {
+  magic: string
+  base?: Digest
+  n: number
+  namesBytes: number
+}
+
+interface Columns {
+  bytes: Float64Array
+  /** Of each file, mtime and ctime. */
+  times: BigInt64Array
+  inodes: BigUint64Array
+  digests: Buffer
+}
+
+function columnsOf(files: readonly SeenFile[]): Columns {
+  const n = files.length
+  const [bytes, times] = [new Float64Array(n), new BigInt64Array(2 * n)]
+  const [inodes, digests] = [new BigUint64Array(n), Buffer.alloc(n * DIGEST_BYTES)]
+  for (const [i, file] of files.entries()) {
+    bytes[i] = file.bytes
+    times[2 * i] = file.mtimeNs
+    times[2 * i + 1] = file.ctimeNs
+    inodes[i] = file.inode
+    digests.write(file.digest, i * DIGEST_BYTES, 'hex')
+  }
+  return { bytes, times, inodes, digests }
+}
+
+function readColumns(body: Buffer, from: number, n: number): Columns {
+  let at = from
+  const next = (length: number) => {
+    const begin = at
+    at += length
+    return Uint8Array.prototype.slice.call(body, begin, at).buffer
+  }
+  const [bytes, times] = [new Float64Array(next(8 * n)), new BigInt64Array(next(16 * n))]
+  const inodes = new BigUint64Array(next(8 * n))
+  return { bytes, times, inodes, digests: body.subarray(at, at + n * DIGEST_BYTES) }
+}
+
+/** Replaces what was noted by files that are ordered by path. A failure costs time and nothing else, so that it is passed over. */
+export function writeSeen(path: string, base: Digest, files: readonly SeenFile[]): void {
   const temporary = `${path}.${randomBytes(6).toString('hex')}`
   try {
-    mkdirSync(join(path, '..'), { recursive: true })
-    writeFileSync(temporary, encode(seen))
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(temporary, encode(base, files))
     renameSync(temporary, path)
   } catch {
     rmSync(temporary, { force: true })
   }
 }
 
-function encode({ base, files }: SeenFolder): Buffer {
-  const n = files.size
-  const bytes = new Float64Array(n)
-  const [mtimes, ctimes, inodes] = [new BigInt64Array(n), new BigInt64Array(n), new BigUint64Array(n)]
-  const digests = Buffer.alloc(n * DIGEST_BYTES)
-  let i = 0
-  for (const file of files.values()) {
-    bytes[i] = file.bytes
-    mtimes[i] = file.mtimeNs
-    ctimes[i] = file.ctimeNs
-    inodes[i] = file.inode
-    digests.write(file.digest, i * DIGEST_BYTES, 'hex')
-    i++
-  }
-  const names = Buffer.from([...files.keys()].join('\0'))
-  const head = Buffer.from(`${JSON.stringify({ magic: MAGIC, base, n, namesBytes: names.length })}\n`)
-  const columns = [bytes, mtimes, ctimes, inodes].map((c) => Buffer.from(c.buffer))
-  const body = Buffer.concat([head, names, ...columns, digests])
+function encode(base: Digest, files: readonly SeenFile[]): Buffer {
+  const names = Buffer.from(files.map(({ path }) => path).join('\0'))
+  const head: Head = { magic: MAGIC, base, n: files.length, namesBytes: names.length }
+  const { bytes, times, inodes, digests } = columnsOf(files)
+  const columns = [bytes, times, inodes].map(({ buffer }) => Buffer.from(buffer))
+  const body = Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), names, ...columns, digests])
   return Buffer.concat([body, sumOf(body)])
 }
 
 const sumOf = (body: Uint8Array): Buffer => createHash('sha256').update(body).digest()
 
-function decode(file: Buffer): SeenFolder | undefined {
-  const body = file.subarray(0, Math.max(0, file.length - SUM_BYTES))
-  if (!sumOf(body).equals(file.subarray(body.length))) return undefined
-  const headEnd = body.indexOf(10) + 1
-  const head = JSON.parse(body.toString('utf8', 0, headEnd)) as {
-    magic: string
-    base?: Digest
-    n: number
-    namesBytes: number
-  }
-  if (head.magic !== MAGIC) return undefined
-  const { n, namesBytes, base } = head
-  let at = headEnd + namesBytes
-  const column = (width: number) => {
-    const begin = at
-    at += n * width
-    return Uint8Array.prototype.slice.call(body, begin, at).buffer
-  }
-  const bytes = new Float64Array(column(8))
-  const [mtimes, ctimes, inodes] = [
-    new BigInt64Array(column(8)),
-    new BigInt64Array(column(8)),
-    new BigUint64Array(column(8)),
-  ]
-  const digests = body.subarray(at, at + n * DIGEST_BYTES)
-  const files = new Map<string, SeenFile>()
-  const names = n === 0 ? [] : body.toString('utf8', headEnd, headEnd + namesBytes).split('\0')
-  for (const [i, name] of names.entries())
-    files.set(name, {
-      bytes: bytes[i],
-      mtimeNs: mtimes[i],
-      ctimeNs: ctimes[i],
-      inode: inodes[i],
-      digest: digests.toString('hex', i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES),
-    })
-  return { ...(base && { base }), files }
+/** File of the cache for some set and the place where its files lie. */
+export function seenPath(cacheDir: string, set: string, roots: readonly string[]): string {
+  return join(cacheDir, 'seen', `${hash('sha256', [set, ...roots].join('\0'), 'hex').slice(0, 32)}.stat`)
 }
 
 /** Clocks of file systems tick every 4 ms or so; those that keep whole seconds, every two at worst. */

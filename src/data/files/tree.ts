@@ -30,10 +30,23 @@ export interface FileTree {
 
 type Child = FileTree['nodes'][number]
 
-/** Nodes of a tree over entries that are ordered by path. Their lists of chunks are settled, their packs on disk. */
-export function encodeTree(entries: readonly FileEntry[], nodes: NodeObjects): Digest {
+/** A leaf as it was read. */
+export interface KnownLeaf {
+  digest: Digest
+  entries: readonly FileEntry[]
+}
+
+/**
+ * Nodes of a tree over entries that are ordered by path. Their lists of chunks are settled, their packs on disk. Leaves that hold the very entries of a known one,
+ * by the path of its first, are that one.
+ */
+export function encodeTree(
+  entries: readonly FileEntry[],
+  nodes: NodeObjects,
+  known: ReadonlyMap<string, KnownLeaf> = new Map(),
+): Digest {
   const leaves = cutList(entries, ({ path }) => hashText(path), FILE_LIMITS.node)
-  let level = (leaves.length > 0 ? leaves : [[]]).map((group) => leafOf(group, nodes))
+  let level = (leaves.length > 0 ? leaves : [[]]).map((group) => leafOf(group, nodes, known))
   while (level.length > 1)
     level = cutList(level, ([, first]) => hashText(`${first}\n`), FILE_LIMITS.node).map((group) =>
       innerOf(group, nodes),
@@ -41,12 +54,24 @@ export function encodeTree(entries: readonly FileEntry[], nodes: NodeObjects): D
   return level[0][0]
 }
 
-function leafOf(entries: readonly FileEntry[], nodes: NodeObjects): Child {
+function leafOf(
+  entries: readonly FileEntry[],
+  nodes: NodeObjects,
+  known: ReadonlyMap<string, KnownLeaf>,
+): Child {
+  const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0)
+  const first = entries[0]?.path ?? ''
+  const before = known.get(first)
+  const isSame = before?.entries.length === entries.length && entries.every((e, i) => e === before.entries[i])
+  const digest = isSame ? before.digest : addLeaf(entries, nodes)
+  return [digest, `/${first}`, entries.length, bytes]
+}
+
+function addLeaf(entries: readonly FileEntry[], nodes: NodeObjects): Digest {
   const packs = new PackNames()
   const rows = entries.map((entry): FileRow => rowOf(entry, packs))
   const leaf: FileLeaf = { kind: 'FileLeaf', packs: packs.names, rows }
-  const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0)
-  return [addNode(nodes, leaf), `/${entries[0]?.path ?? ''}`, entries.length, bytes]
+  return addNode(nodes, leaf)
 }
 
 function innerOf(children: readonly Child[], nodes: NodeObjects): Child {
@@ -118,18 +143,38 @@ function placeOf(mode: number, at: number | string, slots: { digest: Digest }[])
 
 const LEAVES_AT_ONCE = 16
 
-/** All entries of a tree in the order of their paths, and the digests of its nodes. */
-export async function readTree(
-  store: Store,
-  root: Digest,
-): Promise<{ entries: FileEntry[]; nodes: Set<Digest> }> {
+/** A tree that was read whole. */
+export interface ReadTree {
+  /** Ordered by path. */
+  entries: FileEntry[]
+  /** Digests of all its nodes. */
+  nodes: ReadonlySet<Digest>
+  /** Its leaves, by the path of the first entry. */
+  leaves: ReadonlyMap<string, KnownLeaf>
+}
+
+export const NO_TREE: ReadTree = { entries: [], nodes: new Set(), leaves: new Map() }
+
+/** Reads all of a tree. */
+export async function readTree(store: Store, root: Digest): Promise<ReadTree> {
   const nodes = new Set<Digest>()
-  const leaves = await leavesOf(store, root, nodes)
-  return { entries: await readLeaves(store, leaves), nodes }
+  const refs = await leavesOf(store, root, nodes)
+  const groups = await readGroups(store, refs)
+  const leaves = new Map(
+    groups.map((entries, i): [string, KnownLeaf] => [
+      entries[0]?.path ?? '',
+      { digest: refs[i].digest, entries },
+    ]),
+  )
+  return { entries: groups.flat(), nodes, leaves }
 }
 
 /** Entries of some leaves, in their order. */
 export async function readLeaves(store: Store, leaves: readonly LeafRef[]): Promise<FileEntry[]> {
+  return (await readGroups(store, leaves)).flat()
+}
+
+async function readGroups(store: Store, leaves: readonly LeafRef[]): Promise<FileEntry[][]> {
   const groups: FileEntry[][] = []
   for (let i = 0; i < leaves.length; i += LEAVES_AT_ONCE)
     groups.push(
@@ -137,5 +182,5 @@ export async function readLeaves(store: Store, leaves: readonly LeafRef[]): Prom
         leaves.slice(i, i + LEAVES_AT_ONCE).map(({ digest }) => readLeaf(store, digest)),
       )),
     )
-  return groups.flat()
+  return groups
 }
