@@ -196,11 +196,13 @@ function packIn(run: Run, entries: Buffer, digest: Buffer): Digest | undefined {
 
 /** Place of the last key that is not above the digest's; -1 where all are. */
 function lastNotAbove(keys: Buffer, step: number, digest: Buffer): number {
+  const begin = digest.readUInt32BE(0)
   let low = 0
   let high = keys.length / step - 1
   while (low <= high) {
     const middle = (low + high) >> 1
-    const order = keys.compare(digest, 0, KEY_BYTES, middle * step, middle * step + KEY_BYTES)
+    const at = middle * step
+    const order = keys.readUInt32BE(at) - begin || keys.compare(digest, 4, KEY_BYTES, at + 4, at + KEY_BYTES)
     if (order <= 0) low = middle + 1
     else high = middle - 1
   }

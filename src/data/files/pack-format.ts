@@ -131,12 +131,15 @@ export class PackTable {
 
   /** Place of a chunk in the table; -1 where the pack does not have it. */
   find(digest: Buffer): number {
+    const begin = digest.readUInt32BE(0)
     let low = 0
     let high = this.nChunks - 1
     while (low <= high) {
       const middle = (low + high) >> 1
       const at = middle * CHUNK_BYTES
-      const order = this.#chunks.compare(digest, 0, DIGEST_BYTES, at, at + DIGEST_BYTES)
+      const order =
+        this.#chunks.readUInt32BE(at) - begin ||
+        this.#chunks.compare(digest, 4, DIGEST_BYTES, at + 4, at + DIGEST_BYTES)
       if (order === 0) return middle
       if (order < 0) low = middle + 1
       else high = middle - 1
