@@ -1,17 +1,6 @@
 /** Every command: how it is written, what it is for, examples, and where it lives. */
+import type { CommandSpec } from './command-spec.ts'
 import { FILE_COMMANDS } from './file-commands.ts'
-import type { Handler } from './handler.ts'
-
-export interface CommandSpec {
-  /** `status`, or `data import` for a command of a group. */
-  name: string
-  /** Arguments as commander writes them: `<needed>`, `[optional]`, `<several…>`. */
-  args?: string
-  summary: string
-  options?: readonly (readonly [flags: string, text: string])[]
-  examples: readonly string[]
-  load: () => Promise<Handler>
-}
 
 const DRY_RUN = ['--dry-run', 'say what would happen, without doing it'] as const
 const TLS = [

@@ -1,5 +1,5 @@
 /** Commands over sets of files: anything that is no table. */
-import type { CommandSpec } from './command-list.ts'
+import type { CommandSpec } from './command-spec.ts'
 
 const DRY_RUN = ['--dry-run', 'say what would happen, without doing it'] as const
 

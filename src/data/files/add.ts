@@ -322,7 +322,7 @@ function changesBetween(
 const CONTENT_LINES = 1024
 
 /** SHA-256 over paths, modes and digests, in hex. Entries are ordered by path. */
-export function contentOf(entries: readonly FileEntry[]): string {
+function contentOf(entries: readonly FileEntry[]): string {
   const sum = createHash('sha256')
   for (let i = 0; i < entries.length; i += CONTENT_LINES) {
     const lines = entries.slice(i, i + CONTENT_LINES)

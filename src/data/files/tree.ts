@@ -124,7 +124,7 @@ export async function leavesOf(
 const DEPTH_MAX = 8
 
 /** Entries of a leaf. Errors: MR_FILES_PATH for a path that leads out of the set, and those of reading records. */
-export async function readLeaf(store: Store, digest: Digest): Promise<FileEntry[]> {
+async function readLeaf(store: Store, digest: Digest): Promise<FileEntry[]> {
   const { rows, packs } = await readNode<FileLeaf>(store, digest, ['FileLeaf'])
   const slots = packs.map((pack) => ({ digest: pack }))
   return rows.map(([name, mode, bytes, hex, at]): FileEntry => {

@@ -15,7 +15,7 @@ const PREFIX = 'files/'
 const HISTORY_MAX = 100_000
 const HEX_MIN = 6
 
-export const getFileSet = (store: Store, digest: Digest): Promise<FileSetVersion> =>
+const getFileSet = (store: Store, digest: Digest): Promise<FileSetVersion> =>
   store.getRecord<FileSetVersion>(digest, 'FileSetVersion')
 
 /** Names of all sets of files, with their branches: `photos@main`. */
