@@ -13,6 +13,7 @@ import { define } from './codes/define.ts'
 import { engine } from './codes/engine.ts'
 import { expr } from './codes/expr.ts'
 import { files } from './codes/files.ts'
+import { frame } from './codes/frame.ts'
 import { loop } from './codes/loop.ts'
 import { model } from './codes/model.ts'
 import { remote } from './codes/remote.ts'
@@ -51,6 +52,7 @@ export const ERRORS = {
   ...watch,
   ...loop,
   ...engine,
+  ...frame,
   ...api,
   ...client,
   ...cli,

@@ -39,6 +39,8 @@ export const LIMITS = {
   membersMax: 10_000,
   /** Events in one answer of the journal. */
   journalPageMax: 500,
+  /** Columns that a frame's `pivot` makes of values. */
+  pivotColumnsMax: 2_000,
   /** DuckDB queries at once; each holds a thread of libuv's pool. */
   queriesMax: 4,
   /** Times a failed job is tried again. */

@@ -1,6 +1,6 @@
 /** Opens engines by URL. Adapters load when they are asked for. */
 import { excerpt, MillraceError } from '../core/errors.ts'
-import type { Query } from './ports.ts'
+import type { Query, Tables } from './ports.ts'
 
 export interface QueryOptions {
   /** Memory the engine may hold before it spills to `tempDir`. Default 512. */
@@ -23,8 +23,19 @@ const SCHEMES = ['duckdb:']
  * Errors: MR_ENGINE_SCHEME for any other URL, MR_QUERY_FILE when the database file cannot be opened.
  */
 export async function openQuery(url: string, options: QueryOptions = {}): Promise<Query> {
-  if (!url.startsWith('duckdb:'))
-    throw new MillraceError('MR_ENGINE_SCHEME', { url: excerpt(url), known: SCHEMES })
+  const path = pathOf(url)
   const { openDuckdb } = await import('./duckdb/query.ts')
-  return await openDuckdb(url.slice('duckdb:'.length), options)
+  return await openDuckdb(path, options)
+}
+
+/** As `openQuery`, with tables of its own and results in batches. */
+export async function openTables(url: string, options: QueryOptions = {}): Promise<Tables> {
+  const path = pathOf(url)
+  const { openDuckdbTables } = await import('./duckdb/tables.ts')
+  return await openDuckdbTables(path, options)
+}
+
+function pathOf(url: string): string {
+  if (url.startsWith('duckdb:')) return url.slice('duckdb:'.length)
+  throw new MillraceError('MR_ENGINE_SCHEME', { url: excerpt(url), known: SCHEMES })
 }

@@ -40,6 +40,49 @@ export interface Query {
   close(): Promise<void>
 }
 
+/** One column as a typed array in the engine's own width. Where a row has no value, its bit is 0 and the array holds 0, NaN (floats, times) or -1 (codes). */
+export type TypedColumn = {
+  /** One bit a row, the lowest first, as Arrow has them; absent when every row has a value. */
+  validity?: Uint8Array
+} & (
+  | { type: 'bool'; values: Uint8Array }
+  | { type: 'int'; values: Int32Array | BigInt64Array }
+  | { type: 'float'; values: Float64Array }
+  /** Epoch milliseconds, with fractions for microseconds. */
+  | { type: 'time' | 'date'; values: Float64Array }
+  /** Places in the dictionary, which is in the order of first appearance. */
+  | { type: 'string'; values: Int32Array; dictionary: string[] }
+  /** Lists, structs and what has no narrower form, as plain JavaScript. */
+  | { type: 'json'; values: unknown[] }
+)
+
+/** Some rows of a result. */
+export interface TypedBatch {
+  nRows: number
+  columns: Record<string, TypedColumn>
+}
+
+/** A column of rows in memory, on its way into the engine. */
+export interface LoadedColumn {
+  name: string
+  type: 'bool' | 'int' | 'float' | 'string' | 'time' | 'date' | 'json'
+  /** Missing: null and undefined; times as epoch milliseconds or Date. */
+  values: ArrayLike<unknown>
+}
+
+/** A Query that also keeps tables, says types without running, and gives results of any size in batches. */
+export interface Tables extends Query {
+  /** Names and types (as the engine writes them) of what a question would give; nothing is run. */
+  describe(sql: Sql, signal?: AbortSignal): Promise<{ name: string; type: string }[]>
+  /**
+   * Rows as they come, in order, at most `batchRows` (65,536) at a time: memory stays bounded by that and the engine's limit. Leaving the loop early ends the question. A batch is the
+   * caller's own. Errors: as `rows`; a result that failed half-way is never taken for a whole one.
+   */
+  batches(sql: Sql, options?: { batchRows?: number; signal?: AbortSignal }): AsyncIterable<TypedBatch>
+  /** Makes a table of rows in memory. */
+  load(table: string, columns: readonly LoadedColumn[], nRows: number): Promise<void>
+}
+
 /** What a task sees while it runs. */
 export interface TaskContext {
   store: Store

@@ -170,6 +170,7 @@ describe('code in the docs', () => {
         typeRoots: [join(root, 'node_modules/@types')],
         paths: {
           millrace: at('src/index.ts'),
+          'millrace/frame': at('src/frame/index.ts'),
           'millrace/metrics': at('src/define/metrics.ts'),
           'millrace/stats': at('src/stats/index.ts'),
           'millrace/runtime': at('src/runtime.ts'),

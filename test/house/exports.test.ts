@@ -10,6 +10,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const DOORS: Record<string, string> = {
   millrace: 'src/index.ts',
   'millrace/runtime': 'src/runtime.ts',
+  'millrace/frame': 'src/frame/index.ts',
   'millrace/metrics': 'src/define/metrics.ts',
   'millrace/stats': 'src/stats/index.ts',
   'millrace/client': 'src/client/index.ts',

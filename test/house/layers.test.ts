@@ -22,6 +22,7 @@ const FLOORS: Record<string, number> = {
   release: 3,
   serve: 3,
   watch: 3,
+  frame: 4,
   loop: 4,
   api: 5,
   cli: 6,

@@ -6,8 +6,8 @@ import { textOf, toPlain } from './values.ts'
 import { bytesOf, isValid, validBitsOf } from './vectors.ts'
 
 /** DuckDB keeps strings of up to 12 bytes in the 16-byte cell itself: length, then the bytes, the rest zero. */
-const INLINE_BYTES_MAX = 12
-const CELL_WORDS = 4
+export const INLINE_BYTES_MAX = 12
+export const CELL_WORDS = 4
 
 /**
  * Codes of a column. Categories are sorted by code unit at the end, so codes do not depend on the order of rows or threads.
@@ -61,13 +61,13 @@ export class CategoryBuilder implements ColumnBuilder {
   }
 }
 
-function wordsOf(vector: DuckDBVector, n: number): Int32Array {
+export function wordsOf(vector: DuckDBVector, n: number): Int32Array {
   const { buffer, byteOffset } = bytesOf(vector)
   return new Int32Array(buffer, byteOffset, n * CELL_WORDS)
 }
 
-/** Open addressing over the four words of a cell. */
-class CellTable {
+/** Codes of cells that were seen: open addressing over the four words of a cell. */
+export class CellTable {
   private keys = new Int32Array(64 * CELL_WORDS)
   private values = new Int32Array(64).fill(-1)
   private count = 0

@@ -18,7 +18,7 @@ export function builderOf(type: DuckDBType, nRows: number, category: boolean): C
 }
 
 /** Writes the values of `n` rows to `out` from `at` on; rows without a value may get anything. */
-type Reader = (vector: DuckDBVector, out: Float64Array, at: number, n: number) => void
+export type Reader = (vector: DuckDBVector, out: Float64Array, at: number, n: number) => void
 
 type Lane = new (buffer: ArrayBuffer, byteOffset: number, length: number) => ArrayLike<number>
 
@@ -77,7 +77,7 @@ const instant = (unitsPerMs: number) => (low: number, high: number) => {
   return int64(low, high) / unitsPerMs
 }
 
-const TIME_READERS: { [id: number]: Reader | undefined } = {
+export const TIME_READERS: { [id: number]: Reader | undefined } = {
   [DuckDBTypeId.TIMESTAMP]: wide(instant(1000)),
   [DuckDBTypeId.TIMESTAMP_TZ]: wide(instant(1000)),
   [DuckDBTypeId.TIMESTAMP_MS]: wide(instant(1)),

@@ -25,10 +25,19 @@ const INTERRUPT_MS = 10
 const SESSION =
   /^\s*(?:create\s+(?:or\s+replace\s+)?temp(?:orary)?\b|begin\b|start\s+transaction\b|commit\b|rollback\b)/i
 
-type Settings = Required<Omit<QueryOptions, 'tempDir'>> & { tempDir: string; path: string }
+export type Settings = Required<Omit<QueryOptions, 'tempDir'>> & { tempDir: string; path: string }
 
 /** Opens DuckDB in memory (`path` empty) or on a file. See `openQuery`. */
 export async function openDuckdb(path: string, options: QueryOptions): Promise<Query> {
+  return await opened(path, options, (settings) => new DuckdbQuery(settings))
+}
+
+/** Makes the folder for spilled data and opens what `make` gives; nothing is left of it when that fails. */
+export async function opened<Q extends DuckdbQuery>(
+  path: string,
+  options: QueryOptions,
+  make: (settings: Settings) => Q,
+): Promise<Q> {
   const tempDir = await mkdtemp(join(options.tempDir ?? tmpdir(), 'duckdb-'))
   const settings: Settings = {
     memoryMb: MEMORY_MB,
@@ -38,7 +47,7 @@ export async function openDuckdb(path: string, options: QueryOptions): Promise<Q
     tempDir,
     path,
   }
-  const query = new DuckdbQuery(settings)
+  const query = make(settings)
   try {
     await query.open()
   } catch (thrown) {
@@ -79,14 +88,14 @@ function setupOf({ files }: Settings): string[] {
 
 const listOf = (paths: string[]) => `[${paths.map((path) => `'${path.replaceAll("'", "''")}'`).join(', ')}]`
 
-class DuckdbQuery implements Query {
+export class DuckdbQuery implements Query {
   private readonly settings: Settings
   private instance: DuckDBInstance | undefined
   private opening: Promise<DuckDBInstance> | undefined
   /** Connections that rest, newest last. Each belongs to `instance`; they are dropped with it. */
   private idle: DuckDBConnection[] = []
-  private readonly running = new Map<Promise<unknown>, AbortController>()
-  private closed = false
+  protected readonly running = new Map<Promise<unknown>, AbortController>()
+  protected closed = false
 
   constructor(settings: Settings) {
     this.settings = settings
@@ -197,7 +206,8 @@ class DuckdbQuery implements Query {
     }
   }
 
-  private async explain(
+  /** What is thrown of a failed statement, coded. */
+  protected async explain(
     thrown: unknown,
     sql: Sql,
     signal: AbortSignal,
@@ -256,7 +266,7 @@ async function drain<T>(
   throw new Error('unreachable')
 }
 
-function interruptOn(signal: AbortSignal, connection: DuckDBConnection): { stop: () => void } {
+export function interruptOn(signal: AbortSignal, connection: DuckDBConnection): { stop: () => void } {
   let timer: NodeJS.Timeout | undefined
   const onAbort = () => {
     connection.interrupt()
@@ -283,7 +293,7 @@ async function answers(instance: DuckDBInstance): Promise<boolean> {
   }
 }
 
-const cancelled = (sql: Sql) =>
+export const cancelled = (sql: Sql) =>
   new MillraceError('MR_CANCELLED', { what: `the query "${excerpt(sql.text.trim())}"` })
 
 function rowOf(names: string[], values: unknown[]): Record<string, unknown> {

@@ -1,0 +1,85 @@
+/** Where frames are computed: one engine with a memory limit, and a scratch folder that goes when it is closed or the process ends. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openTables } from '../engine/open.ts'
+import type { Tables } from '../engine/ports.ts'
+import type { Store } from '../store/ports.ts'
+import type { Scope, Step, Written } from './step.ts'
+
+export interface FramesOptions {
+  /** Memory that the engine may hold before it spills to the scratch folder. Default 1024. */
+  memoryMb?: number
+  /** Default: one for each core. */
+  threads?: number
+  /** Folder in which the scratch folder is made. Default: the system's. */
+  tempDir?: string
+  /** Store that versions of datasets are read from. */
+  store?: Store
+}
+
+const MEMORY_MB = 1024
+
+export class Session {
+  readonly options: FramesOptions
+  private opening: Promise<Tables> | undefined
+  private folder: string | undefined
+  private readonly made: Scope['made'] = new Map()
+  private readonly onExit = () => this.removeFolder()
+
+  constructor(options: FramesOptions = {}) {
+    this.options = options
+  }
+
+  /** The engine, opened at first use. */
+  private async tables(): Promise<Tables> {
+    this.opening ??= openTables('duckdb:', {
+      memoryMb: this.options.memoryMb ?? MEMORY_MB,
+      threads: this.options.threads ?? availableParallelism(),
+      tempDir: this.scratch(),
+    })
+    return await this.opening
+  }
+
+  private scratch(): string {
+    if (this.folder === undefined) {
+      this.folder = mkdtempSync(join(this.options.tempDir ?? tmpdir(), 'millrace-frames-'))
+      process.once('exit', this.onExit)
+    }
+    return this.folder
+  }
+
+  private removeFolder(): void {
+    if (this.folder !== undefined) rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  async scope(signal?: AbortSignal): Promise<Scope> {
+    const tables = await this.tables()
+    return {
+      tables,
+      store: this.options.store,
+      scratch: this.scratch(),
+      signal,
+      made: this.made,
+      sources: [],
+    }
+  }
+
+  async write(step: Step, signal?: AbortSignal): Promise<{ scope: Scope; written: Written }> {
+    const scope = await this.scope(signal)
+    return { scope, written: await step.write(scope, []) }
+  }
+
+  /** Ends what runs, frees what was cached and removes the scratch folder. A frame that is asked for afterwards opens the engine anew. */
+  async close(): Promise<void> {
+    const opening = this.opening
+    this.opening = undefined
+    this.made.clear()
+    if (opening) await (await opening).close()
+    process.removeListener('exit', this.onExit)
+    const folder = this.folder
+    this.folder = undefined
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true })
+  }
+}

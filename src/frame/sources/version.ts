@@ -1,0 +1,43 @@
+/** A version of a dataset as a frame: parts that its conditions rule out are not opened. */
+import { MillraceError } from '../../core/errors.ts'
+import type { DatasetVersion, Part } from '../../core/records.ts'
+import { resolveVersion } from '../../data/index.ts'
+import { relationOf } from '../../engine/relation.ts'
+import type { Store } from '../../store/ports.ts'
+import { canHold } from '../conditions.ts'
+import type { Condition, Step } from '../step.ts'
+import { entered } from './enter.ts'
+
+/** `version`: a record, or a name such as `flights@main~1`, which is resolved when the frame is asked for. */
+export function versionStep(version: DatasetVersion | string, given?: Store): Step {
+  return {
+    verb: 'version',
+    async write(scope, conditions) {
+      const store = given ?? scope.store
+      if (!store) throw new MillraceError('MR_FRAME_STORE', { dataset: nameOf(version) })
+      const record = typeof version === 'string' ? (await resolveVersion(store, version)).version : version
+      const parts = record.parts.filter((part) => canHoldAll(part, record, conditions))
+      const relation = await relationOf(store, { ...record, parts })
+      scope.sources.push({
+        name: nameOf(version),
+        kind: 'parquet',
+        files: await Promise.all(parts.map((part) => store.objects.path(part.digest))),
+        parts: record.parts.length,
+        partsSkipped: record.parts.length - parts.length,
+        conditions,
+      })
+      return await entered(scope, relation, { isClean: true })
+    },
+  }
+}
+
+const nameOf = (version: DatasetVersion | string): string =>
+  typeof version === 'string' ? version : version.dataset
+
+function canHoldAll(part: Part, { schema }: DatasetVersion, conditions: readonly Condition[]): boolean {
+  return conditions.every((condition) => {
+    const column = schema.columns.find(({ name }) => name === condition.column)
+    const stats = part.stats[condition.column]
+    return !column || !stats || canHold(condition, { type: column.type, min: stats.min, max: stats.max })
+  })
+}

@@ -1,0 +1,134 @@
+/** A frame's rows as a file that others read. */
+import { randomUUID } from 'node:crypto'
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
+import { mkdir, rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import type { ColumnType } from '../core/records.ts'
+import { OrcWriter } from '../data/orc/write.ts'
+import type { WrittenKind, WrittenValue } from '../data/orc/write-statistics.ts'
+import type { TypedColumn } from '../engine/ports.ts'
+import { quoted, raw, type Sql, sql } from '../expr/sql.ts'
+import { hasValue } from './collected.ts'
+import { type FileFormat, formatOf } from './sources/file.ts'
+import type { FrameColumn, Scope } from './step.ts'
+
+export interface WriteOptions {
+  /** Default: by the end of the name. */
+  format?: FileFormat
+  /** Parquet: rows of a group, which is what readers skip by. Default 122,880. */
+  rowGroupRows?: number
+  /** Parquet. Default: zstd. */
+  compression?: 'zstd' | 'snappy' | 'gzip' | 'lz4' | 'uncompressed'
+  signal?: AbortSignal
+}
+
+export interface WrittenFile {
+  path: string
+  format: FileFormat
+  bytes: number
+}
+
+/** Writes to a file beside and renames it, so that a file of the name is whole at every moment. Rows stream through; memory stays bounded. */
+export async function writeFile(
+  scope: Scope,
+  { rows, columns }: { rows: Sql; columns: readonly FrameColumn[] },
+  path: string,
+  options: WriteOptions,
+): Promise<WrittenFile> {
+  const format = formatOf(path, options.format)
+  const draft = join(dirname(path), `.${basename(path)}.${randomUUID()}`)
+  await mkdir(dirname(path), { recursive: true })
+  try {
+    await WRITERS[format](scope, { rows, columns, draft, path, options })
+    await rename(draft, path)
+    return { path, format, bytes: (await stat(path)).size }
+  } finally {
+    await rm(draft, { force: true })
+  }
+}
+
+interface Writing {
+  rows: Sql
+  columns: readonly FrameColumn[]
+  draft: string
+  path: string
+  options: WriteOptions
+}
+
+const WRITERS: Record<FileFormat, (scope: Scope, writing: Writing) => Promise<void>> = {
+  parquet: async (scope, writing) => {
+    const { compression = 'zstd', rowGroupRows = 122_880 } = writing.options
+    await copy(scope, writing, `FORMAT parquet, COMPRESSION ${compression}, ROW_GROUP_SIZE ${rowGroupRows}`)
+  },
+  csv: async (scope, writing) => {
+    const delimiter = /\.tsv(\.|$)/i.test(writing.path) ? ", DELIMITER '\t'" : ''
+    await copy(scope, writing, `FORMAT csv, HEADER true${delimiter}${packing(writing)}`)
+  },
+  json: (scope, writing) => copy(scope, writing, `FORMAT json, ARRAY true${packing(writing)}`),
+  jsonl: (scope, writing) => copy(scope, writing, `FORMAT json, ARRAY false${packing(writing)}`),
+  orc: writeOrc,
+}
+
+const packing = ({ path }: Writing): string =>
+  /\.gz$/i.test(path) ? ', COMPRESSION gzip' : /\.zst$/i.test(path) ? ', COMPRESSION zstd' : ''
+
+const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+
+async function copy(scope: Scope, { rows, draft, options }: Writing, how: string): Promise<void> {
+  await scope.tables.exec(sql`COPY (${rows}) TO ${literal(draft)} (${how})`, options.signal)
+}
+
+const KINDS: Record<ColumnType, WrittenKind> = {
+  bool: 'boolean',
+  int: 'long',
+  float: 'double',
+  string: 'string',
+  time: 'timestamp',
+  date: 'date',
+  json: 'string',
+}
+
+async function writeOrc(scope: Scope, { rows, columns, draft, options }: Writing): Promise<void> {
+  const file = openSync(draft, 'w')
+  try {
+    const writer = new OrcWriter(
+      (bytes) => {
+        for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at, bytes.length - at)
+      },
+      columns.map(({ name, type }) => ({ name, kind: KINDS[type] })),
+    )
+    for await (const batch of scope.tables.batches(sql`SELECT ${orcList(columns)} FROM (${rows})`, options))
+      writer.add(columns.map(({ name }) => orcValues(batch.columns[name]!, batch.nRows)))
+    writer.finish()
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** What ORC has no type for is written as its text. */
+const orcList = (columns: readonly FrameColumn[]): Sql =>
+  raw(
+    columns
+      .map(({ name, type, duck }) =>
+        type === 'json' && duck !== 'VARCHAR'
+          ? `CAST(to_json(${quoted(name)}) AS VARCHAR) AS ${quoted(name)}`
+          : quoted(name),
+      )
+      .join(', '),
+  )
+
+const DAY_MS = 86_400_000
+
+function orcValues(column: TypedColumn, nRows: number): (WrittenValue | null)[] {
+  return Array.from({ length: nRows }, (_, i) => (hasValue(column, i) ? orcValue(column, i) : null))
+}
+
+function orcValue(column: TypedColumn, i: number): WrittenValue {
+  if (column.type === 'bool') return column.values[i] === 1
+  if (column.type === 'int') return BigInt(column.values[i]!)
+  if (column.type === 'time') return BigInt(Math.round(column.values[i]! * 1000))
+  if (column.type === 'date') return column.values[i]! / DAY_MS
+  if (column.type === 'string') return column.dictionary[column.values[i]!]!
+  return column.values[i] as WrittenValue
+}
