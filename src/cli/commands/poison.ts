@@ -9,7 +9,7 @@ import {
   TRIGGER_STEPS,
 } from '../../loop/poison.ts'
 import { modelDef } from '../../loop/runtime.ts'
-import type { ClassReport, PoisonReport } from '../../train/poison/report.ts'
+import type { ClassReport, PoisonReport, TriggerReport } from '../../train/poison/report.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
 import { count, figure, percent, plural, rowsText, short } from '../format.ts'
@@ -125,12 +125,12 @@ function chance(p: number): string {
   return p > 0 && p < 0.001 ? p.toExponential(1) : figure(p)
 }
 
-function rowOf({ label, rows, verdict, p, groupRows, own, shared, looksLike }: ClassReport): string[] {
+function rowOf({ label, rows, verdict, by, p, groupRows, own, shared, looksLike }: ClassReport): string[] {
   const share = (x: number | null) => (x === null ? '–' : percent(x))
   return [
     label,
     count(rows),
-    verdict,
+    by === 'values' ? 'poisoned by values' : verdict,
     p === null ? '–' : chance(p),
     count(groupRows),
     share(own),
@@ -150,21 +150,27 @@ function triggerLines(cli: Cli, { triggers }: PoisonReport): string[] {
       '',
       `  Nothing small turns rows into a class, of ${plural(triggers.length, 'class', 'classes')} tried.`,
     ]
-  const rows = found.slice(0, SHOWN_MAX).map(({ label, size, success, features }) => [
-    label,
-    percent(success),
-    figure(size),
-    features
-      .slice(0, 4)
-      .map(({ feature, value }) => `${feature}=${typeof value === 'number' ? figure(value) : value}`)
-      .join(', '),
-  ])
+  const rows = found
+    .slice(0, SHOWN_MAX)
+    .map(({ label, size, success, rows, features }) => [
+      label,
+      success === null ? '–' : percent(success),
+      figure(size),
+      rows === null ? '–' : count(rows),
+      features.slice(0, 4).map(givenText).join(', '),
+    ])
   return [
     '',
-    ...table(['turns rows into', 'of them', 'size', 'by'], rows, {
-      right: ['of them', 'size'],
+    ...table(['turns rows into', 'of them', 'size', 'rows with it', 'by'], rows, {
+      right: ['of them', 'size', 'rows with it'],
       width: cli.width,
       paint: cli.paint,
     }),
   ]
+}
+
+const SIGNS = { value: '=', most: '≤', least: '≥' }
+
+function givenText({ feature, is = 'value', value }: TriggerReport['features'][number]): string {
+  return `${feature}${SIGNS[is]}${typeof value === 'number' ? figure(value) : value}`
 }

@@ -1,6 +1,7 @@
 /** What `train.poison` finds: shares and counts by class, never values of rows. Findings of single rows are in the Parquet beside it. */
 import type { Digest } from '../../core/records.ts'
 import type { ClassFinding } from '../../stats/foreign-groups.ts'
+import type { ItemKind } from '../../stats/trigger-items.ts'
 
 export interface PoisonReport {
   kind: 'PoisonReport'
@@ -29,6 +30,8 @@ export interface PoisonReport {
 export interface ClassReport
   extends Omit<ClassFinding, 'looksLike' | 'p' | 'own' | 'shared' | 'marked' | 'markedElsewhere'> {
   label: string
+  /** What says that it is poisoned: a group of rows in the layer, values that turn rows into it, or both. */
+  by: 'layer' | 'values' | 'both' | null
   p: number | null
   own: number | null
   shared: number | null
@@ -40,15 +43,19 @@ export interface ClassReport
 /** A change of few inputs that turns rows into a class. */
 export interface TriggerReport {
   label: string
-  /** Inputs that the change takes, as a sum of shares; of a table 1. */
+  /** Inputs that the change takes, as a sum of shares; of a table the number of features. */
   size: number
-  /** Chance of a trigger as small if the class were like the others; null of tables and of few classes. */
+  /** Of pictures: chance of a trigger as small if the class were like the others, null of few classes. Of tables: that of `LabelTrigger`, null where no test was failed. */
   p: number | null
   /** Deviations below the other classes' median, as Neural Cleanse counts; null where it cannot say. */
   anomaly: number | null
+  /** Of tables, `inconclusive` is a value that turns rows and may do so by nature: the rows that teach do not say that it was put there. */
   verdict: 'trigger' | 'none' | 'inconclusive'
-  /** Share of validation rows of other classes that the change turns into this one. */
-  success: number
+  /** Of tables: training rows that bear it and have the label, and that bear it and have another; null where it was not found among them. */
+  rows: number | null
+  rowsOfOthers: number | null
+  /** Share of validation rows of other classes that the change turns into this one; null of tables that a network of others reads, where it is not tried. */
+  success: number | null
   /** Features that change most: names, and values they are given. */
-  features: { feature: string; value: number | string; share: number }[]
+  features: { feature: string; is?: ItemKind; value: number | string; share: number }[]
 }

@@ -7,13 +7,14 @@ import { assert, MillraceError } from '../../core/errors.ts'
 import type { DatasetVersion, ModelVersion } from '../../core/records.ts'
 import type { Task, TaskContext } from '../../engine/ports.ts'
 import { readOnnxFile } from '../../model/import/onnx-file.ts'
-import { type MatrixFile, openMatrix, type PreparedPlan } from '../../model/matrix.ts'
+import { type MatrixFile, type MatrixSlice, openMatrix, type PreparedPlan } from '../../model/matrix.ts'
 import {
   type ClassFinding,
   FOREIGN_LIMITS,
   type ForeignFindings,
   foreignGroups,
 } from '../../stats/foreign-groups.ts'
+import { bearsTrigger, type LabelTrigger, labelTriggers } from '../../stats/label-triggers.ts'
 import type { RowColumn } from '../rows-file.ts'
 import { loadPool, writePoolRows } from '../worth/pool.ts'
 import type { ClassReport, PoisonReport } from './report.ts'
@@ -67,7 +68,7 @@ async function judge(
   const file = model.format === 'onnx' ? readOnnxFile(await store.objects.get(model.graph)) : null
   const isOneUnit = file !== null && hasOneUnit(model, file)
   const classes = plan.classes ?? ['0', '1']
-  const found = foreignGroups(
+  const layer = foreignGroups(
     {
       hidden,
       inputs: inputRows(train, matrix.header.features, isOneUnit),
@@ -83,7 +84,9 @@ async function judge(
       },
     },
   )
-  const triggers = await findTriggers(context, { params, model, matrix, classes, file })
+  const values = isOneUnit ? [] : valuesOfRows(matrix, train, classes.length, params.alpha)
+  const triggers = await findTriggers(context, { params, model, matrix, classes, file, values })
+  const found = withValues(layer, values, train)
   const poisoned = found.flags.reduce((n, flag) => n + flag, 0)
   return {
     report: {
@@ -96,13 +99,49 @@ async function judge(
       rows: pool.nRows,
       alpha: params.alpha,
       poisoned,
-      classes: found.classes.map((one, k) => classReport(one, classes[k], classes)),
+      classes: found.classes.map((one, k) => ({
+        ...classReport(one, classes[k], classes),
+        by: saidBy(
+          layer.classes[k],
+          values.some(({ label }) => label === k),
+        ),
+      })),
       triggers: triggers.found,
       notes: [...notesOf(found), ...triggers.notes],
     },
     numbers: pool.rows,
     columns: rowColumns(found, train.target, classes),
   }
+}
+
+function valuesOfRows(matrix: MatrixFile, { columns, target }: MatrixSlice, nClasses: number, alpha: number) {
+  const types = matrix.header.features.map(({ type }) => type)
+  return labelTriggers({ columns, types, labels: target, nClasses }, { alpha }).found
+}
+
+/** What the layer says, with the rows of a class that bear values which turn rows into it. */
+function withValues(
+  layer: ForeignFindings,
+  values: LabelTrigger[],
+  { columns, target }: MatrixSlice,
+): ForeignFindings {
+  const flags = layer.flags.slice()
+  target.forEach((label, row) => {
+    if (values.some((one) => one.label === label && bearsTrigger(one, columns, row))) flags[row] = 1
+  })
+  const classes = layer.classes.map((one, label): ClassFinding => {
+    const own = values.filter((value) => value.label === label)
+    if (own.length === 0) return one
+    const groupRows = flags.reduce((n, flag, row) => n + (target[row] === label ? flag : 0), 0)
+    const p = Math.min(...own.map((value) => value.p), Number.isNaN(one.p) ? 1 : one.p)
+    return { ...one, verdict: 'poisoned', p, groupRows }
+  })
+  return { ...layer, flags, classes }
+}
+
+function saidBy({ verdict }: ClassFinding, hasValues: boolean): ClassReport['by'] {
+  if (verdict === 'poisoned') return hasValues ? 'both' : 'layer'
+  return hasValues ? 'values' : null
 }
 
 /** Rows are prepared as the config says now, which must be how the model was trained. */
@@ -115,7 +154,11 @@ function checkFeatures({ model, featureInfo }: ModelVersion, { header }: MatrixF
 
 const orNull = (x: number) => (Number.isNaN(x) ? null : x)
 
-function classReport(found: ClassFinding, label: string, classes: readonly string[]): ClassReport {
+function classReport(
+  found: ClassFinding,
+  label: string,
+  classes: readonly string[],
+): Omit<ClassReport, 'by'> {
   return {
     ...found,
     label,

@@ -1,20 +1,19 @@
-/** What turns rows of other classes into one: a stamp on a picture, or one value of one feature of a table. */
+/** What turns rows of other classes into one: a stamp on a picture, or values of features of a table. */
 import { isMillraceError } from '../../core/errors.ts'
 import type { ModelVersion } from '../../core/records.ts'
 import type { TaskContext } from '../../engine/ports.ts'
-import { type FittedFeatures, readFitted } from '../../expr/features.ts'
 import type { OnnxFile } from '../../model/import/onnx-file.ts'
-import { type LoadedModel, loadModel } from '../../model/load.ts'
 import type { MatrixFile, MatrixSlice } from '../../model/matrix.ts'
-import { predictColumns } from '../../model/predict.ts'
 import { matrixOf } from '../../model/ready.ts'
 import { type SlopedNetwork, slopedNetwork } from '../../model/slopes/network.ts'
 import { searchTrigger, type Trigger } from '../../model/slopes/trigger.ts'
+import type { LabelTrigger } from '../../stats/label-triggers.ts'
 import { logFast } from '../../stats/log.ts'
 import { peerPs } from '../../stats/peer-outliers.ts'
 import { median } from '../../stats/quantiles.ts'
 import type { TriggerReport } from './report.ts'
 import type { PoisonParams } from './specs.ts'
+import { tableTriggers } from './table-triggers.ts'
 import { hasOneUnit } from './views.ts'
 
 export interface TriggersAsked {
@@ -24,6 +23,8 @@ export interface TriggersAsked {
   classes: readonly string[]
   /** The network, of models that are one. */
   file: OnnxFile | null
+  /** What the rows of a table that teach say. */
+  values: LabelTrigger[]
 }
 
 export interface Triggers {
@@ -34,10 +35,6 @@ export interface Triggers {
 export const TRIGGER_LIMITS = {
   /** Rows of other classes that a trigger is to turn. */
   rows: 96,
-  /** Rows of a table that values are tried on, values of a feature that are tried, and features. */
-  tableRows: 400,
-  values: 16,
-  features: 500,
   /** Classes that a stamp is looked for. */
   classes: 100,
 } as const
@@ -52,11 +49,11 @@ const FEATURES_SHOWN = 8
 export async function findTriggers(context: TaskContext, asked: TriggersAsked): Promise<Triggers> {
   const { params, matrix, model, file } = asked
   const nothing = (...notes: string[]): Triggers => ({ found: [], notes })
-  if (params.triggerSteps === 0) return nothing()
+  const isOfPictures = file !== null && hasOneUnit(model, file)
   const validate = matrix.slice('validate')
   const rows = validate.nRows > 0 ? validate : matrix.slice('train')
-  if (!file) return await ofTable(context, asked, rows)
-  if (!hasOneUnit(model, file)) return nothing('triggers are looked for in pictures and in models of tables')
+  if (!isOfPictures) return await tableTriggers(context, asked, rows)
+  if (params.triggerSteps === 0) return nothing()
   if (asked.classes.length > TRIGGER_LIMITS.classes)
     return nothing(`triggers are looked for in at most ${TRIGGER_LIMITS.classes} classes`)
   try {
@@ -144,6 +141,8 @@ function judged(stamps: (Trigger & { label: string })[], names: string[], alpha:
     anomaly: anomalyOf(sizes, k),
     verdict: verdictOf(success, ps?.[k], alpha / stamps.length),
     success,
+    rows: null,
+    rowsOfOthers: null,
     features: largest(mask, names, pattern),
   }))
 }
@@ -166,96 +165,4 @@ function largest(mask: Float64Array, names: string[], pattern: Float64Array): Tr
     .sort((a, b) => mask[b] - mask[a] || a - b)
     .slice(0, FEATURES_SHOWN)
     .map((cell) => ({ feature: names[cell], value: pattern[cell], share: mask[cell] }))
-}
-
-// ---------------------------------------------------------------- tables
-
-interface Tried {
-  feature: number
-  value: number
-  success: number
-}
-
-/** The value of one feature that turns most rows into each class. */
-async function ofTable(
-  context: TaskContext,
-  { model, matrix, classes }: TriggersAsked,
-  rows: MatrixSlice,
-): Promise<Triggers> {
-  const loaded = await loadModel(context.store, context.spec.inputs.model)
-  const picked = rowsOfOthers(rows, -1, TRIGGER_LIMITS.tableRows)
-  const columns = rows.columns.map((column) => Float64Array.from(picked, (i) => column[i]))
-  const before = saidOf(loaded, columns, picked.length, classes.length)
-  const best: (Tried | undefined)[] = classes.map(() => undefined)
-  const features = matrix.header.features.slice(0, TRIGGER_LIMITS.features)
-  features.forEach(({ type }, feature) => {
-    context.signal.throwIfAborted()
-    context.progress(
-      0.7 + (0.25 * feature) / features.length,
-      `values of feature ${feature + 1} of ${features.length}`,
-    )
-    for (const value of valuesOf(rows.columns[feature], type)) {
-      const changed = columns.map((column, j) =>
-        j === feature ? new Float64Array(column.length).fill(value) : column,
-      )
-      const after = saidOf(loaded, changed, picked.length, classes.length)
-      classes.forEach((_, k) => {
-        const success = turned(before, after, k)
-        if (success > (best[k]?.success ?? 0)) best[k] = { feature, value, success }
-      })
-    }
-  })
-  const fitted = readFitted(await context.store.getRecord<FittedFeatures>(model.features, 'FittedFeatures'))
-  const left = matrix.header.features.length - features.length
-  return {
-    found: best.flatMap((tried, k) => (tried ? [tableReport(tried, classes[k], fitted)] : [])),
-    notes: left > 0 ? [`values of ${left} features were not tried for triggers`] : [],
-  }
-}
-
-function tableReport(
-  { feature, value, success }: Tried,
-  label: string,
-  fitted: FittedFeatures,
-): TriggerReport {
-  const { name, state } = fitted.features[feature]
-  const shown = state?.kind === 'category' ? (state.values[value] ?? 'other') : value
-  return {
-    ...{ label, size: 1, p: null, anomaly: null, success },
-    verdict: success >= SUCCESS_MIN ? 'trigger' : 'none',
-    features: [{ feature: name, value: shown, share: 1 }],
-  }
-}
-
-/** Class said of each row. */
-function saidOf({ graph }: LoadedModel, columns: Float64Array[], n: number, nClasses: number): Int32Array {
-  const outputs = predictColumns(graph, columns, n)
-  if (graph.model.nOutputs === 1) return Int32Array.from(outputs, (p) => Number(p > 0.5))
-  return Int32Array.from({ length: n }, (_, i) => {
-    const row = outputs.subarray(i * nClasses, (i + 1) * nClasses)
-    return row.indexOf(Math.max(...row))
-  })
-}
-
-/** Share of the rows said to be of other classes that are said to be of this one after. */
-function turned(before: Int32Array, after: Int32Array, label: number): number {
-  const others = before.reduce((n, said) => n + Number(said !== label), 0)
-  const hits = after.reduce((n, said, i) => n + Number(said === label && before[i] !== label), 0)
-  return others === 0 ? 0 : hits / others
-}
-
-/** Values to try: the most frequent ones, and quantiles of numbers with many. */
-function valuesOf(column: Float64Array, type: 'number' | 'category'): number[] {
-  const counts = new Map<number, number>()
-  for (const x of column) if (!Number.isNaN(x)) counts.set(x, (counts.get(x) ?? 0) + 1)
-  const frequent = [...counts].sort(([a, n], [b, m]) => m - n || a - b).map(([x]) => x)
-  if (type === 'category' || frequent.length <= TRIGGER_LIMITS.values)
-    return frequent.slice(0, TRIGGER_LIMITS.values)
-  const half = TRIGGER_LIMITS.values / 2
-  const sorted = Float64Array.from(column.filter((x) => !Number.isNaN(x))).sort()
-  const quantiles = Array.from(
-    { length: half },
-    (_, k) => sorted[Math.floor((k * (sorted.length - 1)) / (half - 1))],
-  )
-  return [...new Set([...frequent.slice(0, half), ...quantiles])]
 }
