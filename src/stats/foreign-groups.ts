@@ -147,14 +147,17 @@ function foreignness(found: SuspectFigures & { nGroup: number }): number {
   return -logFast((sharedMost(found) * n + 0.5) / (n + 1))
 }
 
-/** Classes are compared with those that show no foreign group, so that two poisoned ones do not hide one another. */
+/**
+ * Classes are compared with those that show no foreign group, so that two poisoned ones do not hide one another; by the size of the group too, as of a few rows a small share is foreign by
+ * chance more often.
+ */
 function chances(looked: Looked[]): number[] {
   const some = looked.flatMap(({ suspect }) => (suspect ? [suspect] : []))
   const barred = some.map((suspect) => Number(isForeign(suspect)))
   const nPeers = barred.filter((is) => is === 0).length
   if (some.length < PEERS_MIN || nPeers < PEERS_MIN - 1)
     return looked.map(({ suspect }) => chanceOfGroup(suspect, some))
-  const ps = peerPs(Float64Array.from(some, foreignness), barred)
+  const ps = peerPs(Float64Array.from(some, foreignness), { barred, beside: sizesOf(some) })
   return looked.map(({ suspect }) => (suspect ? ps[some.indexOf(suspect)] : Number.NaN))
 }
 
@@ -165,8 +168,14 @@ function chanceOfGroup(suspect: Suspect | undefined, all: Suspect[]): number {
     one.looked.filter((group, i) => !(i === 0 && (one === suspect || isForeign(group)))),
   )
   if (others.length < GROUPS_MIN - 1) return Number.NaN
-  const [p] = peerPs(Float64Array.from([suspect, ...others], foreignness))
+  const groups = [suspect, ...others]
+  const [p] = peerPs(Float64Array.from(groups, foreignness), { beside: sizesOf(groups) })
   return Math.min(1, p * suspect.looked.length)
+}
+
+/** By their logarithm. */
+function sizesOf(groups: readonly { nGroup: number }[]): Float64Array {
+  return Float64Array.from(groups, ({ nGroup }) => logFast(nGroup))
 }
 
 /** The suspect, or the rest of its class where that is foreign instead: without its own rows a class is what its poison says. */

@@ -110,7 +110,7 @@ export function holdsItem({ is, value }: TriggerItem, x: number): boolean {
   return is === 'most' ? x <= value : x >= value
 }
 
-export function item(one: TriggerItem, column: Float64Array): ItemRows {
+function item(one: TriggerItem, column: Float64Array): ItemRows {
   const bits = bitsOf(
     column.length,
     rowsWhere(column.length, (i) => holdsItem(one, column[i])),

@@ -90,6 +90,35 @@ describe('one value among others', () => {
     })
   })
 
+  test('has the chance that SciPy gives it along a line in something else', () => {
+    const { values, beside, ps } = JSON.parse(
+      readFileSync(new URL('../reference/poison/lines.json', import.meta.url), 'utf8'),
+    ) as Record<string, number[]>
+    peerPs(Float64Array.from(values), { beside }).forEach((p, i) => {
+      expect(p / ps[i]).toBeCloseTo(1, 9)
+    })
+  })
+
+  test('is compared without what it goes along with where others are few, or all have the same', () => {
+    const few = Float64Array.of(1, 2, 4, 3)
+    expect(peerPs(few, { beside: [1, 2, 3, 4] })).toEqual(peerPs(few))
+    const many = Float64Array.from({ length: 10 }, (_, i) => (i * 7) % 5)
+    expect(peerPs(many, { beside: new Float64Array(10).fill(3) })).toEqual(peerPs(many))
+    expect(() => peerPs(many, { beside: [1] })).toThrow(/MR_STATS_LENGTH/)
+  })
+
+  test.each([0, 0.7])('is as even as chance when nothing is unlike, along a line of slope %f', (slope) => {
+    const rng = seededRng(6)
+    const ps = Array.from({ length: 1_000 }, () => {
+      const beside = Float64Array.from({ length: 10 }, () => drawNormal(rng))
+      return peerPs(
+        beside.map((x) => slope * x + drawNormal(rng)),
+        { beside },
+      )[3]
+    })
+    expect(evenness(ps)).toBeGreaterThan(0.01)
+  })
+
   test('is as even as chance when nothing is unlike', () => {
     const rng = seededRng(5)
     const ps = Array.from(

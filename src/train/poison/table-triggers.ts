@@ -7,7 +7,7 @@ import { predictColumns } from '../../model/predict.ts'
 import type { LabelTrigger } from '../../stats/label-triggers.ts'
 import type { ItemKind } from '../../stats/trigger-items.ts'
 import type { TriggerReport } from './report.ts'
-import type { Triggers, TriggersAsked } from './triggers.ts'
+import type { Triggers, TriggersAsked } from './triggers-asked.ts'
 
 export const TABLE_LIMITS = {
   /** Rows that values are tried on, values of a feature that are tried, and features. */

@@ -1,36 +1,18 @@
 /** What turns rows of other classes into one: a stamp on a picture, or values of features of a table. */
 import { isMillraceError } from '../../core/errors.ts'
-import type { ModelVersion } from '../../core/records.ts'
 import type { TaskContext } from '../../engine/ports.ts'
 import type { OnnxFile } from '../../model/import/onnx-file.ts'
-import type { MatrixFile, MatrixSlice } from '../../model/matrix.ts'
+import type { MatrixSlice } from '../../model/matrix.ts'
 import { matrixOf } from '../../model/ready.ts'
 import { type SlopedNetwork, slopedNetwork } from '../../model/slopes/network.ts'
 import { searchTrigger, type Trigger } from '../../model/slopes/trigger.ts'
-import type { LabelTrigger } from '../../stats/label-triggers.ts'
 import { logFast } from '../../stats/log.ts'
 import { peerPs } from '../../stats/peer-outliers.ts'
 import { median } from '../../stats/quantiles.ts'
 import type { TriggerReport } from './report.ts'
-import type { PoisonParams } from './specs.ts'
 import { tableTriggers } from './table-triggers.ts'
+import type { Triggers, TriggersAsked } from './triggers-asked.ts'
 import { hasOneUnit } from './views.ts'
-
-export interface TriggersAsked {
-  params: PoisonParams
-  model: ModelVersion
-  matrix: MatrixFile
-  classes: readonly string[]
-  /** The network, of models that are one. */
-  file: OnnxFile | null
-  /** What the rows of a table that teach say. */
-  values: LabelTrigger[]
-}
-
-export interface Triggers {
-  found: TriggerReport[]
-  notes: string[]
-}
 
 export const TRIGGER_LIMITS = {
   /** Rows of other classes that a trigger is to turn. */
