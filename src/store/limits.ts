@@ -22,6 +22,14 @@ export const STORE_LIMITS = {
   copyBytes: 1024 * 1024,
   /** Names of a push or pull from which all refs of a remote are read, not those of each name. */
   refPrefixesMax: 16,
+  /** Bytes of an object that go to an S3 API in one request; more go in parts of this size. */
+  pieceBytes: 8 * 1024 * 1024,
+  /** Tries of one request to a remote. */
+  requestTriesMax: 5,
+  /** Wait before the second try, doubled before each further one. */
+  requestPauseMs: 100,
+  /** How long one request to a remote may take, body and all. */
+  requestMsMax: 300_000,
   /** Bytes hashed on the calling thread; more go to the thread pool. */
   hashInlineBytesMax: 1024 * 1024,
   /** Commits that share one transaction. */

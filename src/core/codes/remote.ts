@@ -93,4 +93,47 @@ export const remote = {
     retryable: false,
     status: 400,
   },
+  MR_REMOTE_CREDENTIALS: {
+    what: (d: { profile: string }) =>
+      `there are no keys for the S3 API: neither in the environment nor in profile "${d.profile}"`,
+    fix: (_: { profile: string }) =>
+      'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE for a profile of ~/.aws/credentials; keys of single sign-on come by: eval "$(aws configure export-credentials --format env)"',
+    retryable: false,
+    status: 401,
+  },
+  MR_REMOTE_DENIED: {
+    what: (d: Answered) =>
+      `remote "${d.remote}" (${d.url}) refused ${d.request}: ${d.status} ${d.code}: ${d.said}`,
+    fix: (_: Answered) =>
+      'check the keys, the clock of this machine, and that they may list, read and write there (s3:ListBucket, s3:GetObject, s3:PutObject)',
+    retryable: false,
+    status: 403,
+  },
+  MR_REMOTE_ANSWER: {
+    what: (d: Answered) =>
+      `remote "${d.remote}" (${d.url}) answered ${d.request} with ${d.status} ${d.code}: ${d.said}`,
+    fix: (d: Answered) =>
+      d.code === 'NoSuchBucket'
+        ? 'make the bucket first, or name another one'
+        : 'try again; if it stays so, the server says above what it wants',
+    retryable: true,
+    status: 502,
+  },
+  MR_REMOTE_UNREACHABLE: {
+    what: (d: { remote: string; url: string; why: string }) =>
+      `remote "${d.remote}" cannot be reached at ${d.url}: ${d.why}`,
+    fix: (_: { remote: string; url: string; why: string }) =>
+      'check the address and the network, then do it again: what was transferred is kept',
+    retryable: true,
+    status: 502,
+  },
+}
+
+export interface Answered {
+  remote: string
+  url: string
+  status: number
+  code: string
+  said: string
+  request: string
 }

@@ -7,10 +7,8 @@ import { disk, mapAtOnce, replaceDurably, syncFolder } from '../disk/disk.ts'
 import { codeOf, fault, isAbsent } from '../disk/fault.ts'
 import { lockWithin } from '../disk/lock.ts'
 import { STORE_LIMITS } from '../limits.ts'
-import { formatOfMark, MARK_KEY, MARK_TEXT, objectKey, refKey, refOfText, refsKey, refText } from './keys.ts'
+import { checkMark, MARK_KEY, MARK_TEXT, objectKey, refKey, refOfText, refsKey, refText } from './keys.ts'
 import type { Remote, RemoteRef, TransferOptions } from './ports.ts'
-
-const FORMAT = 1
 
 /**
  * A folder as a remote: on another disk, or on a share that several people mount. An object is copied under a name of its own, waits for the disk and is renamed;
@@ -114,14 +112,6 @@ async function requireMark(name: string, dir: string): Promise<void> {
   const mark = await readFile(join(dir, MARK_KEY), 'utf8').catch(emptyWhereAbsent)
   if (mark === '') throw new MillraceError('MR_REMOTE_ABSENT', { remote: name, url: dir })
   checkMark(name, dir, mark)
-}
-
-function checkMark(name: string, url: string, mark: string): void {
-  const format = formatOfMark(mark)
-  if (format === undefined)
-    throw new MillraceError('MR_REMOTE_FOREIGN', { remote: name, url, found: MARK_KEY })
-  if (format > FORMAT)
-    throw new MillraceError('MR_STORE_NEWER', { path: url, format: String(format), known: String(FORMAT) })
 }
 
 /** Copies a file and gives the digest of what was copied; the copy is on the disk when it resolves. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isDigest } from '../../core/digest.ts'
+import { MillraceError } from '../../core/errors.ts'
 import type { Digest } from '../../core/records.ts'
 import type { RemoteRef } from './ports.ts'
 
@@ -11,6 +12,11 @@ export const REFS_KEY = 'refs/'
 export function objectKey(digest: Digest): string {
   const hex = digest.slice('sha256:'.length)
   return `${OBJECTS_KEY}${hex.slice(0, 2)}/${hex.slice(2)}`
+}
+
+export function digestOfKey(key: string): Digest | undefined {
+  const digest = `sha256:${key.slice(OBJECTS_KEY.length).replace('/', '')}`
+  return isDigest(digest) ? digest : undefined
 }
 
 /** Longest name of a file that every file system takes, less room for what is put behind it. */
@@ -53,11 +59,21 @@ export function refOfText(text: string): RemoteRef | undefined {
 export const MARK_TEXT = `${JSON.stringify({ kind: 'millrace-remote', format: 1 })}\n`
 
 /** Format of a remote by its mark; undefined of a text that Millrace did not write. */
-export function formatOfMark(text: string): number | undefined {
+function formatOfMark(text: string): number | undefined {
   try {
     const { kind, format } = JSON.parse(text)
     return kind === 'millrace-remote' && Number.isSafeInteger(format) ? format : undefined
   } catch {
     return undefined
   }
+}
+
+const FORMAT = 1
+
+/** Errors: MR_REMOTE_FOREIGN, MR_STORE_NEWER. */
+export function checkMark(remote: string, url: string, text: string): void {
+  const format = formatOfMark(text)
+  if (format === undefined) throw new MillraceError('MR_REMOTE_FOREIGN', { remote, url, found: MARK_KEY })
+  if (format > FORMAT)
+    throw new MillraceError('MR_STORE_NEWER', { path: url, format: String(format), known: String(FORMAT) })
 }

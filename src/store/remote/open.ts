@@ -21,6 +21,10 @@ export async function openRemote(name: string, url: string, options: RemoteOptio
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(url)?.[1].toLowerCase()
   if (scheme === undefined) return await openFolderRemote(name, resolve(options.folder, url), options)
   if (scheme === 'file') return await openFolderRemote(name, folderOf(url, options.folder), options)
+  if (scheme === 's3') {
+    const { openS3 } = await import('./s3/open.ts')
+    return await openS3(name, url, options)
+  }
   throw new MillraceError('MR_REMOTE_URL', { url, why: `the scheme ${scheme}: is not known` })
 }
 
