@@ -2,6 +2,7 @@
  * A throw-away DuckDB inside the child process. One thread where parts are written, so that sums, row groups and therefore bytes are the same every time;
  * a bounded memory with a spill folder; no extension is ever loaded.
  */
+import { join } from 'node:path'
 import {
   type DuckDBConnection,
   DuckDBDataChunk,
@@ -26,6 +27,8 @@ export interface Duck {
   share(): number
   /** Ends the running statement, which then fails. */
   interrupt(): void
+  /** Path of a file of its own in the job's folder, which is removed with it. */
+  scratch(what: string): string
   close(): void
 }
 
@@ -41,13 +44,14 @@ export async function openDuck(folder: string, memoryMb: number, threads = 1): P
   const connection = await instance.connect()
   await connection.run("SET TimeZone = 'UTC'")
   for (const setting of COUNTING) await connection.run(`SET ${setting}`)
-  return duckOf(connection, instance)
+  return duckOf(connection, instance, folder)
 }
 
 /** Without these the engine does not count the rows that a statement has gone through. */
 const COUNTING = ['enable_progress_bar = true', 'enable_progress_bar_print = false', 'progress_bar_time = 0']
 
-function duckOf(connection: DuckDBConnection, instance: DuckDBInstance): Duck {
+function duckOf(connection: DuckDBConnection, instance: DuckDBInstance, folder: string): Duck {
+  let files = 0
   const read = async <R>(sql: string | Sql): Promise<R[]> => {
     const { text, params } = statementOf(sql)
     const reader = await connection.runAndReadAll(text, params.map(bound))
@@ -64,6 +68,7 @@ function duckOf(connection: DuckDBConnection, instance: DuckDBInstance): Duck {
     processed: () => Number(connection.progress.rows_processed),
     share: () => Math.min(1, Math.max(0, connection.progress.percentage / 100)),
     interrupt: () => connection.interrupt(),
+    scratch: (what) => join(folder, `${what}-${++files}`),
     close: () => {
       connection.closeSync()
       instance.closeSync()

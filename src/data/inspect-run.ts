@@ -153,8 +153,8 @@ const timeColumns = (columns: readonly InspectedColumn[]): string[] =>
   columns.filter((c) => (c.type === 'time' || c.type === 'date') && c.nulls === 0).map((c) => c.name)
 
 function fileReport(file: OpenFile): Inspection['files'][number] {
-  const { name, gzip, format, encoding, delimiter, header } = file
-  const dialect = format === 'csv' ? { encoding, delimiter, header } : {}
+  const { name, gzip, encoding, delimiter, header, guesses } = file
+  const dialect = guesses ? { encoding, delimiter, header, guesses } : {}
   return { name, bytes: statSync(file.path).size, gzip, ...dialect }
 }
 

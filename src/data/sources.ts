@@ -114,7 +114,7 @@ const FORMATS: [RegExp, FileFormat][] = [
   [/\.(parquet|pq)$/i, 'parquet'],
   [/\.orc$/i, 'orc'],
   [/\.(arrow|arrows|feather|ipc)$/i, 'arrow'],
-  [/\.(csv|tsv|txt|data)(\.gz)?$/i, 'csv'],
+  [/\.(csv|tsv|tab|psv|ssv|txt|data)(\.gz)?$/i, 'csv'],
   [/\.(json|ndjson|jsonl)(\.gz)?$/i, 'json'],
 ]
 

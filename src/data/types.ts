@@ -15,6 +15,7 @@ import type { CheckDef, DatasetDef } from '../define/types.ts'
 import type { PartFile } from '../engine/parts.ts'
 import type { DeliveryValues } from './delivery-metrics.ts'
 import type { Remark } from './remarks/remark.ts'
+import type { Guess } from './text/guess.ts'
 
 export type FileFormat = 'parquet' | 'orc' | 'arrow' | 'csv' | 'json'
 
@@ -200,6 +201,8 @@ export interface Inspection {
     encoding?: string
     delimiter?: string
     header?: boolean
+    /** What was guessed of a text file, how sure that is, and how it is pinned. */
+    guesses?: Guess[]
   }[]
   rows: number
   schema: Schema

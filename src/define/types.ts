@@ -50,13 +50,33 @@ export interface DatasetDef {
   /** Columns that name persons or must not become features. */
   exclude: string[]
   /** How to read files whose dialect is not obvious. */
-  read: { format?: 'parquet' | 'orc' | 'arrow' | 'csv' | 'json'; delimiter?: string; missing: string[] }
+  read: ReadDef
   /** How rows are divided into parts: by calendar month of `time`, or by row count. */
   parts: { by: 'month' | 'day' | 'rows'; rowsMax: number }
   /** What a delivery is to the rows before; `append` where it is absent. */
   mode?: 'append' | 'upsert' | 'replace'
   /** Rows are taken as they happen; absent where none are. */
   stream?: StreamDef
+}
+
+/** How files are read. What is left out is guessed, and `millrace data preview` says what was guessed. */
+export interface ReadDef {
+  format?: 'parquet' | 'orc' | 'arrow' | 'csv' | 'json'
+  delimiter?: string
+  /** Texts that stand for a missing value. */
+  missing: string[]
+  /** Of text files: `utf-8`, `utf-16le`, `latin-1`, `windows-1252` or another name that TextDecoder knows. */
+  encoding?: string
+  /** Character around cells that have delimiters in them. Default: `"`. */
+  quote?: string
+  /** Line of the column names, from 1; false where there is none. */
+  header?: number | false
+  /** Character before fractions; the other one stands between thousands. */
+  decimal?: '.' | ','
+  /** What comes first in days such as 03/04/2001. */
+  dates?: 'day-first' | 'month-first'
+  /** Rows with other numbers of cells: `refuse` (default), or `pad`: missing ones are empty, empty ones too many are left out. */
+  ragged?: 'refuse' | 'pad'
 }
 
 /** When rows that came one by one become a version, and what they may have. */

@@ -130,8 +130,8 @@ test('names the line of a csv file that cannot be read', async () => {
   const place = await openPlace()
   place.file('ragged.csv', `a,b\n${'1,2\n'.repeat(50)}1,2,3,4\n${'1,2\n'.repeat(50)}`)
   const error = await refused(place, { read: { missing: [], delimiter: ',' } }, { files: ['ragged.csv'] })
-  expect(error.code).toBe('MR_DATA_UNREADABLE')
-  expect(error.message).toContain('line 52: Expected Number of Columns: 2 Found: ')
+  expect(error.code).toBe('MR_DATA_RAGGED')
+  expect(error.data).toEqual({ file: 'ragged.csv', line: 52, cells: 4, expected: 2, rows: 1 })
 })
 
 test('a check that must stop refuses the delivery, gives its findings, and is journalled', async () => {

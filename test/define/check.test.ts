@@ -38,7 +38,10 @@ const flights = dataset('flights', {
   time: 'date',
   key: ['id'],
   exclude: ['name'],
-  read: { format: 'csv', delimiter: ',' },
+  read: {
+    ...{ format: 'csv', delimiter: ',', encoding: 'utf-8', quote: '"', header: 1 },
+    ...{ decimal: '.', dates: 'day-first', ragged: 'pad' },
+  },
   stream: { seal: { rows: 10, every: '5m' }, newColumns: 'take' },
   checks: [
     checks.notNull('delay'),

@@ -3,10 +3,11 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { MillraceError } from '../../core/errors.ts'
 import { findFiles, type InspectedColumn, type Inspection, inspect } from '../../data/index.ts'
-import type { DatasetDef } from '../../define/types.ts'
+import type { DatasetDef, ReadDef } from '../../define/types.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { count, figure, plural, rowsText } from '../format.ts'
 import type { Options } from '../handler.ts'
+import { countOption, oneOf, textOption } from '../options.ts'
 import { remarkLines } from '../steps.ts'
 import { table } from '../table.ts'
 
@@ -18,6 +19,82 @@ export async function dataInspect(cli: Cli, [names]: readonly unknown[], _option
   cli.meter.end()
   const { preview: _, ...value } = look
   return { value, lines: linesOf(cli, look) }
+}
+
+/** How files would be read, before anything is: the same look as `data inspect`, beginning with what was guessed. */
+export async function dataPreview(cli: Cli, [names]: readonly unknown[], options: Options): Promise<Answer> {
+  const { paths, read } = await wanted(cli, names as string[])
+  const previewRows = countOption(options, 'rows', 5, 0, PREVIEW_ROWS_MAX)
+  cli.meter.begin(paths.length === 1 ? 'Looking at the file' : `Looking at ${paths.length} files`)
+  cli.meter.update(0, '')
+  const look = await inspect(paths, { ...read, ...pinsOf(options) }, { previewRows, signal: cli.signal })
+  cli.meter.end()
+  return { value: look, lines: [...guessLines(cli, look), ...linesOf(cli, look), ...rowLines(cli, look)] }
+}
+
+const PREVIEW_ROWS_MAX = 100
+
+/** What a person says on the command line of how files are read. */
+function pinsOf(options: Options): Partial<ReadDef> {
+  const header = options.header === undefined ? undefined : countOption(options, 'header', 1, 0, 1_000_000)
+  const pins: Partial<ReadDef> = {
+    format: oneOf('--format', textOption(options, 'format'), [
+      'parquet',
+      'orc',
+      'arrow',
+      'csv',
+      'json',
+    ] as const),
+    encoding: textOption(options, 'encoding'),
+    delimiter: textOption(options, 'delimiter')?.replace('\\t', '\t'),
+    quote: textOption(options, 'quote'),
+    header: header === 0 ? false : header,
+    decimal: oneOf('--decimal', textOption(options, 'decimal'), ['.', ','] as const),
+    dates: oneOf('--dates', textOption(options, 'dates'), ['day-first', 'month-first'] as const),
+    ragged: oneOf('--ragged', textOption(options, 'ragged'), ['refuse', 'pad'] as const),
+    missing: textOption(options, 'missing')?.split(','),
+  }
+  return Object.fromEntries(Object.entries(pins).filter(([, value]) => value !== undefined))
+}
+
+function guessLines({ paint, width }: Cli, { files }: Inspection): string[] {
+  const lines: string[] = []
+  for (const { name, guesses = [] } of files) {
+    if (guesses.length === 0) continue
+    const cells = guesses.map(({ what, value, sure, why, pin, columns }) => [
+      what,
+      value,
+      sure,
+      columns
+        ? `${why} (${columns.length > 3 ? plural(columns.length, 'column') : columns.join(', ')})`
+        : why,
+      pin ?? '',
+    ])
+    lines.push('', `  ${paint.bold(name)} was read so`, '')
+    lines.push(...table(['what', 'guessed', 'how sure', 'since', 'pinned by read:'], cells, { width, paint }))
+  }
+  return lines
+}
+
+function rowLines({ paint, width }: Cli, { preview, schema }: Inspection): string[] {
+  if (preview.length === 0) return []
+  const shown = schema.columns.slice(0, PREVIEW_COLUMNS).map(({ name }) => name)
+  const cells = preview.map((row) => shown.map((name) => cellText(row[name])))
+  const more = schema.columns.length - shown.length
+  return [
+    ...table(shown, cells, { width, paint }),
+    ...(more > 0 ? [paint.dim(`  and ${plural(more, 'more column')}`)] : []),
+    '',
+  ]
+}
+
+const PREVIEW_COLUMNS = 8
+const CELL_CHARS = 24
+
+function cellText(value: string | number | boolean | null | undefined): string {
+  if (value === null || value === undefined) return '–'
+  const text = String(value).replaceAll('\n', '⏎')
+  return text.length > CELL_CHARS ? `${text.slice(0, CELL_CHARS - 1)}…` : text
 }
 
 /** Files by path, or those of a dataset of the project, read as its config says. Errors: MR_CLI_NO_FILE, MR_DATA_NO_FILES. */

@@ -55,6 +55,31 @@ export const data = {
     retryable: false,
     status: 501,
   },
+  MR_DATA_HEADER_ROWS: {
+    what: (d: { file: string; from: number; to: number }) =>
+      `the columns of ${d.file} are named over several lines (${d.from} to ${d.to})`,
+    fix: (d: { file: string; from: number; to: number }) =>
+      `put the names into one line, or say which line has them: read: { header: ${d.to} }, or read: { header: false } for none; lines above it are left out`,
+    retryable: false,
+    status: 422,
+  },
+  MR_DATA_RAGGED: {
+    what: (d: { file: string; line: number; cells: number; expected: number; rows: number }) =>
+      `line ${d.line} of ${d.file} has ${d.cells} cells, rows have ${d.expected}; ${d.rows} ${d.rows === 1 ? 'row is' : 'rows are'} so`,
+    fix: (d: { file: string; line: number; cells: number; expected: number; rows: number }) =>
+      d.cells < d.expected
+        ? "put the lines right, or take what is missing for empty: read: { ragged: 'pad' }"
+        : "quote cells that have the delimiter in them, or say another one: read: { delimiter: ';' }; cells too many that are empty are left out by read: { ragged: 'pad' }",
+    retryable: false,
+    status: 422,
+  },
+  MR_DATA_ENCODING: {
+    what: (d: { file: string; encoding: string }) => `${d.file} cannot be read in "${d.encoding}"`,
+    fix: (_: { file: string; encoding: string }) =>
+      'name one that TextDecoder knows: utf-8, utf-16le, latin-1, windows-1252, shift_jis, big5, …; or leave it to be guessed',
+    retryable: false,
+    status: 422,
+  },
   MR_DATA_EMPTY_FILE: {
     what: (d: { file: string }) => `${d.file} is empty: it has no bytes at all`,
     fix: (d: { file: string }) => `deliver ${d.file} again, or take it out of the source`,
