@@ -27,6 +27,16 @@ interface Owed {
   reject(error: Error): void
 }
 
+/** What the process had of the processors is asked at most so often: asking takes as long as handing over a small call. */
+const USAGE_MS = 20
+let usage = { atMs: Number.NEGATIVE_INFINITY, cpu: process.cpuUsage() }
+
+function usageLately(): NodeJS.CpuUsage {
+  const nowMs = performance.now()
+  if (nowMs - usage.atMs > USAGE_MS) usage = { atMs: nowMs, cpu: process.cpuUsage() }
+  return usage.cpu
+}
+
 /** A timer that fires later than this was kept from it by this thread itself, which may not have read the answers that have come. */
 const LATE_MS = 50
 /** A process that was given less than this part of a processor may not have come to compute. */
@@ -132,7 +142,7 @@ export class OnnxThread {
   /** A thread that hangs computes. Where the process was hardly given the processor, or this thread not in time, it is waited for some more: a machine that stands still lets threads stand still. */
   private arm(limitMs: number, waitMs: number, patience = PATIENCE): void {
     const untilMs = performance.now() + waitMs
-    const before = process.cpuUsage()
+    const before = usageLately()
     this.timer = setTimeout(() => {
       const { user, system } = process.cpuUsage(before)
       const isLate = performance.now() - untilMs > LATE_MS

@@ -43,6 +43,12 @@ export interface AccessOptions {
   ticks?: () => number
 }
 
+/** Where a request came from: its address, and the connection, which is remembered by the token that it brought. */
+export interface Origin {
+  address: string
+  connection?: object
+}
+
 /** Addresses whose wrong tries are remembered; the one that tried longest ago goes first. */
 const ADDRESSES_MAX = 10_000
 /** Wrong tries of one address: twenty at once, ten a minute for good. */
@@ -64,6 +70,8 @@ export class Access {
   readonly #now: () => number
   readonly #ticks: () => number
   readonly #tries = new Map<string, RateBucket>()
+  /** The token that a connection brought last: its hash need not be taken again for each request. */
+  #known = new WeakMap<object, { authorization: string; key: Key }>()
   #keys = new Map<string, Key>()
   #isClosed: boolean
 
@@ -91,16 +99,17 @@ export class Access {
     const before = new Map([...this.#keys.values()].map((key) => [key.name, key]))
     const keys = grants.map((grant) => this.#keyOf(grant, before.get(grant.name)))
     this.#keys = new Map([...this.#own, ...keys].map((key) => [indexOf(key.hash), key]))
+    this.#known = new WeakMap()
     this.#isClosed ||= this.#keys.size > 0
   }
 
   /**
-   * The caller of a header `Authorization`, once it may ask what the rule says. `address` is where the request came from. Takes nothing of the rate. Errors: MR_SERVE_TOKEN, MR_ACCESS_EXPIRED,
+   * The caller of a header `Authorization`, once it may ask what the rule says. `from` is where the request came from. Takes nothing of the rate. Errors: MR_SERVE_TOKEN, MR_ACCESS_EXPIRED,
    * MR_ACCESS_SCOPE, MR_ACCESS_MODEL (a route of all models), MR_ACCESS_TRIES.
    */
-  admit(authorization: string | undefined, address: string, { scopes, reach }: RouteRule): Caller {
+  admit(authorization: string | undefined, from: Origin, { scopes, reach }: RouteRule): Caller {
     if (scopes === 'public' || !this.#isClosed) return LOCAL
-    const caller = this.#find(authorization, address)
+    const caller = this.#find(authorization, from)
     if (!hasScope(caller, scopes)) {
       const { name, scopes: has } = caller
       throw this.#count(
@@ -139,18 +148,23 @@ export class Access {
     }
   }
 
-  #find(authorization: string | undefined, address: string): Caller {
+  #find(authorization: string | undefined, { address, connection }: Origin): Caller {
+    const known = connection && this.#known.get(connection)
+    if (known && known.authorization === authorization) return this.#unexpired(known.key)
     const secret = bearerOf(authorization)
     if (secret === undefined) throw this.#count('none', new MillraceError('MR_SERVE_TOKEN', { got: 'none' }))
     const hash = Buffer.from(hashOf(secret).slice('sha256:'.length), 'hex')
     const key = this.#keys.get(indexOf(hash))
     if (!key || !timingSafeEqual(hash, key.hash)) throw this.#wrong(address)
     if (key.isChosen && !isMadeSecret(secret) && this.#waitS(address) > 0) throw this.#tooMany(address)
-    if (key.expiresAt !== undefined && key.expiresAt <= this.#now()) {
-      const at = new Date(key.expiresAt).toISOString()
-      throw this.#count('expired', new MillraceError('MR_ACCESS_EXPIRED', { token: key.name, at }))
-    }
-    return key
+    if (connection && authorization !== undefined) this.#known.set(connection, { authorization, key })
+    return this.#unexpired(key)
+  }
+
+  #unexpired(key: Key): Key {
+    if (key.expiresAt === undefined || key.expiresAt > this.#now()) return key
+    const at = new Date(key.expiresAt).toISOString()
+    throw this.#count('expired', new MillraceError('MR_ACCESS_EXPIRED', { token: key.name, at }))
   }
 
   /** A wrong token: counted against its address, which soon is told nothing any more, of a token that could be guessed not even that it is right. */

@@ -103,8 +103,9 @@ export function createGrpcServer(backend: OipBackend, options: GrpcOptions): Grp
       const isStream = path === `${SERVICE}ModelStreamInfer`
       const unary = unaries.get(path)
       const rule = unary || isStream ? ruleOf('GRPC', path) : ruleOf('GRPC', `${SERVICE}ServerLive`)
-      const address = stream.session?.socket?.remoteAddress ?? ''
-      const caller = access.admit(headers.authorization, address, rule)
+      const { session } = stream
+      const from = { address: session?.socket?.remoteAddress ?? '', connection: session }
+      const caller = access.admit(headers.authorization, from, rule)
       if (isStream) {
         const streamed: Unary = async (message, context) => {
           access.spend(caller)

@@ -80,9 +80,10 @@ export function createApp(options: AppOptions, limits: Limits, newId: () => stri
     options.connectionsMax ?? SERVE_LIMITS.connectionsMax,
     tls ? 'secureConnection' : 'connection',
   )
-  const drain = trackRequests(fastify, isClosing, connections)
+  let letGo: (request: FastifyRequest) => void = () => undefined
+  const drain = trackRequests(fastify, isClosing, connections, (request) => letGo(request))
   const isPublic = (path: string) => options.isPublic?.(path) === true
-  boundBodies(fastify, limits.inFlightBytesMax)
+  letGo = boundBodies(fastify, limits.inFlightBytesMax)
   if (options.tracer) traceRequests(fastify, options.tracer)
   guardRoutes(fastify, { host, access, isPublic })
   fastify.addHook('onRequest', (request, _, done) => {
@@ -170,22 +171,23 @@ function unpackError(cause: NodeJS.ErrnoException, coding: string, max: number):
 }
 
 /**
- * Counts requests under way, and gives what closes the server's connections once there are none (or `drainMsMax` has passed): a kept-alive
+ * Counts requests under way, tells when each has ended, and gives what closes the server's connections once there are none (or `drainMsMax` has passed): a kept-alive
  * connection, or one that never asked anything, would hold the server open otherwise. Streams end themselves in a `preClose` hook.
  */
 function trackRequests(
   fastify: FastifyInstance,
   isClosing: () => boolean,
   connections: Connections,
+  onEnded: (request: FastifyRequest) => void,
 ): () => Promise<void> {
   let active = 0
   let idle: () => void = () => undefined
-  const ended = () => {
-    if (--active === 0) idle()
-  }
   fastify.addHook('onRequest', (request, reply, done) => {
     active++
-    reply.raw.once('close', ended)
+    reply.raw.on('close', () => {
+      onEnded(request)
+      if (--active === 0) idle()
+    })
     if (connections.isOver(request.raw.socket)) {
       reply.header('connection', 'close')
       throw tooMany(connections.max)

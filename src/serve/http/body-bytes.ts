@@ -8,9 +8,9 @@ type Holding = FastifyRequest & { [HELD]?: number }
 
 /**
  * Counts the bytes of each body from its head, where that says how many there will be, or else from when it has come, until its answer has left. Beyond `max` a request is refused before its body
- * is read; one alone is always taken. Errors: MR_SERVE_BUSY.
+ * is read; one alone is always taken. Gives what is to be told when the answer of a request has left. Errors: MR_SERVE_BUSY.
  */
-export function boundBodies(app: FastifyInstance, max: number): void {
+export function boundBodies(app: FastifyInstance, max: number): (request: FastifyRequest) => void {
   let held = 0
   const hold = (request: Holding, bytes: number): void => {
     if (held > 0 && held + bytes > max)
@@ -22,12 +22,9 @@ export function boundBodies(app: FastifyInstance, max: number): void {
     held += bytes
     request[HELD] = (request[HELD] ?? 0) + bytes
   }
-  app.addHook('onRequest', (request, reply, done) => {
+  app.addHook('onRequest', (request, _, done) => {
     const bytes = Number(request.headers['content-length'] ?? 0)
     if (bytes > 0) hold(request, bytes)
-    reply.raw.once('close', () => {
-      held -= (request as Holding)[HELD] ?? 0
-    })
     done()
   })
   app.addHook('preValidation', (request, _, done) => {
@@ -35,4 +32,7 @@ export function boundBodies(app: FastifyInstance, max: number): void {
     if (body instanceof Uint8Array && (request as Holding)[HELD] === undefined) hold(request, body.length)
     done()
   })
+  return (request: Holding) => {
+    held -= request[HELD] ?? 0
+  }
 }

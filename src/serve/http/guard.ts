@@ -70,7 +70,11 @@ export function guardRoutes(app: FastifyInstance, { host, access, isPublic }: Gu
 
 function enter(access: Access, rule: RouteRule, request: FastifyRequest, reply: FastifyReply): void {
   if (!access.isClosed) return
-  const caller = access.admit(request.headers.authorization, request.ip, rule)
+  const caller = access.admit(
+    request.headers.authorization,
+    { address: request.ip, connection: request.raw.socket },
+    rule,
+  )
   request.caller = caller
   const model = modelOf(request)
   if (model !== undefined) access.checkModel(caller, model)

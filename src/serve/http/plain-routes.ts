@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { MillraceError } from '../../core/errors.ts'
 import { answerKind, rankedRows } from '../answers.ts'
+import { type Gone, GoneConnection } from '../gone.ts'
 import { SERVE_LIMITS } from '../limits.ts'
 import type { Explanation } from '../predictor.ts'
 import type { CacheTally } from '../response-cache.ts'
@@ -113,19 +114,19 @@ export function bytesOf(request: FastifyRequest): Uint8Array {
 }
 
 /** One signal a connection: requests come one after the other on it, and making one for each costs more than reading a small tensor. */
-const gone = new WeakMap<Socket, AbortSignal>()
+const gone = new WeakMap<Socket, Gone>()
 
 /** Aborted when the client's connection is gone. */
-export function goneSignal({ raw: { socket } }: FastifyRequest): AbortSignal {
+export function goneSignal({ raw: { socket } }: FastifyRequest): Gone {
   return gone.get(socket) ?? watched(socket)
 }
 
-function watched(socket: Socket): AbortSignal {
-  const controller = new AbortController()
-  if (socket.destroyed) controller.abort()
-  else socket.once('close', () => controller.abort())
-  gone.set(socket, controller.signal)
-  return controller.signal
+function watched(socket: Socket): Gone {
+  const connection = new GoneConnection()
+  if (socket.destroyed) connection.abort()
+  else socket.once('close', () => connection.abort())
+  gone.set(socket, connection)
+  return connection
 }
 
 export function sendJson(reply: FastifyReply, value: unknown): FastifyReply {

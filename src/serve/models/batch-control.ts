@@ -138,9 +138,14 @@ export class BatchControl {
   ended(answers: readonly { ms: number; expectedMs: number }[], rows: number, nowMs: number): void {
     this.answered.add(rows, nowMs)
     this.requests.answered += answers.length
-    const { latencyMs = Number.POSITIVE_INFINITY } = this.settings
+    const { latencyMs } = this.settings
+    for (const { ms } of answers) this.latencies.add(ms)
+    if (latencyMs !== undefined) this.#compare(answers, latencyMs, nowMs)
+  }
+
+  /** Learns how many times the expected time answers take, where there is an objective to be planned for. */
+  #compare(answers: readonly { ms: number; expectedMs: number }[], latencyMs: number, nowMs: number): void {
     for (const { ms, expectedMs } of answers) {
-      this.latencies.add(ms)
       if (ms > latencyMs) this.requests.over++
       if (this.cost.calls > KNOWN_CALLS && expectedMs >= NEAR_SHARE * this.plannedMs)
         this.#took.add(ms / expectedMs)

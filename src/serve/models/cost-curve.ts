@@ -12,6 +12,9 @@ const FORGET_MS = 60_000
 /** From this weight on, one call counts at most as so many times what was usual: a pause of the machine is not the model's cost. */
 const STEADY_WEIGHT = 1.5
 const OUTLIER_TIMES = 3
+/** From so many calls on the curve is drawn again after every few calls only, or when a size is new: one more call in a thousand changes little. */
+const SETTLED_CALLS = 256
+const DRAWN_EVERY = 8
 /** Sizes that are kept apart: each up to this, then so many an octave. */
 const EXACT_ROWS = 8
 const PER_OCTAVE = 4
@@ -45,6 +48,8 @@ interface Fitted {
   line: CostLine
   /** Costs at the points where the line does not hold. */
   steps?: number[]
+  /** What was asked of it last, which is mostly asked again. */
+  best?: { ms: number; rowsMax: number; rows: number }
 }
 
 export class CostCurve {
@@ -64,8 +69,9 @@ export class CostCurve {
     size.ms = size.ms * kept + Math.min(ms, OUTLIER_TIMES * usualMs)
     size.call = this.#call
     size.atMs = this.#nowMs = atMs
+    const isSettled = this.#call > SETTLED_CALLS && this.#call % DRAWN_EVERY !== 0 && this.#sizes.has(key)
     this.#sizes.set(key, size)
-    this.#fitted = undefined
+    if (!isSettled) this.#fitted = undefined
   }
 
   /** Whether any call was seen. */
@@ -116,6 +122,15 @@ export class CostCurve {
 
   /** Rows of the call within a time that does most rows a millisecond, of at most `rowsMax`; the smallest of those about as good. At least 1. */
   bestRows(ms: number, rowsMax: number): number {
+    const fitted = this.#fit()
+    const { best } = fitted
+    if (best?.ms === ms && best.rowsMax === rowsMax) return best.rows
+    const rows = this.#bestRows(ms, rowsMax)
+    fitted.best = { ms, rowsMax, rows }
+    return rows
+  }
+
+  #bestRows(ms: number, rowsMax: number): number {
     const most = Math.max(1, Math.min(rowsMax, this.rowsWithin(ms)))
     if (!this.isKnown || !Number.isFinite(most)) return most
     const sizes = [...this.#candidates(most), most]

@@ -5,6 +5,7 @@
  */
 import { isMillraceError, MillraceError } from '../../core/errors.ts'
 import { SpareBuffers } from '../../core/spare-buffers.ts'
+import type { Gone } from '../gone.ts'
 import { BatchControl, type BatchSettings } from './batch-control.ts'
 import { type BatchingReport, batchingReport } from './batch-report.ts'
 import { agree, otherThan } from './row-proof.ts'
@@ -45,7 +46,7 @@ export interface Ask {
   sinceMs?: number
   /** In `performance.now()` milliseconds. */
   deadlineMs?: number
-  signal?: AbortSignal
+  signal?: Gone
 }
 
 export interface BatchAnswer {
@@ -64,7 +65,7 @@ interface Waiting extends Part {
   /** After how long it is expected to be answered. */
   expectedMs: number
   deadlineMs?: number
-  signal?: AbortSignal
+  signal?: Gone
   /** Whether it goes with no other: one that it was put together with may be at fault. */
   alone: boolean
   resolve: (answer: BatchAnswer) => void

@@ -17,6 +17,7 @@ import { configError } from '../../model/repository/config-file.ts'
 import type { FoundModel, StatedTensor } from '../../model/repository/found.ts'
 import { compileScorer, type Scorer, scorerBytes } from '../../model/score.ts'
 import { explainTogether } from '../explain-together.ts'
+import type { Gone } from '../gone.ts'
 import type { TensorSpec } from '../oip/backend.ts'
 import { datatypeOfOnnx } from '../oip/datatypes.ts'
 import type { Explanation } from '../predictor.ts'
@@ -62,7 +63,7 @@ export interface ExplainAsked {
   model: string
   /** Class that is explained, by its label or number; by default the likeliest of each row. */
   explainClass?: string
-  signal?: AbortSignal
+  signal?: Gone
 }
 
 type ReadGraph = Extract<ReadModel, { kind: 'graph' }>

@@ -1,6 +1,8 @@
 /** What the Open Inference Protocol asks of whatever answers it, over HTTP and gRPC alike: models that take rows, and models that take tensors. */
+
 import type { Json } from '../../core/canonical.ts'
 import type { ModelTask, SignatureField } from '../../core/records.ts'
+import type { Gone } from '../gone.ts'
 import type { RequestSpan } from '../trace/span.ts'
 
 export interface TensorSpec {
@@ -64,7 +66,7 @@ export interface InferAsk {
   /** Time by which the answer is of use, in `performance.now()` milliseconds. */
   deadlineMs?: number
   /** Aborted when the client is gone. */
-  signal?: AbortSignal
+  signal?: Gone
 }
 
 /** Output that holds the explanation of each row as JSON, where one was asked for. */

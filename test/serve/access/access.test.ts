@@ -18,40 +18,60 @@ function given(over: Partial<TokenGrant> = {}) {
 describe('a token', () => {
   test('may do what its scopes say and nothing else; admin may do everything', () => {
     const { access, secret, grant } = given()
-    expect(access.admit(bearer(secret), 'a', PREDICT)).toMatchObject({ name: 'shop', tenant: 'shop' })
-    expect(() => access.admit(bearer(secret), 'a', METRICS)).toThrow('MR_ACCESS_SCOPE')
+    expect(access.admit(bearer(secret), { address: 'a' }, PREDICT)).toMatchObject({
+      name: 'shop',
+      tenant: 'shop',
+    })
+    expect(() => access.admit(bearer(secret), { address: 'a' }, METRICS)).toThrow('MR_ACCESS_SCOPE')
     access.replace([{ ...grant, scopes: ['admin'], tenant: 'acme' }])
-    expect(access.admit(bearer(secret), 'a', METRICS).tenant).toBe('acme')
+    expect(access.admit(bearer(secret), { address: 'a' }, METRICS).tenant).toBe('acme')
     expect(access.refused.scope).toBe(1)
   })
 
   test('is over at its end', () => {
     const { access, secret, time } = given({ expiresAt: 1000 })
     time.ms = 999
-    access.admit(bearer(secret), 'a', PREDICT)
+    access.admit(bearer(secret), { address: 'a' }, PREDICT)
     time.ms = 1000
-    expect(() => access.admit(bearer(secret), 'a', PREDICT)).toThrow('MR_ACCESS_EXPIRED')
+    expect(() => access.admit(bearer(secret), { address: 'a' }, PREDICT)).toThrow('MR_ACCESS_EXPIRED')
+  })
+
+  test('that a connection brought is known there, and still refused when it is over, taken away or another', () => {
+    const { access, secret, grant, time } = given({ expiresAt: 1000 })
+    const from = { address: 'a', connection: {} }
+    const ask = (token = secret) => access.admit(bearer(token), from, PREDICT)
+    time.ms = 0
+    expect([ask().name, ask().name]).toEqual(['shop', 'shop'])
+    expect(() => ask(newSecret())).toThrow('MR_SERVE_TOKEN')
+    expect(() => access.admit(undefined, from, PREDICT)).toThrow('MR_SERVE_TOKEN')
+    expect(() => access.admit(bearer(secret), from, METRICS)).toThrow('MR_ACCESS_SCOPE')
+    time.ms = 1000
+    expect(() => ask()).toThrow('MR_ACCESS_EXPIRED')
+    access.replace([{ ...grant, expiresAt: undefined, scopes: ['admin'] }])
+    expect(access.admit(bearer(secret), from, METRICS).name).toBe('shop')
+    access.replace([])
+    expect(() => ask()).toThrow('MR_SERVE_TOKEN')
   })
 
   test('of some models does not speak of others, nor of all', () => {
     const { access, secret } = given({ scopes: ['predict', 'read'], models: ['late'] })
-    const caller = access.admit(bearer(secret), 'a', PREDICT)
+    const caller = access.admit(bearer(secret), { address: 'a' }, PREDICT)
     access.checkModel(caller, 'late')
     expect(() => access.checkModel(caller, 'other')).toThrow('MR_ACCESS_MODEL')
-    expect(() => access.admit(bearer(secret), 'a', METRICS)).toThrow('MR_ACCESS_MODEL')
+    expect(() => access.admit(bearer(secret), { address: 'a' }, METRICS)).toThrow('MR_ACCESS_MODEL')
   })
 
   test('that was taken away is refused, and the server does not open for it', () => {
     const { access, secret } = given()
     access.replace([])
     expect(access.isClosed).toBe(true)
-    expect(() => access.admit(bearer(secret), 'a', PREDICT)).toThrow('MR_SERVE_TOKEN')
-    expect(() => access.admit(undefined, 'a', PREDICT)).toThrow('MR_SERVE_TOKEN')
+    expect(() => access.admit(bearer(secret), { address: 'a' }, PREDICT)).toThrow('MR_SERVE_TOKEN')
+    expect(() => access.admit(undefined, { address: 'a' }, PREDICT)).toThrow('MR_SERVE_TOKEN')
   })
 
   test('keeps what is left of its rate when others come and go, and begins anew when its rate is another', () => {
     const { access, secret, grant } = given({ rate: { perS: 1, burst: 2 } })
-    const ask = () => access.spend(access.admit(bearer(secret), 'a', PREDICT))
+    const ask = () => access.spend(access.admit(bearer(secret), { address: 'a' }, PREDICT))
     ask()
     access.replace([grant, { name: 'other', hash: hashOf(newSecret()), scopes: ['read'] }])
     ask()
@@ -62,7 +82,7 @@ describe('a token', () => {
 
   test('is told what is left of its rate, and when there is more', () => {
     const { access, secret, time } = given({ rate: { perS: 2, burst: 4 } })
-    const caller = access.admit(bearer(secret), 'a', PREDICT)
+    const caller = access.admit(bearer(secret), { address: 'a' }, PREDICT)
     for (let i = 0; i < 4; i++) access.spend(caller)
     expect(access.rateFields(caller)).toEqual({ limit: '"token";r=0;t=1', policy: '"token";q=4;w=2' })
     time.ms = 1000
@@ -73,12 +93,12 @@ describe('a token', () => {
 describe('wrong tokens', () => {
   test('are refused in words, then in few words, an address at a time, and again answered after a while', () => {
     const { access, secret, time } = given()
-    const wrong = (address: string) => () => access.admit(bearer(newSecret()), address, PREDICT)
+    const wrong = (address: string) => () => access.admit(bearer(newSecret()), { address }, PREDICT)
     for (let i = 0; i < 20; i++) expect(wrong('a')).toThrow('MR_SERVE_TOKEN')
     expect(wrong('a')).toThrow('MR_ACCESS_TRIES')
     expect(wrong('b')).toThrow('MR_SERVE_TOKEN')
     expect(access.refused).toMatchObject({ unknown: 21, tries: 1 })
-    access.admit(bearer(secret), 'a', PREDICT)
+    access.admit(bearer(secret), { address: 'a' }, PREDICT)
     time.ms = 6_000
     expect(wrong('a')).toThrow('MR_SERVE_TOKEN')
   })
@@ -86,19 +106,20 @@ describe('wrong tokens', () => {
   test('keep an address from learning that a token which a person chose is right', () => {
     const time = { ms: 0 }
     const access = new Access({ token: 'hunter2', ticks: () => time.ms })
-    access.admit(bearer('hunter2'), 'a', METRICS)
-    for (let i = 0; i < 20; i++) expect(() => access.admit(bearer(`guess${i}`), 'a', METRICS)).toThrow()
-    expect(() => access.admit(bearer('hunter2'), 'a', METRICS)).toThrow('MR_ACCESS_TRIES')
-    expect(access.admit(bearer('hunter2'), 'b', METRICS).scopes).toEqual(['admin'])
+    access.admit(bearer('hunter2'), { address: 'a' }, METRICS)
+    for (let i = 0; i < 20; i++)
+      expect(() => access.admit(bearer(`guess${i}`), { address: 'a' }, METRICS)).toThrow()
+    expect(() => access.admit(bearer('hunter2'), { address: 'a' }, METRICS)).toThrow('MR_ACCESS_TRIES')
+    expect(access.admit(bearer('hunter2'), { address: 'b' }, METRICS).scopes).toEqual(['admin'])
     time.ms = 6_001
-    access.admit(bearer('hunter2'), 'a', METRICS)
+    access.admit(bearer('hunter2'), { address: 'a' }, METRICS)
   })
 
   test('of ten thousand addresses are remembered, and no more', () => {
     const { access } = given()
     const codeOf = (address: string): string => {
       try {
-        access.admit(bearer('x'), address, PREDICT)
+        access.admit(bearer('x'), { address }, PREDICT)
         return ''
       } catch (error) {
         return (error as { code: string }).code
@@ -114,5 +135,8 @@ describe('wrong tokens', () => {
 
 test('without tokens nobody needs one, and whoever asks is local', () => {
   const access = new Access()
-  expect(access.admit(undefined, 'a', METRICS)).toMatchObject({ name: 'local', scopes: ['admin'] })
+  expect(access.admit(undefined, { address: 'a' }, METRICS)).toMatchObject({
+    name: 'local',
+    scopes: ['admin'],
+  })
 })
