@@ -11,6 +11,7 @@ import { type BatchingReport, batchingReport } from './batch-report.ts'
 import { agree, otherThan } from './row-proof.ts'
 import { bytesOf, divided, joined, keyOf, type Part, spareOf } from './tensor-join.ts'
 import type { Tensors } from './tensor-model.ts'
+import { type InLine, WaitingLine } from './waiting-line.ts'
 
 /** The clock and the event loop. */
 export interface BatchTime {
@@ -56,7 +57,7 @@ export interface BatchAnswer {
   runMs: number
 }
 
-interface Waiting extends Part {
+interface Waiting extends Part, InLine<Waiting> {
   bytes: number
   key: string
   /** When it came, and when it came into the queue. */
@@ -91,7 +92,7 @@ export class TensorBatcher {
   readonly #options: BatcherOptions
   readonly #time: BatchTime
   readonly #spare = new SpareBuffers()
-  #queue: Waiting[] = []
+  readonly #queue = new WaitingLine<Waiting>()
   #queueRows = 0
   #queueBytes = 0
   /** Batches under way: when each is expected to end. */
@@ -132,8 +133,7 @@ export class TensorBatcher {
     this.#checkRoom(rows, bytes)
     const expectedMs = this.checkInTime(rows, nowMs - sinceMs) + nowMs - sinceMs
     return new Promise((resolve, reject) => {
-      const ended = this.#watch(ask)
-      this.#queue.push({
+      const one: Waiting = {
         feeds,
         rows,
         bytes,
@@ -144,6 +144,7 @@ export class TensorBatcher {
         queuedMs: nowMs,
         expectedMs,
         alone: false,
+        isInLine: false,
         resolve: (answer) => {
           ended()
           resolve(answer)
@@ -152,9 +153,10 @@ export class TensorBatcher {
           ended()
           reject(error)
         },
-      })
-      this.#queueRows += rows
-      this.#queueBytes += bytes
+      }
+      const ended = this.#watch(one)
+      this.#queue.add(one)
+      this.#count(one, 1)
       this.#pumpSoon()
     })
   }
@@ -202,9 +204,10 @@ export class TensorBatcher {
     })
   }
 
-  /** Looks through the queue when a request's deadline passes or its client goes away. Gives what ends that. */
-  #watch({ deadlineMs, signal }: Ask): () => void {
-    const drop = () => this.#dropGone()
+  /** Looks at a request when its deadline passes or its client goes away. Gives what ends that. */
+  #watch(one: Waiting): () => void {
+    const { deadlineMs, signal } = one
+    const drop = () => void this.#dropIfGone(one)
     let disarm: (() => void) | undefined
     const arm = (untilMs: number) => {
       disarm = this.#time.after(untilMs - this.#time.nowMs() + 1, () => look(untilMs))
@@ -231,19 +234,19 @@ export class TensorBatcher {
 
   #pump(): void {
     while (this.#running.size < this.#options.concurrency) {
-      this.#dropGone()
-      if (this.#queue.length === 0 || this.#waitsForOthers()) return
-      void this.#answer(this.#take(this.#queue[0]))
+      const first = this.#first()
+      if (!first || this.#waitsForOthers(first)) return
+      void this.#answer(this.#take(first))
     }
   }
 
   /** Whether the first of the queue has time left to wait for others, as a stated delay has it. */
-  #waitsForOthers(): boolean {
+  #waitsForOthers({ queuedMs }: Waiting): boolean {
     const { delayMs } = this.control
     this.#delayed?.()
     this.#delayed = undefined
     if (delayMs === 0 || this.#queueRows >= this.control.batchRows()) return false
-    const leftMs = this.#queue[0].queuedMs + delayMs - this.#time.nowMs()
+    const leftMs = queuedMs + delayMs - this.#time.nowMs()
     if (leftMs <= 0) return false
     this.#delayed = this.#time.after(leftMs, () => this.#pump())
     return true
@@ -255,31 +258,41 @@ export class TensorBatcher {
     const wanted = isTogether ? this.control.nextRows() : 0
     const { rowsMax } = this.#options
     const isWith = (one: Waiting) =>
-      !one.alone && one.key === first.key && rows < wanted && rows + one.rows <= rowsMax
+      !one.alone && one.key === first.key && rows + one.rows <= rowsMax && !this.#dropIfGone(one)
     const batch: Waiting[] = []
     let rows = 0
-    this.#queue = this.#queue.filter((one) => {
-      if (one !== first && !isWith(one)) return true
+    for (const one of this.#queue) {
+      if (one !== first && rows >= wanted) break
+      if (one !== first && !isWith(one)) continue
+      this.#leave(one)
       rows += one.rows
-      this.#queueBytes -= one.bytes
       batch.push(one)
-      return false
-    })
-    this.#queueRows -= rows
+    }
     return batch
   }
 
-  /** Those that nobody waits for any more leave the queue. */
-  #dropGone(): void {
-    const nowMs = this.#time.nowMs()
-    this.#queue = this.#queue.filter((one) => {
-      const gone = goneError(one, nowMs, this.#options.model)
-      if (!gone) return true
-      this.#queueRows -= one.rows
-      this.#queueBytes -= one.bytes
-      one.reject(gone)
-      return false
-    })
+  /** Who waits longest, of those that someone waits for. */
+  #first(): Waiting | undefined {
+    for (const one of this.#queue) if (!this.#dropIfGone(one)) return one
+    return undefined
+  }
+
+  /** One that nobody waits for any more leaves the queue. */
+  #dropIfGone(one: Waiting): boolean {
+    const gone = one.isInLine && goneError(one, this.#time.nowMs(), this.#options.model)
+    if (!gone) return false
+    this.#leave(one)
+    one.reject(gone)
+    return true
+  }
+
+  #leave(one: Waiting): void {
+    if (this.#queue.remove(one)) this.#count(one, -1)
+  }
+
+  #count({ rows, bytes }: Waiting, sign: 1 | -1): void {
+    this.#queueRows += sign * rows
+    this.#queueBytes += sign * bytes
   }
 
   async #answer(batch: Waiting[]): Promise<void> {
@@ -346,7 +359,8 @@ export class TensorBatcher {
   #mateOf(one: Waiting): Waiting | undefined {
     if (this.#proofs === 0 || this.#proving || !this.#hasRows) return undefined
     const { rowsMax } = this.#options
-    return this.#queue.find(({ key, rows }) => key === one.key && rows + one.rows <= rowsMax)
+    for (const mate of this.#queue) if (mate.key === one.key && mate.rows + one.rows <= rowsMax) return mate
+    return undefined
   }
 
   /** Asks again what was answered, behind other rows; nobody waits for it. */
@@ -368,11 +382,10 @@ export class TensorBatcher {
 
   /** Requests that could not be answered together are asked one at a time. */
   #putBack(batch: Waiting[]): void {
-    for (const one of batch) one.alone = true
-    this.#queue.unshift(...batch)
-    for (const { rows, bytes } of batch) {
-      this.#queueRows += rows
-      this.#queueBytes += bytes
+    this.#queue.addFirst(batch)
+    for (const one of batch) {
+      one.alone = true
+      this.#count(one, 1)
     }
   }
 }
