@@ -4,6 +4,7 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { MillraceError } from '../../../src/core/errors.ts'
 import { WireWriter } from '../../../src/model/import/protobuf.ts'
+import type { Gone } from '../../../src/serve/gone.ts'
 import { encodeBinary } from '../../../src/serve/oip/datatypes.ts'
 import { toHalf } from '../../../src/serve/oip/half.ts'
 import { input, model, node, output } from '../../engine/infer/onnx-bytes.ts'
@@ -89,7 +90,7 @@ describe('tensors', () => {
 
 test('a client that goes away is told to the model', async () => {
   const { infer } = f.server.backend
-  let signal: AbortSignal | undefined
+  let signal: Gone | undefined
   f.server.backend.infer = (one) => {
     signal = one.signal
     return new Promise((_, reject) =>
