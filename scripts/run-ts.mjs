@@ -3,8 +3,8 @@ import { resolve } from 'node:path'
 import { createJiti } from 'jiti'
 
 const entry = (path) => import(new URL(`../dist/${path}`, import.meta.url).href)
-const [millrace, runtime, metrics, stats] = await Promise.all(
-  ['index.js', 'runtime.js', 'define/metrics.js', 'stats/index.js'].map(entry),
+const [millrace, runtime, metrics, stats, frame] = await Promise.all(
+  ['index.js', 'runtime.js', 'define/metrics.js', 'stats/index.js', 'frame/index.js'].map(entry),
 )
 const [file] = process.argv.splice(2, 1)
 const jiti = createJiti(import.meta.url, {
@@ -13,6 +13,7 @@ const jiti = createJiti(import.meta.url, {
     'millrace/runtime': runtime,
     'millrace/metrics': metrics,
     'millrace/stats': stats,
+    'millrace/frame': frame,
   },
 })
 try {

@@ -349,6 +349,14 @@ export class Frame<R extends object = AnyRow> implements AsyncIterable<Collected
     const { scope, rows, columns } = await this.asked(options.signal)
     return await writeFile(scope, { rows, columns }, path, options)
   }
+  /** All rows as a stream of Arrow IPC: `tableFromIPC` of apache-arrow, `pyarrow.ipc.open_stream`, Polars and DuckDB read it. Lists and structs are JSON text. */
+  async toArrow(options: CollectOptions = {}): Promise<Uint8Array> {
+    const { arrowStream } = await import('./arrow/write.ts')
+    const { scope, rows, columns } = await this.asked(options.signal)
+    const messages: Uint8Array[] = []
+    for await (const bytes of arrowStream(scope.tables.batches(rows, options), columns)) messages.push(bytes)
+    return new Uint8Array(Buffer.concat(messages))
+  }
   /** Names and types of the columns. Files are looked at for their types alone. */
   async schema({ signal }: CollectOptions = {}): Promise<{ name: Names<R>; type: ColumnType }[]> {
     const { written } = await this.session.write(this.step, signal)

@@ -6,6 +6,7 @@ import type { Store } from '../store/ports.ts'
 import { Frame } from './frame.ts'
 import type { AnyRow } from './frame-row.ts'
 import { type FramesOptions, Session } from './session.ts'
+import { arrowStep } from './sources/arrow.ts'
 import { type FileOptions, fileStep } from './sources/file.ts'
 import { type ColumnsIn, columnsStep, type MemoryOptions, rowsStep } from './sources/memory.ts'
 import { versionStep } from './sources/version.ts'
@@ -40,6 +41,8 @@ export interface FrameOf {
   <R extends object = AnyRow>(version: DatasetVersion, options?: SourceOptions): Frame<R>
   /** Rows in memory. */
   <const T extends object>(rows: readonly T[], options?: SourceOptions): Frame<RowOfRows<T>>
+  /** Bytes of Arrow IPC, a stream or a file. */
+  <R extends object = AnyRow>(arrow: Uint8Array, options?: SourceOptions): Frame<R>
   /** Columns in memory: typed arrays, or lists of equal length. */
   <const C extends ColumnsIn>(columns: C, options?: SourceOptions): Frame<RowOfColumns<C>>
 }
@@ -88,6 +91,7 @@ function stepOf(source: unknown, how: SourceOptions): Step {
     const isFiles = source.length > 0 && source.every((item) => typeof item === 'string')
     return isFiles ? fileStep(source as string[], how) : rowsStep(source as object[], how as MemoryOptions)
   }
+  if (source instanceof Uint8Array) return arrowStep(source)
   const { kind } = source as { kind?: unknown }
   if (kind === 'DatasetVersion') return versionStep(source as DatasetVersion, how.store)
   if (kind === 'DatasetDef') return versionStep((source as Dataset).name, how.store)

@@ -1,7 +1,7 @@
 /** A frame's rows as a file that others read. */
 import { randomUUID } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
-import { mkdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { ColumnType } from '../core/records.ts'
 import { OrcWriter } from '../data/orc/write.ts'
@@ -67,6 +67,20 @@ const WRITERS: Record<FileFormat, (scope: Scope, writing: Writing) => Promise<vo
   json: (scope, writing) => copy(scope, writing, `FORMAT json, ARRAY true${packing(writing)}`),
   jsonl: (scope, writing) => copy(scope, writing, `FORMAT json, ARRAY false${packing(writing)}`),
   orc: writeOrc,
+  arrow: writeArrow,
+}
+
+/** `.arrows` is a stream, anything else a file with a footer. */
+async function writeArrow(scope: Scope, { rows, columns, draft, path, options }: Writing): Promise<void> {
+  const { arrowFile, arrowStream } = await import('./arrow/write.ts')
+  const form = /\.arrows$/i.test(path) ? arrowStream : arrowFile
+  const file = await open(draft, 'w')
+  try {
+    for await (const bytes of form(scope.tables.batches(rows, options), columns)) await file.writeFile(bytes)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
 }
 
 const packing = ({ path }: Writing): string =>

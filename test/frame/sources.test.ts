@@ -34,7 +34,7 @@ const days = frame({
 })
 
 describe('files', () => {
-  test.each(['parquet', 'orc', 'csv', 'csv.gz', 'tsv', 'jsonl', 'json'])(
+  test.each(['parquet', 'orc', 'arrow', 'csv', 'csv.gz', 'tsv', 'jsonl', 'json'])(
     'rows that are written as %s are read again the same',
     async (ending) => {
       const path = join(folder, `days.${ending}`)

@@ -1,10 +1,11 @@
-/** Files as a frame: Parquet, CSV, JSON, and ORC, one or many by a pattern. */
+/** Files as a frame: Parquet, CSV, JSON, ORC and Arrow, one or many by a pattern. */
 import { MillraceError } from '../../core/errors.ts'
 import type { Sql } from '../../expr/sql.ts'
 import type { Scope, Step } from '../step.ts'
 import { entered } from './enter.ts'
+import type { StagedFormat } from './staged.ts'
 
-export type FileFormat = 'parquet' | 'csv' | 'json' | 'jsonl' | 'orc'
+export type FileFormat = 'parquet' | 'csv' | 'json' | 'jsonl' | 'orc' | 'arrow'
 
 export interface FileOptions {
   /** Default: by the end of the name. */
@@ -27,6 +28,7 @@ const ENDINGS: [RegExp, FileFormat][] = [
   [/\.(csv|tsv|txt)(\.(gz|zst))?$/i, 'csv'],
   [/\.(jsonl|ndjson)(\.(gz|zst))?$/i, 'jsonl'],
   [/\.json(\.(gz|zst))?$/i, 'json'],
+  [/\.(arrow|arrows|feather|ipc)$/i, 'arrow'],
 ]
 
 /** Errors: MR_FRAME_FORMAT. */
@@ -73,10 +75,13 @@ const READERS: Record<FileFormat, Reader> = {
     kind: 'json',
     relation: jsonSql(paths, options, 'newline_delimited'),
   }),
-  orc: async (scope, paths, _, step) => {
-    const { stagedOrc } = await import('./orc.ts')
-    return { kind: 'memory', relation: await stagedOrc(scope, paths, step) }
-  },
+  orc: (scope, paths, _, step) => stagedFiles(scope, paths, 'orc', step),
+  arrow: (scope, paths, _, step) => stagedFiles(scope, paths, 'arrow', step),
+}
+
+const stagedFiles = async (scope: Scope, paths: readonly string[], format: StagedFormat, step: Step) => {
+  const { staged } = await import('./staged.ts')
+  return { kind: 'memory' as const, relation: await staged(scope, { paths, format, step }) }
 }
 
 function csvSql(

@@ -1,7 +1,6 @@
 /** A version of a dataset as a frame: parts that its conditions rule out are not opened. */
 import { MillraceError } from '../../core/errors.ts'
 import type { DatasetVersion, Part } from '../../core/records.ts'
-import { resolveVersion } from '../../data/index.ts'
 import { relationOf } from '../../engine/relation.ts'
 import type { Store } from '../../store/ports.ts'
 import { canHold } from '../conditions.ts'
@@ -15,7 +14,7 @@ export function versionStep(version: DatasetVersion | string, given?: Store): St
     async write(scope, conditions) {
       const store = given ?? scope.store
       if (!store) throw new MillraceError('MR_FRAME_STORE', { dataset: nameOf(version) })
-      const record = typeof version === 'string' ? (await resolveVersion(store, version)).version : version
+      const record = typeof version === 'string' ? await named(store, version) : version
       const parts = record.parts.filter((part) => canHoldAll(part, record, conditions))
       const relation = await relationOf(store, { ...record, parts })
       scope.sources.push({
@@ -29,6 +28,11 @@ export function versionStep(version: DatasetVersion | string, given?: Store): St
       return await entered(scope, relation, { isClean: true })
     },
   }
+}
+
+async function named(store: Store, name: string): Promise<DatasetVersion> {
+  const { resolveVersion } = await import('../../data/index.ts')
+  return (await resolveVersion(store, name)).version
 }
 
 const nameOf = (version: DatasetVersion | string): string =>
