@@ -1,0 +1,116 @@
+"""Queries of groups, joins and quantiles over files, by Polars or dask: wall and CPU seconds of each, and what came out."""
+
+import json
+import os
+import resource
+import sys
+import time
+
+THREADS = int(os.environ.get("PEER_THREADS", "1"))
+os.environ["POLARS_MAX_THREADS"] = str(THREADS)
+args = json.loads(sys.argv[1])
+
+QUANTILES = [0.1, 0.5, 0.99]
+
+
+def polars_queries(files, kind):
+    import polars as pl
+
+    scan = {"csv": pl.scan_csv, "parquet": pl.scan_parquet}[kind]
+    x, small = scan(files[kind]), scan(files["small"][kind])
+    c = pl.col
+    run = lambda lazy: lazy.collect(engine="streaming")
+    yield "q1", lambda: run(x.group_by("id1").agg(c("v1").sum()))
+    yield "q3", lambda: run(x.group_by("id3").agg(c("v1").sum(), c("v3").mean()))
+    yield "q5", lambda: run(x.group_by("id6").agg(c("v1").sum(), c("v2").sum(), c("v3").sum()))
+    yield "median", lambda: run(x.group_by("id4", "id5").agg(c("v3").median().alias("median"), c("v3").std().alias("std")))
+    yield "quantile", lambda: run(x.select(c("v3").quantile(q, interpolation="linear").alias(f"q{i}") for i, q in enumerate(QUANTILES)))
+    yield "join", lambda: run(x.join(small, on="id6").select(pl.len().alias("n"), c("v1").sum(), c("w").sum()))
+    yield "join text", lambda: run(x.join(small.select("id3", "label", "w"), on="id3").group_by("label").agg(c("v3").sum(), c("w").mean()))
+
+
+def dask_queries(files, kind):
+    import dask
+
+    dask.config.set(scheduler="threads", num_workers=THREADS)
+    import dask.dataframe as dd
+
+    def scan(path):
+        return dd.read_csv(path) if kind == "csv" else dd.read_parquet(path)
+
+    x = lambda: scan(files[kind])
+    small = lambda: scan(files["small"][kind])
+    yield "q1", lambda: x().groupby("id1", observed=True)["v1"].sum().compute().reset_index()
+    yield "q3", lambda: x().groupby("id3", observed=True).agg({"v1": "sum", "v3": "mean"}).compute().reset_index()
+    yield "q5", lambda: x().groupby("id6").agg({"v1": "sum", "v2": "sum", "v3": "sum"}).compute().reset_index()
+
+    def medians():
+        out = x().groupby(["id4", "id5"]).agg({"v3": ["median", "std"]}).compute()
+        out.columns = ["median", "std"]
+        return out.reset_index()
+
+    yield "median", medians
+
+    def quantiles():
+        out = x()["v3"].quantile(QUANTILES).compute()
+        import pandas as pd
+
+        return pd.DataFrame({f"q{i}": [out.iloc[i]] for i in range(len(QUANTILES))})
+
+    yield "quantile", quantiles
+
+    def joined():
+        import pandas as pd
+
+        both = x().merge(small()[["id6", "w"]], on="id6")
+        n, v1, w = dask.compute(both["v1"].count(), both["v1"].sum(), both["w"].sum())
+        return pd.DataFrame({"n": [n], "v1": [v1], "w": [w]})
+
+    yield "join", joined
+    yield "join text", lambda: x().merge(small()[["id3", "label", "w"]], on="id3").groupby("label").agg({"v3": "sum", "w": "mean"}).compute().reset_index()
+
+
+def large(tool, path, out):
+    """All rows in groups of all keys: about as many groups as rows."""
+    keys = ["id1", "id2", "id3", "id4", "id5", "id6"]
+    if tool == "polars":
+        import polars as pl
+
+        grouped = pl.scan_parquet(path).group_by(keys).agg(pl.col("v3").sum(), pl.len().alias("count"))
+        grouped.sink_parquet(out)
+    else:
+        import dask
+
+        dask.config.set(scheduler="threads", num_workers=THREADS)
+        import dask.dataframe as dd
+
+        grouped = dd.read_parquet(path).groupby(keys, sort=False, observed=True).agg({"v3": ["sum", "count"]}, split_out=32)
+        grouped.columns = ["v3", "count"]
+        grouped.to_parquet(out)
+
+
+def check(frame):
+    """Rows, and the sum of each column of numbers."""
+    names = [name for name in frame.columns if frame[name].dtype.__str__().lower().startswith(("int", "float", "uint"))]
+    return {"rows": len(frame), "sums": {name: float(frame[name].sum()) for name in names}}
+
+
+def spent(work):
+    cpu, wall = time.process_time(), time.perf_counter()
+    result = work()
+    return result, time.process_time() - cpu, time.perf_counter() - wall
+
+
+if args.get("large"):
+    if args.get("memory_mb"):
+        resource.setrlimit(resource.RLIMIT_DATA, (args["memory_mb"] * 1_048_576,) * 2)
+    _, cpu, wall = spent(lambda: large(args["tool"], args["large"], args["out"]))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"cpu": cpu, "wall": wall, "peakMb": peak}), flush=True)
+else:
+    queries = {"polars": polars_queries, "dask": dask_queries}[args["tool"]](args["files"], args["kind"])
+    for name, query in queries:
+        for _ in range(args["rounds"]):
+            result, cpu, wall = spent(query)
+            print(json.dumps({"query": name, "cpu": cpu, "wall": wall, **check(result)}), flush=True)
+            del result
