@@ -33,4 +33,23 @@ export const FILE_COMMANDS: readonly CommandSpec[] = [
     examples: ['millrace data checkout photos', 'millrace data checkout photos~2 --to /tmp/photos-before'],
     load: async () => (await import('./commands/files.ts')).dataCheckout,
   },
+  {
+    name: 'data merge-models',
+    args: '<output> <model...>',
+    summary: 'merge safetensors checkpoints of one base into one: a mean by weights, or TIES',
+    options: [
+      ['--method <method>', 'average or ties (default: average)'],
+      ['--weights <numbers>', 'one for each model, with commas (default: all the same)'],
+      ['--base <model>', 'checkpoint that they were trained from; TIES needs it'],
+      ['--density <share>', 'TIES: share of differences that is kept (default: 0.2)'],
+      ['--scale <number>', 'TIES: how much of the merged difference is added (default: 1)'],
+      ['--trim <over>', 'TIES: the largest of the whole model, or of each tensor (default: model)'],
+      ['--force', 'replace a file that is there'],
+    ],
+    examples: [
+      'millrace data merge-models soup.safetensors a.safetensors b.safetensors',
+      'millrace data merge-models merged.safetensors tuned-a tuned-b --method ties --base base~1',
+    ],
+    load: async () => (await import('./commands/merge-models.ts')).mergeModels,
+  },
 ]

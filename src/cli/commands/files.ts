@@ -5,12 +5,14 @@ import {
   addFiles,
   checkoutFiles,
   diffFiles,
+  diffModels,
   type FileEntry,
   type FilesDiff,
   fileSetNames,
   filesLog,
   LINK_CHOICES,
   MODE,
+  type ModelDiff,
   type NamedFiles,
   nameOfSet,
   namesFiles,
@@ -22,7 +24,7 @@ import {
 import type { Runtime } from '../../loop/runtime.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
-import { bytes, count, minute, plural, short } from '../format.ts'
+import { bytes, count, minute, orDash, plural, short } from '../format.ts'
 import type { Options } from '../handler.ts'
 import { oneOf, textOption } from '../options.ts'
 import { pairs, table } from '../table.ts'
@@ -170,7 +172,14 @@ export async function diffOfFiles(cli: Cli, { store }: Runtime, from: string, to
     throw new MillraceError('MR_FILES_DIFF_KINDS', { files: from, other: to })
   const b = await resolveFileSet(store, to ?? `${a.version.set}@${a.branch}`)
   const found = await diffFiles(store, a, b)
-  return { value: plainDiff(found), lines: diffLines(cli, a, b, found) }
+  cli.meter.begin('Compare tensors')
+  cli.meter.update(0, '')
+  const models = await diffModels(store, [a, b], found)
+  cli.meter.end()
+  return {
+    value: { ...plainDiff(found), models },
+    lines: [...diffLines(cli, a, b, found), ...models.flatMap((m) => modelLines(cli, m))],
+  }
 }
 
 function plainDiff({ added, removed, changed, moved, ...rest }: FilesDiff) {
@@ -211,6 +220,39 @@ function diffLines(cli: Cli, a: NamedFiles, b: NamedFiles, d: FilesDiff): string
       cli.width,
     ),
     ...(lines.length > 0 ? ['', ...lines.slice(0, SHOWN), ...more(cli, lines.length - SHOWN)] : []),
+    '',
+  ]
+}
+
+function modelLines(
+  { paint, width }: Cli,
+  { path, added, removed, reshaped, changed, same }: ModelDiff,
+): string[] {
+  const shapeOf = (tensor: { dtype: string; shape: readonly number[] }) =>
+    `${tensor.dtype} [${tensor.shape.join(', ')}]`
+  const rows = [
+    ...added.map((t) => ['+', t.name, shapeOf(t), '–', '–', '–']),
+    ...removed.map((t) => ['−', t.name, shapeOf(t), '–', '–', '–']),
+    ...reshaped.map((t) => ['~', t.name, `${t.before} → ${t.after}`, '–', '–', '–']),
+    ...changed.map((t) => [
+      '~',
+      t.name,
+      shapeOf(t),
+      orDash(t.nChanged, count),
+      orDash(t.maxAbs),
+      orDash(t.meanAbs),
+    ]),
+  ]
+  const left = rows.length - SHOWN
+  return [
+    `  ${paint.bold(path)}  ${plural(rows.length, 'tensor')} changed, ${count(same)} the same`,
+    '',
+    ...table(['', 'tensor', 'shape', 'numbers', 'max |Δ|', 'mean |Δ|'], rows.slice(0, SHOWN), {
+      right: ['numbers', 'max |Δ|', 'mean |Δ|'],
+      width,
+      paint,
+    }),
+    ...(left > 0 ? [paint.dim(`  … and ${count(left)} more; all of them with --json`)] : []),
     '',
   ]
 }

@@ -208,4 +208,18 @@ export const model = {
     retryable: false,
     status: 422,
   },
+  MR_CHECKPOINT: {
+    what: (d: { format: string; expected: string; got: string }) =>
+      `this is no file of ${d.format}: expected ${d.expected}, got ${d.got}`,
+    fix: (d: { format: string; expected: string; got: string }) =>
+      `write it again with the tool that made it; files of ${d.format} are read by their name's end`,
+    retryable: false,
+    status: 422,
+  },
+  MR_MERGE_MODELS: {
+    what: (d: { what: string; got: string }) => `merging models needs ${d.what}, got ${d.got}`,
+    fix: (_: { what: string; got: string }) => 'see what it takes: millrace data merge-models --help',
+    retryable: false,
+    status: 400,
+  },
 }

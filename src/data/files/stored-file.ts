@@ -5,6 +5,8 @@ import type { Store } from '../../store/ports.ts'
 import { chunksOf } from './chunk-list.ts'
 import type { ChunkRef, FileEntry } from './entry.ts'
 import type { Packs } from './packs.ts'
+import { readTree } from './tree.ts'
+import { resolveFileSet } from './versions.ts'
 
 export class StoredFile {
   readonly bytes: number
@@ -85,4 +87,23 @@ async function readChunk(packs: Packs, { digest, bytes, pack }: ChunkRef): Promi
       why: `a chunk has ${piece.length} bytes, expected ${bytes}`,
     })
   return piece
+}
+
+/**
+ * A file of a version by name: `model@main:weights/a.safetensors`, or just the version where it has one file.
+ * Errors: MR_FILES_VERSION, MR_FILES_NO_FILE, those of reading records.
+ */
+export async function openInSet(store: Store, packs: Packs, name: string): Promise<StoredFile> {
+  const colon = name.indexOf(':')
+  const [version, path] = colon < 0 ? [name, undefined] : [name.slice(0, colon), name.slice(colon + 1)]
+  const named = await resolveFileSet(store, version)
+  const { entries } = await readTree(store, named.version.tree)
+  const found =
+    path === undefined ? entries.filter(({ bytes }) => bytes > 0) : entries.filter((e) => e.path === path)
+  if (found.length !== 1)
+    throw new MillraceError('MR_FILES_NO_FILE', {
+      version,
+      path: path ?? `alone, but ${found.length}; name one as ${version}:path`,
+    })
+  return await StoredFile.open(store, packs, found[0])
 }
