@@ -15,6 +15,11 @@ export interface Objects {
   /** Stores many at once with one wait for the disk; digests in the order given. */
   putAll(items: Uint8Array[]): Promise<Digest[]>
   /**
+   * Stores pieces, one after another, as one object and resolves when it is durable. For large objects: nothing
+   * is copied, so the caller must not change the pieces before.
+   */
+  putPieces(pieces: readonly Uint8Array[]): Promise<Digest>
+  /**
    * Takes over a finished local file (moves it if it can) and resolves when durable. The file is gone
    * afterwards, also on a duplicate.
    */

@@ -36,6 +36,12 @@ export function objectsContract(name: string, withStore: With): void {
           ),
           { numRuns: 25 },
         )
+        const pieces = [bytesOf('a'), new Uint8Array(0), bytesOf('bc')]
+        expect(await objects.putPieces(pieces)).toBe(await objects.put(bytesOf('abc')))
+        const large = [randomBytes(9_000_000), randomBytes(7)]
+        const digest = await objects.putPieces(large)
+        expect(Buffer.from(await objects.get(digest)).equals(Buffer.concat(large))).toBe(true)
+        expect(await objects.putPieces(large)).toBe(digest)
         const path = join(scratch, 'finished')
         writeFileSync(path, 'abc')
         expect(await objects.putFile(path)).toEqual({ digest: await objects.put(bytesOf('abc')), bytes: 3 })

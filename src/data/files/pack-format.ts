@@ -32,14 +32,8 @@ export interface PackChunk {
   bytes: number
 }
 
-/**
- * A whole pack. Where all frames lie in `arena` already, one after another behind room for the magic, it is made there and the arena is what it lives in.
- */
-export function encodePack(
-  frames: readonly PackFrame[],
-  chunks: readonly PackChunk[],
-  arena?: Buffer,
-): Buffer {
+/** A whole pack, in pieces; frames that lie one behind another in memory are one piece. */
+export function encodePack(frames: readonly PackFrame[], chunks: readonly PackChunk[]): Uint8Array[] {
   const frameTable = Buffer.alloc(frames.length * FRAME_BYTES)
   let offset = PACK_MAGIC.length
   for (const [i, { codec, bytesRaw, stored }] of frames.entries()) {
@@ -50,21 +44,24 @@ export function encodePack(
     offset += stored.length
   }
   const tables = Buffer.concat([frameTable, chunkTable(chunks)])
-  const end = Buffer.concat([tables, footer(frames.length, chunks.length, offset, tables)])
-  if (arena === undefined || offset + end.length > arena.length || !liesIn(arena, frames))
-    return Buffer.concat([PACK_MAGIC, ...frames.map(({ stored }) => stored), end])
-  arena.set(PACK_MAGIC)
-  arena.set(end, offset)
-  return arena.subarray(0, offset + end.length)
+  const end = footer(frames.length, chunks.length, offset, tables)
+  return joined([PACK_MAGIC, ...frames.map(({ stored }) => stored), tables, end])
 }
 
-function liesIn(arena: Buffer, frames: readonly PackFrame[]): boolean {
-  let at = arena.byteOffset + PACK_MAGIC.length
-  return frames.every(({ stored }) => {
-    const isNext = stored.buffer === arena.buffer && stored.byteOffset === at
-    at += stored.length
-    return isNext
-  })
+/** Pieces smaller than it are copied together. */
+const PIECE_BYTES = 1024 * 1024
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array[] {
+  const out: Uint8Array[] = []
+  for (const piece of pieces) {
+    const last = out.at(-1)
+    if (last && last.buffer === piece.buffer && last.byteOffset + last.length === piece.byteOffset)
+      out[out.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.length + piece.length)
+    else if (last && last.length + piece.length <= PIECE_BYTES)
+      out[out.length - 1] = Buffer.concat([last, piece])
+    else out.push(piece)
+  }
+  return out
 }
 
 function chunkTable(chunks: readonly PackChunk[]): Buffer {

@@ -5,7 +5,7 @@ import type { Store } from '../../store/ports.ts'
 import type { ChunkIndex } from './chunk-index.ts'
 import { Compressor } from './codec.ts'
 import { FILE_LIMITS } from './limits.ts'
-import { encodePack, PACK_MAGIC, type PackChunk, type PackFrame } from './pack-format.ts'
+import { encodePack, type PackChunk, type PackFrame } from './pack-format.ts'
 import type { Packs } from './packs.ts'
 
 /** Pack that a chunk is in; its digest is known once the pack is on disk. */
@@ -36,11 +36,11 @@ const newPack = (): OpenPack => ({
   smallBytes: 0,
   smallFrame: 0,
   arena: undefined,
-  arenaBytes: PACK_MAGIC.length,
+  arenaBytes: 0,
 })
 
 const SMALL_BYTES = FILE_LIMITS.frameBytes / 2
-/** Room for what comes after the last chunk that fits. */
+/** Room for the chunk that fills it. */
 const ARENA_BYTES = FILE_LIMITS.packBytes + 1024 * 1024
 
 export class PackWriter {
@@ -164,11 +164,11 @@ export class PackWriter {
   }
 
   async #flush(open: OpenPack): Promise<void> {
-    const bytes = encodePack(await Promise.all(open.frames), open.chunks, open.arena)
-    const digest = await this.#store.objects.put(bytes)
+    const pieces = encodePack(await Promise.all(open.frames), open.chunks)
+    const digest = await this.#store.objects.putPieces(pieces)
     if (open.arena) this.#arenas.push(open.arena)
     open.slot.digest = digest
-    this.bytesStored += bytes.length
+    this.bytesStored += pieces.reduce((sum, { length }) => sum + length, 0)
     this.#index.add(
       digest,
       open.chunks.map((chunk) => Buffer.from(chunk.digest, 'hex')),

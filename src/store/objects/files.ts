@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Stats } from 'node:fs'
 import { chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -75,6 +76,21 @@ export function openFileObjects(root: string, scratch: string): Objects {
     return written.map(({ digest }) => digest)
   }
 
+  const putPieces = async (pieces: readonly Uint8Array[]): Promise<Digest> => {
+    const from = temporary()
+    try {
+      const digest = await writePieces(from, pieces)
+      const to = pathOf(digest)
+      if ((await holdsDigest(to, digest)) && (await refreshed(to))) await rm(from, { force: true })
+      else await place(from, to)
+      await settle([to])
+      return digest
+    } catch (thrown) {
+      await rm(from, { force: true })
+      throw fault(thrown, root, 'write')
+    }
+  }
+
   /** Brings a file of another file system here; a file of this one stays where it is. */
   const moveIn = async (path: string, to: string) => {
     try {
@@ -106,6 +122,7 @@ export function openFileObjects(root: string, scratch: string): Objects {
 
   return {
     putAll,
+    putPieces,
     async put(bytes) {
       return (await putAll([bytes]))[0]
     },
@@ -158,6 +175,29 @@ export function openFileObjects(root: string, scratch: string): Objects {
       await settle([path])
     },
   }
+}
+
+const SLICE_BYTES = 4 * 1024 * 1024
+
+/** Writes pieces into a new file and waits for its bytes; each slice is hashed while it is written. */
+async function writePieces(path: string, pieces: readonly Uint8Array[]): Promise<Digest> {
+  const hash = createHash('sha256')
+  const handle = await open(path, 'wx', READ_ONLY)
+  try {
+    let position = 0
+    for (const piece of pieces)
+      for (let at = 0; at < piece.length; at += SLICE_BYTES) {
+        const slice = piece.subarray(at, at + SLICE_BYTES)
+        const writing = disk.write(handle, slice, position)
+        hash.update(slice)
+        await writing
+        position += slice.length
+      }
+    await disk.sync(handle)
+  } finally {
+    await handle.close()
+  }
+  return `sha256:${hash.digest('hex')}`
 }
 
 async function makeFolder(dir: string, syncRoot: () => Promise<void>): Promise<void> {
