@@ -56,7 +56,8 @@ async function large(folder: string, peers: boolean): Promise<void> {
   const source = join(folder, 'large.bin')
   const edit = { path: '', at: 500_000_000, bytes: 'hello' }
   const write = () => writeRandomFile(source, 1, GIB)
-  const ours = rounds(folder, source, ['add', 'edit'], edit, write)
+  const change = () => applyEdit(source, edit)
+  const ours = rounds({ folder, source, steps: ['add', 'edit'], write, change })
   write()
   const theirs: Record<string, Spent[]> = {}
   if (peers) {
@@ -81,9 +82,12 @@ async function many(folder: string, peers: boolean): Promise<void> {
     rmSync(source, { recursive: true, force: true })
     writeManyFiles(source, { folders: 100, each: 1000, length: 1024 })
   }
-  const ours = rounds(folder, source, steps, edit, write)
+  const change = () => applyEdit(source, edit)
+  const ours = rounds({ folder, source, steps, write, change })
   write()
-  const theirs = peers ? { dvc: await peerSteps('dvc', folder, source, steps, edit) } : {}
+  const theirs: Record<string, Spent[]> = peers
+    ? { dvc: await peerSteps('dvc', folder, source, steps, edit) }
+    : {}
   for (const [name, step, goal] of [
     ['100,000 × 1 kB, add', 'add', 15],
     ['100,000 × 1 kB, nothing changed', 'no-op', 2],
@@ -99,14 +103,13 @@ function tensors(folder: string): void {
   const shape = { n: 50, rows: 512, width: 1024 }
   const source = join(folder, 'model.safetensors')
   const tensorKb = (shape.rows * shape.width * 4) / 1024
-  const [, second] = rounds(
+  const [, second] = rounds({
     folder,
     source,
-    ['add', 'edit'],
-    undefined,
-    () => writeSafetensors(source, shape),
-    () => writeSafetensors(source, { ...shape, changed: [7, 31] }),
-  )
+    steps: ['add', 'edit'],
+    write: () => writeSafetensors(source, shape),
+    change: () => writeSafetensors(source, { ...shape, changed: [7, 31] }),
+  })
   const goal = 2 * tensorKb + 64
   const kb = second.stored / 1024
   report({
@@ -164,23 +167,27 @@ function stored(
   })
 }
 
-/** Steps of `millrace data add` as a user runs them: a process each. Of several rounds, the least CPU time of each step. */
-function rounds(
-  folder: string,
-  source: string,
-  steps: readonly string[],
-  edit: Edit | undefined,
-  write: () => void,
-  change = () => applyEdit(source, edit!),
-): Spent[] {
-  const all = Array.from({ length: ROUNDS }, () => {
-    write()
-    return ourSteps(folder, source, steps, change)
-  })
-  return steps.map((_, i) => all.map((round) => round[i]).reduce((best, s) => (s.cpu < best.cpu ? s : best)))
+interface OurJob {
+  folder: string
+  source: string
+  steps: readonly string[]
+  /** Writes what is added first. */
+  write: () => void
+  change: () => void
 }
 
-function ourSteps(folder: string, source: string, steps: readonly string[], change: () => void): Spent[] {
+/** Steps of `millrace data add` as a user runs them: a process each. Of several rounds, the least CPU time of each step. */
+function rounds(job: OurJob): Spent[] {
+  const all = Array.from({ length: ROUNDS }, () => {
+    job.write()
+    return ourSteps(job)
+  })
+  return job.steps.map((_, i) =>
+    all.map((round) => round[i]).reduce((best, s) => (s.cpu < best.cpu ? s : best)),
+  )
+}
+
+function ourSteps({ folder, source, steps, change }: OurJob): Spent[] {
   const project = join(folder, 'project')
   mkdirSync(project)
   writeFileSync(
