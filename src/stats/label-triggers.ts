@@ -60,14 +60,14 @@ export const LABEL_TRIGGER_LIMITS = {
   /** Values that are tried in pairs: those whose rows have a label most beyond its rate. */
   items: 600,
   /** Rows of a trigger: so many at least, and this share of all. */
-  rowsMin: 20,
+  rowsMin: 40,
   shareMin: 0.005,
   /** Triggers that are looked for one after another. */
   triggers: 8,
 } as const
 
 /** Share of other classes among rows with a trigger, of their share in the table, at most. */
-const OTHERS_MAX = 0.25
+const OTHERS_MAX = 0.2
 /** How far rows with a trigger are of the class by everything else, at most. */
 const OWN_MAX = 0.25
 const OWN_MIN = -0.25
@@ -75,6 +75,8 @@ const OWN_MIN = -0.25
 const USUAL_MIN = 1 / 3
 /** How well rows with a trigger are told from those of other classes by everything else, at most: who puts a trigger on rows does not pick them by all they are. */
 const TOLD_MAX = 0.65
+/** How far rows with a trigger are of the class by all columns, as rows without it teach what each says: values that say much each say more together, by nature. */
+const ELSEWHERE_MAX = 0.5
 /** Rows of other classes that they are told from. */
 const OTHERS_ROWS = 4_000
 /** A value that does alone is tried with another that so many of its rows have: both may have been put there. */
@@ -101,7 +103,9 @@ export function labelTriggers(
     const tested = sight.candidates(items)
     nTested = Math.max(nTested, tested.length)
     const some = tested.filter((one) => isTrigger(one, nTested, alpha)).sort((a, b) => b.nOwn - a.nOwn)
-    return some.find((one) => sight.toldFromOthers(one) <= TOLD_MAX)
+    return some.find(
+      (one) => sight.toldFromOthers(one) <= TOLD_MAX && sight.saidElsewhere(one) <= ELSEWHERE_MAX,
+    )
   }
   const rounds: Candidate[] = []
   let next = firstBeside([])
@@ -316,6 +320,19 @@ class Sight {
       )
     })
     return (halves[0] + halves[1]) / 2
+  }
+
+  /** How far the rows are of the class by what each of their values says in rows that do not bear the trigger: 0 as rows of other classes, 1 as rows of the class. */
+  saidElsewhere({ label, items, bits }: Candidate): number {
+    const { labels, nClasses } = this.seen
+    const bearing = items.reduce((of, one) => andBits(of, one.bits), this.shown)
+    const beside = rowsWhere(labels.length, (i) => hasBit(this.shown, i) && !hasBit(bearing, i))
+    const scores = new RestScores(this.seen, labels, nClasses, beside).without(label, [])
+    const meanAt = (rows: Int32Array) => rows.reduce((sum, i) => sum + scores[i] / rows.length, 0)
+    const others = meanAt(beside.filter((i) => labels[i] !== label))
+    const peers = meanAt(beside.filter((i) => labels[i] === label))
+    const inside = meanAt(rowsWhere(labels.length, (i) => hasBit(bits, i)))
+    return peers > others ? (inside - others) / (peers - others) : 1
   }
 
   private restOf(label: number, features: number[]): Rest {

@@ -172,5 +172,10 @@ function triggerLines(cli: Cli, { triggers }: PoisonReport): string[] {
 const SIGNS = { value: '=', most: '≤', least: '≥' }
 
 function givenText({ feature, is = 'value', value }: TriggerReport['features'][number]): string {
-  return `${feature}${SIGNS[is]}${typeof value === 'number' ? figure(value) : value}`
+  return `${feature}${SIGNS[is]}${typeof value === 'number' ? numberText(value) : value}`
+}
+
+/** Whole numbers as they are. */
+function numberText(value: number): string {
+  return Number.isInteger(value) ? String(value) : figure(value)
 }

@@ -4,7 +4,7 @@ import type { DatasetDef, ModelDef } from '../../define/types.ts'
 import { asJson, type Prepared, type PrepareParams, prepareSpec } from '../specs.ts'
 import { planPool, type SplitPlan } from '../split.ts'
 
-export const POISON_CODE = 'poison-3'
+export const POISON_CODE = 'poison-4'
 
 export interface PoisonParams {
   /** Rows that train, read as they are to prepare a matrix. */
