@@ -1,8 +1,5 @@
-/**
- * Rows of concurrent requests scored together: whatever comes until the event loop turns is one batch. No delay is added: a lone request
- * goes at the next turn. Worth it where a call has a fixed cost (a worker's round trip); models that score on this thread do without.
- */
-import { MillraceError } from '../core/errors.ts'
+/** Rows of concurrent requests to a released graph, scored together: matrices and numbers around what puts tensors together. */
+import { TensorBatcher } from './models/tensor-batcher.ts'
 
 export interface BatcherOptions {
   /** Name of the model in errors. */
@@ -11,95 +8,62 @@ export interface BatcherOptions {
   width: number
   /** Rows of one batch. */
   batchRowsMax: number
-  /** Rows that wait or are being scored, before MR_SERVE_BUSY. */
+  /** Rows that wait, before MR_SERVE_BUSY. */
   queueRowsMax: number
 }
 
-interface Waiting {
-  matrix: Float64Array
-  nRows: number
-  resolve: (outputs: Float64Array) => void
-  reject: (error: unknown) => void
-}
+type Run = (matrix: Float64Array, nRows: number) => Promise<Float64Array>
 
-/** Scores row-major matrices through `run`, which sees at most `batchRowsMax` rows a call (a larger request goes in pieces). */
+/** Names of the one input and the one output. */
+const [ROWS, NUMBERS] = ['rows', 'numbers']
+
+/** Scores row-major matrices through `run`, which sees at most `batchRowsMax` rows a call (a larger request goes in pieces), and one call at a time. */
 export class Batcher {
-  readonly #run: (matrix: Float64Array, nRows: number) => Promise<Float64Array>
   readonly #options: BatcherOptions
-  #waiting: Waiting[] = []
-  #rows = 0
+  readonly #tensors: TensorBatcher
 
-  constructor(run: (matrix: Float64Array, nRows: number) => Promise<Float64Array>, options: BatcherOptions) {
-    this.#run = run
+  constructor(run: Run, options: BatcherOptions) {
+    const { model, batchRowsMax: rowsMax, queueRowsMax } = options
     this.#options = options
+    this.#tensors = new TensorBatcher({
+      model,
+      rowsMax,
+      queueRowsMax,
+      hasRows: true,
+      concurrency: 1,
+      run: async ({ [ROWS]: { dims, data } }) => {
+        const [nRows] = dims
+        const numbers = await run(data as Float64Array, nRows)
+        return { [NUMBERS]: { type: 'float64', dims: [nRows, numbers.length / nRows], data: numbers } }
+      },
+    })
   }
 
   /** Outputs of one request's rows, in order, as many a row as `run` gives. Errors: MR_SERVE_BUSY at once when the queue is full; those of `run`. */
   async score(matrix: Float64Array, nRows: number): Promise<Float64Array> {
-    const { queueRowsMax, model } = this.#options
-    if (this.#rows + nRows > queueRowsMax) {
-      const data = { what: `the queue of model "${model}" (rows)`, max: queueRowsMax, retryAfterS: 1 }
-      throw new MillraceError('MR_SERVE_BUSY', data)
-    }
-    this.#rows += nRows
-    try {
-      return await new Promise<Float64Array>((resolve, reject) => {
-        if (this.#waiting.length === 0) setImmediate(() => this.#flush())
-        this.#waiting.push({ matrix, nRows, resolve, reject })
-      })
-    } finally {
-      this.#rows -= nRows
-    }
-  }
-
-  #flush(): void {
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (let begin = 0; begin < waiting.length; ) {
-      let end = begin
-      let nRows = 0
-      do nRows += waiting[end++].nRows
-      while (end < waiting.length && nRows + waiting[end].nRows <= this.#options.batchRowsMax)
-      void this.#answer(waiting.slice(begin, end), nRows)
-      begin = end
-    }
-  }
-
-  async #answer(batch: Waiting[], nRows: number): Promise<void> {
-    try {
-      const outputs = await this.#inPieces(batch.length === 1 ? batch[0].matrix : joined(batch), nRows)
-      const width = outputs.length / nRows
-      let row = 0
-      for (const { nRows: own, resolve } of batch) {
-        resolve(outputs.slice(row * width, (row + own) * width))
-        row += own
-      }
-    } catch (error) {
-      for (const { reject } of batch) reject(error)
-    }
-  }
-
-  async #inPieces(matrix: Float64Array, nRows: number): Promise<Float64Array> {
     const { batchRowsMax, width } = this.#options
-    if (nRows <= batchRowsMax) return await this.#run(matrix, nRows)
-    let outputs = new Float64Array(0)
+    if (nRows <= batchRowsMax) return await this.#piece(matrix, nRows)
+    const pieces: Float64Array[] = []
     for (let row = 0; row < nRows; row += batchRowsMax) {
       const end = Math.min(nRows, row + batchRowsMax)
-      const piece = await this.#run(matrix.slice(row * width, end * width), end - row)
-      const each = piece.length / (end - row)
-      if (row === 0) outputs = new Float64Array(nRows * each)
-      outputs.set(piece, row * each)
+      pieces.push(await this.#piece(matrix.subarray(row * width, end * width), end - row))
     }
-    return outputs
+    return inOne(pieces)
+  }
+
+  async #piece(data: Float64Array, rows: number): Promise<Float64Array> {
+    const feeds = { [ROWS]: { type: 'float64', dims: [rows, this.#options.width], data } }
+    const { outputs } = await this.#tensors.infer({ feeds, rows })
+    return outputs[NUMBERS].data as Float64Array
   }
 }
 
-function joined(batch: readonly Waiting[]): Float64Array {
-  const whole = new Float64Array(batch.reduce((sum, { matrix }) => sum + matrix.length, 0))
+function inOne(pieces: readonly Float64Array[]): Float64Array {
+  const whole = new Float64Array(pieces.reduce((sum, { length }) => sum + length, 0))
   let at = 0
-  for (const { matrix } of batch) {
-    whole.set(matrix, at)
-    at += matrix.length
+  for (const piece of pieces) {
+    whole.set(piece, at)
+    at += piece.length
   }
   return whole
 }
