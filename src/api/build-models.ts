@@ -51,6 +51,7 @@ export function buildModels(
     threads = availableParallelism(),
     memoryMb = halfOfMemoryMb(),
     bodyMb,
+    cacheMb,
     grpcPort,
     tokensFile,
     tls: tlsPaths,
@@ -77,6 +78,7 @@ export function buildModels(
     ...(hosts !== undefined && { placement: placementOf(hosts, self, owners) }),
     ...(tenants && { tenantOf: (model: string) => model.slice(0, Math.max(0, model.indexOf(tenants))) }),
     clock: CLOCK,
+    ...(cacheMb !== undefined && { responseCache: { bytesMax: cacheMb * MB } }),
     limits: {
       modelCacheBytesMax: memoryMb * MB,
       ...(bodyMb !== undefined && { bodyBytesMax: bodyMb * MB }),

@@ -45,6 +45,8 @@ export interface ServeModelsOptions {
   trial?: TrialOf
   /** Time that a request waits for others while a thread is free. Stated, batches have `batchRowsMax` rows, and not as many as were found to be best. */
   batchDelayMs?: number
+  /** Answers are kept within so much memory, of all workers together, and what comes again is not computed again. Default: none are. */
+  cacheMb?: number
   /** Largest request, also unpacked and over gRPC. Default 32. */
   bodyMb?: number
 }

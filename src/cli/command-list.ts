@@ -88,6 +88,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         '--delay <ms>',
         'wait for others while a thread is free; batches are then as stated (default: they are found)',
       ],
+      ['--cache-mb <mb>', 'keep answers, and do not compute again what comes again (default: off)'],
       ['--body <mb>', 'largest request (default 32)'],
       ['--workers <n>', 'processes that share the port, the threads and the memory (default: 1)'],
       ['--threads <n>', 'threads that run ONNX (default: one a core)'],

@@ -7,21 +7,9 @@
  * What is kept is only not computed again; each prediction is logged under its own id.
  */
 import { createHash } from 'node:crypto'
+import { type CacheLimits, KeptAnswers } from './kept-answers.ts'
 import type { Explanation, Predictor, RawRow } from './predictor.ts'
 import { fieldOf } from './predictor.ts'
-
-export interface CacheLimits {
-  bytesMax: number
-  entriesMax: number
-  ttlMs: number
-}
-
-/** 64 MB, a million entries, an hour. */
-export const CACHE_LIMITS: CacheLimits = {
-  bytesMax: 64 * 1024 * 1024,
-  entriesMax: 1_000_000,
-  ttlMs: 3_600_000,
-}
 
 /** What a request found and did not find. */
 export interface CacheTally {
@@ -29,14 +17,6 @@ export interface CacheTally {
   misses: number
 }
 
-interface Entry {
-  value: Float64Array | Explanation
-  bytes: number
-  untilMs: number
-}
-
-/** What an entry takes beside its numbers: key, objects and its place in the map. */
-const ENTRY_BYTES = 240
 /** What a contribution takes: an object of a name, two or three numbers. */
 const CONTRIBUTION_BYTES = 96
 const EXPLANATION_BYTES = 400
@@ -44,26 +24,11 @@ const EXPLANATION_BYTES = 400
 type Asked = Pick<Predictor, 'score' | 'explain'>
 
 export class ResponseCache {
-  readonly #limits: CacheLimits
-  readonly #now: () => number
-  readonly #entries = new Map<string, Entry>()
-  #bytes = 0
-  hits = 0
-  misses = 0
-  evictions = 0
+  readonly kept: KeptAnswers<Float64Array | Explanation>
 
   /** `now` is a clock that only goes forward, in milliseconds. */
-  constructor(limits: Partial<CacheLimits> = {}, now: () => number = () => performance.now()) {
-    this.#limits = { ...CACHE_LIMITS, ...limits }
-    this.#now = now
-  }
-
-  get bytes(): number {
-    return this.#bytes
-  }
-
-  get entries(): number {
-    return this.#entries.size
+  constructor(limits: Partial<CacheLimits> = {}, now?: () => number) {
+    this.kept = new KeptAnswers(limits, now)
   }
 
   /** A predictor that is asked only for what is not kept, with what a request found counted in `tally`. */
@@ -78,7 +43,7 @@ export class ResponseCache {
         const keep = (outputs: Float64Array): Float64Array => {
           missing.forEach((at, k) => {
             found[at] = outputs.slice(k * width, (k + 1) * width)
-            this.#keep(keys[at], found[at], width * 8)
+            this.kept.keep(keys[at], found[at], width * 8)
           })
           return together(found as Float64Array[], width)
         }
@@ -104,7 +69,7 @@ export class ResponseCache {
         missing.forEach((at, k) => {
           found[at] = explained[k]
           if (explained[k].exact)
-            this.#keep(
+            this.kept.keep(
               keys[at],
               explained[k],
               EXPLANATION_BYTES + explained[k].contributions.length * CONTRIBUTION_BYTES,
@@ -115,40 +80,10 @@ export class ResponseCache {
     }
   }
 
-  #find<V extends Entry['value']>(key: string, tally: CacheTally): V | undefined {
-    const entry = this.#entries.get(key)
-    const isFresh = entry !== undefined && entry.untilMs > this.#now()
-    if (entry) this.#remove(key, entry)
-    if (!isFresh) {
-      this.misses++
-      tally.misses++
-      return undefined
-    }
-    this.#put(key, entry)
-    this.hits++
-    tally.hits++
-    return entry.value as V
-  }
-
-  #keep(key: string, value: Entry['value'], bytes: number): void {
-    const before = this.#entries.get(key)
-    if (before) this.#remove(key, before)
-    this.#put(key, { value, bytes: bytes + ENTRY_BYTES, untilMs: this.#now() + this.#limits.ttlMs })
-    for (const [oldest, entry] of this.#entries) {
-      if (this.#bytes <= this.#limits.bytesMax && this.#entries.size <= this.#limits.entriesMax) return
-      this.#remove(oldest, entry)
-      this.evictions++
-    }
-  }
-
-  #put(key: string, entry: Entry): void {
-    this.#entries.set(key, entry)
-    this.#bytes += entry.bytes
-  }
-
-  #remove(key: string, entry: Entry): void {
-    this.#entries.delete(key)
-    this.#bytes -= entry.bytes
+  #find<V extends Float64Array | Explanation>(key: string, tally: CacheTally): V | undefined {
+    const found = this.kept.find(key) as V | undefined
+    tally[found ? 'hits' : 'misses']++
+    return found
   }
 }
 

@@ -413,13 +413,7 @@ export class Station {
       'Models let go for room.',
       () => this.cache.numbers().evictions,
     )
-    const responses = this.#responses
-    if (!responses) return
-    add('response_cache_hits_total', 'counter', 'Rows answered from what was kept.', () => responses.hits)
-    add('response_cache_misses_total', 'counter', 'Rows that were not kept.', () => responses.misses)
-    add('response_cache_evictions_total', 'counter', 'Answers let go for room.', () => responses.evictions)
-    add('response_cache_bytes', 'gauge', 'Bytes of answers kept.', () => responses.bytes)
-    add('response_cache_entries', 'gauge', 'Answers kept.', () => responses.entries)
+    for (const gauge of this.#responses?.kept.gauges('Rows') ?? []) this.metrics.addGauge(gauge)
   }
 }
 

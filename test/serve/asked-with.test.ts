@@ -185,11 +185,11 @@ describe('the cache itself', () => {
         await score(cache, [x])
         await score(cache, [1])
       }
-      expect(cache.bytes).toBeLessThanOrEqual(2_500)
-      expect(cache.entries).toBeLessThanOrEqual(10)
+      expect(cache.kept.bytes).toBeLessThanOrEqual(2_500)
+      expect(cache.kept.entries).toBeLessThanOrEqual(10)
       expect(await score(cache, [1])).toMatchObject({ hits: 1 })
       expect(await score(cache, [2])).toMatchObject({ misses: 1 })
-      expect(cache.evictions).toBeGreaterThan(30)
+      expect(cache.kept.evictions).toBeGreaterThan(30)
     }
   })
 
@@ -201,6 +201,6 @@ describe('the cache itself', () => {
     expect(await score(cache, [1])).toMatchObject({ hits: 1 })
     now = 100
     expect(await score(cache, [1])).toMatchObject({ misses: 1 })
-    expect(cache.entries).toBe(1)
+    expect(cache.kept.entries).toBe(1)
   })
 })

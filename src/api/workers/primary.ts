@@ -22,12 +22,13 @@ import {
   type Wire,
   type WorkerOptions,
 } from './messages.ts'
+import type { Share } from './shares.ts'
 import { type Handed, Worker, type WorkerEvents } from './worker.ts'
 
 export interface PrimaryOptions extends Omit<WorkerOptions, 'found'> {
   workers: number
   /** Of each worker. */
-  share: (worker: number) => { threads: number; memoryMb: number }
+  share: (worker: number) => Share
 }
 
 /** How often workers are looked at. */

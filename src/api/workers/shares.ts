@@ -5,20 +5,25 @@ import { halfOfMemoryMb } from '../build-models.ts'
 export interface Share {
   threads: number
   memoryMb: number
+  cacheMb?: number
 }
 
-/** Threads as evenly as they go, one each at least; memory evenly. */
+/** Threads as evenly as they go, one each at least; memory and what answers are kept in evenly. */
 export function sharesOf({
   workers,
   threads = availableParallelism(),
   memoryMb = halfOfMemoryMb(),
+  cacheMb,
 }: {
   workers: number
   threads?: number
   memoryMb?: number
+  cacheMb?: number
 }): Share[] {
+  const evenly = (mb: number) => Math.max(1, Math.floor(mb / workers))
   return Array.from({ length: workers }, (_, worker) => ({
     threads: Math.max(1, Math.floor(threads / workers) + (worker < threads % workers ? 1 : 0)),
-    memoryMb: Math.max(1, Math.floor(memoryMb / workers)),
+    memoryMb: evenly(memoryMb),
+    ...(cacheMb !== undefined && { cacheMb: evenly(cacheMb) }),
   }))
 }

@@ -41,6 +41,7 @@ export async function serve(cli: Cli, [path]: readonly unknown[], options: Optio
     batchRowsMax: given('batch', 1, 100_000),
     batchDelayMs: given('delay', 0, 60_000),
     bodyMb: given('body', 1, 1_024),
+    cacheMb: given('cacheMb', 1, 1_000_000),
     trial: oneOf('--try', textOption(options, 'try'), ['swaps', 'all', 'none'] as const),
   }
   const served = await (workers === 1 ? serveModels(asked) : serveByWorkers({ ...asked, workers }))

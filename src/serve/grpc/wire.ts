@@ -339,6 +339,8 @@ export function statisticsMessage(models: readonly ModelStatistics[]): Uint8Arra
       model.input,
       model.compute,
       model.output,
+      model.cacheHit,
+      model.cacheMiss,
     ].entries())
       spent.message(i + 1, spentMessage(one))
     const message = new WireWriter()

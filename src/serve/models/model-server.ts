@@ -11,6 +11,7 @@ import { sendMetrics } from '../http/health-routes.ts'
 import { otherRoutes } from '../http/other-routes.ts'
 import { sendJson } from '../http/plain-routes.ts'
 import { IdMaker } from '../ids.ts'
+import type { CacheLimits } from '../kept-answers.ts'
 import { ServeMetrics } from '../metrics.ts'
 import { explainRoutes } from '../oip/explain-routes.ts'
 import { generateRoutes } from '../oip/generate-routes.ts'
@@ -44,6 +45,8 @@ export interface ModelServerOptions extends AppOptions {
   trial?: TrialOf
   /** The other processes, where several share a port. */
   siblings?: Siblings
+  /** Answers are kept within these limits. Default: none are. */
+  responseCache?: Partial<CacheLimits>
   /** Time that a request waits for others while a thread is free. Stated, batches are as large as they may be, and not as found. */
   batchDelayMs?: number
 }

@@ -1,6 +1,8 @@
 /** Models of others behind the inference protocol. */
 import type { Clock } from '../../core/clock.ts'
 import { isMillraceError, MillraceError } from '../../core/errors.ts'
+import { cacheText } from '../http/plain-routes.ts'
+import type { CacheLimits } from '../kept-answers.ts'
 import { SERVE_LIMITS } from '../limits.ts'
 import type { Gauge, ServeMetrics } from '../metrics.ts'
 import { labels } from '../metrics-text.ts'
@@ -19,6 +21,7 @@ import {
 import { tensorError } from '../oip/request.ts'
 import { rowsIn, sliceRows, withTexts } from '../oip/split-rows.ts'
 import { checkTensors } from '../oip/tensor-limits.ts'
+import type { CacheTally } from '../response-cache.ts'
 import { answerAttributes, type RequestSpan } from '../trace/span.ts'
 import type { BatchControl } from './batch-control.ts'
 import { sizeOf } from './batch-report.ts'
@@ -27,25 +30,39 @@ import { answerTensors, checkWanted, feedsOf } from './feeds.ts'
 import type { LoaderNumbers } from './model-loader.ts'
 import { ModelShelf, type Ready, type ShelfOptions, type Slot } from './model-shelf.ts'
 import type { Siblings } from './siblings.ts'
+import type { BatchAnswer } from './tensor-batcher.ts'
+import { TensorCache } from './tensor-cache.ts'
+import type { Tensors } from './tensor-model.ts'
 
 export interface ModelsOptions extends ShelfOptions {
   metrics: ServeMetrics
   clock: Clock
   newId: () => string
+  /** Answers are kept within these limits. Default: none are. */
+  responseCache?: Partial<CacheLimits>
   siblings?: Siblings
 }
+
+interface Answered {
+  outputs: AnswerTensor[]
+  cached?: CacheTally
+}
+
+type Run = BatchAnswer & { cached?: CacheTally }
 
 export class ModelsBackend implements OipBackend {
   readonly extensions = ['binary_tensor_data', 'explain', 'model_repository', 'statistics']
   readonly isByRow = false
   readonly #options: ModelsOptions
   readonly shelf: ModelShelf
+  readonly #cache: TensorCache | undefined
   readonly #flight = new FairFlight(SERVE_LIMITS.requestsInFlightMax)
 
   /** Errors: those of the shelf. */
   constructor(options: ModelsOptions) {
     this.#options = options
     this.shelf = new ModelShelf(options)
+    this.#cache = options.responseCache && new TensorCache(options.responseCache)
     this.#addGauges()
   }
 
@@ -86,7 +103,7 @@ export class ModelsBackend implements OipBackend {
       const { slot } = held
       ready = held.ready
       const answering = this.#answer(held.ready, ask, slot, beganMs)
-      const outputs = await (ask.explain
+      const { outputs, cached } = await (ask.explain
         ? this.#withExplanations(held.ready, ask, answering)
         : answering
       ).finally(() => this.shelf.answered(held.ready))
@@ -95,6 +112,7 @@ export class ModelsBackend implements OipBackend {
         version: slot.version.version,
         id: ask.id ?? ask.requestId ?? this.#options.newId(),
         loadMs: held.loadMs,
+        ...(cached && { parameters: { cache: cacheText(cached) } }),
         outputs,
       }
     } catch (error) {
@@ -161,6 +179,7 @@ export class ModelsBackend implements OipBackend {
         help,
         value: () => value(this.shelf.numbers()),
       })
+    for (const gauge of this.#cache?.kept.gauges('Requests') ?? []) metrics.addGauge(gauge)
     add('loaded', 'gauge', 'Models held ready.', ({ held }) => held)
     add(
       'memory_bytes',
@@ -261,14 +280,11 @@ export class ModelsBackend implements OipBackend {
   }
 
   /** Outputs, and one more with the explanation of each row as JSON. */
-  async #withExplanations(
-    ready: Ready,
-    ask: InferAsk,
-    answering: Promise<AnswerTensor[]>,
-  ): Promise<AnswerTensor[]> {
-    const [outputs, explained] = await Promise.all([answering, this.#explain(ready, ask)])
+  async #withExplanations(ready: Ready, ask: InferAsk, answering: Promise<Answered>): Promise<Answered> {
+    const [{ outputs, cached }, explained] = await Promise.all([answering, this.#explain(ready, ask)])
     const data = explained.map(({ explanation }) => JSON.stringify(explanation))
-    return [...outputs, { name: EXPLANATION_OUTPUT, datatype: 'BYTES', shape: [data.length], data }]
+    const explanation = { name: EXPLANATION_OUTPUT, datatype: 'BYTES', shape: [data.length], data }
+    return { outputs: [...outputs, explanation], cached }
   }
 
   async #explain({ model }: Ready, ask: InferAsk): Promise<readonly { explanation: unknown }[]> {
@@ -284,8 +300,8 @@ export class ModelsBackend implements OipBackend {
     return explained
   }
 
-  async #answer(ready: Ready, ask: InferAsk, slot: Slot, beganMs: number) {
-    const { model, batcher, statistics } = ready
+  async #answer(ready: Ready, ask: InferAsk, slot: Slot, beganMs: number): Promise<Answered> {
+    const { model, statistics } = ready
     checkWanted(model, ask.outputs)
     const { feeds, rows } = feedsOf(model, ask.inputs)
     const { requestRowsMax } = this.#options.limits
@@ -303,13 +319,7 @@ export class ModelsBackend implements OipBackend {
         `${rows}`,
       )
     const inputMs = performance.now() - beganMs
-    const { outputs, queueMs, runMs } = await batcher.infer({
-      feeds,
-      rows,
-      sinceMs: ask.cameMs,
-      deadlineMs: ask.deadlineMs,
-      signal: ask.signal,
-    })
+    const { outputs, queueMs, runMs, cached } = await this.#outputs(ready, ask, feeds, rows)
     const answer = answerTensors(model, outputs, ask.outputs)
     const begunMs = beganMs + inputMs + queueMs
     ask.span?.part('queue', beganMs + inputMs, begunMs)
@@ -328,7 +338,23 @@ export class ModelsBackend implements OipBackend {
       computeS: runMs / 1000,
     })
     if (ask.span) this.#trace(ask.span, { model: ask.model, version: slot.version.version, rows, totalMs })
-    return answer
+    return { outputs: answer, cached }
+  }
+
+  /** What is kept of the same request, or what the model gives. */
+  async #outputs(ready: Ready, ask: InferAsk, feeds: Tensors, rows: number): Promise<Run> {
+    const { batcher, model, statistics } = ready
+    const { cameMs: sinceMs, deadlineMs, signal } = ask
+    const run = () => batcher.infer({ feeds, rows, sinceMs, deadlineMs, signal })
+    if (!this.#cache) return await run()
+    const begunMs = performance.now()
+    const key = this.#cache.keyOf(model, feeds)
+    const outputs = this.#cache.find(key)
+    statistics.looked(outputs !== undefined, performance.now() - begunMs)
+    if (outputs) return { outputs, queueMs: 0, runMs: 0, cached: { hits: rows, misses: 0 } }
+    const answer = await run()
+    this.#cache.keep(key, answer.outputs)
+    return { ...answer, cached: { hits: 0, misses: rows } }
   }
 
   #trace(

@@ -14,6 +14,8 @@ export class Statistics {
   readonly #input = none()
   readonly #compute = none()
   readonly #output = none()
+  readonly #cacheHit = none()
+  readonly #cacheMiss = none()
   readonly #batches = new Map<number, Spent>()
   #rows = 0
   #executions = 0
@@ -39,6 +41,11 @@ export class Statistics {
     add(this.#success, ms.input + ms.queue + ms.compute + ms.output)
   }
 
+  /** A look into the response cache. */
+  looked(isHit: boolean, ms: number): void {
+    add(isHit ? this.#cacheHit : this.#cacheMiss, ms)
+  }
+
   failed(ms: number): void {
     add(this.#fail, ms)
   }
@@ -56,6 +63,8 @@ export class Statistics {
       input: this.#input,
       compute: this.#compute,
       output: this.#output,
+      cacheHit: this.#cacheHit,
+      cacheMiss: this.#cacheMiss,
       batches: [...this.#batches].sort(([a], [b]) => a - b).map(([size, compute]) => ({ size, compute })),
     }
   }

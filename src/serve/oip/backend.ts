@@ -117,6 +117,9 @@ export interface ModelStatistics {
   input: Spent
   compute: Spent
   output: Spent
+  /** Answers of the response cache: how many, and the time of looking. Of misses without the time of keeping. */
+  cacheHit: Spent
+  cacheMiss: Spent
   batches: { size: number; compute: Spent }[]
 }
 

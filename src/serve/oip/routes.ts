@@ -171,8 +171,8 @@ function statisticsJson(models: readonly ModelStatistics[]): unknown {
         compute_input: spent(model.input),
         compute_infer: spent(model.compute),
         compute_output: spent(model.output),
-        cache_hit: { count: 0, ns: 0 },
-        cache_miss: { count: 0, ns: 0 },
+        cache_hit: spent(model.cacheHit),
+        cache_miss: spent(model.cacheMiss),
       },
       batch_stats: model.batches.map(({ size, compute }) => ({
         batch_size: size,
