@@ -1,5 +1,6 @@
 /** Tables as they are asked of: lazy, typed, larger than memory. Each verb gives another frame; nothing runs before one of `collect`, `rows`, `batches`, `write` and their like. */
-import type { ColumnType } from '../core/records.ts'
+import type { ColumnType, DatasetVersion } from '../core/records.ts'
+import type { DatasetDef } from '../define/types.ts'
 import type { ExprNode } from '../expr/ast.ts'
 import { type Anything, col, Expr } from '../expr/builder.ts'
 import { sql } from '../expr/sql.ts'
@@ -23,6 +24,7 @@ import type {
 import type { Key } from './ordering.ts'
 import type { Session } from './session.ts'
 import { type FrameColumn, passed, type Scope, type Step, settled, type Written } from './step.ts'
+import type { ToDatasetOptions } from './to-dataset.ts'
 import { cache } from './verbs/cache.ts'
 import { cast, cut, drop, explode, fillNull, rename, select, withColumns } from './verbs/columns.ts'
 import { describe } from './verbs/describe.ts'
@@ -348,6 +350,15 @@ export class Frame<R extends object = AnyRow> implements AsyncIterable<Collected
     const { writeFile } = await import('./write-file.ts')
     const { scope, rows, columns } = await this.asked(options.signal)
     return await writeFile(scope, { rows, columns }, path, options)
+  }
+  /**
+   * The rows as a version of a dataset, by the import that files go through: checks, quarantine, parts. They are added to what the dataset has, unless it or `mode` says otherwise; the
+   * journal says which versions and files they were made of. Errors: those of an import.
+   */
+  async toDataset(dataset: string | DatasetDef, options: ToDatasetOptions): Promise<DatasetVersion> {
+    const { recordRows } = await import('./to-dataset.ts')
+    const { scope, rows, columns } = await this.asked(options.signal)
+    return await recordRows(scope, { rows, columns }, dataset, options)
   }
   /** All rows as a stream of Arrow IPC: `tableFromIPC` of apache-arrow, `pyarrow.ipc.open_stream`, Polars and DuckDB read it. Lists and structs are JSON text. */
   async toArrow(options: CollectOptions = {}): Promise<Uint8Array> {

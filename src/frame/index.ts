@@ -57,6 +57,7 @@ export {
 export { asc, desc, type Key, type OrderKey, type OrderOptions } from './ordering.ts'
 export type { FramesOptions } from './session.ts'
 export type { FileFormat, FileOptions } from './sources/file.ts'
+export type { ToDatasetOptions } from './to-dataset.ts'
 export {
   backwardFill,
   cumCount,

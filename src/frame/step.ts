@@ -2,7 +2,7 @@
  * What a frame is made of: steps, each of which writes itself as SQL over what it is given. Steps hold no data and no engine, so that a frame costs nothing until it is asked for.
  */
 import { MillraceError } from '../core/errors.ts'
-import type { ColumnType, Schema } from '../core/records.ts'
+import type { ColumnType, Digest, Schema } from '../core/records.ts'
 import type { Tables } from '../engine/ports.ts'
 import type { ExprNode } from '../expr/ast.ts'
 import { closeNames } from '../expr/close-names.ts'
@@ -51,6 +51,8 @@ export interface Written {
 /** What a source says of what will be read of it. */
 export interface Source {
   name: string
+  /** Version that is read. */
+  digest?: Digest
   /** How the engine's plan calls the scan; `memory` is read by no scan of files. */
   kind: 'parquet' | 'csv' | 'json' | 'memory'
   files: readonly string[]

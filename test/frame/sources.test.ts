@@ -137,6 +137,51 @@ describe('versions of datasets', () => {
 /** Rows of more bytes than the memory they are sorted in. */
 const LONG = 600_000
 
+describe('what a frame makes', () => {
+  test('becomes a version of a dataset, whose journal says what it was made of', async () => {
+    const place = await openPlace()
+    const rows = `select i as id, i % 5 as k, i / 4.0 as x from range(100) t(i)`
+    await place.import({ name: 'orders' }, { files: [await place.parquet('rows.parquet', rows)] })
+    const frames = openFrames({ store: place.store })
+    const orders = frames.version('orders')
+    const made = await orders
+      .groupBy('k')
+      .agg({ total: sum('x') })
+      .toDataset('totals', { runtime: place })
+    expect([made.dataset, made.rows]).toEqual(['totals', 5])
+    expect(await frames.version('totals').sort('k').rows()).toEqual(
+      Array.from({ length: 5 }, (_, k) => ({ k, total: (20 * k + 5 * 190) / 4 })),
+    )
+    const [event] = await place.store.meta.events({ types: ['data.imported'], newest: true, limit: 1 })
+    expect(event!.reason).toMatch(/^a frame of orders \([0-9a-f]+\)$/)
+    await frames.close()
+  })
+
+  test('conditions on a column of the right say nothing of one of its name that the left dropped', async () => {
+    const place = await openPlace()
+    const days = `select timestamp '2026-01-15' + to_days(i::int) as "at", i as id from range(150) t(i)`
+    const version = await place.import({ time: 'at' }, { files: [await place.parquet('days.parquet', days)] })
+    const right = frame({ id: [1, 149], at: [new Date('2026-03-02'), new Date('2026-03-03')] })
+    const both = (frame(version, { store: place.store }) as Frame)
+      .drop('at')
+      .join(right, { on: 'id' })
+      .filter(col('at').ge('2026-03-01'))
+    expect(await both.count()).toBe(2)
+  })
+
+  test('semi and anti joins keep the order of the left', async () => {
+    const left = frame({ i: Int32Array.from({ length: 30_000 }, (_, i) => (i * 7919) % 30_011) })
+    const right = frame({ i: Int32Array.from({ length: 200_000 }, (_, i) => i * 2) })
+    const order = (await left.rows()).map(({ i }) => i)
+    expect((await left.join(right, { on: 'i', how: 'semi' }).rows()).map(({ i }) => i)).toEqual(
+      order.filter((i) => i % 2 === 0),
+    )
+    expect((await left.join(right, { on: 'i', how: 'anti' }).rows()).map(({ i }) => i)).toEqual(
+      order.filter((i) => i % 2 !== 0),
+    )
+  })
+})
+
 describe('sessions', () => {
   test('an answer larger than the memory is spilled, streamed, and leaves no file', async () => {
     const tempDir = join(folder, 'scratch')

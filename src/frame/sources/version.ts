@@ -1,6 +1,8 @@
 /** A version of a dataset as a frame: parts that its conditions rule out are not opened. */
+import { digestOf } from '../../core/digest.ts'
 import { MillraceError } from '../../core/errors.ts'
 import type { DatasetVersion, Part } from '../../core/records.ts'
+import type { NamedVersion } from '../../data/index.ts'
 import { relationOf } from '../../engine/relation.ts'
 import type { Store } from '../../store/ports.ts'
 import { canHold } from '../conditions.ts'
@@ -14,11 +16,13 @@ export function versionStep(version: DatasetVersion | string, given?: Store): St
     async write(scope, conditions) {
       const store = given ?? scope.store
       if (!store) throw new MillraceError('MR_FRAME_STORE', { dataset: nameOf(version) })
-      const record = typeof version === 'string' ? await named(store, version) : version
+      const { version: record, digest } =
+        typeof version === 'string' ? await named(store, version) : { version, digest: digestOf(version) }
       const parts = record.parts.filter((part) => canHoldAll(part, record, conditions))
       const relation = await relationOf(store, { ...record, parts })
       scope.sources.push({
         name: nameOf(version),
+        digest,
         kind: 'parquet',
         files: await Promise.all(parts.map((part) => store.objects.path(part.digest))),
         parts: record.parts.length,
@@ -30,9 +34,9 @@ export function versionStep(version: DatasetVersion | string, given?: Store): St
   }
 }
 
-async function named(store: Store, name: string): Promise<DatasetVersion> {
+async function named(store: Store, name: string): Promise<NamedVersion> {
   const { resolveVersion } = await import('../../data/index.ts')
-  return (await resolveVersion(store, name)).version
+  return await resolveVersion(store, name)
 }
 
 const nameOf = (version: DatasetVersion | string): string =>

@@ -127,7 +127,10 @@ export function drop(from: Step, names: readonly string[]): Step {
   return {
     verb: 'drop',
     async write(scope, wanted) {
-      const input = await from.write(scope, wanted)
+      const input = await from.write(
+        scope,
+        sameBelow(wanted, (name) => names.includes(name)),
+      )
       for (const name of names) columnNamed(input.columns, name, 'drop')
       return project(input, input.columns.filter(({ name }) => !names.includes(name)).map(kept), 'drop')
     },

@@ -1,11 +1,12 @@
 /** Two frames side by side. */
 import { MillraceError } from '../../core/errors.ts'
-import { quoted, sql } from '../../expr/sql.ts'
+import { quoted, type Sql, sql } from '../../expr/sql.ts'
 import {
   clean,
   clearOf,
   columnNamed,
   type FrameColumn,
+  list,
   numbered,
   requireDistinct,
   type Step,
@@ -52,7 +53,7 @@ export function join(left: Step, right: Step, ask: JoinAsk): Step {
       const on = conditionOf(a, b, ask)
       const [keyword, { pairs }] = [KEYWORDS[ask.how], ask]
       if (ask.how === 'semi' || ask.how === 'anti')
-        return { ...a, body: sql`SELECT l.* FROM (${a.body}) l ${keyword} JOIN (${b.body}) r ON ${on}` }
+        return kept(a, sql`${keyword} JOIN (${b.body}) r ON ${on}`)
       const merged = new Set(pairs.flatMap(([one, other]) => (one === other ? [one] : [])))
       const { items, columns } = outputs(a, b, ask, merged)
       const rest = ask.how === 'cross' ? '' : ` ON ${on}`
@@ -61,6 +62,15 @@ export function join(left: Step, right: Step, ask: JoinAsk): Step {
         columns,
       }
     },
+  }
+}
+
+/** Rows of the left that a semi or anti join keeps, in their order: the engine may look them up in either direction. */
+function kept(a: Written, joined: Sql): Written {
+  const { body, place } = numbered(a)
+  return {
+    body: sql`SELECT ${list(a.columns)} FROM (SELECT l.* FROM (${body}) l ${joined}) ORDER BY ${quoted(place)}`,
+    columns: a.columns,
   }
 }
 
@@ -168,7 +178,7 @@ export function asof(left: Step, right: Step, ask: AsofAsk): Step {
         ]
         return sql`SELECT ${items.join(', ')} FROM (${numberedLeft.body}) l ASOF LEFT JOIN (${unique}) r ON ${on}`
       }
-      const list = [
+      const all = [
         ...a.columns.map(({ name }) => quoted(name)),
         ...rights.map((_, i) => `"~r${i}" AS ${quoted(columns[a.columns.length + i]!.name)}`),
       ].join(', ')
@@ -176,7 +186,7 @@ export function asof(left: Step, right: Step, ask: AsofAsk): Step {
         ask.direction === 'nearest'
           ? nearer(looked('>='), looked('<='), a, rights.length, place)
           : looked(ask.direction === 'backward' ? '>=' : '<=')
-      return { body: sql`SELECT ${list} FROM (${rows}) ORDER BY ${quoted(place)}`, columns }
+      return { body: sql`SELECT ${all} FROM (${rows}) ORDER BY ${quoted(place)}`, columns }
     },
   }
 }
