@@ -39,6 +39,7 @@ export {
   putAsideOnBranch,
 } from './loop/branches.ts'
 export { appendRows, type ImportRequest, type ImportResult, importData } from './loop/data.ts'
+export { createBranch, createTag, dropTag, type RefRequest, type RefResult } from './loop/dataset-refs.ts'
 export {
   type ChangeExplanation,
   explainChange,
@@ -50,6 +51,7 @@ export {
 export type { ExplainRequest } from './loop/explain-opened.ts'
 export { Follower, type Happening } from './loop/follow.ts'
 export { likenessOfRows } from './loop/likeness.ts'
+export { type MergeRequest, type MergeResult, mergeInto } from './loop/merge.ts'
 export { type Checkpoint, OnlineLearner } from './loop/online.ts'
 export {
   lookForPoison,

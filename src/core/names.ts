@@ -9,6 +9,8 @@ export const refs = {
   dataset: (dataset: string, branch: string = MAIN) => `datasets/${dataset}@${branch}`,
   /** FileSetVersion of a branch of a set of files. */
   files: (set: string, branch: string = MAIN) => `files/${set}@${branch}`,
+  /** DatasetVersion that a person gave a name; it stays where it is. */
+  tag: (dataset: string, tag: string) => `tags/${dataset}@${tag}`,
   /** Newest ModelBundle that was trained, whether or not it was released. */
   latest: (model: string) => `models/${model}@latest`,
   /** Release record that serving follows. */

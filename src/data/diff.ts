@@ -200,8 +200,8 @@ async function byKey(
       rowsRemoved: keyed.deleted + keyed.updated,
       keyed,
       sample: {
-        added: await rowsOfKind(query, found.columns, table, 'insert', options),
-        removed: await rowsOfKind(query, found.columns, table, 'delete', options),
+        added: await rowsOfKind(query, found.columns, key, table, 'insert', options),
+        removed: await rowsOfKind(query, found.columns, key, table, 'delete', options),
       },
     }
   } finally {
@@ -212,6 +212,7 @@ async function byKey(
 async function rowsOfKind(
   query: Query,
   columns: readonly Column[],
+  key: readonly string[],
   table: string,
   kind: 'insert' | 'delete',
   { sampleRows = 10, signal }: DiffOptions,
@@ -220,10 +221,17 @@ async function rowsOfKind(
   const side = kind === 'insert' ? 'a' : 'b'
   const list = columns.map(({ name }, i) => `${side}${i} as ${quoted(name)}`).join(', ')
   return await query.rows(
-    raw(`select ${list} from ${quoted(table)} where kind = '${kind}' limit ${sampleRows}`),
+    raw(
+      `select ${list} from ${quoted(table)} where kind = '${kind}' order by ${placesOf(columns, key)
+        .map((i) => `${side}${i}`)
+        .join(', ')} limit ${sampleRows}`,
+    ),
     signal,
   )
 }
+
+const placesOf = (columns: readonly Column[], key: readonly string[]): number[] =>
+  key.map((name) => columns.findIndex((c) => c.name === name))
 
 async function updatedRows(
   query: Query,
@@ -233,13 +241,13 @@ async function updatedRows(
   { sampleRows = 10, signal }: DiffOptions,
 ): Promise<ChangedRow[]> {
   if (sampleRows === 0) return []
+  const places = placesOf(columns, key)
   const rows = await query.rows(
     raw(
-      `select * exclude (changed), to_json(changed)::varchar as changed from ${quoted(table)} where kind = 'update' limit ${sampleRows}`,
+      `select * exclude (changed), to_json(changed)::varchar as changed from ${quoted(table)} where kind = 'update' order by ${places.map((i) => `a${i}`).join(', ')} limit ${sampleRows}`,
     ),
     signal,
   )
-  const places = key.map((name) => columns.findIndex((c) => c.name === name))
   return rows.map((row) => ({
     key: Object.fromEntries(places.map((i) => [columns[i]!.name, row[`a${i}`]])),
     cells: Object.fromEntries(

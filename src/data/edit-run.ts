@@ -1,9 +1,9 @@
 /** An edit as it happens in the child process: rows leave the parts they are in, and what is taken goes the way of a delivery. */
-import { MillraceError } from '../core/errors.ts'
 import type { Schema } from '../core/records.ts'
 import { columnsOfPart, DUCK_TYPE, numberedPartRows, type PartFile } from '../engine/parts.ts'
 import { toDuckDb } from '../expr/duckdb.ts'
 import type { Sql } from '../expr/sql.ts'
+import { checkWhole } from './check-whole.ts'
 import { canonicalOrder } from './columns-sql.ts'
 import { type Duck, literal, quote } from './duck.ts'
 import { WRITTEN_AS } from './edit.ts'
@@ -252,20 +252,9 @@ async function fixedColumns(duck: Duck, job: EditJob, set: readonly ColumnFix[])
       continue
     }
     const sql = toDuckDb(value, { schema, expect: WRITTEN_AS[type], place: `the new value of ${name}` })
-    if (type === 'int') await checkWhole(duck, job.params.dataset, name, sql)
+    if (type === 'int') await checkWhole(duck, job.params.dataset, name, sql, 'picked')
     texts.push(`CAST(${sql.text} AS ${DUCK_TYPE[type]}) AS ${quote(name)}`)
     params.push(...sql.params)
   }
   return { text: texts.join(', '), params }
-}
-
-/** End (exclusive) of whole numbers of 64 bits. NaN is beyond it, as the engine orders numbers. */
-const WHOLE_END = '9223372036854775808::DOUBLE'
-
-async function checkWhole(duck: Duck, dataset: string, column: string, { text, params }: Sql): Promise<void> {
-  const { n } = await duck.one<{ n: number }>({
-    text: `SELECT count(*) AS n FROM (SELECT CAST(${text} AS DOUBLE) AS v FROM picked) WHERE NOT (v = trunc(v) AND abs(v) < ${WHOLE_END})`,
-    params,
-  })
-  if (n > 0) throw new MillraceError('MR_DATA_FIX_VALUE', { dataset, column, rows: n })
 }

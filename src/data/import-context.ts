@@ -1,6 +1,6 @@
 import { columnsOfPart, type PartFile, partRows } from '../engine/parts.ts'
 import type { Delivery } from './columns-sql.ts'
-import { type Duck, quote } from './duck.ts'
+import { type Duck, literal, quote } from './duck.ts'
 import type { ImportJob } from './types.ts'
 
 /** Says how far the work is, from 0 to 1, and what it does now. */
@@ -21,7 +21,7 @@ export interface Import {
  * table. Undefined where there is none.
  */
 export function rowsBeside(
-  { job: { params, parent } }: Pick<Import, 'job'>,
+  { job: { params, parent, removals } }: Pick<Import, 'job'>,
   parts: readonly PartFile[],
   columns: Delivery['columns'],
 ): string | undefined {
@@ -30,7 +30,9 @@ export function rowsBeside(
   const keys = parent.schema.columns.filter(({ name }) => params.key.includes(name))
   const others = keys.filter(({ name }) => !columns.some((column) => column.name === name))
   const on = params.key.map((name) => `b.${quote(name)} IS NOT DISTINCT FROM s.${quote(name)}`)
-  return `SELECT ${columns.map(({ name }) => `b.${quote(name)}`).join(', ')} FROM (${rowsOfParts(parts, [...columns, ...others])}) b ANTI JOIN staged s ON ${on.join(' AND ')}`
+  const leaving =
+    removals === undefined ? '' : ` ANTI JOIN read_parquet(${literal(removals)}) s ON ${on.join(' AND ')}`
+  return `SELECT ${columns.map(({ name }) => `b.${quote(name)}`).join(', ')} FROM (${rowsOfParts(parts, [...columns, ...others])}) b ANTI JOIN staged s ON ${on.join(' AND ')}${leaving}`
 }
 
 /** Rows of parts with the delivery's columns; columns that a part does not have are null. */

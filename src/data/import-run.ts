@@ -33,7 +33,7 @@ export async function runImport(duck: Duck, job: ImportJob, report: Report): Pro
   report(0.01, 'looking at the files')
   const run = await load(duck, job, report)
   const { checks, usable, broken, rows } = run
-  if (rows === 0) throw noRows(job, whyNone(run))
+  if (rows === 0 && job.removals === undefined) throw noRows(job, whyNone(run))
   report(0.44, 'looking for what is odd')
   const remarks = await remarksOf(duck, oddities(run))
   report(0.45, 'judging rows among the others')

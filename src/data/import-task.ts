@@ -95,7 +95,8 @@ export function lastQuarantine({ quarantine }: Pick<DatasetVersion, 'quarantine'
   return Math.max(0, ...quarantine.map(({ key }) => Number(/\d+$/.exec(key)?.[0] ?? 0)))
 }
 
-async function importOf(
+/** What an import came to, with its parts in the store. */
+export async function importOf(
   store: Store,
   spec: RunSpec,
   parent: DatasetVersion | null,

@@ -27,6 +27,26 @@ export {
 } from './import-data.ts'
 export { createImportTask, importTask } from './import-task.ts'
 export { type InspectOptions, inspect } from './inspect.ts'
+export {
+  changesNothing,
+  conflictSentence,
+  type MergeInputs,
+  mergeBase,
+  nothingSentence,
+  openError,
+  openSentence,
+  planMerge,
+  recordMerge,
+  takenSentence,
+} from './merge.ts'
+export {
+  type ConflictKind,
+  type DatasetMerge,
+  MERGE_SIDES,
+  type MergeConflict,
+  type MergeRules,
+  type MergeSide,
+} from './merge-types.ts'
 export { mergeStats, psiBetween } from './merged-stats.ts'
 export {
   type Acceptance,
@@ -116,6 +136,7 @@ export {
   type Repair,
   repair,
   resolveVersion,
+  tagsOf,
   type Verification,
   verify,
 } from './versions.ts'

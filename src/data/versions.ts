@@ -11,6 +11,7 @@ import { EDIT_EVENTS } from './edit.ts'
 import { editTask } from './edit-task.ts'
 import { type ImportEventData, importEvents } from './import-events.ts'
 import { importTask } from './import-task.ts'
+import { mergeTask } from './merge-task.ts'
 
 export interface NamedVersion {
   digest: Digest
@@ -58,18 +59,37 @@ export async function* ancestry(store: Store, from: NamedVersion | undefined): A
 const HEX_MIN = 6
 
 /**
- * A version by name: `flights` or `flights@main` (current), `flights@main~2` (two before), `flights@cleaned` (of a branch), a digest, or six and more of its first
+ * A version by name: `flights` or `flights@main` (current), `flights@main~2` (two before), `flights@cleaned` (of a branch or a tag), a digest, or six and more of its first
  * digits.
  * Errors: MR_DATA_VERSION, MR_DATA_VERSION_AMBIGUOUS.
  */
 export async function resolveVersion(store: Store, name: string): Promise<NamedVersion> {
   const [, dataset, branch, steps] = /^([^@~]+)(?:@([^@~]+))?(?:~(\d{1,6}))?$/.exec(name) ?? []
-  const head = dataset === undefined ? undefined : await headOf(store, dataset, branch)
+  const head = dataset === undefined ? undefined : await namedHead(store, dataset, branch)
   if (head) return await stepsBefore(store, name, head, Number(steps ?? 0))
   if (isDigest(name)) return await byDigest(store, name)
   const hex = name.replace(/^sha256:/, '').toLowerCase()
   if (hex.length >= HEX_MIN && /^[0-9a-f]+$/.test(hex)) return await byPrefix(store, name, hex)
   throw await unknownVersion(store, name)
+}
+
+/** What a branch or a tag holds; a branch goes before a tag of the same name. */
+async function namedHead(
+  store: Store,
+  dataset: string,
+  name: string | undefined,
+): Promise<NamedVersion | undefined> {
+  const head = await headOf(store, dataset, name)
+  if (head || name === undefined) return head
+  const tag = await store.meta.ref(refs.tag(dataset, name))
+  return tag && { digest: tag.digest, version: await getVersion(store, tag.digest) }
+}
+
+/** Tags of a dataset, by name. */
+export async function tagsOf(store: Store, dataset: string): Promise<{ tag: string; digest: Digest }[]> {
+  const prefix = refs.tag(dataset, '')
+  const all = await store.meta.refs(prefix)
+  return all.map(({ name, digest }) => ({ tag: name.slice(prefix.length), digest }))
 }
 
 async function stepsBefore(
@@ -218,7 +238,11 @@ export async function repair(
 }
 
 /** What writes parts. */
-const TASKS: Readonly<Record<string, Task>> = { [importTask.name]: importTask, [editTask.name]: editTask }
+const TASKS: Readonly<Record<string, Task>> = {
+  [importTask.name]: importTask,
+  [editTask.name]: editTask,
+  [mergeTask.name]: mergeTask,
+}
 
 const noQuery = (): never => assert(false, 'an import asks its own engine, and scores nothing') as never
 
@@ -243,9 +267,10 @@ const allParts = (version: DatasetVersion | undefined): Part[] =>
 
 async function runsOf(store: Store, dataset: string): Promise<Map<Digest, Digest>> {
   const runs = new Map<Digest, Digest>()
-  for await (const event of importEvents(store, dataset, ['data.imported', ...EDIT_EVENTS])) {
+  for await (const event of importEvents(store, dataset, ['data.imported', 'data.merged', ...EDIT_EVENTS])) {
     const { version, run } = event.data as unknown as ImportEventData
-    runs.set(version, run)
+    // A branch that was taken as it is has no run of its own.
+    if (run) runs.set(version, run)
   }
   return runs
 }

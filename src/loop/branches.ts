@@ -18,9 +18,8 @@ import {
   type RowSelection,
   recordEdit,
 } from '../data/index.ts'
-import { relationOf } from '../engine/relation.ts'
-import { listParam, quoted, raw, sql } from '../expr/sql.ts'
 import { asJson } from '../train/specs.ts'
+import { mergeInto } from './merge.ts'
 import { editSpec, runEdit } from './quarantine.ts'
 import { datasetDef, type Runtime } from './runtime.ts'
 import { branchAndBase, lastTry, type TryReport } from './try-branch.ts'
@@ -205,113 +204,21 @@ async function branchPage(
 }
 
 /**
- * Makes what a branch holds the newest version of main, and ends the branch, in one commit. The newest tries go into the event. Where main has moved since, rows of main
- * that equal those which the branch has put aside are put aside of it first, so that what came meanwhile stays.
- * Errors: MR_DATA_BRANCH, MR_DATA_BRANCH_MAIN, MR_DATA_BRANCH_BEHIND when main has moved and the branch has edits of its own, MR_DATA_EDIT_MOVED.
+ * Merges a branch into main, and ends it, in one commit. The newest tries go into the event. Where main has moved since, what the branch changed is laid over it row by row
+ * (`mergeInto`), so that what came meanwhile stays. Errors: MR_DATA_BRANCH, MR_DATA_BRANCH_MAIN, and those of `mergeInto`.
  */
 export async function mergeBranch(rt: Runtime, request: BranchRequest): Promise<BranchResult> {
-  const { dataset, branch, dryRun = false, actor, reason } = request
-  const before = await branchPage(rt, dataset, branch)
-  const again = before.isBehind ? await madeAgain(rt, request, before) : undefined
-  if (again && dryRun)
-    return { done: false, dryRun, effects: [...again, ...triesOf(before)], version: before.version }
-  const page = again ? { ...(await branchPage(rt, dataset, branch)), tries: before.tries } : before
-  const text = `branch "${branch}" is main now: ${page.message}`
-  const effects = [
-    ...(again ?? []),
-    `main of ${dataset} goes from ${grouped(page.baseRows)} to ${grouped(page.rows)} rows (${page.message}), and branch "${branch}" ends`,
-    ...triesOf(page),
-  ]
-  if (dryRun) return { done: false, dryRun, effects, version: page.version }
-  const result = await rt.store.meta.commit({
-    moves: [
-      { name: refs.dataset(dataset), from: page.base, to: page.version },
-      { name: refs.dataset(dataset, branch), from: page.version, to: null },
-    ],
-    event: {
-      type: 'data.merged',
-      subject: subjects.dataset(dataset),
-      actor,
-      reason: `${text}: ${reason}`,
-      data: asJson({
-        branch,
-        base: page.base,
-        version: page.version,
-        rows: page.rows,
-        tries: page.tries.map(({ model, verdict, sentence }) => ({ model, verdict, sentence })),
-      }),
-    },
-  })
-  if (!result.ok) throw movedBefore(page, result.conflict)
-  return { done: true, dryRun, effects, version: page.version }
-}
-
-/** The error of a merge that came second, by what moved meanwhile: main or the branch. */
-function movedBefore(
-  { dataset, branch, base, version }: BranchPage,
-  { name, holds }: { name: string; holds: Digest | null },
-): MillraceError {
-  return name === refs.dataset(dataset)
-    ? moved(dataset, MAIN, base, holds)
-    : moved(dataset, branch, version, holds)
+  const { dataset, branch } = request
+  const page = await branchPage(rt, dataset, branch)
+  const tries = page.tries.map(({ model, verdict, sentence }) => ({ model, verdict, sentence }))
+  const { done, dryRun, effects, version } = await mergeInto(rt, { ...request, data: { tries } })
+  return { done, dryRun, effects: [...effects, ...triesOf(page)], version }
 }
 
 const triesOf = ({ tries }: BranchPage): string[] =>
   tries.length === 0
     ? ['no model was tried with it']
     : tries.map(({ model, sentence }) => `tried with ${model}: ${sentence}`)
-
-/** The branch made again of what main holds now. Says what that does or would do. Errors: MR_DATA_BRANCH_BEHIND. */
-async function madeAgain(rt: Runtime, request: BranchRequest, page: BranchPage): Promise<string[]> {
-  const { dataset, branch, actor, reason, dryRun } = request
-  const main = await headOf(rt.store, dataset)
-  const event = await eventOf(rt.store, dataset, branch, page.version)
-  const data = event?.data as unknown as EditEventData | undefined
-  const isPlain = event?.type === 'data.quarantined' && data?.base === page.base
-  const rows =
-    main && isPlain
-      ? await equalRows(rt, await getVersion(rt.store, page.base), main.version, data!.selection)
-      : []
-  if (!main || rows.length === 0)
-    throw new MillraceError('MR_DATA_BRANCH_BEHIND', {
-      ...{ dataset, branch, base: shortDigest(page.base) },
-      main: main ? shortDigest(main.digest) : 'nothing',
-    })
-  const spec = await editSpec(rt, datasetDef(rt, dataset), main, rows, { kind: 'quarantine' })
-  const outputs = await runEdit(rt, spec, {})
-  if (!dryRun)
-    await recordEdit(rt.store, {
-      ...{ spec, outputs, branch, from: page.version, actor, now: rt.clock.now() },
-      reason: `main has moved since: ${reason}`,
-    })
-  return [
-    `main has moved since the branch was made: ${grouped(rows.length)} of its ${grouped(data!.chosen)} rows are in what main holds now, and are put aside of that`,
-  ]
-}
-
-/** Rows of main that equal rows which were chosen of an older version, as many of each kind, with their reasons. Cost: one scan of both. */
-async function equalRows(
-  { store, query }: Pick<Runtime, 'store' | 'query'>,
-  base: DatasetVersion,
-  main: DatasetVersion,
-  selection: Digest,
-): Promise<ChosenRow[]> {
-  const { rows, reasons, reasonOf } = await store.getRecord<RowSelection>(selection, 'RowSelection')
-  const names = main.schema.columns.map(({ name }) => quoted(name))
-  const kind = raw(names.join(', '))
-  const same = raw(names.map((name) => `m.${name} is not distinct from l.${name}`).join(' and '))
-  const numbered = async (version: DatasetVersion) =>
-    sql`select *, row_number() over () - 1 as mr_row from (${await relationOf(store, { ...version, schema: main.schema })})`
-  const list = (values: readonly number[]) => sql`unnest(${listParam(values, 'bigint')})`
-  const lost = sql`select ${kind}, mr_reason, row_number() over (partition by ${kind} order by b.mr_row) as mr_copy
-    from (${await numbered(base)}) b join (select ${list(rows)} as mr_row, ${list(reasonOf.length > 0 ? reasonOf : rows.map(() => 0))} as mr_reason) c on c.mr_row = b.mr_row`
-  const found = await (await query()).rows<{ row: number; reason: number }>(
-    sql`with l as (${lost}), m as (select *, row_number() over (partition by ${kind} order by mr_row) as mr_copy
-        from (${await numbered(main)}) m where exists (select 1 from l where ${same}))
-      select m.mr_row as row, l.mr_reason as reason from m join l on ${same} and m.mr_copy = l.mr_copy order by 1`,
-  )
-  return found.map(({ row, reason }) => ({ row: Number(row), reasons: reasons[Number(reason)] ?? [] }))
-}
 
 /** Ends a branch; main is untouched, and what the branch held can still be named by its digest. Errors: MR_DATA_BRANCH, MR_DATA_BRANCH_MAIN, MR_DATA_EDIT_MOVED. */
 export async function dropBranch(rt: Runtime, request: BranchRequest): Promise<BranchResult> {

@@ -1,6 +1,7 @@
 /** All the work that a worker can be asked to do: the tasks of every station. Workers load this module. */
 import { editTask } from '../data/edit-task.ts'
 import { importTask } from '../data/import-task.ts'
+import { mergeTask } from '../data/merge-task.ts'
 import { sketchTask } from '../data/sketch-task.ts'
 import type { Task } from '../engine/ports.ts'
 import { gateTask } from '../gate/task.ts'
@@ -20,6 +21,7 @@ const tasks: Task[] = [
   importTask,
   sketchTask,
   editTask,
+  mergeTask,
   prepareTask,
   trialTask,
   fitTask,

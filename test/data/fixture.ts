@@ -18,7 +18,9 @@ import {
   type ImportPorts,
   type ImportRequest,
   importData,
+  relation,
 } from '../../src/data/index.ts'
+import { mergeTask } from '../../src/data/merge-task.ts'
 import { runSketch } from '../../src/data/sketch-run.ts'
 import type { CheckDef, DatasetDef } from '../../src/define/types.ts'
 import { openQuery } from '../../src/engine/open.ts'
@@ -70,7 +72,7 @@ export async function openPlace(task: Task = createImportTask(LIMITS, readHere))
     LIMITS,
     async (job) => await runSketch(await openDuck(job.folder, 600), job),
   )
-  const jobs = jobsOf(store, [task, createEditTask(LIMITS, editHere), sketchTask])
+  const jobs = jobsOf(store, [task, createEditTask(LIMITS, editHere), sketchTask, mergeTask])
   const write = (name: string, content: string | Uint8Array) => {
     writeFileSync(join(folder, name), content)
     return join(folder, name)
@@ -163,14 +165,5 @@ export const headDigest = async (store: Store, dataset = 'd') =>
   (await store.meta.ref(refs.dataset(dataset)))?.digest
 
 export async function allRows(place: Place, version: DatasetVersion): Promise<Record<string, unknown>[]> {
-  const rows: Record<string, unknown>[] = []
-  for (const part of version.parts) {
-    rows.push(
-      ...(await place.query.rows({
-        text: 'SELECT * FROM read_parquet(?)',
-        params: [await place.store.objects.path(part.digest)],
-      })),
-    )
-  }
-  return rows
+  return await place.query.rows(await relation(place.store, version))
 }

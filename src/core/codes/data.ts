@@ -145,6 +145,21 @@ export const data = {
     retryable: false,
     status: 422,
   },
+  MR_DATA_MERGE_COLUMN: {
+    what: (d: { dataset: string; column: string; columns: string[] }) =>
+      `a rule of the merge is about column "${d.column}", which dataset "${d.dataset}" has not`,
+    fix: (d: { columns: string[] }) => `the columns are ${d.columns.slice(0, 12).join(', ')}`,
+    retryable: false,
+    status: 422,
+  },
+  MR_DATA_MERGE_OPEN: {
+    what: (d: { dataset: string; open: Record<string, number>; sample: string[] }) =>
+      `the merge of dataset "${d.dataset}" has ${Object.values(d.open).reduce((a, b) => a + b)} open conflicts: ${d.sample.join('; ')}`,
+    fix: (_: { dataset: string }) =>
+      'decide them: `--resolve ours`, `theirs` or `base` for all, `--column <name>=<expression>` for a column, `--picks <file>` by hand; `--conflicts <file>` writes them all',
+    retryable: false,
+    status: 409,
+  },
   MR_DATA_KEY_COLUMN: {
     what: (d: { dataset: string; column: string; columns: string[] }) =>
       `column "${d.column}" of the key is not in both versions of dataset "${d.dataset}"`,
@@ -260,6 +275,13 @@ export const data = {
     retryable: false,
     status: 404,
   },
+  MR_DATA_TAG: {
+    what: (d: { dataset: string; tag: string; known: string[] }) =>
+      `dataset "${d.dataset}" has no tag "${d.tag}"; tags: ${d.known.length === 0 ? 'none' : d.known.slice(0, 20).join(', ')}`,
+    fix: (d: { dataset: string }) => `millrace data tag ${d.dataset}`,
+    retryable: false,
+    status: 404,
+  },
   MR_DATA_BRANCH_MAIN: {
     what: (d: { dataset: string }) =>
       `"main" of dataset "${d.dataset}" is what models train on, not a branch to be tried`,
@@ -272,14 +294,6 @@ export const data = {
       `branch "${d.branch}" of dataset "${d.dataset}" cannot take more rows of ${d.version}: it was made of another version, or edited since`,
     fix: (_: { dataset: string; branch: string; version: string }) =>
       'use another name for the branch, or merge or drop this one first',
-    retryable: false,
-    status: 409,
-  },
-  MR_DATA_BRANCH_BEHIND: {
-    what: (d: { dataset: string; branch: string; base: string; main: string }) =>
-      `branch "${d.branch}" of dataset "${d.dataset}" was made from ${d.base} and edited since or has no row in common with main, which is ${d.main} now`,
-    fix: (d: { dataset: string; branch: string; base: string; main: string }) =>
-      `judge the newest rows and choose anew: millrace data worth <model>, then millrace data triage ${d.dataset} --drop ${d.branch}`,
     retryable: false,
     status: 409,
   },

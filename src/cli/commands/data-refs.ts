@@ -1,0 +1,217 @@
+/** `millrace data branch`, `data tag` and `data merge`: names of versions, and branches made one. */
+import { copyFile, readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { MillraceError } from '../../core/errors.ts'
+import { conflictSentence, MERGE_SIDES, type MergeRules, type MergeSide, tagsOf } from '../../data/index.ts'
+import { parseExpr } from '../../expr/parse.ts'
+import { type BranchPage, branchesOf, dropBranch } from '../../loop/branches.ts'
+import { createBranch, createTag, dropTag, type RefResult } from '../../loop/dataset-refs.ts'
+import { type MergeResult, mergeInto } from '../../loop/merge.ts'
+import { datasetDef, type Runtime } from '../../loop/runtime.ts'
+import type { Answer, Cli } from '../cli.ts'
+import { EXIT } from '../exit.ts'
+import { count, minute, rowsText, short } from '../format.ts'
+import type { Options } from '../handler.ts'
+import { oneOf, textOption } from '../options.ts'
+import { stepLine } from '../steps.ts'
+import { table } from '../table.ts'
+
+export async function dataBranch(
+  cli: Cli,
+  [dataset, branch]: readonly unknown[],
+  options: Options,
+): Promise<Answer> {
+  const rt = await cli.open()
+  const name = datasetDef(rt, dataset as string).name
+  if (branch === undefined) return branchList(cli, await branchesOf(rt, name))
+  const request = { dataset: name, ...(await why(cli, options)) }
+  if (options.drop === true) {
+    const result = await dropBranch(rt, { ...request, branch: branch as string })
+    return { value: result, lines: effectLines(cli, `Branch ${branch as string}`, result) }
+  }
+  return refAnswer(
+    cli,
+    `Branch ${branch as string}`,
+    await createBranch(rt, { ...request, name: branch as string, version: textOption(options, 'on') }),
+  )
+}
+
+function branchList(cli: Cli, branches: readonly BranchPage[]): Answer {
+  const rows = branches.map((b) => [
+    b.branch,
+    short(b.version),
+    minute(b.changedAt),
+    count(b.rows),
+    b.isBehind ? 'main has moved since' : 'made of main',
+    b.message,
+  ])
+  const lines = table(['branch', 'version', 'at', 'rows', 'main', 'message'], rows, {
+    right: ['rows'],
+    width: cli.width,
+    paint: cli.paint,
+  })
+  return {
+    value: branches,
+    lines: lines.length > 0 ? ['', ...lines, ''] : ['  There is no branch beside main.'],
+  }
+}
+
+export async function dataTag(
+  cli: Cli,
+  [dataset, tag]: readonly unknown[],
+  options: Options,
+): Promise<Answer> {
+  const rt = await cli.open()
+  const name = datasetDef(rt, dataset as string).name
+  if (tag === undefined) return await tagList(cli, rt, name)
+  const request = { dataset: name, name: tag as string, ...(await why(cli, options)) }
+  const result =
+    options.drop === true
+      ? await dropTag(rt, request)
+      : await createTag(rt, { ...request, version: textOption(options, 'on'), move: options.move === true })
+  return refAnswer(cli, `Tag ${tag as string}`, result)
+}
+
+async function tagList(cli: Cli, { store }: Runtime, dataset: string): Promise<Answer> {
+  const tags = await tagsOf(store, dataset)
+  const lines = table(
+    ['tag', 'version'],
+    tags.map(({ tag, digest }) => [tag, short(digest)]),
+    { width: cli.width, paint: cli.paint },
+  )
+  return {
+    value: tags,
+    lines: lines.length > 0 ? ['', ...lines, ''] : [`  No version of ${dataset} has a tag.`],
+  }
+}
+
+const refAnswer = (cli: Cli, title: string, result: RefResult): Answer => ({
+  value: result,
+  lines: effectLines(cli, title, result),
+})
+
+function effectLines(
+  cli: Cli,
+  title: string,
+  { done, dryRun, effects }: { done: boolean; dryRun: boolean; effects: string[] },
+): string[] {
+  const mark = done ? cli.paint.good('✓') : cli.paint.dim('·')
+  return [
+    ...(dryRun ? [cli.paint.dim('  Nothing is changed; this is what would happen:')] : []),
+    ...effects.map((text, i) => stepLine(cli, mark, i === 0 ? title : '', text)),
+  ]
+}
+
+async function why(cli: Cli, options: Options): Promise<{ reason: string; actor: string; dryRun: boolean }> {
+  return {
+    reason: textOption(options, 'reason') ?? '',
+    actor: await cli.actor(),
+    dryRun: options.dryRun === true,
+  }
+}
+
+// ---------------------------------------------------------------- merge
+
+export async function dataMerge(
+  cli: Cli,
+  [dataset, branch]: readonly unknown[],
+  options: Options,
+): Promise<Answer> {
+  const rt = await cli.open()
+  const name = datasetDef(rt, dataset as string).name
+  const file = textOption(options, 'conflicts')
+  const { reason, ...by } = await why(cli, options)
+  const request = {
+    ...{
+      dataset: name,
+      branch: branch as string,
+      into: textOption(options, 'into'),
+      keep: options.keep === true,
+    },
+    ...by,
+    reason: reason === '' ? 'on the command line' : reason,
+    rules: await rulesOf(options),
+    signal: cli.signal,
+    onProgress: cli.meter.update,
+  }
+  cli.meter.begin(`Merge ${branch as string}`)
+  // Looked at first, so that all conflicts can be shown and written.
+  const foreseen = await mergeInto(rt, { ...request, dryRun: true })
+  const isOpen = Object.values(foreseen.open).some((n) => n > 0)
+  const result = isOpen || by.dryRun ? foreseen : await mergeInto(rt, request)
+  cli.meter.end()
+  if (file !== undefined && result.conflicts)
+    await copyFile(await rt.store.objects.path(result.conflicts), resolve(file))
+  return {
+    value: result,
+    lines: mergeLines(cli, branch as string, result, file),
+    exit: isOpen ? EXIT.refused : EXIT.done,
+  }
+}
+
+/** Decisions by side, by column and by hand. Errors: MR_CLI_VALUE, MR_EXPR_…. */
+async function rulesOf(options: Options): Promise<MergeRules> {
+  const rest = oneOf('--resolve', textOption(options, 'resolve'), MERGE_SIDES)
+  const given = (options.column ?? []) as unknown as string[]
+  const columns = Object.fromEntries(given.map(columnRule))
+  const picks = textOption(options, 'picks')
+  return {
+    ...(rest && { rest }),
+    ...(given.length > 0 && { columns }),
+    ...(picks !== undefined && { picks: await picksIn(picks) }),
+  }
+}
+
+function columnRule(text: string): [string, ReturnType<typeof parseExpr>] {
+  const at = text.indexOf('=')
+  if (at <= 0)
+    throw new MillraceError('MR_CLI_VALUE', {
+      option: '--column',
+      expected: 'column = expression of ours, theirs and base',
+      got: text,
+    })
+  return [text.slice(0, at).trim(), parseExpr(text.slice(at + 1))]
+}
+
+/** A JSON list of `{ "key": ["17"], "column": "price", "take": "theirs" }`; without a column the whole row. */
+async function picksIn(file: string): Promise<NonNullable<MergeRules['picks']>> {
+  const wrong = (got: string) =>
+    new MillraceError('MR_CLI_VALUE', {
+      option: '--picks',
+      expected: 'a JSON list of { "key": ["17"], "column": "price", "take": "ours" | "theirs" | "base" }',
+      got,
+    })
+  const text = await readFile(resolve(file), 'utf8').catch(() => {
+    throw wrong(`${file}, which cannot be read`)
+  })
+  try {
+    const picks = JSON.parse(text) as { key: unknown[]; column?: string; take: MergeSide }[]
+    if (!picks.every(({ key, take }) => Array.isArray(key) && MERGE_SIDES.includes(take)))
+      throw wrong(`${file} with other entries`)
+    return picks.map(({ key, column, take }) => ({
+      key: key.map(String),
+      take,
+      ...(column !== undefined && { column }),
+    }))
+  } catch (thrown) {
+    throw thrown instanceof MillraceError ? thrown : wrong(`${file}, which is no JSON`)
+  }
+}
+
+function mergeLines(cli: Cli, branch: string, result: MergeResult, file: string | undefined): string[] {
+  const { paint } = cli
+  const open = Object.values(result.open).reduce((a, b) => a + b)
+  if (open === 0)
+    return [...effectLines(cli, `Merge ${branch}`, result), `    ${paint.dim(rowsText(result.rows))}`]
+  return [
+    stepLine(cli, paint.bad('✗'), `Merge ${branch}`, `${result.effects.join('; ')}; nothing has moved`),
+    ...result.sample.map((conflict) => `      ${conflictSentence(conflict)}`),
+    ...(open > result.sample.length
+      ? [paint.dim(`      and ${count(open - result.sample.length)} more`)]
+      : []),
+    ...(file !== undefined && result.conflicts
+      ? [`  ${paint.good('✓')} wrote all conflicts to ${file}`]
+      : []),
+    `    ${paint.dim('fix:')} --resolve ours|theirs|base, --column "stock = ours + theirs - base", or --picks picks.json`,
+  ]
+}

@@ -1,0 +1,76 @@
+/** What a merge is made of, as plain data: planned and digested in a RunSpec. */
+import type { DatasetVersion, Digest } from '../core/records.ts'
+import type { CheckDef, DatasetDef } from '../define/types.ts'
+import type { ExprNode } from '../expr/ast.ts'
+import type { DatasetImport } from './types.ts'
+
+export const MERGE_SIDES = ['ours', 'theirs', 'base'] as const
+/** Whose value is taken: of the branch that is merged into, of the one that is merged, or of the version that both came from. */
+export type MergeSide = (typeof MERGE_SIDES)[number]
+
+/** How conflicts are decided, the closest first: by hand, by an expression for a column, by a side for all others. */
+export interface MergeRules {
+  /** By hand: the values of a row's key as texts, and the column of the cell, or none for the whole row. */
+  picks?: { key: string[]; column?: string; take: MergeSide }[]
+  /** New values of columns, from `ours`, `theirs` and `base`. */
+  columns?: Record<string, ExprNode>
+  rest?: MergeSide
+}
+
+/** `params` of a `data.merge` RunSpec: everything but the versions. */
+export interface MergeParams {
+  dataset: string
+  time: string | null
+  key: string[]
+  checks: CheckDef[]
+  parts: DatasetDef['parts']
+  rules: MergeRules
+}
+
+/** The versions that a merge is of. */
+export interface MergeSides {
+  base: DatasetVersion
+  ours: DatasetVersion
+  theirs: DatasetVersion
+}
+
+export type ConflictKind =
+  /** One cell has two new values. */
+  | 'cell'
+  /** A row that one side changed was deleted by the other. */
+  | 'deleted'
+  /** A row that came of both sides does not keep a check. */
+  | 'check'
+
+/** What a merge came to; `recordMerge` makes the version of it when nothing is in conflict. */
+export interface DatasetMerge {
+  kind: 'DatasetMerge'
+  dataset: string
+  base: Digest | null
+  ours: Digest
+  theirs: Digest
+  /** What the other side changed and ours takes over. */
+  taken: { inserted: number; updated: number; deleted: number }
+  /** Conflicts that rules have decided. */
+  decided: number
+  /** Conflicts that are open, by kind; none are where the merge can be recorded. */
+  open: Record<ConflictKind, number>
+  /** Some of the open ones. */
+  sample: MergeConflict[]
+  /** Parquet object with all open conflicts, where there are any. */
+  conflicts?: Digest
+  /** The merged rows as they were written; absent where conflicts are open. */
+  result?: DatasetImport
+}
+
+export interface MergeConflict {
+  kind: ConflictKind
+  /** Values of the key as texts. */
+  key: string[]
+  column: string | null
+  base: string | null
+  ours: string | null
+  theirs: string | null
+  /** The check that is not kept. */
+  check: string | null
+}

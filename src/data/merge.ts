@@ -1,0 +1,255 @@
+/** Merges of branches: where two versions came from, what is to be done, and what came of it. */
+import type { Json } from '../core/canonical.ts'
+import { digestOf } from '../core/digest.ts'
+import { MillraceError } from '../core/errors.ts'
+import { grouped } from '../core/grouped.ts'
+import { MAIN, refs, subjects } from '../core/names.ts'
+import type { DatasetVersion, Digest, JournalEvent, RunSpec } from '../core/records.ts'
+import type { DatasetDef } from '../define/types.ts'
+import { partId } from '../engine/parts.ts'
+import { resolve } from '../expr/resolve.ts'
+import type { Store } from '../store/ports.ts'
+import { WRITTEN_AS } from './edit.ts'
+import { MERGE_CODE, MERGE_TASK } from './merge-task.ts'
+import type { DatasetMerge, MergeParams, MergeRules } from './merge-types.ts'
+import { namedInputs } from './plan-import.ts'
+import { moved } from './record-edit.ts'
+import { getVersion } from './versions.ts'
+
+const ANCESTORS_MAX = 100_000
+
+/**
+ * The newest version that both came from; undefined when they have none in common. Where merges crossed there may be several, of which the newest is taken.
+ * Cost: one record for each version since.
+ */
+export async function mergeBase(store: Store, a: Digest, b: Digest): Promise<Digest | undefined> {
+  const ofA = new Set<Digest>()
+  for await (const digest of ancestors(store, a)) ofA.add(digest)
+  for await (const digest of ancestors(store, b)) if (ofA.has(digest)) return digest
+  return undefined
+}
+
+/** A version and all that it came from, newest first. */
+async function* ancestors(store: Store, from: Digest): AsyncIterable<Digest> {
+  const seen = new Set<Digest>([from])
+  const open: { digest: Digest; version: DatasetVersion }[] = [
+    { digest: from, version: await getVersion(store, from) },
+  ]
+  for (let n = 0; open.length > 0 && n < ANCESTORS_MAX; n++) {
+    open.sort((x, y) => x.version.createdAt - y.version.createdAt)
+    const { digest, version } = open.pop()!
+    yield digest
+    for (const parent of version.parents) {
+      if (seen.has(parent)) continue
+      seen.add(parent)
+      open.push({ digest: parent, version: await getVersion(store, parent) })
+    }
+  }
+}
+
+export interface MergeInputs {
+  base?: Digest
+  ours: Digest
+  theirs: Digest
+  /** Versions of the datasets that checks look keys up in, by name. */
+  others?: Readonly<Record<string, Digest>>
+}
+
+/**
+ * What a merge will do, as a spec. Pure. `warn` checks do not stand in its way. Errors: MR_DATA_MERGE_COLUMN for a rule about a column that there is none of, MR_EXPR_… for an
+ * expression that does not fit its column.
+ */
+export function planMerge(
+  def: Pick<DatasetDef, 'name' | 'time' | 'key' | 'checks' | 'parts'>,
+  ours: Pick<DatasetVersion, 'schema'>,
+  { base, ours: into, theirs, others = {} }: MergeInputs,
+  rules: MergeRules = {},
+): RunSpec {
+  checkRules(def.name, ours, rules)
+  const params: MergeParams = {
+    dataset: def.name,
+    time: def.time ?? null,
+    key: def.key,
+    checks: def.checks
+      .filter(({ onFail }) => onFail !== 'warn')
+      .map((check) => ({ ...check, onFail: 'quarantine' })),
+    parts: def.parts,
+    rules,
+  }
+  return {
+    kind: 'RunSpec',
+    task: MERGE_TASK,
+    code: MERGE_CODE,
+    inputs: { ...(base && { base }), ours: into, theirs, ...namedInputs(others) },
+    params: params as unknown as Json,
+    seed: 0,
+  }
+}
+
+function checkRules(dataset: string, { schema }: Pick<DatasetVersion, 'schema'>, rules: MergeRules): void {
+  const columns = schema.columns.map(({ name }) => name)
+  const named = [
+    ...Object.keys(rules.columns ?? {}),
+    ...(rules.picks ?? []).flatMap(({ column }) => column ?? []),
+  ]
+  const unknown = named.find((name) => !columns.includes(name))
+  if (unknown !== undefined)
+    throw new MillraceError('MR_DATA_MERGE_COLUMN', { dataset, column: unknown, columns })
+  for (const [name, node] of Object.entries(rules.columns ?? {})) {
+    const column = schema.columns.find((c) => c.name === name)!
+    const sides = ['ours', 'theirs', 'base'].map((side) => ({ ...column, name: side, nullable: true }))
+    resolve(node, {
+      schema: { columns: sides },
+      expect: WRITTEN_AS[column.type],
+      place: `the merged value of ${name}`,
+    })
+  }
+}
+
+export interface MergeRecording {
+  dataset: string
+  /** Branch that takes the other one over. */
+  into: string
+  /** Branch that is merged, and whether it ends. */
+  from: string
+  ends: boolean
+  ours: Digest
+  theirs: Digest
+  /** The run and what it came to; absent where one side has nothing that the other has not, and `theirs` or `ours` is the outcome as it is. */
+  merged?: { spec: RunSpec; merge: DatasetMerge }
+  actor: string
+  now: number
+  /** Why, in the words of who did it. */
+  reason: string
+  data?: Record<string, Json>
+}
+
+export interface RecordedMerge {
+  version: Digest
+  event: JournalEvent
+}
+
+/**
+ * Makes the version of a finished merge and moves the branch there, in one commit with the end of the other branch. Errors: MR_DATA_MERGE_OPEN while conflicts are open,
+ * MR_DATA_EDIT_MOVED when either branch holds another version by now.
+ */
+export async function recordMerge(store: Store, recording: MergeRecording): Promise<RecordedMerge> {
+  const { dataset, into, from, ends, ours, theirs, merged, actor, reason } = recording
+  const isNothing = merged !== undefined && (await changesNothing(store, merged.merge))
+  const sentence = sentenceOf(recording, isNothing)
+  const version = isNothing ? ours : merged ? await putVersion(store, recording, merged, sentence) : theirs
+  const result = await store.meta.commit({
+    moves: [
+      ...(version === ours ? [] : [{ name: refs.dataset(dataset, into), from: ours, to: version }]),
+      ...(ends ? [{ name: refs.dataset(dataset, from), from: theirs, to: null }] : []),
+    ],
+    event: {
+      type: 'data.merged',
+      subject: subjects.dataset(dataset),
+      actor,
+      reason: `${sentence}: ${reason}`,
+      data: {
+        ...recording.data,
+        branch: from,
+        ...(into !== MAIN && { into }),
+        ours,
+        theirs,
+        version,
+        ...(merged && {
+          run: digestOf(merged.spec),
+          base: merged.merge.base,
+          taken: merged.merge.taken,
+          decided: merged.merge.decided,
+        }),
+      },
+    },
+  })
+  if (result.ok) return { version, event: result.event }
+  const isInto = result.conflict.name === refs.dataset(dataset, into)
+  throw moved(dataset, isInto ? into : from, isInto ? ours : theirs, result.conflict.holds)
+}
+
+function sentenceOf({ from, into, merged }: MergeRecording, isNothing: boolean): string {
+  if (isNothing) return nothingSentence(from, into)
+  return merged ? takenSentence(from, merged.merge) : `branch "${from}" is ${into} now`
+}
+
+export const nothingSentence = (from: string, into: string): string =>
+  `${into} has all that branch "${from}" changed already`
+
+/** Whether a merge came to what ours is. */
+export async function changesNothing(store: Store, { ours, result }: DatasetMerge): Promise<boolean> {
+  if (!result) return false
+  const before = await getVersion(store, ours)
+  const idsOf = ({ parts, quarantine, schema }: Pick<DatasetVersion, 'parts' | 'quarantine' | 'schema'>) =>
+    JSON.stringify([parts.map(partId), quarantine.map(partId), schema.columns.map(({ name }) => name)])
+  return idsOf(before) === idsOf(result)
+}
+
+async function putVersion(
+  store: Store,
+  { ours, theirs, now }: MergeRecording,
+  { spec, merge }: NonNullable<MergeRecording['merged']>,
+  message: string,
+): Promise<Digest> {
+  if (!merge.result) throw openError(merge)
+  const { window: _, ...before } = await getVersion(store, ours)
+  const { schema, parts, quarantine, rows, rowsQuarantined, window } = merge.result
+  const version: DatasetVersion = {
+    ...before,
+    parents: [ours, theirs],
+    ...{ schema, parts, quarantine, rows, rowsQuarantined },
+    ...(window && { window }),
+    createdAt: now,
+    message,
+  }
+  const [digest] = await store.putRecords([version, spec])
+  return digest!
+}
+
+export function openError({ dataset, open, sample }: DatasetMerge): MillraceError {
+  return new MillraceError('MR_DATA_MERGE_OPEN', {
+    dataset,
+    open,
+    sample: sample.slice(0, 5).map(conflictSentence),
+  })
+}
+
+/** How many conflicts are open, in one sentence without a full stop. */
+export function openSentence({ open }: Pick<DatasetMerge, 'open'>): string {
+  const { cell, deleted, check } = open
+  const parts = [
+    cell > 0 && `${grouped(cell)} cells have two new values`,
+    deleted > 0 && `${grouped(deleted)} rows were changed by one side and deleted by the other`,
+    check > 0 && `${grouped(check)} merged rows would not keep a check`,
+  ]
+  return parts.filter(Boolean).join(', ')
+}
+
+/** One conflict, in one sentence without a full stop. */
+export function conflictSentence({
+  kind,
+  key,
+  column,
+  base,
+  ours,
+  theirs,
+  check,
+}: DatasetMerge['sample'][number]): string {
+  const row = key.length === 0 ? 'merged rows' : `row ${key.join(', ')}`
+  const text = (value: string | null) => value ?? 'nothing'
+  if (kind === 'check') return `${row} would not keep "${check}"`
+  if (kind === 'deleted') return `${row} was ${ours} here and ${theirs} there`
+  return `${column} of ${row} was ${text(base)}, is ${text(ours)} here and ${text(theirs)} there`
+}
+
+/** What a merge took over, in one sentence without a full stop. */
+export function takenSentence(
+  from: string,
+  { taken, decided }: Pick<DatasetMerge, 'taken' | 'decided'>,
+): string {
+  const { inserted, updated, deleted } = taken
+  const conflicts =
+    decided === 0 ? '' : `, ${grouped(decided)} ${decided === 1 ? 'conflict' : 'conflicts'} decided`
+  return `${grouped(inserted)} rows added, ${grouped(updated)} changed and ${grouped(deleted)} taken out by branch "${from}"${conflicts}`
+}
