@@ -23,31 +23,37 @@ export function lowOf(bucket: number): number {
 }
 
 export class LatencyHistogram {
-  readonly counts = new Uint32Array(BUCKETS)
+  /** Made with the first time: of thousands of models most have histograms of nothing. */
+  #counts: Uint32Array | undefined
   total = 0
 
   add(ms: number, times = 1): void {
-    this.counts[bucketOf(Math.min(2 ** 31, Math.max(0, ms * 1000)))] += times
+    this.#counts ??= new Uint32Array(BUCKETS)
+    this.#counts[bucketOf(Math.min(2 ** 31, Math.max(0, ms * 1000)))] += times
     this.total += times
   }
 
   merge(other: LatencyHistogram): void {
-    for (let b = 0; b < BUCKETS; b++) this.counts[b] += other.counts[b]
+    const from = other.#counts
+    if (!from || other.total === 0) return
+    this.#counts ??= new Uint32Array(BUCKETS)
+    for (let b = 0; b < BUCKETS; b++) this.#counts[b] += from[b]
     this.total += other.total
   }
 
   clear(): void {
-    if (this.total > 0) this.counts.fill(0)
+    if (this.total > 0) this.#counts?.fill(0)
     this.total = 0
   }
 
   /** Middle of the bucket that holds the value of rank ⌈share · n⌉, in milliseconds; null when empty. */
   quantileMs(share: number): number | null {
-    if (this.total === 0) return null
+    const counts = this.#counts
+    if (this.total === 0 || !counts) return null
     const rank = Math.max(1, Math.ceil(share * this.total))
     let seen = 0
     for (let b = 0; b < BUCKETS; b++) {
-      seen += this.counts[b]
+      seen += counts[b]
       if (seen >= rank) return (lowOf(b) + lowOf(b + 1)) / 2 / 1000
     }
     return lowOf(BUCKETS - 1) / 1000
