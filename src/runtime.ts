@@ -105,6 +105,7 @@ export {
   triageOf,
 } from './loop/triage.ts'
 export { type TryReport, type TryRequest, tryBranch } from './loop/try-branch.ts'
+export { type VerifyReport, type VerifyRequest, verify } from './loop/verify.ts'
 export {
   planWorth,
   recordWorth,

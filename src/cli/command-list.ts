@@ -28,6 +28,20 @@ const REMOTE = [
   'remote of the config, or a folder or s3:// URL (default: origin)',
 ] as const
 
+const VERIFY: CommandSpec = {
+  name: 'verify',
+  args: '[name...]',
+  summary:
+    'hash everything again that is needed; repair what is damaged; ends with 3 when something is left damaged',
+  options: [['--repair', 'make it whole: from a remote, or again from its source'], REMOTE],
+  examples: [
+    'millrace verify',
+    'millrace verify flights models/late',
+    'millrace verify --repair --remote origin',
+  ],
+  load: async () => (await import('./commands/verify.ts')).storeVerify,
+}
+
 export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'init',
@@ -591,11 +605,11 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/data-refs.ts')).dataTag,
   },
   {
+    ...VERIFY,
     name: 'data verify',
     args: '[version]',
-    summary: 'hash every part again; ends with 3 when one is damaged',
     examples: ['millrace data verify', 'millrace data verify flights'],
-    load: async () => (await import('./commands/data.ts')).dataVerify,
+    load: async () => (await import('./commands/verify.ts')).dataVerify,
   },
   {
     name: 'data quarantine',
@@ -779,10 +793,11 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'data repair',
     args: '<version>',
-    summary: 'make damaged parts again from their sources, to the same bytes',
-    options: [DRY_RUN],
+    summary:
+      'make damaged objects of a version whole: from a remote, or again from their sources, to the same bytes',
+    options: [REMOTE, DRY_RUN],
     examples: ['millrace data repair flights --dry-run', 'millrace data repair flights'],
-    load: async () => (await import('./commands/data.ts')).dataRepair,
+    load: async () => (await import('./commands/verify.ts')).dataRepair,
   },
   {
     name: 'data push',
@@ -847,4 +862,5 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     load: async () => (await import('./commands/gc.ts')).gc,
   },
+  VERIFY,
 ]

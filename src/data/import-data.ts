@@ -19,7 +19,7 @@ import {
 } from './record-import.ts'
 import { takeSource, takeSources } from './sources.ts'
 import type { SourceFile } from './types.ts'
-import { ancestry, headOf } from './versions.ts'
+import { headOf, lineageOf } from './versions.ts'
 
 export interface ImportPorts {
   store: Store
@@ -88,7 +88,8 @@ export async function importSources(
     const isKnown = isAdded
       ? isAncestor(ports.store, def.name, before?.version, request.branch)
       : before?.version === state.parent
-    if (before && (await isKnown)) return { ...before, known: true }
+    if (before && (await isKnown))
+      return { ...before, version: await kept(ports.store, before.version, head?.digest), known: true }
     const held =
       request.again || !isAdded
         ? undefined
@@ -120,14 +121,14 @@ async function filesIn(
   branch: string | undefined,
   selection: Digest,
 ): Promise<{ files: Set<Digest>; newest?: RecordedImport }> {
-  const versions = new Set<Digest>()
-  for await (const { digest } of ancestry(store, await headOf(store, dataset, branch))) versions.add(digest)
+  const head = await headOf(store, dataset, branch)
+  const versions = await lineageOf(store, head)
   const files = new Set<Digest>()
   let newest: RecordedImport | undefined
   for await (const event of importEvents(store, dataset, 'data.imported')) {
     const data = event.data as unknown as ImportEventData
     if (!versions.has(data.version) || data.selection !== selection) continue
-    newest ??= { version: data.version, event, known: true }
+    newest ??= { version: await kept(store, data.version, head?.digest), event, known: true }
     for (const file of data.files) files.add(file)
   }
   return { files, newest }
@@ -140,10 +141,12 @@ async function isAncestor(
   digest: Digest | undefined,
   branch: string | undefined,
 ): Promise<boolean> {
-  if (digest === undefined) return false
-  for await (const at of ancestry(store, await headOf(store, dataset, branch)))
-    if (at.digest === digest) return true
-  return false
+  return digest !== undefined && (await lineageOf(store, await headOf(store, dataset, branch))).has(digest)
+}
+
+/** A version that an event names, or the head where history was cut before that version: its rows are part of what came after. */
+async function kept(store: Store, version: Digest, head: Digest | undefined): Promise<Digest> {
+  return head === undefined || (await store.objects.has(version)) ? version : head
 }
 
 async function runAndRecord(

@@ -90,6 +90,7 @@ export {
   recordImport,
   recordRefusal,
 } from './record-import.ts'
+export { remakeParts } from './remake.ts'
 export type { Remark, RemarkKind } from './remarks/index.ts'
 export { REPORT_ROWS_MAX, type VersionReport, versionReport } from './report/report-data.ts'
 export { reportHtml } from './report/report-html.ts'
@@ -133,10 +134,6 @@ export {
   type LogRow,
   log,
   type NamedVersion,
-  type Repair,
-  repair,
   resolveVersion,
   tagsOf,
-  type Verification,
-  verify,
 } from './versions.ts'

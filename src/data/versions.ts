@@ -1,17 +1,12 @@
-/** Names of versions, their history, and whether their bytes are whole. */
+/** Names of versions, and their history. */
 
-import { digestOf, isDigest, shortDigest } from '../core/digest.ts'
-import { assert, MillraceError } from '../core/errors.ts'
+import { isDigest, shortDigest } from '../core/digest.ts'
+import { MillraceError } from '../core/errors.ts'
 import { MAIN, refs } from '../core/names.ts'
-import type { DatasetVersion, Digest, Part, RunSpec } from '../core/records.ts'
-import { objectsOfPart, partId } from '../engine/parts.ts'
-import type { Task } from '../engine/ports.ts'
+import type { DatasetVersion, Digest } from '../core/records.ts'
+import { partId } from '../engine/parts.ts'
+import { lineageOfGone } from '../store/gc/roots.ts'
 import type { Store } from '../store/ports.ts'
-import { EDIT_EVENTS } from './edit.ts'
-import { editTask } from './edit-task.ts'
-import { type ImportEventData, importEvents } from './import-events.ts'
-import { importTask } from './import-task.ts'
-import { mergeTask } from './merge-task.ts'
 
 export interface NamedVersion {
   digest: Digest
@@ -47,13 +42,31 @@ export async function headOf(
   return ref && { digest: ref.digest, version: await getVersion(store, ref.digest) }
 }
 
-/** A version and those before it, newest first. */
+/** A version and those before it, newest first, as far as they are kept. */
 export async function* ancestry(store: Store, from: NamedVersion | undefined): AsyncIterable<NamedVersion> {
   for (let at = from, n = 0; at !== undefined && n < HISTORY_MAX; n++) {
     yield at
     const parent: Digest | undefined = at.version.parents[0]
-    at = parent && { digest: parent, version: await getVersion(store, parent) }
+    const version = await parentOf(store, at.version)
+    at = parent && version && { digest: parent, version }
   }
+}
+
+/** Digests of a version and of all before it, also of those that history was cut before. */
+export async function lineageOf(store: Store, from: NamedVersion | undefined): Promise<Set<Digest>> {
+  const found = new Set<Digest>()
+  let gone: Map<Digest, Digest[]> | undefined
+  let last: Digest | undefined
+  for await (const { digest, version } of ancestry(store, from)) {
+    found.add(digest)
+    last = version.parents[0]
+  }
+  while (last !== undefined && !found.has(last)) {
+    found.add(last)
+    gone ??= await lineageOfGone(store)
+    last = gone.get(last)?.[0]
+  }
+  return found
 }
 
 const HEX_MIN = 6
@@ -169,108 +182,8 @@ export async function logRow(store: Store, digest: Digest, version: DatasetVersi
   }
 }
 
+/** The version before; undefined for the first one, and where history was cut before this one. */
 export async function parentOf(store: Store, version: DatasetVersion): Promise<DatasetVersion | undefined> {
   const [parent] = version.parents
-  return parent && (await getVersion(store, parent))
-}
-
-export interface Verification {
-  version: Digest
-  /** Objects that were rehashed. */
-  objects: number
-  bad: { digest: Digest; part: string; state: 'missing' | 'corrupt'; fix: string }[]
-}
-
-/** Rehashes every part of a version. Bad ones are values, each with what to do. Cost: one read of all bytes. */
-export async function verify(store: Store, name: string): Promise<Verification> {
-  const { digest: version, version: record } = await resolveVersion(store, name)
-  const objects = allParts(record).flatMap((part) =>
-    objectsOfPart(part).map((object) => ({ digest: object, key: part.key })),
-  )
-  const bad: Verification['bad'] = []
-  for (const { digest, key } of objects) {
-    const state = await store.objects.verify(digest)
-    if (state === 'ok') continue
-    const fix = `run \`millrace data repair ${record.dataset}\`: it imports the part again from its source, which gives the same bytes`
-    bad.push({ digest, part: key, state, fix })
-  }
-  return { version, objects: objects.length, bad }
-}
-
-export interface Repair {
-  repaired: Digest[]
-  /** What is still bad, and what a person can do. */
-  left: Verification['bad']
-}
-
-/**
- * Makes bad parts again: the imports that wrote them are run once more from the sources in the store. Imports are deterministic, so the bytes are
- * those that the digests name. No ref moves. Errors: those of an import, MR_OBJECT_MISSING when a source is gone.
- */
-export async function repair(
-  store: Store,
-  name: string,
-  options: { signal?: AbortSignal } = {},
-): Promise<Repair> {
-  const before = await verify(store, name)
-  if (before.bad.length === 0) return { repaired: [], left: [] }
-  const specs = await originsOf(
-    store,
-    await resolveVersion(store, name),
-    new Set(before.bad.map((b) => b.digest)),
-  )
-  for (const { digest } of before.bad) await store.objects.remove(digest)
-  const { signal = new AbortController().signal } = options
-  for (const spec of specs) {
-    await TASKS[spec.task]!.run({
-      store,
-      spec,
-      specDigest: digestOf(spec),
-      query: noQuery,
-      infer: noQuery,
-      progress: () => {},
-      signal,
-    })
-  }
-  const after = await verify(store, name)
-  const left = new Set(after.bad.map((b) => b.digest))
-  return { repaired: before.bad.map((b) => b.digest).filter((digest) => !left.has(digest)), left: after.bad }
-}
-
-/** What writes parts. */
-const TASKS: Readonly<Record<string, Task>> = {
-  [importTask.name]: importTask,
-  [editTask.name]: editTask,
-  [mergeTask.name]: mergeTask,
-}
-
-const noQuery = (): never => assert(false, 'an import asks its own engine, and scores nothing') as never
-
-/** Specs of the imports that first wrote these parts, oldest first, so that a rewritten part finds the one it was made from. */
-async function originsOf(store: Store, head: NamedVersion, wanted: ReadonlySet<Digest>): Promise<RunSpec[]> {
-  const runs = await runsOf(store, head.version.dataset)
-  const specs: RunSpec[] = []
-  for await (const { digest, version } of ancestry(store, head)) {
-    const before = await parentOf(store, version)
-    const known = new Set(allParts(before).flatMap(objectsOfPart))
-    const wrote = allParts(version)
-      .flatMap(objectsOfPart)
-      .some((object) => wanted.has(object) && !known.has(object))
-    const run = runs.get(digest)
-    if (wrote && run) specs.unshift(await store.getRecord<RunSpec>(run, 'RunSpec'))
-  }
-  return specs
-}
-
-const allParts = (version: DatasetVersion | undefined): Part[] =>
-  version ? [...version.parts, ...version.quarantine] : []
-
-async function runsOf(store: Store, dataset: string): Promise<Map<Digest, Digest>> {
-  const runs = new Map<Digest, Digest>()
-  for await (const event of importEvents(store, dataset, ['data.imported', 'data.merged', ...EDIT_EVENTS])) {
-    const { version, run } = event.data as unknown as ImportEventData
-    // A branch that was taken as it is has no run of its own.
-    if (run) runs.set(version, run)
-  }
-  return runs
+  return parent && (await store.objects.has(parent)) ? await getVersion(store, parent) : undefined
 }

@@ -14,6 +14,10 @@ export const STORE_LIMITS = {
   objectWritesAtOnce: 16,
   /** Objects read at once while what refers to what is followed. */
   objectReadsAtOnce: 16,
+  /** Objects hashed at once by a verification. */
+  verifiesAtOnce: 4,
+  /** Bytes of a file that are read at once to be hashed on the thread pool; larger files are read in pieces. */
+  hashWholeBytesMax: 32 * 1024 * 1024,
   /** Longest object that is looked into for the digests it names; a record is shorter. */
   recordBytesMax: 256 * 1024 * 1024,
   /** Objects that go to or come from a remote at once. */

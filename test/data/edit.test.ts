@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import type { DatasetVersion, Digest } from '../../src/core/records.ts'
-import { log, readQuarantine, repair, resolveVersion, rowSelection, verify } from '../../src/data/index.ts'
+import { log, readQuarantine, resolveVersion, rowSelection } from '../../src/data/index.ts'
 import type { DatasetDef, ProjectDef } from '../../src/define/types.ts'
 import { parseExpr } from '../../src/expr/parse.ts'
 import {
@@ -12,6 +12,7 @@ import {
   runEdit,
 } from '../../src/loop/quarantine.ts'
 import type { Runtime } from '../../src/loop/runtime.ts'
+import { verify } from '../../src/loop/verify.ts'
 import {
   allRows,
   call,
@@ -316,9 +317,11 @@ describe('rows of a version', () => {
     const { version } = await resolveVersion(place.store, 'd@cleaned')
     await place.store.objects.remove(version.parts[0].digest)
     await place.store.objects.remove(version.quarantine.at(-1)!.digest)
-    expect((await verify(place.store, 'd@cleaned')).bad).toHaveLength(2)
-    const repaired = await repair(place.store, 'd@cleaned')
+    const names = ['d@cleaned']
+    expect((await verify(place, { actor: 'a', names })).bad).toHaveLength(2)
+    const repaired = await verify(place, { actor: 'a', names, repair: true })
     expect(repaired.left).toEqual([])
-    expect((await verify(place.store, 'd@cleaned')).bad).toEqual([])
+    expect(repaired.repaired).toHaveLength(2)
+    expect((await verify(place, { actor: 'a', names })).bad).toEqual([])
   }, 60_000)
 })

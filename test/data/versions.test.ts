@@ -15,11 +15,11 @@ import {
   type QuarantineRows,
   readQuarantine,
   relation,
-  repair,
   resolveVersion,
   show,
-  verify,
 } from '../../src/data/index.ts'
+import { verify } from '../../src/loop/verify.ts'
+import { collectGarbage } from '../../src/store/gc/collect.ts'
 import { call, check, col, datasetDef, headDigest, lit, openPlace, type Place, rowCheck } from './fixture.ts'
 
 const rows = (from: number, to: number) =>
@@ -172,14 +172,11 @@ test('names a corrupt part and makes it again from its source', async () => {
   const path = await place.store.objects.path(part.digest)
   chmodSync(path, 0o644)
   appendFileSync(path, 'x')
-  const found = await verify(place.store, 'd')
-  expect(found).toMatchObject({
-    objects: 5,
-    bad: [{ digest: part.digest, part: '2001-02', state: 'corrupt' }],
-  })
-  expect(found.bad[0]!.fix).toContain('millrace data repair d')
-  expect(await repair(place.store, 'd')).toEqual({ repaired: [part.digest], left: [] })
-  expect((await verify(place.store, 'd')).bad).toEqual([])
+  const found = await verify(place, { actor: 'test', names: ['d'] })
+  expect(found.bad).toMatchObject([{ digest: part.digest, state: 'corrupt' }])
+  const repaired = await verify(place, { actor: 'test', names: ['d'], repair: true })
+  expect(repaired).toMatchObject({ repaired: [{ digest: part.digest, from: 'source' }], left: [] })
+  expect((await verify(place, { actor: 'test' })).bad).toEqual([])
 })
 
 test('does not import one delivery twice, unless it is asked to or the dataset was taken back', async () => {
@@ -205,6 +202,23 @@ test('a folder that grows delivers only its new files', async () => {
   expect((await headOf(place.store, 'd'))!.version.rows).toBe(before + 4)
   const again = await importData(place, datasetDef(def), place.folder, request)
   expect([again.known, again.version]).toEqual([true, grown.version])
+})
+
+test('what was delivered before history was cut is not delivered again', async () => {
+  const place = await twoVersions()
+  const before = (await headOf(place.store, 'd'))!
+  const policy = { keepVersions: 1, now: Date.now() + 1e9, actor: 'test', reason: 'small' }
+  expect((await collectGarbage(place.store, policy)).cut).toHaveLength(1)
+  expect(await log(place.store, 'd')).toHaveLength(1)
+  for (const files of [['a.parquet'], ['b.parquet'], ['a.parquet', 'b.parquet']]) {
+    const again = await importData(place, datasetDef(def), place.folder, { actor: 'test', now: 3_000, files })
+    expect([again.known, again.version]).toEqual([true, before.digest])
+  }
+  await place.parquet('g.parquet', rows(100, 104))
+  const request = { actor: 'test', now: 4_000, files: ['*.parquet'] }
+  await importData(place, datasetDef(def), place.folder, request)
+  expect((await headOf(place.store, 'd'))!.version.rows).toBe(before.version.rows + 4)
+  expect((await verify(place, { actor: 'test' })).bad).toEqual([])
 })
 
 test('says that another import came first, and plans anew on it', async () => {

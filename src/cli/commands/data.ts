@@ -1,18 +1,8 @@
 /** `millrace data …`: versions of data, their history and their health. */
 import { MillraceError } from '../../core/errors.ts'
-import {
-  DELIVERY_MODES,
-  datasetNames,
-  findFiles,
-  log,
-  repair,
-  resolveVersion,
-  show,
-  verify,
-} from '../../data/index.ts'
+import { DELIVERY_MODES, findFiles, log, resolveVersion, show } from '../../data/index.ts'
 import { datasetDef, type Runtime } from '../../loop/runtime.ts'
 import type { Answer, Cli } from '../cli.ts'
-import { EXIT } from '../exit.ts'
 import {
   bytes,
   count,
@@ -29,7 +19,7 @@ import type { Options } from '../handler.ts'
 import { countOption, oneOf, textOption, windowOf } from '../options.ts'
 import { importStep } from '../steps.ts'
 import { table } from '../table.ts'
-import { logOfFiles, namesFiles, showFiles, verifyOfFiles } from './files.ts'
+import { logOfFiles, namesFiles, showFiles } from './files.ts'
 
 export async function dataImport(cli: Cli, [name]: readonly unknown[], options: Options): Promise<Answer> {
   const rt = await cli.open()
@@ -167,71 +157,4 @@ function endText(value: number | string | undefined, type: string): string {
   if (type === 'time') return minute(value)
   if (type === 'date') return day(value)
   return Number.isInteger(value) ? count(value) : figure(value)
-}
-
-export async function dataVerify(cli: Cli, [name]: readonly unknown[]): Promise<Answer> {
-  const rt = await cli.open()
-  const { store } = rt
-  if (name !== undefined && (await namesFiles(store, name as string)))
-    return await verifyOfFiles(cli, rt, name as string)
-  const names = name === undefined ? await datasetNames(store) : [name as string]
-  const all = []
-  for (const [i, dataset] of names.entries()) {
-    cli.meter.begin(`Verify ${dataset}`)
-    cli.meter.update(i / names.length, '')
-    all.push({ name: dataset, ...(await verify(store, dataset)) })
-    cli.meter.end()
-  }
-  const files = name === undefined ? await verifyOfFiles(cli, rt) : undefined
-  const isBad = all.some(({ bad }) => bad.length > 0) || files?.exit === EXIT.refused
-  const lines = [...all.flatMap((v) => verifiedLines(cli, v)), ...(files?.lines ?? [])]
-  return {
-    value: [...all, ...(files?.value ?? [])],
-    lines: lines.length > 0 ? lines : ['  Nothing was imported yet.'],
-    exit: isBad ? EXIT.refused : EXIT.done,
-  }
-}
-
-function verifiedLines(
-  cli: Cli,
-  { name, objects, bad }: { name: string; objects: number; bad: Awaited<ReturnType<typeof verify>>['bad'] },
-): string[] {
-  const { paint } = cli
-  if (bad.length === 0)
-    return [`  ${paint.good('✓')} ${name}: ${plural(objects, 'part')} hashed again, all whole`]
-  return [
-    `  ${paint.bad('✗')} ${name}: ${count(bad.length)} of ${plural(objects, 'part')} damaged`,
-    ...bad.map((b) => `      ${b.part} (${short(b.digest)}) is ${b.state}`),
-    `    ${paint.dim('fix:')} millrace data repair ${name}`,
-  ]
-}
-
-export async function dataRepair(cli: Cli, [name]: readonly unknown[], options: Options): Promise<Answer> {
-  const { store } = await cli.open()
-  const dataset = name as string
-  if (options.dryRun === true) {
-    const { bad, objects } = await verify(store, dataset)
-    const lines = bad.map((b) => `  · make ${b.part} (${short(b.digest)}, ${b.state}) again from its source`)
-    return {
-      value: { dryRun: true, objects, bad },
-      lines:
-        bad.length > 0 ? lines : [`  ${cli.paint.good('✓')} every part is whole (${count(objects)} hashed)`],
-    }
-  }
-  cli.meter.begin(`Repair ${dataset}`)
-  cli.meter.update(0, 'hashing every part')
-  const result = await repair(store, dataset, { signal: cli.signal })
-  cli.meter.end()
-  const { repaired, left } = result
-  const { paint } = cli
-  return {
-    value: result,
-    lines: [
-      repaired.length === 0 && left.length === 0
-        ? `  ${paint.good('✓')} every part is whole; nothing to repair`
-        : `  ${paint.good('✓')} ${plural(repaired.length, 'part')} made again, with the same bytes`,
-      ...left.map((b) => `  ${paint.bad('✗')} ${b.part} (${short(b.digest)}) is still ${b.state}`),
-    ],
-    exit: left.length > 0 ? EXIT.refused : EXIT.done,
-  }
 }

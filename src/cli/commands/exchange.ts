@@ -145,8 +145,12 @@ function refusedLines({ paint }: Cli, refused: readonly RefPush[], { name }: Rem
 }
 
 function divergedLines({ paint }: Cli, diverged: readonly RefPull[]): string[] {
-  return diverged.flatMap(({ name, digest }) => [
-    `  ${paint.bad('✗')} ${name} was not moved: it and the remote have both gone on`,
-    `    ${paint.dim('fix:')} look at it with millrace data diff ${name.replace(/^[a-z]+\//, '')} ${digest}, merge it, then push`,
-  ])
+  return diverged.flatMap(({ name, digest }) => {
+    const set = name.replace(/^[a-z]+\/|@.*$/g, '')
+    return [
+      `  ${paint.bad('✗')} ${name} was not moved: it and the remote have both gone on`,
+      `    ${paint.dim('fix:')} millrace data branch ${set} theirs --on ${digest}`,
+      `         millrace data merge ${set} theirs, then push`,
+    ]
+  })
 }

@@ -10,7 +10,7 @@ export const remote = {
   MR_GC_DAMAGED: {
     what: (d: { digest: string }) =>
       `nothing was collected: the record ${d.digest} is damaged, so what it still needs is not known`,
-    fix: (_: { digest: string }) => 'run "millrace data verify", repair what it names, then collect again',
+    fix: (_: { digest: string }) => 'run "millrace verify --repair", then collect again',
     retryable: false,
     status: 409,
   },
@@ -56,7 +56,7 @@ export const remote = {
     what: (d: { digest: string; by: string | null; state: string }) =>
       `nothing was pushed: object ${d.digest}${d.by ? `, which ${d.by} names,` : ''} is ${d.state} here`,
     fix: (_: { digest: string; by: string | null; state: string }) =>
-      'run "millrace data verify", repair what it names, then push again',
+      'run "millrace verify --repair", then push again',
     retryable: false,
     status: 409,
   },

@@ -4,7 +4,7 @@ export const store = {
     what: (d: { digest: string; path: string }) =>
       `object ${d.digest} is not in the store (looked for ${d.path})`,
     fix: (_: { digest: string; path: string }) =>
-      'of data: run "millrace data repair <dataset>"; of a model: run "millrace train <model>", which makes it again; or restore the file from a backup',
+      'run "millrace verify --repair", which brings it from a remote or makes it again from its source; of a model: run "millrace train <model>"; or restore the file from a backup',
     retryable: false,
     status: 404,
   },
@@ -12,7 +12,7 @@ export const store = {
     what: (d: { digest: string; path: string; found: string }) =>
       `object file ${d.path} is damaged: its bytes have the digest ${d.found}, expected ${d.digest}`,
     fix: (_: { digest: string; path: string; found: string }) =>
-      'of data: run "millrace data repair <dataset>"; of a model: delete the file and run "millrace train <model>", which makes it again; or restore the file from a backup',
+      'run "millrace verify --repair", which brings it from a remote or makes it again from its source; of a model: delete the file and run "millrace train <model>"; or restore the file from a backup',
     retryable: false,
     status: 500,
   },

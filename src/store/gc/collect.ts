@@ -142,7 +142,8 @@ async function planAndCut(
     const gone = versions.map(({ digest }) => digest)
     const { keepVersions, olderThan, actor, reason } = options
     const policy = { keepVersions: keepVersions ?? null, olderThan: olderThan ?? null }
-    const data = { gone, runs: runs.length, policy }
+    const lineage = Object.fromEntries(versions.map(({ digest, parents }) => [digest, parents]))
+    const data = { gone, lineage, runs: runs.length, policy }
     const event = { type: 'history.cut', subject: subjects.store, actor, reason, data }
     const { ok } = await store.meta.commit({ moves: runs, event })
     if (ok) return plan

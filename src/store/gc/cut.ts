@@ -18,8 +18,15 @@ export interface HistoryPolicy {
   only?: readonly string[]
 }
 
+export interface CutVersion {
+  digest: Digest
+  createdAt: number
+  /** Versions before it: what deliveries are part of a branch is known by them when it is gone. */
+  parents: Digest[]
+}
+
 export interface Cut {
-  versions: { digest: Digest; createdAt: number }[]
+  versions: CutVersion[]
   /** Refs of runs that worked on nothing else. */
   runs: RefMove[]
 }
@@ -41,10 +48,17 @@ export async function planCut(store: Store, roots: Roots, policy: HistoryPolicy)
   )
   const versions = [...candidates].filter(([digest]) => !kept.reached.has(digest))
   const gone = new Set(versions.map(([digest]) => digest))
+  const described = await mapAtOnce(
+    versions,
+    STORE_LIMITS.objectReadsAtOnce,
+    async ([digest, createdAt]) => ({
+      digest,
+      createdAt,
+      parents: (await edgesOrNone(store.objects, digest))?.parents ?? [],
+    }),
+  )
   return {
-    versions: versions
-      .map(([digest, createdAt]) => ({ digest, createdAt }))
-      .toSorted((a, b) => a.createdAt - b.createdAt),
+    versions: described.toSorted((a, b) => a.createdAt - b.createdAt),
     runs: gone.size === 0 ? [] : await staleRuns(store.objects, roots, gone, kept),
   }
 }

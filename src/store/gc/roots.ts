@@ -49,6 +49,17 @@ export async function goneOf(store: Pick<Store, 'meta'>): Promise<Set<Digest>> {
   return gone
 }
 
+/** The versions before each version that history was cut at, so that a lineage can be followed through those that are gone. */
+export async function lineageOfGone(store: Pick<Store, 'meta'>): Promise<Map<Digest, Digest[]>> {
+  const lineage = new Map<Digest, Digest[]>()
+  for await (const { data } of eventsAfter(store, 0, ['history.cut']))
+    for (const [digest, parents] of Object.entries(
+      (data as { lineage?: Record<Digest, Digest[]> }).lineage ?? {},
+    ))
+      lineage.set(digest as Digest, parents)
+  return lineage
+}
+
 async function* eventsAfter(
   { meta }: Pick<Store, 'meta'>,
   after: number,

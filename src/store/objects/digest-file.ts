@@ -1,5 +1,6 @@
 import { createHash, webcrypto } from 'node:crypto'
 import { createReadStream } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import type { Digest } from '../../core/records.ts'
 import { STORE_LIMITS } from '../limits.ts'
@@ -15,8 +16,13 @@ export async function digestBytes(bytes: Uint8Array): Promise<Digest> {
   return `sha256:${Buffer.from(hash).toString('hex')}`
 }
 
-/** SHA-256 of a file, read once in pieces. */
+/** SHA-256 of a file, read once: whole and on the thread pool, so that several at a time use several cores, or in pieces where it is large. */
 export async function digestFile(path: string): Promise<{ digest: Digest; bytes: number }> {
+  const { size } = await stat(path)
+  if (size > STORE_LIMITS.hashInlineBytesMax && size <= STORE_LIMITS.hashWholeBytesMax) {
+    const whole = await readFile(path)
+    return { digest: await digestBytes(whole), bytes: whole.length }
+  }
   const hash = createHash('sha256')
   let bytes = 0
   await pipeline(

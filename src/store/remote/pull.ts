@@ -132,7 +132,7 @@ async function reachedHere(store: Store, gone: ReadonlySet<Digest>): Promise<Set
 }
 
 /** Brings one object into the store and gives its size. Also what repair does with a damaged one. */
-async function receiveOne(
+export async function receiveOne(
   store: Store,
   remote: Remote,
   digest: Digest,
