@@ -428,7 +428,12 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'how files would be read: what was guessed, how sure that is, and the first rows',
     options: [
       ['--rows <n>', 'rows shown (default: 5)'],
-      ['--format <format>', 'parquet, orc, arrow, csv or json, where neither name nor bytes tell'],
+      [
+        '--format <format>',
+        'parquet, orc, arrow, csv, json, sheet or sqlite, where neither name nor bytes tell',
+      ],
+      ['--sheet <name>', 'sheet of a spreadsheet'],
+      ['--table <name>', 'table of a SQLite file'],
       ['--encoding <name>', 'of text: utf-8, utf-16le, latin-1, windows-1252, …'],
       ['--delimiter <text>', 'between cells'],
       ['--quote <text>', 'around cells that have delimiters in them'],

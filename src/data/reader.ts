@@ -65,6 +65,14 @@ const OPENERS: Record<FileFormat, Opener> = {
     (await import('./orc/stage.ts')).stageOrc(duck, { ...file, window: select }),
   ),
   arrow: staged(async (duck, file) => (await import('./arrow/stage.ts')).stageArrow(duck, file)),
+  sqlite: async (duck, file, options) => ({
+    encoding: 'binary',
+    ...(await (await import('./sqlite/stage.ts')).stageSqlite(duck, file, options)),
+  }),
+  sheet: async (duck, file, options) => ({
+    encoding: 'binary',
+    ...(await (await import('./sheet/stage.ts')).stageSheet(duck, file, options)),
+  }),
   csv: async (duck, file, options) =>
     await (await import('./text/open-text.ts')).openText(duck, file, options),
   json: openJson,
@@ -77,7 +85,7 @@ async function openJson(duck: Duck, file: ChildFile, options: ReadOptions): Prom
   return { encoding: 'utf-8', columns: asText, scan: jsonScan(file, options, isForced ? asText : undefined) }
 }
 
-const TYPED: ReadonlySet<FileFormat> = new Set(['parquet', 'orc', 'arrow'])
+const TYPED: ReadonlySet<FileFormat> = new Set(['parquet', 'orc', 'arrow', 'sqlite', 'sheet'])
 
 /** Formats whose columns have types, so that none is guessed. */
 export const isTyped = ({ format }: Pick<ChildFile, 'format'>): boolean => TYPED.has(format)

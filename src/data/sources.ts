@@ -83,6 +83,7 @@ const BEGINNINGS: [string, FileFormat][] = [
   ['PAR1', 'parquet'],
   ['ORC', 'orc'],
   ['ARRO', 'arrow'],
+  ['SQLi', 'sqlite'],
 ]
 
 const formatBegun = (begins: string): FileFormat | undefined =>
@@ -116,6 +117,8 @@ const FORMATS: [RegExp, FileFormat][] = [
   [/\.(arrow|arrows|feather|ipc)$/i, 'arrow'],
   [/\.(csv|tsv|tab|psv|ssv|txt|data)(\.gz)?$/i, 'csv'],
   [/\.(json|ndjson|jsonl)(\.gz)?$/i, 'json'],
+  [/\.(xlsx|xlsm|xlsb|xls|ods)$/i, 'sheet'],
+  [/\.(sqlite|sqlite3|db|db3)$/i, 'sqlite'],
 ]
 
 const formatOf = (name: string): FileFormat | undefined =>

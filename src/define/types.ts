@@ -61,7 +61,7 @@ export interface DatasetDef {
 
 /** How files are read. What is left out is guessed, and `millrace data preview` says what was guessed. */
 export interface ReadDef {
-  format?: 'parquet' | 'orc' | 'arrow' | 'csv' | 'json'
+  format?: 'parquet' | 'orc' | 'arrow' | 'csv' | 'json' | 'sheet' | 'sqlite'
   delimiter?: string
   /** Texts that stand for a missing value. */
   missing: string[]
@@ -77,6 +77,10 @@ export interface ReadDef {
   dates?: 'day-first' | 'month-first'
   /** Rows with other numbers of cells: `refuse` (default), or `pad`: missing ones are empty, empty ones too many are left out. */
   ragged?: 'refuse' | 'pad'
+  /** Sheet of a spreadsheet. Default: the first that is not hidden and has cells. */
+  sheet?: string
+  /** Table or view of a SQLite file. Default: the only one. */
+  table?: string
 }
 
 /** When rows that came one by one become a version, and what they may have. */

@@ -33,18 +33,13 @@ export async function dataPreview(cli: Cli, [names]: readonly unknown[], options
 }
 
 const PREVIEW_ROWS_MAX = 100
+const FORMATS = ['parquet', 'orc', 'arrow', 'csv', 'json', 'sheet', 'sqlite'] as const
 
 /** What a person says on the command line of how files are read. */
 function pinsOf(options: Options): Partial<ReadDef> {
   const header = options.header === undefined ? undefined : countOption(options, 'header', 1, 0, 1_000_000)
   const pins: Partial<ReadDef> = {
-    format: oneOf('--format', textOption(options, 'format'), [
-      'parquet',
-      'orc',
-      'arrow',
-      'csv',
-      'json',
-    ] as const),
+    format: oneOf('--format', textOption(options, 'format'), FORMATS),
     encoding: textOption(options, 'encoding'),
     delimiter: textOption(options, 'delimiter')?.replace('\\t', '\t'),
     quote: textOption(options, 'quote'),
@@ -52,6 +47,8 @@ function pinsOf(options: Options): Partial<ReadDef> {
     decimal: oneOf('--decimal', textOption(options, 'decimal'), ['.', ','] as const),
     dates: oneOf('--dates', textOption(options, 'dates'), ['day-first', 'month-first'] as const),
     ragged: oneOf('--ragged', textOption(options, 'ragged'), ['refuse', 'pad'] as const),
+    sheet: textOption(options, 'sheet'),
+    table: textOption(options, 'table'),
     missing: textOption(options, 'missing')?.split(','),
   }
   return Object.fromEntries(Object.entries(pins).filter(([, value]) => value !== undefined))

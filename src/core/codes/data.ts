@@ -11,7 +11,7 @@ export const data = {
   MR_DATA_FORMAT: {
     what: (d: { file: string }) => `the format of ${d.file} is not known by its name or its first bytes`,
     fix: (_: { file: string }) =>
-      "say it in the dataset: read: { format: 'parquet' }, 'orc', 'arrow', 'csv' or 'json' (gzip is fine for csv and json)",
+      "say it in the dataset: read: { format: 'parquet' }, 'orc', 'arrow', 'csv', 'json', 'sheet' or 'sqlite' (gzip is fine for csv and json)",
     retryable: false,
     status: 415,
   },
@@ -54,6 +54,16 @@ export const data = {
     fix: (_: { compression: string; node: string }) => 'use zlib, or Node 22.15 or newer',
     retryable: false,
     status: 501,
+  },
+  MR_DATA_TABLE: {
+    what: (d: { file: string; what: 'sheet' | 'table'; asked: string; known: string[] }) =>
+      d.asked === ''
+        ? `${d.file} has ${d.known.length} ${d.what}s: ${d.known.join(', ')}`
+        : `${d.file} has no ${d.what} "${d.asked}", it has ${d.known.join(', ') || 'none'}`,
+    fix: (d: { file: string; what: 'sheet' | 'table'; asked: string; known: string[] }) =>
+      `say which one: read: { ${d.what}: '${d.known[0] ?? ''}' }`,
+    retryable: false,
+    status: 422,
   },
   MR_DATA_HEADER_ROWS: {
     what: (d: { file: string; from: number; to: number }) =>

@@ -49,6 +49,22 @@ export function sniffDialect(text: string, isCut: boolean, pinned: Pinned, file:
   }
 }
 
+/** Names and rows of records that are divided already, as the cells of a sheet are. Errors: MR_DATA_HEADER_ROWS. */
+export function sniffRecords(
+  records: TextRecord[],
+  width: number,
+  given: Pinned['header'],
+  file: string,
+): Pick<Dialect, 'header' | 'skip' | 'names' | 'guesses'> {
+  const head = headOf(records, width, given, file)
+  return {
+    header: head.names !== undefined,
+    skip: head.line - 1,
+    names: namesOf(head.names ?? [], width),
+    guesses: head.guesses,
+  }
+}
+
 interface Division {
   delimiter: string
   width: number

@@ -4,7 +4,16 @@
 export type Sureness = 'sure' | 'likely' | 'guess'
 
 export interface Guess {
-  what: 'encoding' | 'lines' | 'delimiter' | 'quote' | 'header' | 'numbers' | 'dates'
+  what:
+    | 'encoding'
+    | 'lines'
+    | 'delimiter'
+    | 'quote'
+    | 'header'
+    | 'numbers'
+    | 'dates'
+    | 'sheet'
+    | 'merged cells'
   value: string
   sure: Sureness
   /** One clause that says what it was seen by. */
