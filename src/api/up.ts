@@ -13,6 +13,7 @@ import { type Checkpoint, type OnlineLearner, onlineLearners } from '../loop/onl
 import type { ProgressFeed } from '../loop/progress.ts'
 import { type Retrained, retrainIfDue } from '../loop/retrain.ts'
 import type { Runtime } from '../loop/runtime.ts'
+import { proposeRetiring } from '../loop/unused.ts'
 import { Access } from '../serve/access/access.ts'
 import { followTokens, readTokens } from '../serve/access/store-tokens.ts'
 import type { CacheLimits } from '../serve/kept-answers.ts'
@@ -89,6 +90,8 @@ const cacheLimits = ({ mb, entries, ttlMs }: ResponseCacheDef): Partial<CacheLim
 
 /** How often the logs are followed. */
 const POLL_MS = 500
+/** How often models that nobody asks are looked for. */
+const UNUSED_EVERY_MS = 3_600_000
 
 /** Starts serving what is released in a project's store. Errors: MR_PORT_TAKEN, MR_SERVE_TOKEN_NEEDED, and the store's. */
 export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running> {
@@ -294,6 +297,7 @@ class PolicyTimer {
   readonly #options: UpOptions
   readonly #abort = new AbortController()
   #round: Promise<void> = Promise.resolve()
+  #unusedMs = Number.NEGATIVE_INFINITY
   readonly #timer: NodeJS.Timeout
 
   constructor(rt: Runtime, poll: () => Promise<unknown>, server: Server, options: UpOptions) {
@@ -317,9 +321,20 @@ class PolicyTimer {
     await this.#round
   }
 
+  async #proposeRetiring(): Promise<void> {
+    if (performance.now() - this.#unusedMs < UNUSED_EVERY_MS) return
+    this.#unusedMs = performance.now()
+    const { stats } = this.#server.station
+    for (const { name } of this.#rt.project.models) {
+      const asked = [...stats.versions(name).values()].reduce((sum, one) => sum + one.requestsPerSecond, 0)
+      await proposeRetiring(this.#rt, name, asked)
+    }
+  }
+
   async #once(): Promise<void> {
     try {
       await this.#poll()
+      await this.#proposeRetiring()
       for (const model of this.#rt.project.models) {
         const result = await retrainIfDue(this.#rt, model.name, { signal: this.#abort.signal })
         if (!result) continue

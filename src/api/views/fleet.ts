@@ -1,6 +1,7 @@
 /** The fleet: every model of the project in one row, and how everything is in one sentence. */
 import type { Alert } from '../../core/records.ts'
 import { opens } from '../../core/verdicts.ts'
+import { unusedDays } from '../../loop/unused.ts'
 import { LEAD_OF } from '../../model/measure.ts'
 import type { Fleet, FleetRow } from '../contract.ts'
 import { alertsView, isAboutFamily, isOpen } from './alerts.ts'
@@ -10,7 +11,6 @@ import { type LiveSource, trafficOf } from './live.ts'
 import { gatesOf, type ModelState, modelState, type Project, taskOf } from './model-state.ts'
 import { leadBand, pointsOf, verdictsOf } from './quality.ts'
 import { fleetSentence, healthOf, type ModelFacts } from './sentences.ts'
-import { unusedDays } from './unused.ts'
 
 /** Newest events on the first screen, and those that are looked through for them: work that was done has a screen of its own. */
 const EVENTS_SHOWN = 20
