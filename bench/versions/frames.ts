@@ -14,7 +14,7 @@ import { report } from '../report.ts'
 
 const BENCH = 'versions'
 const ROWS = Number(process.env.MILLRACE_FRAMES_ROWS ?? 10_000_000)
-const LARGE_ROWS = Number(process.env.MILLRACE_FRAMES_LARGE_ROWS ?? 50_000_000)
+const LARGE_ROWS = Number(process.env.MILLRACE_FRAMES_LARGE_ROWS ?? 20_000_000)
 const ROUNDS = Number(process.env.MILLRACE_FRAMES_ROUNDS ?? 3)
 const THREADS = 2
 const GOALS = { dask: { csv: 1.5, parquet: 10 }, polars: { csv: 1, parquet: 1 } }
@@ -125,7 +125,7 @@ function tell(kind: Kind, query: string, own: Timed[], tool?: Tool, other?: Time
     metric: `frames: ${query} of ${ROWS / 1e6} M rows, ${kind}`,
     value: wall,
     unit: 's',
-    note: `cpu ${digits(least(own).cpu)} s${other ? `, ${tool} ${digits(least(other).cpu)} s` : ''}; load ${digits(loadavg()[0]!, 2)}`,
+    note: noteOf(own, query, tool, other),
     ...(tool &&
       other && {
         peer: tool,
@@ -135,6 +135,15 @@ function tell(kind: Kind, query: string, own: Timed[], tool?: Tool, other?: Time
         met: ratio! >= goal!,
       }),
   })
+}
+
+/** CPU seconds of both, which a busy machine leaves alone. */
+function noteOf(own: Timed[], query: string, tool?: Tool, other?: Timed[]): string {
+  const cpu = least(own).cpu
+  const theirs = other && least(other).cpu
+  const beside = theirs === undefined ? '' : `, ${tool} ${digits(theirs)} s (${digits(theirs / cpu)}×)`
+  const sketch = tool === 'dask' && query === 'quantile' ? '; dask’s are of a sketch' : ''
+  return `cpu ${digits(cpu)} s${beside}${sketch}; load ${digits(loadavg()[0]!, 2)}`
 }
 
 interface Large {

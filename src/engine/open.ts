@@ -7,6 +7,8 @@ export interface QueryOptions {
   memoryMb?: number
   /** Threads of the engine. Default 2. */
   threads?: number
+  /** Groups of whole numbers whose range has so many bits at most are kept in a plain table instead of a hashed one. Default: the engine's, 12. */
+  groupBits?: number
   /** Folder for spilled data; the engine makes a folder of its own in it and removes that at close. Default: the system's. */
   tempDir?: string
   /**

@@ -247,8 +247,12 @@ export const AGGREGATES: Readonly<Record<string, Spec>> = {
   quantile: {
     takes: ['int', 'float', 'time'],
     yields: ({ type }) => (type === 'time' ? { type: 'time', duck: 'TIMESTAMP' } : float()),
-    sql: ([x], after, _, [p]) =>
-      sql`quantile_cont(${x!.type === 'time' ? x!.sql : double(x!)}, ${String(p)})${after}`,
+    sql: ([x], after, _, [p, ...beside]) => {
+      const value = x!.type === 'time' ? x!.sql : double(x!)
+      if (beside.length === 0) return sql`quantile_cont(${value}, ${String(p)})${after}`
+      const all = [...new Set([p!, ...beside])].sort((a, b) => a - b)
+      return sql`(quantile_cont(${value}, [${all.join(', ')}])${after})[${String(all.indexOf(p!) + 1)}]`
+    },
   },
   approxQuantile: {
     takes: NUMBERS,
@@ -327,6 +331,16 @@ export interface WrittenAggregate {
   sql: Sql
   type: ColumnType
   duck: string
+}
+
+/**
+ * Quantiles of the same values know of one another, so that the engine gathers the values once: it takes aggregates that are written alike for one. What each of them yields stays the same.
+ */
+export function besideOthers(node: AggregateNode, all: readonly AggregateNode[]): AggregateNode {
+  if (node.fn !== 'quantile') return node
+  const ofSame = ({ fn, args, where }: AggregateNode) => JSON.stringify([fn, args, where])
+  const others = all.filter((other) => other !== node && ofSame(other) === ofSame(node))
+  return { ...node, params: [...node.params, ...others.flatMap(({ params }) => params)] }
 }
 
 export const isOrdered = ({ fn }: AggregateNode): boolean => AGGREGATES[fn]!.isOrdered === true

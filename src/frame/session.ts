@@ -20,6 +20,9 @@ export interface FramesOptions {
 }
 
 const MEMORY_MB = 1024
+/** 2^18 groups take some 16 MB a figure and thread: with less memory than this the engine's own bound stays. */
+const GROUP_BITS = 18
+const GROUP_MEMORY_MB_MIN = 512
 
 export class Session {
   readonly options: FramesOptions
@@ -34,8 +37,10 @@ export class Session {
 
   /** The engine, opened at first use. */
   private async tables(): Promise<Tables> {
+    const { memoryMb = MEMORY_MB } = this.options
     this.opening ??= openTables('duckdb:', {
-      memoryMb: this.options.memoryMb ?? MEMORY_MB,
+      memoryMb,
+      ...(memoryMb >= GROUP_MEMORY_MB_MIN && { groupBits: GROUP_BITS }),
       threads: this.options.threads ?? availableParallelism(),
       tempDir: this.scratch(),
     })

@@ -171,6 +171,32 @@ describe('order', () => {
   })
 })
 
+test('groups of whole numbers are those of a plain count, whatever their range', async () => {
+  const n = 60_000
+  for (const [range, low] of [
+    [9, -4],
+    [3_000, 7],
+    [200_000, -99_999],
+    [2 ** 40, 0],
+  ] as const) {
+    const k = Array.from({ length: n }, (_, i) =>
+      i % 1_001 === 0 ? null : low + ((i * 7_919 * 104_729) % range),
+    )
+    const expected = new Map<number | null, { rows: number; sum: number }>()
+    k.forEach((key, i) => {
+      const cell = expected.get(key) ?? { rows: 0, sum: 0 }
+      expected.set(key, { rows: cell.rows + 1, sum: cell.sum + i })
+    })
+    const keys = [...expected.keys()].sort((a, b) => (a === null ? 1 : b === null ? -1 : a - b))
+    const i = Int32Array.from({ length: n }, (_, at) => at)
+    const grouped = await frame({ k, i })
+      .groupBy('k')
+      .agg({ rows: count(), sum: sum('i') })
+      .rows()
+    expect(grouped).toEqual(keys.map((key) => ({ k: key, ...expected.get(key)! })))
+  }
+})
+
 describe('what cannot be done is said with a code', () => {
   const f = frame([{ day: 1, delay: 2.5, origin: 'ATL' }])
   const unknown = f as ReturnType<typeof frame>

@@ -25,7 +25,11 @@ const INTERRUPT_MS = 10
 const SESSION =
   /^\s*(?:create\s+(?:or\s+replace\s+)?temp(?:orary)?\b|begin\b|start\s+transaction\b|commit\b|rollback\b)/i
 
-export type Settings = Required<Omit<QueryOptions, 'tempDir'>> & { tempDir: string; path: string }
+export type Settings = Required<Omit<QueryOptions, 'tempDir' | 'groupBits'>> & {
+  groupBits?: number
+  tempDir: string
+  path: string
+}
 
 /** Opens DuckDB in memory (`path` empty) or on a file. See `openQuery`. */
 export async function openDuckdb(path: string, options: QueryOptions): Promise<Query> {
@@ -64,6 +68,7 @@ async function openInstance(settings: Settings): Promise<DuckDBInstance> {
     temp_directory: settings.tempDir,
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
+    ...(settings.groupBits !== undefined && { perfect_ht_threshold: String(settings.groupBits) }),
   })
   const connection = await instance.connect()
   for (const sql of setupOf(settings)) await connection.run(sql)

@@ -1,6 +1,6 @@
 /** What a look at a table begins with: a row for each column. */
 import { quoted, raw, type Sql, sql } from '../../expr/sql.ts'
-import { type AggregateNode, aggregateSql } from '../aggregates.ts'
+import { type AggregateNode, aggregateSql, besideOthers } from '../aggregates.ts'
 import { type FrameColumn, joined, type Step } from '../step.ts'
 
 const COLUMNS: FrameColumn[] = [
@@ -52,10 +52,17 @@ function figuresOf(
   columns: readonly FrameColumn[],
 ): { figures: Sql[]; row: Sql } {
   const figures: Sql[] = []
+  const args: AggregateNode['args'] = [{ op: 'col', name: column.name }]
+  const quantiles = FIGURES.filter(([, fn]) => fn === 'quantile').map(([, fn, params]) => ({
+    fn,
+    args,
+    params,
+  }))
   const figure = (fn: string, params: number[] = []): string => {
-    const node: AggregateNode = { fn, args: [{ op: 'col', name: column.name }], params }
+    const node: AggregateNode = { fn, args, params }
     const name = quoted(`c${i}_${figures.length}`)
-    figures.push(sql`${aggregateSql(node, columns, { verb: 'describe', place: '' }).sql} AS ${name}`)
+    const written = aggregateSql(besideOthers(node, quantiles), columns, { verb: 'describe', place: '' })
+    figures.push(sql`${written.sql} AS ${name}`)
     return name
   }
   const isNumber = column.type === 'int' || column.type === 'float'

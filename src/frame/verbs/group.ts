@@ -2,7 +2,7 @@
 import { MillraceError } from '../../core/errors.ts'
 import type { ExprNode } from '../../expr/ast.ts'
 import { quoted, raw, type Sql, sql } from '../../expr/sql.ts'
-import { type AggregateNode, aggregateSql, argumentOf, isOrdered } from '../aggregates.ts'
+import { type AggregateNode, aggregateSql, argumentOf, besideOthers, isOrdered } from '../aggregates.ts'
 import { clean, type FrameColumn, joined, numbered, requireDistinct, type Step, type Term } from '../step.ts'
 
 export interface GroupKey {
@@ -30,8 +30,12 @@ export function aggregate(
       const needsPlace = items.some(([, node]) => isOrdered(node))
       const { body, place } = needsPlace ? numbered(input) : { body: input.body, place: '' }
       const grouped = keys.map((key) => keyItem(key, input.columns))
+      const nodes = items.map(([, node]) => node)
       const made = items.map(([name, node]) => {
-        const item = aggregateSql(node, input.columns, { verb: `agg "${name}"`, place: quoted(place) })
+        const item = aggregateSql(besideOthers(node, nodes), input.columns, {
+          verb: `agg "${name}"`,
+          place: quoted(place),
+        })
         return {
           column: { name, type: item.type, duck: item.duck },
           sql: sql`${item.sql} AS ${quoted(name)}`,
