@@ -4,6 +4,7 @@ import type { Column, ColumnType, Schema } from '../core/records.ts'
 import { DUCK_TYPE } from '../engine/parts.ts'
 import { columnTypeOf, fits, widest } from './column-types.ts'
 import { type Duck, literal, quote } from './duck.ts'
+import { withPartitions } from './partitions.ts'
 import { named, type OpenFile, openFile, type ReadOptions } from './reader.ts'
 import type { ChildFile, ImportParams } from './types.ts'
 
@@ -51,8 +52,9 @@ const isThere =
 async function openAll(duck: Duck, files: ChildFile[], options: ReadOptions): Promise<OpenFile[]> {
   const open: OpenFile[] = []
   for (const file of files) open.push(await openFile(duck, file, options))
-  for (const file of open) for (const { name } of file.columns) requireFreeName(name, file.name)
-  return open
+  const all = withPartitions(open, options.asText)
+  for (const file of all) for (const { name } of file.columns) requireFreeName(name, file.name)
+  return all
 }
 
 function requireFreeName(column: string, file: string): void {

@@ -16,6 +16,7 @@ export { EDIT_EVENTS, planEdit, rowSelection } from './edit.ts'
 export { createEditTask, editTask } from './edit-task.ts'
 export type { ColumnFix, DatasetEdit, EditAct, EditOutcome, RowSelection } from './edit-types.ts'
 export { EXPORT_FORMATS, type ExportFormat, exportRows } from './export.ts'
+export { isUrl } from './fetched.ts'
 export {
   appendRows,
   type ImportPorts,

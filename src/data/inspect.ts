@@ -4,6 +4,7 @@ import { LIMITS, type Limits } from '../core/limits.ts'
 import type { DatasetDef } from '../define/types.ts'
 import { runChild } from './child.ts'
 import { inJobFolder } from './job-folder.ts'
+import { partitionedName } from './partitions.ts'
 import { lookAt } from './sources.ts'
 import type { Inspection } from './types.ts'
 
@@ -29,7 +30,7 @@ export async function inspect(
   const files = await Promise.all(
     paths.map(async (path) => ({
       path,
-      name: basename(path),
+      name: partitionedName(path),
       ...(await lookAt(path, basename(path), read.format)),
     })),
   )

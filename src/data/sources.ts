@@ -2,11 +2,13 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { constants, createReadStream, existsSync, statSync } from 'node:fs'
 import { copyFile, open, readdir, rm } from 'node:fs/promises'
-import { basename, isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { MillraceError } from '../core/errors.ts'
 import type { Digest } from '../core/records.ts'
 import type { DatasetDef } from '../define/types.ts'
 import type { Store } from '../store/ports.ts'
+import { fetchSource, isUrl, shownUrl } from './fetched.ts'
+import { partitionedName } from './partitions.ts'
 import type { FileFormat, SourceFile } from './types.ts'
 
 /**
@@ -21,20 +23,37 @@ export async function takeSources(
   options: { files?: string[]; signal?: AbortSignal } = {},
 ): Promise<SourceFile[]> {
   const tried = options.files ?? def.source
-  const paths = await findFiles(folder, tried)
-  if (paths.length === 0) throw new MillraceError('MR_DATA_NO_FILES', { dataset: def.name, folder, tried })
+  const urls = tried.filter(isUrl)
+  const paths = await findFiles(
+    folder,
+    tried.filter((one) => !isUrl(one)),
+  )
+  if (paths.length + urls.length === 0)
+    throw new MillraceError('MR_DATA_NO_FILES', { dataset: def.name, folder, tried })
   const sources: SourceFile[] = []
   for (const path of paths) {
     if (options.signal?.aborted)
       throw new MillraceError('MR_CANCELLED', { what: `reading the sources of ${def.name}` })
     sources.push(await takeSource(store, path, nameOf(folder, path), def.read.format))
   }
+  for (const url of urls) sources.push(await takeFetched(store, url, def.read.format, options.signal))
   return sources
+}
+
+async function takeFetched(
+  store: Store,
+  url: string,
+  given: FileFormat | undefined,
+  signal: AbortSignal | undefined,
+): Promise<SourceFile> {
+  const { path, digest, bytes } = await fetchSource(store, url, signal)
+  const name = shownUrl(url)
+  return { name, digest, bytes, ...(await lookAt(path, name, given)) }
 }
 
 const nameOf = (folder: string, path: string): string => {
   const near = relative(folder, path)
-  return near.startsWith(`..${sep}..${sep}..`) ? basename(path) : near.split(sep).join('/')
+  return near.startsWith(`..${sep}..${sep}..`) ? partitionedName(path) : near.split(sep).join('/')
 }
 
 /** Puts one file into the store under its digest. */

@@ -1,6 +1,8 @@
 /** `millrace data …`: versions of data, their history and their health. */
 import { MillraceError } from '../../core/errors.ts'
-import { DELIVERY_MODES, findFiles, log, resolveVersion, show } from '../../data/index.ts'
+import { DELIVERY_MODES, findFiles, log, resolveVersion, show
+  isUrl,
+} from '../../data/index.ts'
 import { datasetDef, type Runtime } from '../../loop/runtime.ts'
 import type { Answer, Cli } from '../cli.ts'
 import {
@@ -66,7 +68,7 @@ async function plannedImport(
 ): Promise<Answer> {
   const found = await Promise.all(
     datasets.map(async ({ name, source }) => {
-      const files = await findFiles(rt.folder, given ?? source)
+      const files = [...(given ?? source).filter(isUrl), ...(await findFiles(rt.folder, given ?? source))]
       if (files.length === 0)
         throw new MillraceError('MR_DATA_NO_FILES', {
           dataset: name,

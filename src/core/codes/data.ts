@@ -55,6 +55,20 @@ export const data = {
     retryable: false,
     status: 501,
   },
+  MR_DATA_FETCH: {
+    what: (d: { url: string; why: string }) => `${d.url} cannot be fetched: ${d.why}`,
+    fix: (_: { url: string; why: string }) =>
+      'open the address by hand (curl -I), and put it right in the source of the dataset',
+    retryable: false,
+    status: 422,
+  },
+  MR_DATA_FETCH_LATER: {
+    what: (d: { url: string; why: string }) => `${d.url} cannot be fetched now: ${d.why}`,
+    fix: (_: { url: string; why: string }) =>
+      'import again later; what was imported before is used meanwhile',
+    retryable: true,
+    status: 503,
+  },
   MR_DATA_TABLE: {
     what: (d: { file: string; what: 'sheet' | 'table'; asked: string; known: string[] }) =>
       d.asked === ''

@@ -1,0 +1,168 @@
+/** Source files over http and https: fetched once, asked again whether they changed, and gone on with where a connection broke. */
+import { randomUUID } from 'node:crypto'
+import { open, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { digestOf } from '../core/digest.ts'
+import { MillraceError, toError } from '../core/errors.ts'
+import type { Digest } from '../core/records.ts'
+import type { Store } from '../store/ports.ts'
+
+export const isUrl = (source: string): boolean => /^https?:\/\//i.test(source)
+
+/** Record under `sources/<digest of the address>`: what an address held when it was last asked. */
+interface FetchedSource {
+  kind: 'FetchedSource'
+  url: string
+  /** What tells whether it changed. */
+  etag: string | null
+  modified: string | null
+  digest: Digest
+  bytes: number
+}
+
+const TRIES = 5
+const STALL_MS = 30_000
+const BACK_OFF_MS = 200
+const BYTES_MAX = 2 ** 40
+
+/** An address without a user, a password and what may be secret behind the question mark. */
+export function shownUrl(address: string): string {
+  const url = new URL(address)
+  return `${url.origin}${url.pathname}`
+}
+
+/** Bytes of an address, in the store under their digest; not fetched again while the server says that they are the same. Errors: MR_DATA_FETCH, MR_CANCELLED. */
+export async function fetchSource(
+  store: Store,
+  url: string,
+  signal?: AbortSignal,
+): Promise<{ path: string; digest: Digest; bytes: number }> {
+  const name = `sources/${digestOf({ url }).slice('sha256:'.length)}`
+  const ref = await store.meta.ref(name)
+  const before = ref && (await store.getRecord<FetchedSource>(ref.digest, 'FetchedSource'))
+  const known = before && (await store.objects.has(before.digest)) ? before : undefined
+  const path = join(store.scratch, `fetched-${randomUUID()}`)
+  try {
+    const got = await download(url, path, known, signal)
+    if (got === 'same')
+      return { path: await store.objects.path(known!.digest), digest: known!.digest, bytes: known!.bytes }
+    const file = await store.objects.putFile(path)
+    const record: FetchedSource = { kind: 'FetchedSource', url: shownUrl(url), ...got, ...file }
+    const event = {
+      type: 'source.fetched',
+      subject: name,
+      actor: 'import',
+      reason: `${shownUrl(url)} has other bytes`,
+      data: { ...file },
+    }
+    await store.meta.commit({ moves: [{ name, to: await store.putRecord(record) }], event })
+    return { path: await store.objects.path(file.digest), ...file }
+  } finally {
+    await rm(path, { force: true })
+  }
+}
+
+type Validators = Pick<FetchedSource, 'etag' | 'modified'>
+
+/** Writes the bytes into a file, or says that they are the same as before. */
+async function download(
+  url: string,
+  path: string,
+  known: FetchedSource | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Validators | 'same'> {
+  const file = await open(path, 'wx')
+  let have = 0
+  let first: Validators | undefined
+  try {
+    for (let tries = 1; ; tries++) {
+      const at = have
+      const stall = new Stall()
+      try {
+        const headers = {
+          'accept-encoding': 'identity',
+          ...(first ? rangeFrom(have, first) : conditionsOf(known)),
+        }
+        const response = await fetch(url, { headers, signal: stall.with(signal) })
+        if (response.status === 304 && known && !first) return 'same'
+        // A server that sends all again, since it has no ranges or other bytes by now.
+        if (response.status === 200) have = 0
+        else if (response.status !== 206) throw refused(url, response)
+        first = validatorsOf(response)
+        const end = have + Number(response.headers.get('content-length') ?? Number.NaN)
+        await file.truncate(have)
+        for await (const chunk of response.body!) {
+          await file.write(chunk, 0, chunk.length, have)
+          have += chunk.length
+          stall.moved()
+          if (have > BYTES_MAX) throw refusal(url, `it has more than ${BYTES_MAX} bytes`)
+        }
+        if (Number.isFinite(end) && response.headers.get('content-encoding') === null && have < end)
+          throw new Error(`it ended after ${have} of ${end} bytes`)
+        return first
+      } catch (thrown) {
+        if (signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: `fetching ${shownUrl(url)}` })
+        const error = toError(thrown)
+        if (error instanceof MillraceError && !error.retryable) throw error
+        if (tries >= TRIES && have <= at)
+          throw error instanceof MillraceError ? error : refusal(url, error.message, error)
+        if (have > at) tries = 0
+        await delay(BACK_OFF_MS * 2 ** tries)
+      } finally {
+        stall.end()
+      }
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+/** Ends a request that gives nothing for `STALL_MS`. */
+class Stall {
+  readonly #abort = new AbortController()
+  readonly #timer = setTimeout(
+    () => this.#abort.abort(new Error(`nothing came for ${STALL_MS} ms`)),
+    STALL_MS,
+  )
+
+  with(signal: AbortSignal | undefined): AbortSignal {
+    return signal ? AbortSignal.any([signal, this.#abort.signal]) : this.#abort.signal
+  }
+
+  moved(): void {
+    this.#timer.refresh()
+  }
+
+  end(): void {
+    clearTimeout(this.#timer)
+  }
+}
+
+function conditionsOf(known: FetchedSource | undefined): Record<string, string> {
+  if (known?.etag) return { 'if-none-match': known.etag }
+  return known?.modified ? { 'if-modified-since': known.modified } : {}
+}
+
+/** The rest, but only of the same bytes; weak validators do not say that, so then all is asked for again. */
+function rangeFrom(have: number, { etag, modified }: Validators): Record<string, string> {
+  const same = etag && !etag.startsWith('W/') ? etag : modified
+  return have > 0 && same ? { range: `bytes=${have}-`, 'if-range': same } : {}
+}
+
+const validatorsOf = ({ headers }: Response): Validators => ({
+  etag: headers.get('etag'),
+  modified: headers.get('last-modified'),
+})
+
+function refused(url: string, { status, statusText }: Response): MillraceError {
+  return refusal(url, `the server says ${status} ${statusText}`, undefined, status === 429 || status >= 500)
+}
+
+function refusal(url: string, why: string, cause?: Error, retryable = false): MillraceError {
+  return new MillraceError(
+    retryable ? 'MR_DATA_FETCH_LATER' : 'MR_DATA_FETCH',
+    { url: shownUrl(url), why },
+    { cause },
+  )
+}
