@@ -1,8 +1,6 @@
 /** `millrace data …`: versions of data, their history and their health. */
 import { MillraceError } from '../../core/errors.ts'
-import { DELIVERY_MODES, findFiles, log, resolveVersion, show
-  isUrl,
-} from '../../data/index.ts'
+import { DELIVERY_MODES, findFiles, isUrl, log, resolveVersion, show } from '../../data/index.ts'
 import { datasetDef, type Runtime } from '../../loop/runtime.ts'
 import type { Answer, Cli } from '../cli.ts'
 import {
