@@ -4,15 +4,21 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-let compiled: string | undefined
+const compiled = new Map<string, string>()
 
 /**
  * Compiles the store alone for child processes, which plain Node must be able to load; independent of `dist/`, which may be absent or old.
  * Returns the path of the compiled `store/open.js`. Costs about a second, once a test run.
  */
 export function compileStore(): string {
-  if (compiled !== undefined) return compiled
-  const out = join(root, 'node_modules/.cache/millrace-store-test')
+  return join(compileFor('store', ['src/store/open.ts']), 'store/open.js')
+}
+
+/** Compiles some files and all that they import; gives the folder that stands for `src`. */
+export function compileFor(name: string, files: readonly string[]): string {
+  const known = compiled.get(name)
+  if (known !== undefined) return known
+  const out = join(root, `node_modules/.cache/millrace-${name}-test`)
   mkdirSync(out, { recursive: true })
   const config = {
     extends: join(root, 'tsconfig.base.json'),
@@ -23,7 +29,7 @@ export function compileStore(): string {
       noCheck: true,
       typeRoots: [join(root, 'node_modules/@types')],
     },
-    files: [join(root, 'src/store/open.ts')],
+    files: files.map((file) => join(root, file)),
   }
   writeFileSync(join(out, 'tsconfig.json'), JSON.stringify(config))
   writeFileSync(join(out, 'package.json'), '{"type":"module"}')
@@ -32,6 +38,6 @@ export function compileStore(): string {
     [join(root, 'node_modules/typescript/bin/tsc'), '-p', join(out, 'tsconfig.json')],
     { stdio: 'pipe' },
   )
-  compiled = join(out, 'store/open.js')
-  return compiled
+  compiled.set(name, out)
+  return out
 }

@@ -185,6 +185,7 @@ class Adding {
       writeSeen(this.#seenPath, digest, noted)
       return { ...this.#result(digest, version, walked), isNew: true, ...changes }
     } finally {
+      await writer.settle()
       index.close()
     }
   }

@@ -97,10 +97,15 @@ export class PackWriter {
     return undefined
   }
 
+  /** Waits for packs that are on their way to the disk, also after a failure: nothing goes on behind the caller's back. */
+  async settle(): Promise<void> {
+    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight)
+  }
+
   /** Waits until all that was added is durable. */
   async finish(): Promise<void> {
     await this.#close()
-    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight)
+    await this.settle()
     if (this.#failure) throw this.#failure
   }
 

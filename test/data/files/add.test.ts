@@ -37,18 +37,18 @@ describe('adding files', () => {
 
   it('stores a little of a large file that was edited', () =>
     withFiles(async ({ store, write, add, checkedOut }) => {
-      const bytes = randomBytesOf(7, 20_000_000)
+      const bytes = randomBytesOf(7, 6_000_000)
       write('large', bytes)
       await add()
       const before = await objectBytes(store)
-      bytes.write('hello', 9_000_000)
+      bytes.write('hello', 3_000_000)
       write('large', bytes)
       const { changed, bytesStored } = await add()
       expect(changed).toBe(1)
       expect(bytesStored).toBeLessThan(256 * 1024)
       expect((await objectBytes(store)) - before).toBeLessThan(260 * 1024)
       expect((await checkedOut()).large).toBe(bytes.toString('latin1'))
-      bytes.write('HELLO', 9_000_000)
+      bytes.write('HELLO', 3_000_000)
       expect((await checkedOut('set~1')).large).not.toBe(bytes.toString('latin1'))
     }))
 
