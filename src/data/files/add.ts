@@ -174,7 +174,7 @@ class Adding {
       await writer.finish()
       const content = contentOf(entries)
       if (head?.version.content === content && writer.chunksNew === 0) {
-        writeSeen(this.#seenPath, head.digest, noted)
+        writeSeen(this.#seenPath, { base: head.digest }, noted)
         return this.#unchanged(head, walked)
       }
       const tree = await this.#putTree(entries, before)
@@ -182,7 +182,7 @@ class Adding {
       const version = this.#version(head, walked, entries, { tree: tree.tree, content, bytesStored })
       const changes = changesBetween(before.entries, entries)
       const digest = await this.#commit(head, version, changes)
-      writeSeen(this.#seenPath, digest, noted)
+      writeSeen(this.#seenPath, { base: digest }, noted)
       return { ...this.#result(digest, version, walked), isNew: true, ...changes }
     } finally {
       await writer.settle()
@@ -214,11 +214,11 @@ class Adding {
       return place === entry.place ? entry : { ...entry, place }
     })
     const tree = encodeTree(settled, nodes, before.leaves)
-    const fresh: Buffer[] = []
-    for (const [digest, bytes] of nodes)
-      if (!before.nodes.has(digest) && !(await this.#store.objects.has(digest))) fresh.push(bytes)
-    await this.#store.objects.putAll(fresh)
-    return { tree, bytes: fresh.reduce((sum, { length }) => sum + length, 0) }
+    const fresh = [...nodes].filter(([digest]) => !before.nodes.has(digest))
+    let bytes = 0
+    for (const [digest, node] of fresh) if (!(await this.#store.objects.has(digest))) bytes += node.length
+    await this.#store.objects.putAll(fresh.map(([, node]) => node))
+    return { tree, bytes }
   }
 
   #version(

@@ -118,13 +118,19 @@ class Checkout {
     }
     if (this.#request.isDryRun) return result
     mkdirSync(to, { recursive: true })
-    if (plan.write.length > 0) await this.#maker.open()
+    await this.#maker.open(plan.write.length > 0)
+    const pending = [...new Set([...seen.pending, digest])]
+    if (plan.write.length > 0) this.#note(path, { base: seen.base, pending })
     for (const entry of plan.remove) this.#remove(entry)
     for (const entry of plan.chmod) chmodSync(join(to, entry.path), entry.mode & 0o777)
     await this.#write(plan.write)
     await this.#noteWritten([...plan.write, ...plan.chmod])
-    writeSeen(path, digest, [...this.#now.values()].sort(byPath))
+    this.#note(path, { base: digest })
     return result
+  }
+
+  #note(path: string, bases: { base?: Digest | undefined; pending?: Digest[] }): void {
+    writeSeen(path, bases, [...this.#now.values()].sort(byPath))
   }
 
   async #plan(entries: readonly FileEntry[], seen: SeenFiles): Promise<Plan> {
@@ -198,25 +204,31 @@ class Checkout {
     return saved
   }
 
-  /** Files of the version that was here and that the new one does not have. */
+  /** Files of the version that was here, or was on its way here, and that the new one does not have. */
   async #planRemovals(
     entries: readonly FileEntry[],
     seen: SeenFiles,
     { plan, unsaved }: { plan: Plan; unsaved: string[] },
   ): Promise<void> {
-    if (seen.base === undefined || seen.base === this.#named.digest) return
-    const base = await this.#store
-      .getRecord<NamedFiles['version']>(seen.base, 'FileSetVersion')
-      .catch(() => undefined)
-    if (!base) return
     const wanted = new Set(entries.map(({ path }) => path))
-    const { entries: before } = await readTree(this.#store, base.tree)
-    for (const entry of before.filter(({ path }) => !wanted.has(path))) {
-      const state = await this.#stateOf(entry, seen)
-      this.#now.delete(entry.path)
-      if (state === 'unsaved' && !this.#request.isForced) unsaved.push(entry.path)
-      else if (state !== 'absent') plan.remove.push(entry)
+    for (const base of [seen.base, ...seen.pending]) {
+      if (base === undefined || base === this.#named.digest) continue
+      for (const entry of await this.#entriesOf(base)) {
+        if (wanted.has(entry.path)) continue
+        wanted.add(entry.path)
+        const state = await this.#stateOf(entry, seen)
+        this.#now.delete(entry.path)
+        if (state === 'unsaved' && !this.#request.isForced) unsaved.push(entry.path)
+        else if (state !== 'absent') plan.remove.push(entry)
+      }
     }
+  }
+
+  /** None of a version that is not kept any more. */
+  async #entriesOf(digest: Digest): Promise<FileEntry[]> {
+    if (!(await this.#store.objects.has(digest))) return []
+    const { tree } = await this.#store.getRecord<NamedFiles['version']>(digest, 'FileSetVersion')
+    return (await readTree(this.#store, tree)).entries
   }
 
   #remove({ path }: FileEntry): void {

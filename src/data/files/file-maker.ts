@@ -54,11 +54,12 @@ export class FileMaker {
     this.#cache = join(options.store.cache, 'whole')
   }
 
-  /** Makes the folder of unfinished files, and removes those of processes that ended. */
-  async open(): Promise<void> {
+  /** Removes unfinished files of processes that ended, and makes a folder for those of this one where some are to come. */
+  async open(isNeeded: boolean): Promise<void> {
     const folder = dirname(this.#parts)
     try {
-      mkdirSync(this.#parts, { recursive: true })
+      if (isNeeded) mkdirSync(this.#parts, { recursive: true })
+      else if (!statAt(folder)?.isDirectory()) return
       for (const name of readdirSync(folder))
         if (!isAlive(Number.parseInt(name, 10))) rmSync(join(folder, name), { recursive: true, force: true })
     } catch (thrown) {

@@ -27,6 +27,8 @@ export const NO_DIGEST = '0'.repeat(2 * DIGEST_BYTES)
 export class SeenFiles {
   /** Version that they were added to or checked out from. */
   readonly base: Digest | undefined
+  /** Versions whose files were being written when checkouts were cut short: some of them may be there. */
+  readonly pending: readonly Digest[]
   readonly #names: readonly string[]
   readonly #bytes: Float64Array
   readonly #times: BigInt64Array
@@ -34,8 +36,9 @@ export class SeenFiles {
   readonly #digests: Buffer
   #cursor = 0
 
-  private constructor(base: Digest | undefined, names: readonly string[], columns: Columns) {
+  private constructor({ base, pending = [] }: Bases, names: readonly string[], columns: Columns) {
     this.base = base
+    this.pending = pending
     this.#names = names
     this.#bytes = columns.bytes
     this.#times = columns.times
@@ -44,16 +47,8 @@ export class SeenFiles {
   }
 
   /** Nothing was seen. */
-  static none(base?: Digest): SeenFiles {
-    return SeenFiles.#of([], base)
-  }
-
-  static #of(files: readonly SeenFile[], base?: Digest): SeenFiles {
-    return new SeenFiles(
-      base,
-      files.map(({ path }) => path),
-      columnsOf(files),
-    )
+  static none(): SeenFiles {
+    return new SeenFiles({}, [], columnsOf([]))
   }
 
   /** What was noted; nothing where there is no such file, or it is damaged. */
@@ -73,7 +68,7 @@ export class SeenFiles {
     if (head.magic !== MAGIC) return undefined
     const namesEnd = headEnd + head.namesBytes
     const names = head.n === 0 ? [] : body.toString('utf8', headEnd, namesEnd).split('\0')
-    return new SeenFiles(head.base, names, readColumns(body, namesEnd, head.n))
+    return new SeenFiles(head, names, readColumns(body, namesEnd, head.n))
   }
 
   get length(): number {
@@ -121,9 +116,13 @@ export class SeenFiles {
   }
 }
 
-interface Head {
+interface Bases {
+  base?: Digest | undefined
+  pending?: readonly Digest[]
+}
+
+interface Head extends Bases {
   magic: string
-  base?: Digest
   n: number
   namesBytes: number
 }
@@ -163,20 +162,20 @@ function readColumns(body: Buffer, from: number, n: number): Columns {
 }
 
 /** Replaces what was noted by files that are ordered by path. A failure costs time and nothing else, so that it is passed over. */
-export function writeSeen(path: string, base: Digest, files: readonly SeenFile[]): void {
+export function writeSeen(path: string, bases: Bases, files: readonly SeenFile[]): void {
   const temporary = `${path}.${randomBytes(6).toString('hex')}`
   try {
     mkdirSync(dirname(path), { recursive: true })
-    writeFileSync(temporary, encode(base, files))
+    writeFileSync(temporary, encode(bases, files))
     renameSync(temporary, path)
   } catch {
     rmSync(temporary, { force: true })
   }
 }
 
-function encode(base: Digest, files: readonly SeenFile[]): Buffer {
+function encode(bases: Bases, files: readonly SeenFile[]): Buffer {
   const names = Buffer.from(files.map(({ path }) => path).join('\0'))
-  const head: Head = { magic: MAGIC, base, n: files.length, namesBytes: names.length }
+  const head: Head = { magic: MAGIC, ...bases, n: files.length, namesBytes: names.length }
   const { bytes, times, inodes, digests } = columnsOf(files)
   const columns = [bytes, times, inodes].map(({ buffer }) => Buffer.from(buffer))
   const body = Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), names, ...columns, digests])

@@ -29,13 +29,18 @@ export async function headOfFiles(store: Store, set: string, branch = MAIN): Pro
   return ref && { digest: ref.digest, branch, version: await getFileSet(store, ref.digest) }
 }
 
-/** A version and those before it, newest first. */
+/** A version and those before it, newest first, as far back as they are kept. */
 export async function* fileHistory(store: Store, from: NamedFiles | undefined): AsyncIterable<NamedFiles> {
   for (let at = from, n = 0; at !== undefined && n < HISTORY_MAX; n++) {
     yield at
-    const parent: Digest | undefined = at.version.parents[0]
-    at = parent && { digest: parent, branch: at.branch, version: await getFileSet(store, parent) }
+    at = await parentOf(store, at)
   }
+}
+
+async function parentOf(store: Store, { version, branch }: NamedFiles): Promise<NamedFiles | undefined> {
+  const [digest] = version.parents
+  if (digest === undefined || !(await store.objects.has(digest))) return undefined
+  return { digest, branch, version: await getFileSet(store, digest) }
 }
 
 /** Whether a name means a set of files: `photos`, `photos@main~1`, or the digest of one of its versions. */
