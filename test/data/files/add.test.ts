@@ -1,7 +1,12 @@
-import { chmodSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { safetensorsHead } from '../../../src/model/checkpoint/safetensors.ts'
+import { disk } from '../../../src/store/disk/disk.ts'
+import { codeOf } from '../../store/fixture.ts'
 import { listing, objectBytes, randomBytesOf, withFiles } from './fixture.ts'
+
+const REFERENCE = new URL('../../reference/checkpoint/', import.meta.url)
 
 describe('adding files', () => {
   it('gives back what was added: files of all sizes, links, empty folders, modes and names of any script', () =>
@@ -63,5 +68,59 @@ describe('adding files', () => {
       expect(await add()).toMatchObject({ isNew: true, added: 1, changed: 1, removed: 1 })
       expect(await checkedOut()).toEqual({ a: '10', c: '3' })
       expect(await checkedOut('set~1')).toEqual({ a: '1', b: '2' })
+    }))
+
+  it('on a full disk says so, leaves nothing half seen, and goes on when there is room', () =>
+    withFiles(async ({ work, write, add, checkedOut }) => {
+      write('a', 'one')
+      await add()
+      write('b', randomBytesOf(1, 300_000))
+      const full = vi
+        .spyOn(disk, 'write')
+        .mockRejectedValue(Object.assign(new Error('full'), { code: 'ENOSPC' }))
+      expect(await codeOf(add())).toBe('MR_NO_SPACE')
+      full.mockRestore()
+      expect(await checkedOut()).toEqual({ a: 'one' })
+      expect(await add()).toMatchObject({ isNew: true, added: 1 })
+      expect(await checkedOut()).toEqual(listing(work))
+    }))
+
+  it('of several files and folders has each by its name, and leaves its own store out', () =>
+    withFiles(async ({ dir, write, add, checkedOut }) => {
+      write('sub/a', '1')
+      write('sub/b', '2')
+      write('c', '3')
+      const { version } = await add({ paths: [join(dir, 'set/sub'), join(dir, 'set/c')], name: 'both' })
+      expect(version.shape).toBe('paths')
+      expect(await checkedOut('both')).toEqual({ 'sub/a': '1', 'sub/b': '2', c: '3' })
+      const { version: all } = await add({ paths: [dir], name: 'all' })
+      expect(all.files).toBe(3 + 3)
+    }))
+
+  it('cuts model files at tensors, their external data too, so that only what changed is stored', () =>
+    withFiles(async ({ write, add, work }) => {
+      const shapes = Array.from({ length: 20 }, (_, i) => ({
+        name: `t${i}`,
+        dtype: 'F32',
+        shape: [25_000],
+        bytes: 100_000,
+      }))
+      const model = (changed: number) =>
+        Buffer.concat([
+          safetensorsHead(shapes),
+          ...shapes.map((_, i) => randomBytesOf(i === changed ? 99 : i, 100_000)),
+        ])
+      write('model.safetensors', model(-1))
+      for (const name of ['external.onnx', 'external.bin'])
+        write(name, readFileSync(new URL(name, REFERENCE)))
+      await add()
+      write('model.safetensors', model(7))
+      const { bytesStored } = await add()
+      expect(bytesStored).toBeGreaterThan(100_000)
+      expect(bytesStored).toBeLessThan(106_000)
+      const bytes = readFileSync(join(work, 'external.bin'))
+      bytes[3] ^= 1
+      write('external.bin', bytes)
+      expect((await add()).changed).toBe(1)
     }))
 })
