@@ -30,7 +30,7 @@ export const FILE_COMMANDS: readonly CommandSpec[] = [
       ['--force', 'overwrite changes that no version holds'],
       DRY_RUN,
     ],
-    examples: ['millrace data checkout photos', 'millrace data checkout photos~2 --to /tmp/photos-before'],
+    examples: ['millrace data checkout photos', 'millrace data checkout photos~2 --to ../photos-before'],
     load: async () => (await import('./commands/files.ts')).dataCheckout,
   },
   {
