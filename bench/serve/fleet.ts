@@ -2,7 +2,7 @@
  * 5,000 models of trees on one server of 1 GiB, asked for as `1 / rank`, in an open loop: what a cold request takes, what a warm one takes beside one model alone, what the memory
  * is, and how often a model is found held beside an ideal LRU of the same bytes.
  *
- *   FLEET_MODELS=5000 FLEET_RATE=150 FLEET_S=60 FLEET_MEMORY_MB=768   (defaults)
+ *   FLEET_MODELS=5000 FLEET_RATE=150 FLEET_S=60 FLEET_MEMORY_MB=576   (defaults)
  */
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -19,7 +19,7 @@ const MODELS = Number(process.env.FLEET_MODELS ?? 5_000)
 const RATE = Number(process.env.FLEET_RATE ?? 150)
 const SECONDS = Number(process.env.FLEET_S ?? 60)
 /** What models may take; with the process itself it is to stay below a gibibyte. */
-const MEMORY_MB = Number(process.env.FLEET_MEMORY_MB ?? 768)
+const MEMORY_MB = Number(process.env.FLEET_MEMORY_MB ?? 576)
 const ROUNDS = 2
 const MB = 1024 * 1024
 /** What is to hold: the anchors' S9, S10 and S17. */

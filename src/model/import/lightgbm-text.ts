@@ -326,10 +326,36 @@ function field({ name, values }: Block, key: string): string {
 
 function numbers(block: Block, key: string, length?: number): number[] {
   const text = field(block, key).trim()
-  const list = text === '' ? [] : text.split(/\s+/).map(numberOf)
+  const list = listOf(text)
   if (list.some(Number.isNaN)) throw refusal(`${block.name} ${key}`, 'numbers', text)
   if (length !== undefined && list.length !== length)
     throw refusal(`${block.name} ${key}`, `${length} numbers`, `${list.length}`)
+  return list
+}
+
+const [SPACE, MINUS, ZERO, NINE, TILDE] = [0x20, 0x2d, 0x30, 0x39, 0x7e]
+/** Digits of a whole number that is put together here. */
+const DIGITS_MAX = 9
+
+/** Numbers between blanks. Most of a model are short whole numbers, which become no texts of their own: what reading leaves to the collector is most of what it costs. */
+function listOf(text: string): number[] {
+  const list: number[] = []
+  for (let at = 0; at < text.length; ) {
+    const begin = at
+    const isNegative = text.charCodeAt(at) === MINUS
+    if (isNegative) at++
+    let whole = 0
+    let code = text.charCodeAt(at)
+    for (; code >= ZERO && code <= NINE; code = text.charCodeAt(++at)) whole = whole * 10 + code - ZERO
+    const digits = at - begin - Number(isNegative)
+    const isWhole = digits > 0 && digits <= DIGITS_MAX && (at === text.length || code === SPACE)
+    for (; at < text.length && code !== SPACE; code = text.charCodeAt(++at))
+      // blanks of other kinds: the whole list is read as such lists are
+      if (code < SPACE || code > TILDE) return text.split(/\s+/).map(numberOf)
+    if (isWhole) list.push(isNegative ? -whole : whole)
+    else if (at > begin) list.push(numberOf(text.slice(begin, at)))
+    at++
+  }
   return list
 }
 

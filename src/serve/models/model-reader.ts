@@ -17,7 +17,7 @@ export const READER_LIMITS = {
   /** Heap of one thread beside what its files take several times of, in megabytes. */
   heapMb: 4_096,
   /** Its part for what was allocated last: what a file leaves behind is to go early. */
-  youngMb: 16,
+  youngMb: 8,
 } as const
 
 interface Owed {

@@ -13,6 +13,27 @@ const models = recordedModels('lightgbm').filter((name) => !REFUSED.some((part) 
 /** Kinds whose raw scores LightGBM reports in another unit: not averaged, or before its sigmoid. */
 const otherUnit = /rf|sigmoid2|ova/
 
+test.each(['\t', '   ', ' \u00a0'])('blanks of any kind and number stand between numbers: %j', (blank) => {
+  const text = textOf(models[0])
+  const lists = text.replace(/^(leaf_value|threshold|left_child|split_feature)=.*$/gm, (line) =>
+    line.replaceAll(' ', blank),
+  )
+  expect(lists).not.toBe(text)
+  expect(importLightGbmText(lists)).toEqual(importLightGbmText(text))
+})
+
+test('whole numbers are read as any others, however they are written', () => {
+  const text = textOf(models[0])
+  const line = /^leaf_value=.*$/m.exec(text)?.[0] as string
+  const written = ['-0', '7', '007', '+5', '999999999', '-999999999', '1234567890', '9007199254740993', '1e3']
+  const values = line.slice('leaf_value='.length).split(' ')
+  const given = values.map((value, i) => written[i] ?? value)
+  const model = importLightGbmText(text.replace(line, `leaf_value=${given.join(' ')}`))
+  const leaves = new Set(Array.from(model.value, (x) => (Object.is(x, -0) ? '-0' : String(x))))
+  for (const one of written.slice(0, values.length))
+    expect(leaves).toContain(Object.is(Number(one), -0) ? '-0' : String(Number(one)))
+})
+
 describe('a model saved by LightGBM 2.3, 3.3 or 4.7', () => {
   test.each(models.filter((name) => !otherUnit.test(name)))('%s gives its raw scores to the bit', (name) => {
     const answers = answersOf(name)
