@@ -49,6 +49,9 @@ def stored():
 
 
 def edit():
+    if "replacement" in job:
+        shutil.copyfile(job["replacement"], os.path.join(repository, name))
+        return
     with open(os.path.join(repository, name, job["edit"]["path"]) if job["edit"]["path"] else os.path.join(repository, name), "r+b") as file:
         file.seek(job["edit"]["at"])
         file.write(job["edit"]["bytes"].encode())

@@ -6,6 +6,7 @@ import { isMillraceError, MillraceError } from '../core/errors.ts'
 import { checkName, refs } from '../core/names.ts'
 import type { Digest, RunSpec } from '../core/records.ts'
 import type { DatasetDef } from '../define/types.ts'
+import { objectsOfPart } from '../engine/parts.ts'
 import type { Jobs } from '../engine/ports.ts'
 import type { RefMove, Store } from '../store/ports.ts'
 import { type ImportOptions, importParams, planImport, referredDatasets, selectionOf } from './plan-import.ts'
@@ -19,7 +20,7 @@ import {
 } from './record-import.ts'
 import { takeSource, takeSources } from './sources.ts'
 import type { SourceFile } from './types.ts'
-import { headOf, lineageOf } from './versions.ts'
+import { getVersion, headOf, lineageOf } from './versions.ts'
 
 export interface ImportPorts {
   store: Store
@@ -97,7 +98,14 @@ export async function importSources(
     const fresh = sources.filter((source) => !held?.files.has(source.digest))
     if (fresh.length === 0 && held?.newest) return held.newest
     try {
-      return await runAndRecord(ports, planImport(def, fresh, state, request), request)
+      const spec = planImport(def, fresh, state, request)
+      const dropped = importParams(spec).mode === 'replace' ? fresh.filter((source) => source.isNew) : []
+      return await runAndRecord(
+        ports,
+        spec,
+        request,
+        dropped.map(({ digest }) => digest),
+      )
     } catch (thrown) {
       if (!isMillraceError(thrown, 'MR_DATA_MOVED') || tries === TRIES) throw thrown
     }
@@ -134,6 +142,14 @@ async function filesIn(
   return { files, newest }
 }
 
+/** A version that is the whole table has all that its sources had. A source may be a part too: a writer like ours makes the same bytes of the same rows. */
+async function dropSources(store: Store, sources: readonly Digest[], version: Digest): Promise<void> {
+  if (sources.length === 0) return
+  const { parts, quarantine } = await getVersion(store, version)
+  const kept = new Set([...parts, ...quarantine].flatMap(objectsOfPart))
+  for (const digest of sources) if (!kept.has(digest)) await store.objects.remove(digest)
+}
+
 /** False when the dataset was taken back to a version before that delivery. */
 async function isAncestor(
   store: Store,
@@ -153,21 +169,17 @@ async function runAndRecord(
   { store, jobs }: ImportPorts,
   spec: RunSpec,
   request: ImportRequest,
+  dropped: Digest[],
 ): Promise<RecordedImport> {
   const { signal, onProgress, actor, now, reason, branch, also } = request
   const [outcome] = await run().catch(async (thrown) => {
     if (isRefusal(thrown)) await recordRefusal(store, spec, thrown, actor)
     throw thrown
   })
-  return await recordImport(store, {
-    spec,
-    outputs: outcome!.record.outputs,
-    branch,
-    actor,
-    now,
-    reason,
-    also,
-  })
+  const { outputs } = outcome!.record
+  const recorded = await recordImport(store, { spec, outputs, branch, actor, now, reason, also, dropped })
+  await dropSources(store, dropped, recorded.version)
+  return recorded
 
   function run() {
     return jobs.run([spec], { signal, onProgress: onProgress && ((p) => onProgress(p.done, p.note)) })

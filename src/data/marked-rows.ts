@@ -59,7 +59,11 @@ async function repeats(run: Import, rule: RuleOf<'unique'>, sound: string): Prom
   const names = rule.columns.length === 0 ? delivery.columns.map((c) => c.name) : rule.columns
   const columns = names.map(quote)
   const hash = `hash(${columns.join(', ')})`
-  const existing = await existingRows(run, rule.columns)
+  const { mode, key } = run.job.params
+  // Rows beside an update have other keys.
+  const isOther =
+    mode === 'upsert' && rule.columns.length > 0 && key.every((name) => rule.columns.includes(name))
+  const existing = isOther ? undefined : await existingRows(run, rule.columns)
   await duck.run(
     `CREATE OR REPLACE TEMP TABLE candidates AS SELECT h FROM (SELECT ${hash} AS h FROM staged WHERE ${sound}) GROUP BY h HAVING count(*) > 1`,
   )

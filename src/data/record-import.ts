@@ -20,6 +20,8 @@ export interface ImportRecording {
   branch?: string
   actor: string
   now: number
+  /** Source files that are not kept. */
+  dropped?: readonly Digest[]
   /** Why, when it is not simply that data were delivered. */
   reason?: string
   /** Refs that move with the dataset's, in one commit or not at all. */
@@ -92,7 +94,7 @@ async function move(
   judged: JudgedDelivery,
   version: Digest,
 ): Promise<JournalEvent> {
-  const { spec, actor, reason, branch, also = [] } = recording
+  const { spec, actor, reason, branch, also = [], dropped = [] } = recording
   const commit = await store.meta.commit({
     moves: [{ name: refs.dataset(done.dataset, branch), from: done.parent, to: version }, ...also],
     event: {
@@ -100,7 +102,12 @@ async function move(
       subject: subjects.dataset(done.dataset),
       actor,
       reason: reason ?? sentenceOf(done),
-      data: { ...eventData(spec, done, judged), ...(branch && { branch }), version },
+      data: {
+        ...eventData(spec, done, judged),
+        ...(branch && { branch }),
+        ...(dropped.length > 0 && { gone: [...dropped] }),
+        version,
+      },
     },
   })
   if (commit.ok) return commit.event

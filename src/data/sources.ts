@@ -70,7 +70,7 @@ export async function takeSource(
   const copy = join(store.scratch, `source-${randomUUID()}`)
   try {
     await copyFile(path, copy, constants.COPYFILE_FICLONE)
-    return { name, ...(await store.objects.putFile(copy)), ...kind }
+    return { name, ...(await store.objects.putFile(copy)), ...kind, isNew: true }
   } finally {
     await rm(copy, { force: true })
   }

@@ -27,9 +27,10 @@ export interface SourceFile {
   bytes: number
   format: FileFormat
   gzip: boolean
+  /** Whether its bytes were not in the store before. */
+  isNew?: boolean
 }
 
-/** `params` of a `data.import` RunSpec: everything but the bytes. */
 /**
  * What a delivery is to the rows before: more of them, new values by key (`upsert`), or the whole table as it is now (`replace`), by key or, without one, row by row.
  */
@@ -37,6 +38,7 @@ export type DeliveryMode = (typeof DELIVERY_MODES)[number]
 
 export const DELIVERY_MODES = ['append', 'upsert', 'replace'] as const satisfies readonly DatasetDef['mode'][]
 
+/** `params` of a `data.import` RunSpec: everything but the bytes. */
 export interface ImportParams {
   dataset: string
   time: string | null

@@ -72,7 +72,7 @@ async function matchRows(run: Import, mode: DeliveryMode): Promise<Delta['counts
   const { duck } = run
   if (mode === 'append')
     await duck.run('CREATE TABLE pairs (part INTEGER, row BIGINT, rid BIGINT, same BOOLEAN)')
-  else await pairRows(run)
+  else await pairRows(run, mode)
   const places = [
     'SELECT part, row FROM pairs WHERE rid IS NOT NULL AND NOT same',
     ...(mode === 'replace' ? [await unmatched(run)] : []),
@@ -90,8 +90,8 @@ async function matchRows(run: Import, mode: DeliveryMode): Promise<Delta['counts
   return { added: fresh - updated, updated, deleted: gone - updated }
 }
 
-/** Each row of the version before, and the row of the delivery that takes its place. */
-async function pairRows(run: Import): Promise<void> {
+/** Rows of the version before, and the row of the delivery that takes the place of each; of an update those alone that have one. */
+async function pairRows(run: Import, mode: 'upsert' | 'replace'): Promise<void> {
   const { duck, job, delivery } = run
   const { key } = job.params
   const same = delivery.columns.map(({ name }) => sameIn(name)).join(' AND ')
@@ -106,7 +106,7 @@ async function pairRows(run: Import): Promise<void> {
         }
   await duck.run(
     `CREATE TABLE pairs AS SELECT b._mr_part AS part, b._mr_at AS row, g._mr_rid AS rid, (${sides.same}) AS same
-     FROM (${sides.before}) b LEFT JOIN (${sides.after}) g ON ${sides.on}`,
+     FROM (${sides.before}) b ${mode === 'replace' ? 'LEFT JOIN' : 'JOIN'} (${sides.after}) g ON ${sides.on}`,
   )
 }
 
@@ -309,18 +309,21 @@ async function statsLeft(
   )
   const lost = await profile(duck, 'lost', columns, references)
   const stats: Record<string, ColumnStats> = { ...part.stats }
-  const open = new Set<string>()
+  const open = { ends: new Set<string>(), all: new Set<string>() }
   for (const { name } of columns) {
     const [all, gone] = [part.stats[name]!, lost[name]!]
     const less = lessStats(all, gone, part.rows, rowsGone)
     if (less) stats[name] = less
-    if (!less || hasEnd(all, gone)) open.add(name)
+    if (!less) open.all.add(name)
+    else if (hasEnd(all, gone)) open.ends.add(name)
   }
-  const again = columns.filter(({ name }) => open.has(name))
-  if (again.length === 0) return stats
   const rows = `(${leftOf(run, i)})`
-  const left = await profile(duck, rows, again, references)
-  for (const { name } of again) stats[name] = left[name]!
+  const again = (names: ReadonlySet<string>) => columns.filter(({ name }) => names.has(name))
+  if (open.all.size > 0) Object.assign(stats, await profile(duck, rows, again(open.all), references))
+  if (open.ends.size === 0) return stats
+  // Without bins it is one look at the columns.
+  for (const [name, { min, max }] of Object.entries(await profile(duck, rows, again(open.ends), new Map())))
+    Object.assign(stats[name]!, { ...(min !== undefined && { min }), ...(max !== undefined && { max }) })
   return stats
 }
 

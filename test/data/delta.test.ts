@@ -1,10 +1,15 @@
 /** Deliveries that update rows by key or are the whole table: what a version then has, and what of it is stored again. */
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { headOf, profileVersion, relation } from '../../src/data/index.ts'
 import { mergeStats } from '../../src/data/merged-stats.ts'
 import type { DatasetDef } from '../../src/define/types.ts'
 import { sql } from '../../src/expr/sql.ts'
+import { verify } from '../../src/loop/verify.ts'
+import { planGc } from '../../src/store/gc/collect.ts'
 import { headDigest, openPlace, type Place } from './fixture.ts'
 import { csvOf, type Row, rowsIn, tableArb, textsOf } from './tables.ts'
 
@@ -96,6 +101,16 @@ test('of a large table only what changed is stored again, and the profile is of 
     ['t', 'text 0', 0],
     ['at', Date.UTC(2001, 0, 1), 0],
   ])
+  // The whole table is in the version: its source is not kept beside it, and nothing misses it.
+  for (const name of ['a', 'b']) {
+    const source = `sha256:${createHash('sha256')
+      .update(readFileSync(join(place.folder, `${name}.parquet`)))
+      .digest('hex')}` as const
+    const isPart = first.parts.some(({ digest }) => digest === source)
+    expect(await place.store.objects.has(source)).toBe(isPart)
+  }
+  expect((await planGc(place.store, { now: Date.now() })).walked.corrupt.size).toBe(0)
+  expect((await verify(place, { actor: 'test' })).bad).toEqual([])
   const third = await place.import(def, { files: ['a.parquet'] })
   expect(third.rows).toBe(120_000)
 })

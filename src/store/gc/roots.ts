@@ -4,8 +4,8 @@ import type { Digest, JournalEvent } from '../../core/records.ts'
 import type { Ref, Store } from '../ports.ts'
 import { digestsIn } from '../reach/edges.ts'
 
-/** Events that say which versions are absent by intention. */
-export const GONE_EVENTS = ['history.cut', 'remote.pulled']
+/** Events that say which versions, or sources of them, are absent by intention. */
+export const GONE_EVENTS = ['history.cut', 'remote.pulled', 'data.imported']
 
 /** What keeps objects: names, what happened, and work that is waited for. */
 export interface Roots {
