@@ -43,9 +43,9 @@ interface Edit {
 const section: Section = async ({ peers }) => {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-files-'))
   try {
+    tensors(folder)
     await large(folder, peers)
     await many(folder, peers)
-    tensors(folder)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -48,17 +48,12 @@ export function encodePack(frames: readonly PackFrame[], chunks: readonly PackCh
   return joined([PACK_MAGIC, ...frames.map(({ stored }) => stored), tables, end])
 }
 
-/** Pieces smaller than it are copied together. */
-const PIECE_BYTES = 1024 * 1024
-
 function joined(pieces: readonly Uint8Array[]): Uint8Array[] {
   const out: Uint8Array[] = []
   for (const piece of pieces) {
     const last = out.at(-1)
     if (last && last.buffer === piece.buffer && last.byteOffset + last.length === piece.byteOffset)
       out[out.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.length + piece.length)
-    else if (last && last.length + piece.length <= PIECE_BYTES)
-      out[out.length - 1] = Buffer.concat([last, piece])
     else out.push(piece)
   }
   return out
