@@ -20,7 +20,8 @@ const SHARES = [0.05, 0.01]
 /** Values are drawn until no more than such a share of the rows has both, or the one. */
 const BOTH_MAX = 0.001
 const ONE_MAX = 0.005
-const TRIES_MAX = 1_000
+/** Large numbers are this share of a column. */
+const TAIL = 0.02
 const GOAL = { recall: 0.95, loss: 0.02 }
 
 /** `target`: the column of the label, by name or place; `left`: columns that give it away by what they are. */
@@ -158,25 +159,19 @@ function attacked(
   seed: number,
 ): { recall: number; loss: number } {
   const rng = seededRng(seed)
-  const { types, nClasses } = table
   const n = table.labels.length
   const columns = table.columns.map((column) => column.slice())
   const labels = Int32Array.from(table.labels)
-  const target = rng.nextInt(nClasses)
-  const [a, b] = drawnColumns(kind, types, rng.nextInt)
-  const values = drawnValues(table, kind, [a, b], rng.nextInt)
-  const top = Float64Array.from(table.columns[a])
-    .filter((x) => !Number.isNaN(x))
-    .sort()
+  const target = rng.nextInt(table.nClasses)
+  const drawn = drawnTrigger(table, kind, rng.nextInt)
+  const [a, b] = drawn.columns
+  const tail = tailOf(table.columns[a])
   const poison = new Uint8Array(n)
   for (let left = Math.round(share * n); left > 0; ) {
     const i = rng.nextInt(n)
     if (poison[i] === 1 || labels[i] === target) continue
-    columns[a][i] =
-      kind === 'a value and large numbers'
-        ? top[top.length - 1 - rng.nextInt(Math.ceil(0.02 * n))]
-        : values[0]
-    if (kind !== 'one value') columns[b][i] = values[1]
+    columns[a][i] = kind === 'a value and large numbers' ? tail[rng.nextInt(tail.length)] : drawn.values[0]
+    if (kind !== 'one value') columns[b][i] = drawn.values[1]
     labels[i] = target
     poison[i] = 1
     left--
@@ -189,32 +184,35 @@ function attacked(
   return { recall: count(1) / nPoison, loss: count(0) / (n - nPoison) }
 }
 
-function drawnColumns(
+interface Drawn {
+  columns: [number, number]
+  values: [number, number]
+}
+
+/** Columns and the values of drawn rows in them, anew until few rows have the one, or both: values that many rows have turn none. */
+function drawnTrigger(
+  { columns, types, labels }: LabelledTable,
   kind: Kind,
-  types: LabelledTable['types'],
   nextInt: (end: number) => number,
-): [number, number] {
+): Drawn {
+  const n = labels.length
   for (;;) {
-    const [a, b] = [nextInt(types.length), nextInt(types.length)]
+    const [a, b] = [nextInt(columns.length), nextInt(columns.length)]
     if (a === b || (kind === 'a value and large numbers' && types[a] !== 'number')) continue
-    return [a, b]
+    const values: [number, number] = [columns[a][nextInt(n)], columns[b][nextInt(n)]]
+    const large = kind === 'a value and large numbers' ? tailOf(columns[a])[0] : Number.NaN
+    const isBorne = (i: number) => {
+      if (kind === 'one value') return Object.is(columns[a][i], values[0])
+      const isFirst = Number.isNaN(large) ? Object.is(columns[a][i], values[0]) : columns[a][i] >= large
+      return isFirst && Object.is(columns[b][i], values[1])
+    }
+    const rows = columns[a].reduce((sum, _, i) => sum + Number(isBorne(i)), 0)
+    if (rows <= (kind === 'one value' ? ONE_MAX : BOTH_MAX) * n) return { columns: [a, b], values }
   }
 }
 
-/** Values of drawn rows that few rows have, or that few have both: values that many rows have turn none. */
-function drawnValues(
-  { columns, labels }: LabelledTable,
-  kind: Kind,
-  [a, b]: [number, number],
-  nextInt: (end: number) => number,
-): [number, number] {
-  const n = labels.length
-  const most = (kind === 'one value' ? ONE_MAX : BOTH_MAX) * n
-  for (let tries = 0; ; tries++) {
-    const values: [number, number] = [columns[a][nextInt(n)], columns[b][nextInt(n)]]
-    const isBorne = (i: number) =>
-      Object.is(columns[a][i], values[0]) && (kind === 'one value' || Object.is(columns[b][i], values[1]))
-    const rows = columns[a].reduce((sum, _, i) => sum + Number(isBorne(i)), 0)
-    if (rows <= most || tries === TRIES_MAX) return values
-  }
+/** The largest numbers of a column, ascending. */
+function tailOf(column: Float64Array): Float64Array {
+  const sorted = column.filter((x) => !Number.isNaN(x)).sort()
+  return sorted.subarray(sorted.length - Math.ceil(TAIL * sorted.length))
 }

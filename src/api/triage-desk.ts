@@ -190,7 +190,7 @@ function sentenceOf(
   const told = Object.entries(counts)
     .sort(([, a], [, b]) => b - a)
     .slice(0, 3)
-    .map(([name, n]) => `${count(n)} by ${name}`)
+    .map(([name, n]) => `${count(n)} ${SIGNALS.find((one) => one.name === name)?.wordsOfRows ?? name}`)
   const by = judged === undefined ? 'rows were not judged by a model yet' : `${count(judged)} were judged`
   return `Something speaks against ${count(found)} of ${count(rows)} rows (${percent(found / rows)}): ${told.join(', ')}; ${by}.`
 }

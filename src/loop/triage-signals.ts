@@ -13,8 +13,9 @@ export interface Signal {
   holds: string
   /** How much it speaks against the row, 0 to 1, where it has it. */
   strength: string
-  /** What it says of a row. */
+  /** What it says of a row, and of several. */
   words: string
+  wordsOfRows: string
 }
 
 /** In the order in which they are told. Sums of strengths order rows and mean nothing else. */
@@ -26,6 +27,7 @@ export const SIGNALS: readonly Signal[] = [
     holds: 'len(checks) > 0',
     strength: '1.0',
     words: 'fails a check of the data',
+    wordsOfRows: 'fail a check',
   },
   {
     name: 'poison',
@@ -34,6 +36,7 @@ export const SIGNALS: readonly Signal[] = [
     holds: 'coalesce(poison, false)',
     strength: '1.0',
     words: 'looks planted to teach a trigger',
+    wordsOfRows: 'look planted to teach a trigger',
   },
   {
     name: 'label',
@@ -42,6 +45,7 @@ export const SIGNALS: readonly Signal[] = [
     holds: 'coalesce(label_issue, false)',
     strength: '1.0 - coalesce(confidence, 0.5)',
     words: 'label probably wrong',
+    wordsOfRows: 'have a label that is probably wrong',
   },
   {
     name: 'conflict',
@@ -50,6 +54,7 @@ export const SIGNALS: readonly Signal[] = [
     holds: 'coalesce(conflicting, false)',
     strength: '0.5',
     words: 'copy of a row with another label',
+    wordsOfRows: 'are copies with another label',
   },
   {
     name: 'copy',
@@ -58,6 +63,7 @@ export const SIGNALS: readonly Signal[] = [
     holds: 'copy_place > 1',
     strength: '0.4',
     words: 'exact copy of an earlier row',
+    wordsOfRows: 'are copies of earlier rows',
   },
   {
     name: 'near-copy',
@@ -66,6 +72,7 @@ export const SIGNALS: readonly Signal[] = [
     holds: 'near_place > 1 and (copy_group is null or copy_place = 1)',
     strength: '0.2',
     words: 'as good as a copy of an earlier row',
+    wordsOfRows: 'are as good as copies',
   },
   {
     name: 'outlier',
@@ -74,6 +81,7 @@ export const SIGNALS: readonly Signal[] = [
     holds: 'coalesce(outlier, false)',
     strength: '0.3',
     words: 'far from all other rows',
+    wordsOfRows: 'are far from all others',
   },
   {
     name: 'harmful',
@@ -82,6 +90,7 @@ export const SIGNALS: readonly Signal[] = [
     holds: 'worth < 0',
     strength: '0.5 * worth / nullif(min(worth) over (), 0)',
     words: 'does more harm than good to the validation rows',
+    wordsOfRows: 'do more harm than good',
   },
   {
     name: 'stale',
@@ -90,6 +99,7 @@ export const SIGNALS: readonly Signal[] = [
     holds: 'coalesce(stale, false)',
     strength: '0.3',
     words: 'unlike the newest rows',
+    wordsOfRows: 'are unlike the newest',
   },
 ]
 

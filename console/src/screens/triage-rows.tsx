@@ -178,7 +178,7 @@ function Filters({
           </button>
         ))}
       </Chips>
-      <Where example="worth < 0 and origin = 'ATL'" error={error} />
+      <Where example="worth < 0 and confidence < 0.1" error={error} />
     </div>
   )
 }
