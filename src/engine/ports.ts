@@ -72,6 +72,8 @@ export interface LoadedColumn {
 
 /** A Query that also keeps tables, says types without running, and gives results of any size in batches. */
 export interface Tables extends Query {
+  /** How often the engine was lost and with it all tables that were made. */
+  readonly losses: number
   /** Names and types (as the engine writes them) of what a question would give; nothing is run. */
   describe(sql: Sql, signal?: AbortSignal): Promise<{ name: string; type: string }[]>
   /**

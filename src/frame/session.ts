@@ -29,6 +29,7 @@ export class Session {
   private opening: Promise<Tables> | undefined
   private folder: string | undefined
   private readonly made: Scope['made'] = new Map()
+  private losses = 0
   private readonly onExit = () => this.removeFolder()
 
   constructor(options: FramesOptions = {}) {
@@ -61,6 +62,10 @@ export class Session {
 
   async scope(signal?: AbortSignal): Promise<Scope> {
     const tables = await this.tables()
+    if (tables.losses !== this.losses) {
+      this.made.clear()
+      this.losses = tables.losses
+    }
     return {
       tables,
       store: this.options.store,
@@ -81,6 +86,7 @@ export class Session {
     const opening = this.opening
     this.opening = undefined
     this.made.clear()
+    this.losses = 0
     if (opening) await (await opening).close()
     process.removeListener('exit', this.onExit)
     const folder = this.folder

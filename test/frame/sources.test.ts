@@ -1,8 +1,11 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import { isMillraceError } from '../../src/core/errors.ts'
+import type { DatasetDef } from '../../src/define/types.ts'
 import { openQuery } from '../../src/engine/open.ts'
 import {
   closeFrames,
@@ -123,6 +126,22 @@ describe('versions of datasets', () => {
     ).toHaveLength(5)
   })
 
+  test('rows that a version no longer has are not read, and explain says the parts as they are', async () => {
+    const place = await openPlace()
+    const def: Partial<DatasetDef> = { name: 'changing', key: ['id'], mode: 'upsert' }
+    await place.import(def, {
+      files: [await place.parquet('c1.parquet', 'select i as id, 1.0 as x from range(1000) t(i)')],
+    })
+    const version = await place.import(def, {
+      files: [await place.parquet('c2.parquet', 'select i * 100 as id, 2.0 as x from range(5) t(i)')],
+    })
+    const changing = frame(version, { store: place.store }) as Frame
+    expect(await changing.agg({ n: count(), x: sum('x') }).rows()).toEqual([{ n: 1000, x: 1005 }])
+    const { reads, bytes } = await changing.select('x').explain()
+    expect(reads[0]).toMatchObject({ parts: version.parts.length, partsSkipped: 0, columnsAll: 2 })
+    expect(bytes).toBeGreaterThan(0)
+  })
+
   test('a name is resolved when the frame is asked for, and a store is asked for where there is none', async () => {
     const place = await openPlace()
     await place.import({ name: 'named' }, { files: [await place.parquet('a.parquet', 'select 7 as x')] })
@@ -133,6 +152,12 @@ describe('versions of datasets', () => {
     await expect(none.rows()).rejects.toThrow('MR_FRAME_STORE')
   })
 })
+
+/** Breaks an instance of DuckDB 1.5. */
+const HOSTILE = 'shredded_variant/case-041.parquet'
+const ARCHIVE = fileURLToPath(
+  new URL('../../../shared/data/parquet-testing/parquet-testing.tar.xz', import.meta.url),
+)
 
 /** Rows of more bytes than the memory they are sorted in. */
 const LONG = 600_000
@@ -235,6 +260,24 @@ describe('sessions', () => {
     rmSync(path)
     expect(await cached.agg({ sum: sum('id') }).rows()).toEqual([{ sum: 45 }])
     expect((await cached.agg({ mean: mean('x') }).rows())[0]!.mean).toBeCloseTo(36 / 8 / 8, 12)
+  })
+
+  test('a file that breaks the engine costs no other frame its rows', async ({ skip }) => {
+    if (!existsSync(ARCHIVE) || spawnSync('tar', ['-xJf', ARCHIVE, '-C', folder, HOSTILE]).status !== 0) {
+      console.log(`skipped: ${HOSTILE} cannot be taken from ../shared/data/parquet-testing`)
+      skip()
+    }
+    const frames = openFrames()
+    const held = frames.frame({ a: [1, 2, 3] })
+    const cached = held.filter(col('a').gt(1)).cache()
+    expect(await cached.count()).toBe(2)
+    const thrown = await frames
+      .frame(join(folder, HOSTILE))
+      .rows()
+      .catch((error: unknown) => error)
+    expect(isMillraceError(thrown, 'MR_QUERY_ENGINE_LOST')).toBe(true)
+    expect([await held.count(), await cached.count()]).toEqual([3, 2])
+    await frames.close()
   })
 
   test('many may ask at once', async () => {

@@ -165,7 +165,7 @@ export class DuckdbQuery implements Query {
     }
   }
 
-  private dropInstance(): void {
+  protected dropInstance(): void {
     for (const connection of this.idle.splice(0)) connection.disconnectSync()
     this.instance?.closeSync()
     this.instance = undefined

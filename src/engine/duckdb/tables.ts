@@ -30,11 +30,17 @@ export async function openDuckdbTables(path: string, options: QueryOptions): Pro
 }
 
 class DuckdbTables extends DuckdbQuery implements Tables {
+  losses = 0
   private readonly scratch: string
 
   constructor(settings: Settings) {
     super(settings)
     this.scratch = settings.tempDir
+  }
+
+  protected override dropInstance(): void {
+    super.dropInstance()
+    this.losses++
   }
 
   async describe(sql: Sql, signal?: AbortSignal): Promise<{ name: string; type: string }[]> {
