@@ -1,4 +1,4 @@
-/** Source files over http and https: fetched once, asked again whether they changed, and gone on with where a connection broke. */
+/** Source files over http, https and S3: fetched once, asked again whether they changed, and gone on with where a connection broke. */
 import { randomUUID } from 'node:crypto'
 import { open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { MillraceError, toError } from '../core/errors.ts'
 import type { Digest } from '../core/records.ts'
 import type { Store } from '../store/ports.ts'
 
-export const isUrl = (source: string): boolean => /^https?:\/\//i.test(source)
+export const isUrl = (source: string): boolean => /^(https?|s3):\/\//i.test(source)
 
 /** Record under `sources/<digest of the address>`: what an address held when it was last asked. */
 interface FetchedSource {
@@ -28,8 +28,8 @@ const BYTES_MAX = 2 ** 40
 
 /** An address without a user, a password and what may be secret behind the question mark. */
 export function shownUrl(address: string): string {
-  const url = new URL(address)
-  return `${url.origin}${url.pathname}`
+  const { protocol, host, pathname } = new URL(address)
+  return `${protocol}//${host}${pathname}`
 }
 
 /** Bytes of an address, in the store under their digest; not fetched again while the server says that they are the same. Errors: MR_DATA_FETCH, MR_CANCELLED. */
@@ -72,6 +72,7 @@ async function download(
   known: FetchedSource | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Validators | 'same'> {
+  const get = await getterOf(url)
   const file = await open(path, 'wx')
   let have = 0
   let first: Validators | undefined
@@ -84,7 +85,7 @@ async function download(
           'accept-encoding': 'identity',
           ...(first ? rangeFrom(have, first) : conditionsOf(known)),
         }
-        const response = await fetch(url, { headers, signal: stall.with(signal) })
+        const response = await get(headers, stall.with(signal))
         if (response.status === 304 && known && !first) return 'same'
         // A server that sends all again, since it has no ranges or other bytes by now.
         if (response.status === 200) have = 0
@@ -116,6 +117,19 @@ async function download(
   } finally {
     await file.close()
   }
+}
+
+type Get = (headers: Record<string, string>, signal: AbortSignal) => Promise<Response>
+
+/** S3 is asked with a signature, by keys as the tools of AWS find them. */
+async function getterOf(url: string): Promise<Get> {
+  if (!/^s3:/i.test(url)) return (headers, signal) => fetch(url, { headers, signal })
+  const [{ s3Place }, { ask }] = await Promise.all([
+    import('../store/remote/s3/open.ts'),
+    import('../store/remote/s3/client.ts'),
+  ])
+  const { place, key } = await s3Place('the source', url, process.env)
+  return (headers, signal) => ask(place, { method: 'GET', key, headers, expected: [304, 403, 404], signal })
 }
 
 /** Ends a request that gives nothing for `STALL_MS`. */

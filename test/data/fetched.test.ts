@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { fetchSource } from '../../src/data/fetched.ts'
 import { partitionedName, partitionsOf } from '../../src/data/partitions.ts'
+import { fakeS3 } from '../store/remote/s3-server.ts'
 import { allRows, openPlace } from './fixture.ts'
 
 interface Asked {
@@ -91,6 +92,35 @@ test('what is not there is refused at once, without what is secret in the addres
     `MR_DATA_FETCH: ${address}/no.csv cannot be fetched: the server says 404 Not Found`,
   )
   expect(asked.length).toBe(1)
+})
+
+test('an object of S3 is asked with a signature, gone on with after a break, and not fetched again while it is the same', async () => {
+  const { store } = await openPlace()
+  const s3 = await fakeS3('b')
+  const before = { ...process.env }
+  Object.assign(process.env, {
+    AWS_ACCESS_KEY_ID: 'key',
+    AWS_SECRET_ACCESS_KEY: 'secret',
+    AWS_REGION: 'eu-central-1',
+  })
+  try {
+    const bytes = Buffer.alloc(400_000, 'rows of an object, ')
+    s3.objects.set('in/orders.csv', bytes)
+    const url = `s3://b/in/orders.csv?endpoint=${s3.url}`
+    s3.behaviour.cutAfter = [150_000]
+    const { digest } = await fetchSource(store, url)
+    expect(digest).toBe(`sha256:${createHash('sha256').update(bytes).digest('hex')}`)
+    expect(s3.log.length).toBeGreaterThanOrEqual(2)
+    expect((await fetchSource(store, url)).digest).toBe(digest)
+    await expect(fetchSource(store, `s3://b/in/no.csv?endpoint=${s3.url}`)).rejects.toMatchObject({
+      code: 'MR_DATA_FETCH',
+    })
+  } finally {
+    for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_REGION'])
+      if (before[name] === undefined) delete process.env[name]
+      else process.env[name] = before[name]
+    await s3.close()
+  }
 })
 
 // ---------------------------------------------------------------- folders that say columns

@@ -12,7 +12,17 @@ const KNOWN = ['endpoint', 'region', 'profile', 'style']
  * bucket in the host name; any other endpoint has it in the path.
  */
 export async function openS3(name: string, url: string, { create, env }: RemoteOptions): Promise<Remote> {
-  const { bucket, prefix, query } = partsOf(url)
+  const { place, key } = await s3Place(name, url, env)
+  return await openS3Remote(place, key === '' ? '' : `${key}/`, create)
+}
+
+/** Where a URL of S3 points, and the key or prefix behind its bucket. Errors: MR_REMOTE_URL, MR_REMOTE_CREDENTIALS. */
+export async function s3Place(
+  name: string,
+  url: string,
+  env: RemoteOptions['env'],
+): Promise<{ place: S3Place; key: string }> {
+  const { bucket, key, query } = partsOf(url)
   const settings = await s3Settings(env, query.profile)
   const region = query.region ?? settings.region
   const given = query.endpoint ?? settings.endpoint
@@ -31,10 +41,10 @@ export async function openS3(name: string, url: string, { create, env }: RemoteO
     credentials: settings.credentials,
     remote: name,
   }
-  return await openS3Remote(place, prefix, create)
+  return { place, key }
 }
 
-function partsOf(url: string): { bucket: string; prefix: string; query: Record<string, string> } {
+function partsOf(url: string): { bucket: string; key: string; query: Record<string, string> } {
   const [, bucket, path = '', search = ''] = /^s3:\/\/([^/?#]+)\/?([^?#]*)(?:\?(.*))?$/i.exec(url) ?? []
   if (bucket === undefined) throw new MillraceError('MR_REMOTE_URL', { url, why: 'it names no bucket' })
   if (bucket.includes('@'))
@@ -49,6 +59,5 @@ function partsOf(url: string): { bucket: string; prefix: string; query: Record<s
       url,
       why: `it has "${strange}"; known are ${KNOWN.join(', ')}`,
     })
-  const prefix = decodeURIComponent(path).replace(/\/+$/, '')
-  return { bucket, prefix: prefix === '' ? '' : `${prefix}/`, query }
+  return { bucket, key: decodeURIComponent(path).replace(/\/+$/, ''), query }
 }
