@@ -97,9 +97,9 @@ export class FileMaker {
   async #makeFile(entry: FileEntry, part: string, signal: AbortSignal): Promise<void> {
     const { link } = this.#options
     if (link === 'hardlink')
-      return this.#share(part, link, () => linkWhole(entry, part, this.#whole(entry, signal)))
+      return this.#share(entry.path, link, async () => linkSync(await this.#whole(entry, signal), part))
     if (link === 'reflink')
-      return this.#share(part, link, async () =>
+      return this.#share(entry.path, link, async () =>
         clone(await this.#whole(entry, signal), part, entry.mode, true),
       )
     const whole = this.#wholePath(entry)
@@ -157,10 +157,6 @@ export class FileMaker {
       closeSync(fd)
     }
   }
-}
-
-async function linkWhole(_entry: FileEntry, part: string, whole: Promise<string>): Promise<void> {
-  linkSync(await whole, part)
 }
 
 function clone(whole: string, part: string, mode: number, isForced: boolean): void {

@@ -96,6 +96,18 @@ describe('checking out', () => {
       expect(readFileSync(join(one, 'a'), 'utf8')).toBe('other')
     }))
 
+  it('by reflinks where the file system can, else says that it cannot', () =>
+    withFiles(async (bench) => {
+      bench.write('a', randomBytesOf(1, 300_000))
+      await bench.add()
+      const to = join(bench.dir, 'to')
+      const code = await codeOf(checkout(bench, to, 'set', { link: 'reflink' }))
+      expect([undefined, 'MR_FILES_LINK']).toContain(code)
+      expect(listing(to)).toEqual(code === undefined ? listing(bench.work) : {})
+      await checkout(bench, to)
+      expect(listing(to)).toEqual(listing(bench.work))
+    }))
+
   it('makes modes and links as they were', () =>
     withFiles(async (bench) => {
       bench.write('a', 'x')
