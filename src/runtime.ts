@@ -51,6 +51,15 @@ export {
 export type { ExplainRequest } from './loop/explain-opened.ts'
 export { Follower, type Happening } from './loop/follow.ts'
 export { likenessOfRows } from './loop/likeness.ts'
+export {
+  type Lock,
+  type LockChange,
+  lockedVersion,
+  lockText,
+  lockVersions,
+  parseLock,
+  readLock,
+} from './loop/lock-file.ts'
 export { type MergeRequest, type MergeResult, mergeInto } from './loop/merge.ts'
 export { type Checkpoint, OnlineLearner } from './loop/online.ts'
 export {

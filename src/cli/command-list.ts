@@ -23,6 +23,7 @@ const GRANT = [
   ['--tenant <name>', 'whose share of the memory it uses (default: its own)'],
 ] as const
 const REASON = ['--reason <text>', 'why, for the journal'] as const
+const LOCKED = ['--locked', 'with the dataset version that millrace.lock pins'] as const
 const REMOTE = [
   '--remote <remote>',
   'remote of the config, or a folder or s3:// URL (default: origin)',
@@ -187,7 +188,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'plan',
     summary: 'print everything that is inferred: features, task, splits, gates, release',
-    examples: ['millrace plan', 'millrace plan --json'],
+    options: [LOCKED],
+    examples: ['millrace plan', 'millrace plan --locked', 'millrace plan --json'],
     load: async () => (await import('./commands/plan.ts')).plan,
   },
   {
@@ -242,6 +244,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'train a model on its newest data and judge it by its gates',
     options: [
       ['--on <version>', 'dataset version, e.g. flights@main~1'],
+      LOCKED,
       ['--search', 'choose the parameters anew first, where the config has a search'],
       REASON,
       DRY_RUN,
@@ -868,4 +871,12 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/gc.ts')).gc,
   },
   VERIFY,
+  {
+    name: 'data lock',
+    args: '[name...]',
+    summary: 'pin the versions that this code goes with in millrace.lock, which git keeps and merges',
+    options: [['--check', 'write nothing; end with 3 where the file does not pin what is here'], DRY_RUN],
+    examples: ['millrace data lock', 'millrace data lock flights', 'millrace data lock --check'],
+    load: async () => (await import('./commands/lock.ts')).dataLock,
+  },
 ]

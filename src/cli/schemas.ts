@@ -22,15 +22,16 @@ export async function knownDataset(
   rt: Pick<Runtime, 'store' | 'folder'>,
   def: DatasetDef,
   signal: AbortSignal,
+  pinned?: Digest,
 ): Promise<KnownDataset> {
   const files = await findFiles(rt.folder, def.source)
-  const ref = await rt.store.meta.ref(refs.dataset(def.name))
-  if (ref)
+  const digest = pinned ?? (await rt.store.meta.ref(refs.dataset(def.name)))?.digest
+  if (digest)
     return {
       def,
-      digest: ref.digest,
+      digest,
       files,
-      version: await rt.store.getRecord<DatasetVersion>(ref.digest, 'DatasetVersion'),
+      version: await rt.store.getRecord<DatasetVersion>(digest, 'DatasetVersion'),
       remarks: [],
     }
   if (files.length === 0)

@@ -14,6 +14,7 @@ import { engine } from './codes/engine.ts'
 import { expr } from './codes/expr.ts'
 import { files } from './codes/files.ts'
 import { frame } from './codes/frame.ts'
+import { git } from './codes/git.ts'
 import { loop } from './codes/loop.ts'
 import { model } from './codes/model.ts'
 import { remote } from './codes/remote.ts'
@@ -39,6 +40,7 @@ export const ERRORS = {
   ...core,
   ...store,
   ...remote,
+  ...git,
   ...stats,
   ...expr,
   ...define,

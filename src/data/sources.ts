@@ -7,6 +7,7 @@ import { MillraceError } from '../core/errors.ts'
 import type { Digest } from '../core/records.ts'
 import type { DatasetDef } from '../define/types.ts'
 import type { Store } from '../store/ports.ts'
+import { dvcFiles, isDvcFile } from './dvc.ts'
 import { fetchSource, isUrl, shownUrl } from './fetched.ts'
 import { partitionedName } from './partitions.ts'
 import type { FileFormat, SourceFile } from './types.ts'
@@ -14,7 +15,7 @@ import type { FileFormat, SourceFile } from './types.ts'
 /**
  * The source files of a dataset, with their bytes in the store. `files` narrows the declared source to these names or globs.
  * A file that is in the store already is read once and not copied. Errors: MR_DATA_NO_FILES, MR_DATA_EMPTY_FILE, MR_DATA_NOT_PARQUET,
- * MR_DATA_TRUNCATED, MR_DATA_FORMAT. Cost: one read of each file, and a copy the first time.
+ * MR_DATA_TRUNCATED, MR_DATA_FORMAT, MR_DVC_FORMAT, MR_DVC_MISSING. Cost: one read of each file, and a copy the first time.
  */
 export async function takeSources(
   store: Store,
@@ -34,7 +35,8 @@ export async function takeSources(
   for (const path of paths) {
     if (options.signal?.aborted)
       throw new MillraceError('MR_CANCELLED', { what: `reading the sources of ${def.name}` })
-    sources.push(await takeSource(store, path, nameOf(folder, path), def.read.format))
+    for (const { path: named, at } of await filesAt(path))
+      sources.push(await takeSource(store, at, nameOf(folder, named), def.read.format))
   }
   for (const url of urls) sources.push(await takeFetched(store, url, def.read.format, options.signal))
   return sources
@@ -50,6 +52,10 @@ async function takeFetched(
   const name = shownUrl(url)
   return { name, digest, bytes, ...(await lookAt(path, name, given)) }
 }
+
+/** The file itself, or those that a file of DVC stands for, wherever DVC has their bytes. */
+const filesAt = async (path: string): Promise<{ path: string; at: string }[]> =>
+  isDvcFile(path) ? await dvcFiles(path) : [{ path, at: path }]
 
 const nameOf = (folder: string, path: string): string => {
   const near = relative(folder, path)

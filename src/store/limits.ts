@@ -24,6 +24,8 @@ export const STORE_LIMITS = {
   transfersAtOnce: 8,
   /** Bytes that are read, hashed and written at a time. */
   copyBytes: 1024 * 1024,
+  /** Versions before a cut of history that a ref of a remote names, so that copies which have one of them know that they are behind. */
+  goneNamedMax: 10_000,
   /** Names of a push or pull from which all refs of a remote are read, not those of each name. */
   refPrefixesMax: 16,
   /** Bytes of an object that go to an S3 API in one request; more go in parts of this size. */

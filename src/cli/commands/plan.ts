@@ -6,6 +6,7 @@ import type { GateDef, ModelDef } from '../../define/types.ts'
 import { columnsOf, type ExprType } from '../../expr/ast.ts'
 import { format } from '../../expr/format.ts'
 import { typeOf } from '../../expr/resolve.ts'
+import { lockedVersion } from '../../loop/lock-file.ts'
 import { datasetDef, modelDef, type Runtime } from '../../loop/runtime.ts'
 import { hasClasses } from '../../train/classes.ts'
 import { featuresFor } from '../../train/infer-features.ts'
@@ -39,7 +40,7 @@ interface PlannedModel {
 export async function plan(
   cli: Cli,
   [name]: readonly (unknown | undefined)[],
-  _options: Options,
+  options: Options,
 ): Promise<Answer> {
   const rt = await cli.open()
   const models = name === undefined ? rt.project.models : [modelDef(rt, name as string)]
@@ -50,7 +51,8 @@ export async function plan(
   for (const def of defs) {
     cli.meter.begin(`Looking at ${def.name}`)
     cli.meter.update(0, '')
-    datasets.set(def.name, await knownDataset(rt, def, cli.signal))
+    const pinned = options.locked === true ? await lockedVersion(rt, def.name) : undefined
+    datasets.set(def.name, await knownDataset(rt, def, cli.signal, pinned))
     cli.meter.end()
   }
   const planned: PlannedModel[] = []

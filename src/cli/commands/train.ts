@@ -3,6 +3,7 @@ import { MillraceError } from '../../core/errors.ts'
 import type { Finding } from '../../core/records.ts'
 import { opens } from '../../core/verdicts.ts'
 import { resolveVersion } from '../../data/index.ts'
+import { lockedVersion } from '../../loop/lock-file.ts'
 import { gateReport } from '../../loop/release.ts'
 import { modelDef } from '../../loop/runtime.ts'
 import type { Answer, Cli } from '../cli.ts'
@@ -14,11 +15,18 @@ import { latestBundle, trainedAnswer, trainStep } from '../steps.ts'
 import { table } from '../table.ts'
 
 export async function train(cli: Cli, [name]: readonly unknown[], options: Options): Promise<Answer> {
-  if (options.dryRun === true) return await (await import('./plan.ts')).plan(cli, [name as string], {})
+  if (options.dryRun === true)
+    return await (await import('./plan.ts')).plan(cli, [name as string], { locked: options.locked })
   const rt = await cli.open()
   const model = modelDef(rt, name as string)
   const on = textOption(options, 'on')
-  const version = on === undefined ? undefined : (await resolveVersion(rt.store, on)).digest
+  if (on !== undefined && options.locked === true)
+    throw new MillraceError('MR_CLI_USAGE', {
+      why: '--on and --locked both say which version',
+      help: 'millrace train --help',
+    })
+  const locked = options.locked === true ? await lockedVersion(rt, model.from) : undefined
+  const version = on === undefined ? locked : (await resolveVersion(rt.store, on)).digest
   const reason = textOption(options, 'reason') ?? 'asked for on the command line'
   const trained = await trainStep(cli, rt, {
     model: model.name,

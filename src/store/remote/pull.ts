@@ -77,13 +77,14 @@ export async function pull(
   const count = { received: 0, bytes: 0 }
   for (let tries = 1; ; tries++) {
     const gone = await goneOf(store)
-    for (const ref of there) for (const digest of ref.gone) gone.add(digest)
+    const before = new Set(there.flatMap((ref) => ref.gone))
+    for (const digest of before) if (!(await store.objects.has(digest))) gone.add(digest)
     const plan = await planPull(store, remote, options)
     const wanted = plan.filter(({ state }) => state !== 'same')
     if (wanted.length > 0) await receiveAll(store, remote, wanted, gone, count, options)
     const pulled: RefPull[] = []
     for (const ref of plan)
-      pulled.push(ref.state === 'forward' ? await stateOf(store, remote, ref, gone) : ref)
+      pulled.push(ref.state === 'forward' ? await stateOf(store, remote, ref, gone, before) : ref)
     const outcome = { refs: pulled, ...count }
     if (await recordPull(store, remote, outcome, there, options)) return outcome
     if (tries === TRIES) throw new MillraceError('MR_REMOTE_LOCAL_MOVED', { remote: remote.name, tries })
@@ -155,8 +156,10 @@ async function stateOf(
   remote: Remote,
   ref: RefPull,
   gone: ReadonlySet<Digest>,
+  before: ReadonlySet<Digest>,
 ): Promise<RefPull> {
   const { name, digest, from } = ref
+  if (from !== null && before.has(from)) return { ...ref, state: 'forward' }
   const within = { skipParent: (each: Digest) => gone.has(each) }
   if (from === null || (await walk(store.objects, [digest], within)).reached.has(from))
     return { ...ref, state: from === null ? 'new' : 'forward' }
@@ -182,7 +185,7 @@ async function recordPull(
     .map(({ name, digest }) => ({ name: refs.seen(remote.name, name), to: digest }))
     .filter(({ name, to }) => known.get(name) !== to)
   if (moving.length === 0 && received === 0 && seen.length === 0) return true
-  const gone = [...new Set(there.flatMap((ref) => ref.gone))]
+  const gone = await absentOf(store, there)
   const { ok } = await store.meta.commit({
     moves: [...moving.map(({ name, digest, from }) => ({ name, from, to: digest })), ...seen],
     event: {
@@ -202,4 +205,14 @@ async function recordPull(
     },
   })
   return ok
+}
+
+/** Versions that history was cut before on the other side, and that are not here either. */
+async function absentOf(store: Store, there: readonly RemoteRef[]): Promise<Digest[]> {
+  const named = [...new Set(there.flatMap((ref) => ref.gone))]
+  const known = await goneOf(store)
+  const absent: Digest[] = []
+  for (const digest of named)
+    if (!known.has(digest) && !(await store.objects.has(digest))) absent.push(digest)
+  return absent
 }

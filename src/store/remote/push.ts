@@ -3,7 +3,7 @@ import { MillraceError } from '../../core/errors.ts'
 import { refs, subjects } from '../../core/names.ts'
 import type { Digest } from '../../core/records.ts'
 import { mapAtOnce } from '../disk/disk.ts'
-import { goneOf, isVersioned } from '../gc/roots.ts'
+import { goneOf, isVersioned, lineageOfGone } from '../gc/roots.ts'
 import { STORE_LIMITS } from '../limits.ts'
 import type { Ref, Store } from '../ports.ts'
 import { type Walked, walk } from '../reach/walk.ts'
@@ -56,7 +56,11 @@ export async function planPush(store: Store, remote: Remote, options: PushOption
   const { names = [], recheck = false, force = false, signal, onProgress } = options
   const local = (await store.meta.refs('')).filter(({ name }) => isChosen(name, names))
   requireAll(names, local, 'this store')
-  const [there, gone] = await Promise.all([remoteRefs(remote, local), goneOf(store)])
+  const [there, gone, lineage] = await Promise.all([
+    remoteRefs(remote, local),
+    goneOf(store),
+    lineageOfGone(store),
+  ])
   const plan: PushPlan = { refs: [], lacking: [], bytes: 0, present: 0, gone: [] }
   const skipped = new Set<Digest>()
   const within = {
@@ -66,7 +70,11 @@ export async function planPush(store: Store, remote: Remote, options: PushOption
   }
   for (const ref of local) {
     const held = there.get(ref.name)
-    plan.refs.push({ ...(await statePush(store, remote, ref, held, within, gone, force)) })
+    skipped.clear()
+    const isBehind = async (digest: Digest) =>
+      (await walk(store.objects, [ref.digest], within)).reached.has(digest) ||
+      throughGone(skipped, lineage).has(digest)
+    plan.refs.push(await statePush(store, remote, ref, held, isBehind, force))
   }
   const going = plan.refs.filter(({ state }) => state !== 'moved' && (recheck || state !== 'same'))
   if (going.length === 0) return plan
@@ -78,7 +86,7 @@ export async function planPush(store: Store, remote: Remote, options: PushOption
   )
   requireWhole(needed, gone)
   const known = recheck ? new Set<Digest>() : await reachedThere(store, there, within)
-  plan.gone = [...skipped, ...needed.missing.keys()]
+  plan.gone = [...throughGone(skipped, lineage), ...needed.missing.keys()]
   await addLacking(
     store,
     remote,
@@ -105,18 +113,26 @@ async function statePush(
   remote: Remote,
   { name, digest }: Ref,
   held: RemoteRef | undefined,
-  within: Within,
-  gone: ReadonlySet<Digest>,
+  isBehind: (digest: Digest) => Promise<boolean>,
   force: boolean,
 ): Promise<RefPush> {
   const push = { name, digest, from: held?.digest ?? null }
   if (!held) return { ...push, state: 'new' }
   if (held.digest === digest) return { ...push, state: 'same' }
   const seen = await store.meta.ref(refs.seen(remote.name, name))
-  const isKnown = seen?.digest === held.digest && (!isVersioned({ name }) || gone.has(held.digest))
-  if (isKnown || (await walk(store.objects, [digest], within)).reached.has(held.digest))
-    return { ...push, state: 'forward' }
+  const isUntouched = seen?.digest === held.digest && !isVersioned({ name })
+  if (isUntouched || (await isBehind(held.digest))) return { ...push, state: 'forward' }
   return { ...push, state: force ? 'forced' : 'moved' }
+}
+
+/** Versions before those where history was cut, newest first, as many as a ref of a remote names: a copy that has one of them is behind, and nothing else. */
+function throughGone(cut: ReadonlySet<Digest>, lineage: ReadonlyMap<Digest, Digest[]>): Set<Digest> {
+  const found = new Set(cut)
+  for (const digest of found) {
+    if (found.size >= STORE_LIMITS.goneNamedMax) break
+    for (const parent of lineage.get(digest) ?? []) found.add(parent)
+  }
+  return found
 }
 
 function requireWhole({ missing, corrupt }: Walked, gone: ReadonlySet<Digest>): void {

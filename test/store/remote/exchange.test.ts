@@ -17,6 +17,7 @@ import { disk } from '../../../src/store/disk/disk.ts'
 import { collectGarbage } from '../../../src/store/gc/collect.ts'
 import { openStore } from '../../../src/store/open.ts'
 import type { Store } from '../../../src/store/ports.ts'
+import { verifyStore } from '../../../src/store/reach/verify.ts'
 import { walk } from '../../../src/store/reach/walk.ts'
 import { objectKey } from '../../../src/store/remote/keys.ts'
 import { openRemote } from '../../../src/store/remote/open.ts'
@@ -185,6 +186,22 @@ describe('push and pull', () => {
     await advance(b, ['5'])
     expect(await push(b, remote, who)).toMatchObject({ sent: 2, refs: [{ state: 'forward' }] })
     expect(states(await pull(a, remote, who))).toEqual(['forward'])
+  })
+
+  it('go forward over a cut that passed by where the other side was', async () => {
+    const at = await place()
+    const [a, b, remote] = [await at.store('a'), await at.store('b'), await at.remote()]
+    const first = await advance(a, ['1'])
+    await push(a, remote, who)
+    await pull(b, remote, who)
+    for (const part of ['2', '3', '4', '5']) await advance(a, [part])
+    await collectGarbage(a, { now: Date.now() + 1e9, keepVersions: 2, actor: 'test', reason: 'small' })
+    expect(states(await push(a, remote, who))).toEqual(['forward'])
+    expect(states(await pull(b, remote, who))).toEqual(['forward'])
+    expect(await b.objects.has(first)).toBe(true)
+    expect((await verifyStore(b)).bad).toEqual([])
+    await advance(b, ['6'])
+    expect(states(await push(b, remote, who))).toEqual(['forward'])
   })
 
   it('let one of two pushes at once win, and refuse the other', async () => {
