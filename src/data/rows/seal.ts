@@ -100,6 +100,8 @@ async function addRows(
       ...request,
       again: true,
       dropRepeats: true,
+      // A few rows are never the whole table, whatever deliveries of files are.
+      mode: def.mode === 'upsert' ? 'upsert' : 'append',
       also: [move],
     })
     // Another process sealed the same rows at the same moment.

@@ -6,6 +6,8 @@ import type { DatasetVersion } from '../../../src/core/records.ts'
 import { rowsOf } from '../../../src/data/rows/body.ts'
 import { ROWS_LIMITS, RowIntake, RowStreams, retryHeld, sealRows } from '../../../src/data/rows/index.ts'
 import type { DatasetDef } from '../../../src/define/types.ts'
+import { relationOf } from '../../../src/engine/relation.ts'
+import { sql } from '../../../src/expr/sql.ts'
 import { allRows, call, check, col, datasetDef, lit, openPlace, type Place, rowCheck } from '../fixture.ts'
 
 const STREAM = { sealRows: 1_000, sealEveryMs: 60_000, newColumns: 'refuse' } as const
@@ -197,6 +199,40 @@ describe('a stream', () => {
     expect((await head(place)).rows).toBe(4)
     await expect(streams.take('other', { body: bytes([]), format: 'json' })).rejects.toThrow('MR_ROWS_OFF')
     await streams.close()
+  })
+
+  test('of a dataset that is updated by key updates it; that of one whose files are the whole table adds to it', async () => {
+    for (const [mode, expected] of [
+      [
+        'upsert',
+        [
+          [1, 5],
+          [2, 2],
+        ],
+      ],
+      [
+        'replace',
+        [
+          [1, 1],
+          [2, 2],
+          [3, 3],
+        ],
+      ],
+    ] as const) {
+      const { place, def, ports, intake, request } = await streamed({ key: ['id'], mode })
+      await post(intake, [
+        { id: 1, n: 1 },
+        { id: 2, n: 2 },
+      ])
+      await sealRows(ports, def, request)
+      await post(intake, [mode === 'upsert' ? { id: 1, n: 5 } : { id: 3, n: 3 }])
+      await sealRows(ports, def, request)
+      const { rows } = await head(place)
+      const found = await place.query.rows<{ id: number; n: number }>(
+        sql`SELECT id, n FROM (${await relationOf(place.store, await head(place))}) ORDER BY id`,
+      )
+      expect([rows, found.map(({ id, n }) => [Number(id), Number(n)])]).toEqual([expected.length, expected])
+    }
   })
 
   test('takes Arrow, whose types are those of the columns', async () => {
