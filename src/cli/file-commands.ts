@@ -23,14 +23,18 @@ export const FILE_COMMANDS: readonly CommandSpec[] = [
   {
     name: 'data checkout',
     args: '<name>',
-    summary: 'write the files of a version into a folder; only what differs is written',
+    summary:
+      'write a version into a folder: files as they were added, a dataset as Parquet; only what differs is written',
     options: [
       ['--to <folder>', 'where to write (default: a folder of that name; of single files, this folder)'],
       ['--link <how>', 'auto, copy, reflink or hardlink (read-only) (default: auto)'],
       ['--force', 'overwrite changes that no version holds'],
       DRY_RUN,
     ],
-    examples: ['millrace data checkout photos', 'millrace data checkout photos~2 --to ../photos-before'],
+    examples: [
+      'millrace data checkout photos~2 --to ../photos-before',
+      'millrace data checkout flights@audit-2026 --to audit',
+    ],
     load: async () => (await import('./commands/files.ts')).dataCheckout,
   },
   {

@@ -10,6 +10,7 @@ export {
   type CheckTarget,
   checkData,
 } from './check-data.ts'
+export { checkoutTable, type TableCheckout, type TableCheckoutRequest } from './checkout.ts'
 export { rowChecksOf } from './checks.ts'
 export { type ChangedRow, type DatasetDiff, type DiffOptions, diff } from './diff.ts'
 export { EDIT_EVENTS, planEdit, rowSelection } from './edit.ts'

@@ -1,6 +1,7 @@
 /** `millrace data add` and `checkout`, and what `data log`, `show`, `diff` and `verify` say of sets of files. */
 import { relative, resolve } from 'node:path'
 import { MillraceError } from '../../core/errors.ts'
+import type { Digest } from '../../core/records.ts'
 import {
   addFiles,
   checkoutFiles,
@@ -21,6 +22,7 @@ import {
   resolveFileSet,
   verifyFiles,
 } from '../../data/files/index.ts'
+import { checkoutTable, resolveVersion } from '../../data/index.ts'
 import type { Runtime } from '../../loop/runtime.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
@@ -83,6 +85,8 @@ function addedLines({ paint }: Cli, done: Awaited<ReturnType<typeof addFiles>>):
 
 export async function dataCheckout(cli: Cli, [given]: readonly unknown[], options: Options): Promise<Answer> {
   const rt = await cli.open()
+  if (!(await namesFiles(rt.store, given as string)))
+    return await checkoutOfTable(cli, rt, given as string, options)
   const named = await resolveFileSet(rt.store, given as string)
   const to = resolve(
     textOption(options, 'to') ?? (named.version.shape === 'folder' ? named.version.set : '.'),
@@ -98,12 +102,41 @@ export async function dataCheckout(cli: Cli, [given]: readonly unknown[], option
   cli.meter.begin(`Check out ${named.version.set}`)
   const done = await checkoutFiles(rt.store, named, request)
   cli.meter.end()
+  return checkedOut(
+    cli,
+    { what: named.version.set, digest: named.digest, to, unit: 'path' },
+    done,
+    request.isDryRun,
+  )
+}
+
+/** A dataset becomes a folder of Parquet. */
+async function checkoutOfTable(cli: Cli, rt: Runtime, name: string, options: Options): Promise<Answer> {
+  const named = await resolveVersion(rt.store, name)
+  const { dataset } = named.version
+  const to = resolve(textOption(options, 'to') ?? dataset)
+  const isDryRun = options.dryRun === true
+  cli.meter.begin(`Check out ${dataset}`)
+  const done = await checkoutTable(rt.store, await rt.query(), named, {
+    ...{ to, isDryRun, isForced: options.force === true },
+    ...{ signal: cli.signal, onProgress: cli.meter.update },
+  })
+  cli.meter.end()
+  return checkedOut(cli, { what: dataset, digest: named.digest, to, unit: 'file' }, done, isDryRun)
+}
+
+function checkedOut(
+  cli: Cli,
+  { what, digest, to, unit }: { what: string; digest: Digest; to: string; unit: string },
+  done: { written: number; bytesWritten: number; removed: number; kept: number },
+  isDryRun: boolean,
+): Answer {
   const where = relative(process.cwd(), to) || '.'
-  const would = request.isDryRun ? 'would write' : 'wrote'
+  const would = isDryRun ? 'would write' : 'wrote'
   return {
-    value: { ...(request.isDryRun && { dryRun: true }), set: named.version.set, ...done },
+    value: { ...(isDryRun && { dryRun: true }), name: what, ...done },
     lines: [
-      `  ${cli.paint.good('✓')} ${named.version.set} ${short(named.digest)} in ${where}: ${would} ${plural(done.written, 'path')}, ${bytes(done.bytesWritten)}; ${count(done.removed)} gone, ${count(done.kept)} as they were`,
+      `  ${cli.paint.good('✓')} ${what} ${short(digest)} in ${where}: ${would} ${plural(done.written, unit)}, ${bytes(done.bytesWritten)}; ${count(done.removed)} gone, ${count(done.kept)} as they were`,
     ],
   }
 }
