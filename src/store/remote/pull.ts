@@ -109,7 +109,8 @@ async function receiveAll(
     if (signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: 'the pull' })
     if (known.has(digest)) return []
     if (!(await store.objects.keep(digest))) {
-      count.bytes += await receiveOne(store, remote, digest, signal)
+      const bytes = await receiveOne(store, remote, digest, signal)
+      count.bytes += bytes
       count.received++
     }
     const edges = await edgesOf(store.objects, digest)

@@ -82,14 +82,10 @@ describe('push and pull', () => {
     const [a, b, remote] = [await at.store('a'), await at.store('b'), await at.remote()]
     await advance(a, ['one', 'two'])
     const head = await advance(a, ['one', 'two', 'three'])
-    expect(await push(a, remote, who)).toMatchObject({
-      sent: 5,
-      refs: [{ name: 'datasets/d@main', state: 'new' }],
-    })
-    expect(await pull(b, await at.remote(false), who)).toMatchObject({
-      received: 5,
-      refs: [{ state: 'new' }],
-    })
+    const pushed = await push(a, remote, who)
+    expect(pushed).toMatchObject({ sent: 5, refs: [{ name: 'datasets/d@main', state: 'new' }] })
+    const pulled = await pull(b, await at.remote(false), who)
+    expect(pulled).toMatchObject({ received: 5, bytes: pushed.bytes, refs: [{ state: 'new' }] })
     expect(await headOf(b)).toBe(head)
     expect(await isWhole(b, head)).toBe(true)
     expect(await push(a, remote, who)).toMatchObject({ sent: 0, refs: [{ state: 'same' }] })
