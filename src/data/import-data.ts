@@ -9,6 +9,7 @@ import type { DatasetDef } from '../define/types.ts'
 import { objectsOfPart } from '../engine/parts.ts'
 import type { Jobs } from '../engine/ports.ts'
 import type { RefMove, Store } from '../store/ports.ts'
+import { contentOf } from './partition-names.ts'
 import { type ImportOptions, importParams, planImport, referredDatasets, selectionOf } from './plan-import.ts'
 import {
   findDelivery,
@@ -95,7 +96,7 @@ export async function importSources(
       request.again || !isAdded
         ? undefined
         : await filesIn(ports.store, def.name, request.branch, selectionOf(whole))
-    const fresh = sources.filter((source) => !held?.files.has(source.digest))
+    const fresh = sources.filter((source) => !held?.files.has(contentOf(source)))
     if (fresh.length === 0 && held?.newest) return held.newest
     try {
       const spec = planImport(def, fresh, state, request)
@@ -137,7 +138,7 @@ async function filesIn(
     const data = event.data as unknown as ImportEventData
     if (!versions.has(data.version) || data.selection !== selection) continue
     newest ??= { version: await kept(store, data.version, head?.digest), event, known: true }
-    for (const file of data.files) files.add(file)
+    for (const content of data.contents ?? data.files) files.add(content)
   }
   return { files, newest }
 }

@@ -9,6 +9,8 @@ export interface ImportEventData {
   version: Digest
   /** Digests of the delivered files, and which of their rows were taken. */
   files: Digest[]
+  /** What each file delivered, as `contentOf` names it; absent from events of before folders could say something. */
+  contents?: Digest[]
   selection: Digest
   /** Branch that took the rows; absent for `main`. */
   branch?: string

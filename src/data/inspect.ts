@@ -4,7 +4,7 @@ import { LIMITS, type Limits } from '../core/limits.ts'
 import type { DatasetDef } from '../define/types.ts'
 import { runChild } from './child.ts'
 import { inJobFolder } from './job-folder.ts'
-import { partitionedName } from './partitions.ts'
+import { partitionedName } from './partition-names.ts'
 import { lookAt } from './sources.ts'
 import type { Inspection } from './types.ts'
 

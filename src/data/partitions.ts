@@ -1,37 +1,8 @@
 /** Columns that folders say: `year=2001/month=3/part.parquet` has a year and a month, as Hive and Spark write them. */
 import { literal, quote } from './duck.ts'
+import { partitionsOf } from './partition-names.ts'
 import type { OpenFile } from './reader.ts'
 import { dayText } from './rows/instants.ts'
-
-const FOLDER = /^([^=/]+)=([^/]*)$/
-/** How writers name the folder of rows without a value. */
-const NOTHING = '__HIVE_DEFAULT_PARTITION__'
-
-/** Values of columns by the folders of a name, outermost first. */
-export function partitionsOf(name: string): Map<string, string | null> {
-  const found = new Map<string, string | null>()
-  for (const part of name.split('/').slice(0, -1)) {
-    const [, column, value] = FOLDER.exec(part) ?? []
-    if (column !== undefined)
-      found.set(decoded(column), value === NOTHING || value === '' ? null : decoded(value!))
-  }
-  return found
-}
-
-/** The end of a path that begins with its first folder of that kind; the name of the file alone where there is none. */
-export function partitionedName(path: string): string {
-  const parts = path.split(/[\\/]/)
-  const first = parts.slice(0, -1).findIndex((part) => FOLDER.test(part))
-  return parts.slice(first < 0 ? -1 : first).join('/')
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
-}
 
 /** Adds the columns of folders to files; a column that a file has itself stays as it is. Each is of one type over all files: whole numbers, days, or text. */
 export function withPartitions(files: readonly OpenFile[], asText: ReadonlySet<string>): OpenFile[] {

@@ -3,6 +3,7 @@ import { digestOf } from '../core/digest.ts'
 import { MillraceError } from '../core/errors.ts'
 import type { Digest, RunSpec, TimeWindow } from '../core/records.ts'
 import type { DatasetDef } from '../define/types.ts'
+import { contentOf } from './partition-names.ts'
 import type { DeliveryMode, ImportParams, SourceFile } from './types.ts'
 
 export const IMPORT_TASK = 'data.import'
@@ -109,6 +110,11 @@ export function filesOf(spec: RunSpec): Digest[] {
   return importParams(spec).files.map((file) => spec.inputs[file.input])
 }
 
+/** What the files of a spec deliver: their bytes, with what their folders say. */
+export function contentsOf(spec: RunSpec): Digest[] {
+  return importParams(spec).files.map(({ input, name }) => contentOf({ digest: spec.inputs[input]!, name }))
+}
+
 /** Names which rows of its files a spec takes, and the period they claim to be of. */
 export function selectionOf(spec: RunSpec): Digest {
   const { select, period } = importParams(spec)
@@ -121,5 +127,5 @@ export function selectionOf(spec: RunSpec): Digest {
  */
 export function deliveryOf(spec: RunSpec): Digest {
   const { dataset, mode } = importParams(spec)
-  return digestOf({ dataset, files: filesOf(spec), selection: selectionOf(spec), ...(mode && { mode }) })
+  return digestOf({ dataset, files: contentsOf(spec), selection: selectionOf(spec), ...(mode && { mode }) })
 }

@@ -7,7 +7,7 @@ import type { DatasetVersion, Digest, Finding, JournalEvent, RunSpec } from '../
 import type { RefMove, Store } from '../store/ports.ts'
 import { type ImportEventData, importEvents } from './import-events.ts'
 import { type JudgedDelivery, judgeDelivery } from './judge-delivery.ts'
-import { deliveryOf, filesOf, importParams, selectionOf } from './plan-import.ts'
+import { contentsOf, deliveryOf, filesOf, importParams, selectionOf } from './plan-import.ts'
 import type { DatasetImport } from './types.ts'
 
 export { type ImportEventData, importEvents } from './import-events.ts'
@@ -138,6 +138,7 @@ function eventData(
     run: digestOf(spec),
     delivery: deliveryOf(spec),
     files: filesOf(spec),
+    contents: contentsOf(spec),
     selection: selectionOf(spec),
     rows: done.rows,
     delivered: done.delivered.rows,

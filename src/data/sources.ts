@@ -9,7 +9,7 @@ import type { DatasetDef } from '../define/types.ts'
 import type { Store } from '../store/ports.ts'
 import { dvcFiles, isDvcFile } from './dvc.ts'
 import { fetchSource, isUrl, shownUrl } from './fetched.ts'
-import { partitionedName } from './partitions.ts'
+import { partitionedName } from './partition-names.ts'
 import type { FileFormat, SourceFile } from './types.ts'
 
 /**

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { fetchSource } from '../../src/data/fetched.ts'
-import { partitionedName, partitionsOf } from '../../src/data/partitions.ts'
+import { partitionedName, partitionsOf } from '../../src/data/partition-names.ts'
 import { fakeS3 } from '../store/remote/s3-server.ts'
 import { allRows, openPlace } from './fixture.ts'
 
@@ -161,4 +161,10 @@ test('partitioned files are one table, with a column for each kind of folder', a
     [2, 2001, 12, '7'],
     [3, 1999, 1, null],
   ])
+  // The same bytes in another folder are other rows.
+  mkdirSync(`${place.folder}/t/year=2002/month=03/city=Bern`, { recursive: true })
+  await place.parquet('t/year=2002/month=03/city=Bern/part-0.parquet', `SELECT 1 AS n, 'own' AS City2`)
+  const grown = await place.import({ source: ['t/**/*.parquet'], parts: { by: 'rows', rowsMax: 99 } })
+  expect((await allRows(place, grown)).map((row) => [row.n, row.year])).toContainEqual([1, 2002])
+  expect(grown.rows).toBe(4)
 })
