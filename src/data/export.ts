@@ -1,11 +1,10 @@
 /** Rows of a version as one file, in a format that others read. */
 import { randomUUID } from 'node:crypto'
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
 import { mkdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { DuckDBDateValue, DuckDBTimestampValue, type DuckDBValue } from '@duckdb/node-api'
 import { MillraceError } from '../core/errors.ts'
-import type { Column, ColumnType, DatasetVersion } from '../core/records.ts'
+import type { Column, DatasetVersion } from '../core/records.ts'
 import { relationOf } from '../engine/relation.ts'
 import type { ExprNode } from '../expr/ast.ts'
 import { closeNames } from '../expr/close-names.ts'
@@ -13,8 +12,8 @@ import { toDuckDb } from '../expr/duckdb.ts'
 import { quoted, type Sql, sql } from '../expr/sql.ts'
 import type { Store } from '../store/ports.ts'
 import { type Duck, literal, openDuck } from './duck.ts'
-import { OrcWriter } from './orc/write.ts'
-import type { WrittenKind, WrittenValue } from './orc/write-statistics.ts'
+import { writeOrcFile } from './orc/write-file.ts'
+import type { WrittenValue } from './orc/write-statistics.ts'
 
 export const EXPORT_FORMATS = ['parquet', 'orc', 'csv', 'json', 'jsonl'] as const
 export type ExportFormat = (typeof EXPORT_FORMATS)[number]
@@ -152,21 +151,8 @@ function requireWanted({ signal, path }: ExportAsk): void {
   if (signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: `the export to ${path}` })
 }
 
-const KINDS: Record<ColumnType, WrittenKind> = {
-  bool: 'boolean',
-  int: 'long',
-  float: 'double',
-  string: 'string',
-  time: 'timestamp',
-  date: 'date',
-  json: 'string',
-}
-
 async function writeOrc(duck: Duck, { draft, columns, rows, ask }: Writing): Promise<Written> {
-  const file = openSync(draft, 'w')
-  try {
-    const fields = columns.map(({ name, type }) => ({ name, kind: KINDS[type] }))
-    const writer = new OrcWriter((bytes) => writeAll(file, bytes), fields)
+  return await writeOrcFile(draft, columns, async (writer) => {
     let written = 0
     for await (const chunk of duck.chunks(rows)) {
       requireWanted(ask)
@@ -180,16 +166,8 @@ async function writeOrc(duck: Duck, { draft, columns, rows, ask }: Writing): Pro
             `${writer.cutTimes} times in the last second before 1970 lost their fraction, which ORC cannot say`,
           ]
         : []
-    writer.finish()
-    fsyncSync(file)
     return { rows: written, notes }
-  } finally {
-    closeSync(file)
-  }
-}
-
-function writeAll(file: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at, bytes.length - at)
+  })
 }
 
 function valueOfOrc(value: DuckDBValue): WrittenValue {

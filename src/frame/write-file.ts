@@ -1,13 +1,11 @@
 /** A frame's rows as a file that others read. */
 import { randomUUID } from 'node:crypto'
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import type { ColumnType } from '../core/records.ts'
-import { OrcWriter } from '../data/orc/write.ts'
-import type { WrittenKind, WrittenValue } from '../data/orc/write-statistics.ts'
+import { writeOrcFile } from '../data/orc/write-file.ts'
+import type { WrittenValue } from '../data/orc/write-statistics.ts'
 import type { TypedColumn } from '../engine/ports.ts'
-import { quoted, raw, type Sql, sql } from '../expr/sql.ts'
+import { literal, quoted, raw, type Sql, sql } from '../expr/sql.ts'
 import { hasValue } from './collected.ts'
 import { type FileFormat, formatOf } from './sources/file.ts'
 import type { FrameColumn, Scope } from './step.ts'
@@ -86,38 +84,15 @@ async function writeArrow(scope: Scope, { rows, columns, draft, path, options }:
 const packing = ({ path }: Writing): string =>
   /\.gz$/i.test(path) ? ', COMPRESSION gzip' : /\.zst$/i.test(path) ? ', COMPRESSION zstd' : ''
 
-const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
-
 async function copy(scope: Scope, { rows, draft, options }: Writing, how: string): Promise<void> {
   await scope.tables.exec(sql`COPY (${rows}) TO ${literal(draft)} (${how})`, options.signal)
 }
 
-const KINDS: Record<ColumnType, WrittenKind> = {
-  bool: 'boolean',
-  int: 'long',
-  float: 'double',
-  string: 'string',
-  time: 'timestamp',
-  date: 'date',
-  json: 'string',
-}
-
 async function writeOrc(scope: Scope, { rows, columns, draft, options }: Writing): Promise<void> {
-  const file = openSync(draft, 'w')
-  try {
-    const writer = new OrcWriter(
-      (bytes) => {
-        for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at, bytes.length - at)
-      },
-      columns.map(({ name, type }) => ({ name, kind: KINDS[type] })),
-    )
+  await writeOrcFile(draft, columns, async (writer) => {
     for await (const batch of scope.tables.batches(sql`SELECT ${orcList(columns)} FROM (${rows})`, options))
       writer.add(columns.map(({ name }) => orcValues(batch.columns[name]!, batch.nRows)))
-    writer.finish()
-    fsyncSync(file)
-  } finally {
-    closeSync(file)
-  }
+  })
 }
 
 /** What ORC has no type for is written as its text. */

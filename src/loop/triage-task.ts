@@ -9,7 +9,7 @@ import { rowChecksOf } from '../data/index.ts'
 import type { CheckDef } from '../define/types.ts'
 import type { Query, Task, TaskContext } from '../engine/ports.ts'
 import { relationOf } from '../engine/relation.ts'
-import { join as joined, param, quoted, raw, type Sql, sql } from '../expr/sql.ts'
+import { join as joined, literal, param, quoted, raw, type Sql, sql } from '../expr/sql.ts'
 import { asJson } from '../train/specs.ts'
 import { SIGNALS, type Signal, type SignalSource, TRIAGE_COLUMNS } from './triage-signals.ts'
 
@@ -150,7 +150,7 @@ function copySql(have: readonly string[], path: string): string {
   const list = ['mr_row as row', 'findings', 'score', 'checks', ...columns].join(', ')
   return `copy (select ${list} from (select *, ${findingsSql(signals)} as findings, ${scoreSql(signals)} as score
     from (select *, ${places.join(', ')} from mr_found)) where len(findings) > 0 order by score desc, mr_row)
-    to '${path.replaceAll("'", "''")}' (format parquet, compression zstd)`
+    to ${literal(path)} (format parquet, compression zstd)`
 }
 
 const SQL_TYPES = { string: 'varchar', float: 'double', int: 'bigint' } as const

@@ -24,7 +24,7 @@ import {
   trainingSelectSql,
 } from '../expr/features.ts'
 import { typeOf } from '../expr/resolve.ts'
-import { quoted, raw, sql } from '../expr/sql.ts'
+import { literal, quoted, raw, sql } from '../expr/sql.ts'
 import {
   type MatrixHeader,
   type PreparedPlan,
@@ -435,7 +435,7 @@ async function write(context: TaskContext, query: Query, made: Made): Promise<Re
   writeMatrix(path, header, columns)
   const rowsPath = `${path}.parquet`
   await query.exec({
-    text: `copy (select * exclude (mr_split, mr_fold, mr_n, mr_order, mr_label, mr_group) from mr_rows where mr_split = 2 order by mr_order) to '${rowsPath.replaceAll("'", "''")}' (format parquet, compression zstd)`,
+    text: `copy (select * exclude (mr_split, mr_fold, mr_n, mr_order, mr_label, mr_group) from mr_rows where mr_split = 2 order by mr_order) to ${literal(rowsPath)} (format parquet, compression zstd)`,
     params: [],
   })
   const [matrix, rows] = [

@@ -8,7 +8,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Digest } from '../core/records.ts'
 import type { Query, TaskContext } from '../engine/ports.ts'
-import { quoted, raw } from '../expr/sql.ts'
+import { literal, quoted, raw } from '../expr/sql.ts'
 
 /** A finding by row; NaN where nothing is known, texts from a list by code with -1 for none. */
 export type RowColumn = { name: string } & (
@@ -71,7 +71,6 @@ function selectOf(
   key: readonly string[],
   columns: readonly RowColumn[],
 ): string {
-  const literal = (text: string) => `'${text.replaceAll("'", "''")}'`
   const fields = columns.map((column, i) => {
     const value =
       column.type === 'varchar'

@@ -5,9 +5,34 @@ import type { ColumnBuilder } from './column-builder.ts'
 import { textOf, toPlain } from './values.ts'
 import { bytesOf, isValid, validBitsOf } from './vectors.ts'
 
+/** Texts in the order in which they were first seen, each with its code. */
+export class TextCodes {
+  private readonly byText = new Map<string, number>()
+  private readonly cells = new CellTable()
+
+  /** Code of the text in a cell; one that was seen before becomes no string. */
+  ofCell(vector: DuckDBVector, words: Int32Array, i: number): number {
+    if (words[i * CELL_WORDS]! > INLINE_BYTES_MAX) return this.of(vector, i)
+    const known = this.cells.find(words, i * CELL_WORDS)
+    return known >= 0 ? known : this.cells.add(words, i * CELL_WORDS, this.of(vector, i))
+  }
+
+  of(vector: DuckDBVector, i: number): number {
+    const text = textOf(toPlain(vector.getItem(i)))!
+    const known = this.byText.get(text)
+    if (known !== undefined) return known
+    this.byText.set(text, this.byText.size)
+    return this.byText.size - 1
+  }
+
+  all(): string[] {
+    return [...this.byText.keys()]
+  }
+}
+
 /** DuckDB keeps strings of up to 12 bytes in the 16-byte cell itself: length, then the bytes, the rest zero. */
-export const INLINE_BYTES_MAX = 12
-export const CELL_WORDS = 4
+const INLINE_BYTES_MAX = 12
+const CELL_WORDS = 4
 
 /**
  * Codes of a column. Categories are sorted by code unit at the end, so codes do not depend on the order of rows or threads.
@@ -16,8 +41,7 @@ export const CELL_WORDS = 4
 export class CategoryBuilder implements ColumnBuilder {
   private readonly isText: boolean
   private readonly codes: Int32Array
-  private readonly byText = new Map<string, number>()
-  private readonly cells = new CellTable()
+  private readonly texts = new TextCodes()
 
   constructor(nRows: number, isText: boolean) {
     this.codes = new Int32Array(nRows)
@@ -31,27 +55,13 @@ export class CategoryBuilder implements ColumnBuilder {
       this.codes[at + i] = !isValid(bits, i)
         ? -1
         : words
-          ? this.codeOfCell(vector, words, i)
-          : this.codeOf(vector, i)
+          ? this.texts.ofCell(vector, words, i)
+          : this.texts.of(vector, i)
     }
   }
 
-  private codeOfCell(vector: DuckDBVector, words: Int32Array, i: number): number {
-    if (words[i * CELL_WORDS]! > INLINE_BYTES_MAX) return this.codeOf(vector, i)
-    const known = this.cells.find(words, i * CELL_WORDS)
-    return known >= 0 ? known : this.cells.add(words, i * CELL_WORDS, this.codeOf(vector, i))
-  }
-
-  private codeOf(vector: DuckDBVector, i: number): number {
-    const text = textOf(toPlain(vector.getItem(i)))!
-    const known = this.byText.get(text)
-    if (known !== undefined) return known
-    this.byText.set(text, this.byText.size)
-    return this.byText.size - 1
-  }
-
   finish(): ResultColumn {
-    const seen = [...this.byText.keys()]
+    const seen = this.texts.all()
     const categories = [...seen].sort()
     const rank = new Map(categories.map((text, i) => [text, i]))
     const moved = Int32Array.from(seen, (text) => rank.get(text)!)
@@ -67,7 +77,7 @@ export function wordsOf(vector: DuckDBVector, n: number): Int32Array {
 }
 
 /** Codes of cells that were seen: open addressing over the four words of a cell. */
-export class CellTable {
+class CellTable {
   private keys = new Int32Array(64 * CELL_WORDS)
   private values = new Int32Array(64).fill(-1)
   private count = 0

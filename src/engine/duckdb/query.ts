@@ -4,11 +4,13 @@
  * Results are complete in the engine before they are read: a streamed result of this binding that fails half-way ends exactly like
  * one that is complete, so rows would be missing without a word.
  */
+
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance, type DuckDBMaterializedResult } from '@duckdb/node-api'
 import { assert, excerpt, isMillraceError, MillraceError, toError } from '../../core/errors.ts'
+import { literal } from '../../expr/sql.ts'
 import type { QueryOptions } from '../open.ts'
 import type { Columns, Query, Sql } from '../ports.ts'
 import { acquireQuerySlot } from '../slots.ts'
@@ -91,7 +93,7 @@ function setupOf({ files }: Settings): string[] {
   ]
 }
 
-const listOf = (paths: string[]) => `[${paths.map((path) => `'${path.replaceAll("'", "''")}'`).join(', ')}]`
+const listOf = (paths: string[]) => `[${paths.map((path) => literal(path)).join(', ')}]`
 
 export class DuckdbQuery implements Query {
   private readonly settings: Settings

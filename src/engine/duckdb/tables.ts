@@ -12,7 +12,7 @@ import {
   type DuckDBValue,
 } from '@duckdb/node-api'
 import { assert, excerpt, MillraceError, toError } from '../../core/errors.ts'
-import { quoted, sql as written } from '../../expr/sql.ts'
+import { literal, quoted, sql as written } from '../../expr/sql.ts'
 import type { QueryOptions } from '../open.ts'
 import type { LoadedColumn, Sql, Tables, TypedBatch } from '../ports.ts'
 import { acquireQuerySlot } from '../slots.ts'
@@ -128,7 +128,7 @@ class DuckdbTables extends DuckdbQuery implements Tables {
   private async cutShort(sql: Sql, signal: AbortSignal): Promise<Error> {
     const file = join(this.scratch, `${randomUUID()}.parquet`)
     try {
-      await this.exec(written`COPY (${sql}) TO '${file.replaceAll("'", "''")}' (FORMAT parquet)`, signal)
+      await this.exec(written`COPY (${sql}) TO ${literal(file)} (FORMAT parquet)`, signal)
     } catch (thrown) {
       return toError(thrown)
     } finally {

@@ -1,9 +1,9 @@
 /** Builders of typed columns: each grows while chunks stream in, and starts anew after `take`. */
 import { type DuckDBType, DuckDBTypeId, type DuckDBVector } from '@duckdb/node-api'
 import type { TypedColumn } from '../ports.ts'
-import { CELL_WORDS, CellTable, INLINE_BYTES_MAX, wordsOf } from './categories.ts'
+import { TextCodes, wordsOf } from './categories.ts'
 import { type Reader, TIME_READERS } from './columns.ts'
-import { textOf, toPlain } from './values.ts'
+import { toPlain } from './values.ts'
 import { blank, bytesOf, isValid, validBitsOf } from './vectors.ts'
 
 export interface TypedBuilder {
@@ -179,8 +179,7 @@ class TextBuilder implements TypedBuilder {
   private readonly validity = new Validity()
   private codes: Int32Array
   private n = 0
-  private byText = new Map<string, number>()
-  private cells = new CellTable()
+  private texts = new TextCodes()
 
   constructor(capacity: number) {
     this.codes = new Int32Array(capacity)
@@ -191,23 +190,9 @@ class TextBuilder implements TypedBuilder {
     const bits = validBitsOf(vector)
     const words = wordsOf(vector, n)
     for (let i = 0; i < n; i++)
-      this.codes[this.n + i] = isValid(bits, i) ? this.codeOfCell(vector, words, i) : -1
+      this.codes[this.n + i] = isValid(bits, i) ? this.texts.ofCell(vector, words, i) : -1
     this.validity.add(bits, n)
     this.n += n
-  }
-
-  private codeOfCell(vector: DuckDBVector, words: Int32Array, i: number): number {
-    if (words[i * CELL_WORDS]! > INLINE_BYTES_MAX) return this.codeOf(vector, i)
-    const known = this.cells.find(words, i * CELL_WORDS)
-    return known >= 0 ? known : this.cells.add(words, i * CELL_WORDS, this.codeOf(vector, i))
-  }
-
-  private codeOf(vector: DuckDBVector, i: number): number {
-    const text = textOf(toPlain(vector.getItem(i)))!
-    const known = this.byText.get(text)
-    if (known !== undefined) return known
-    this.byText.set(text, this.byText.size)
-    return this.byText.size - 1
   }
 
   private grow(rows: number): void {
@@ -218,11 +203,10 @@ class TextBuilder implements TypedBuilder {
 
   take(): TypedColumn {
     const values = this.codes.slice(0, this.n)
-    const dictionary = [...this.byText.keys()]
+    const dictionary = this.texts.all()
     const validity = this.validity.take()
     this.n = 0
-    this.byText = new Map()
-    this.cells = new CellTable()
+    this.texts = new TextCodes()
     return { type: 'string', values, dictionary, ...(validity && { validity }) }
   }
 }

@@ -1,7 +1,9 @@
 /** A worker thread: takes one spec at a time, runs its task with a store and a query engine of its own, and keeps both warm. */
+
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert, MillraceError, plainError } from '../../core/errors.ts'
 import type { Digest, RunSpec } from '../../core/records.ts'
+import { quoted } from '../../expr/sql.ts'
 import { openStore } from '../../store/open.ts'
 import type { Store } from '../../store/ports.ts'
 import type { Onnx } from '../infer/onnx.ts'
@@ -146,7 +148,7 @@ async function sweep(open: Query): Promise<void> {
   try {
     const left = await open.rows<{ kind: string; name: string }>({ text: LEFT, params: [] })
     for (const { kind, name } of left) {
-      await open.exec({ text: `DROP ${kind} IF EXISTS "${name.replaceAll('"', '""')}" CASCADE`, params: [] })
+      await open.exec({ text: `DROP ${kind} IF EXISTS ${quoted(name)} CASCADE`, params: [] })
     }
   } catch {
     query = undefined

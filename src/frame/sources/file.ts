@@ -1,6 +1,6 @@
 /** Files as a frame: Parquet, CSV, JSON, ORC and Arrow, one or many by a pattern. */
 import { MillraceError } from '../../core/errors.ts'
-import type { Sql } from '../../expr/sql.ts'
+import { literal, type Sql } from '../../expr/sql.ts'
 import type { Scope, Step } from '../step.ts'
 import { entered } from './enter.ts'
 import type { StagedFormat } from './staged.ts'
@@ -113,5 +113,5 @@ function jsonSql(paths: readonly string[], { types, hive = false }: FileOptions,
 
 const structOf = (types: Readonly<Record<string, string>>): string =>
   `{${Object.keys(types)
-    .map((name) => `'${name.replaceAll("'", "''")}': ?`)
+    .map((name) => `${literal(name)}: ?`)
     .join(', ')}}`
