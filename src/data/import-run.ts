@@ -294,9 +294,11 @@ async function write(run: Loaded, reasons: string[], refused: boolean): Promise<
   if (added === 0 && job.parent === null) throw noRows(job, `all ${rows} rows failed checks`)
   const quarantine = await writeQuarantine(run, delivered.quarantined)
   const mode = job.params.mode ?? 'append'
-  if (job.parent && (mode !== 'append' || job.removals !== undefined)) {
+  const onlyAdds = mode === 'append' && job.removals === undefined
+  // Rows that come in small deliveries become small parts too, so that each costs about what it brings.
+  if (job.parent && (!onlyAdds || job.params.repeats === 'drop')) {
     const { counts, ...parts } = await writeDelta(run, mode)
-    return { schema, ...parts, quarantine, delivered: { ...delivered, ...counts } }
+    return { schema, ...parts, quarantine, delivered: { ...delivered, ...(onlyAdds ? {} : counts) } }
   }
   return { ...none, ...(added === 0 ? {} : await writeParts(run)), quarantine, delivered }
 }

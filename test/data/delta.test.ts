@@ -165,3 +165,21 @@ test('a row that is put aside leaves the one before in its place', async () => {
   const after = await place.import(def, { files: ['b.csv'] })
   expect([after.rows, after.rowsQuarantined]).toEqual([1, 1])
 })
+
+test('rows that come in small deliveries make small parts, and few of them', async () => {
+  const place = await openPlace()
+  const def: Partial<DatasetDef> = { time: 'at', parts: { by: 'month', rowsMax: 10_000 } }
+  const rows = (from: number, to: number) =>
+    `SELECT i AS id, TIMESTAMP '2001-01-01' + INTERVAL (i) SECOND AS at FROM range(${from}, ${to}) t(i)`
+  await place.parquet('0.parquet', rows(0, 50_000))
+  const first = await place.import(def, { files: ['0.parquet'], dropRepeats: true })
+  let last = first
+  for (let n = 1; n <= 12; n++) {
+    await place.parquet(`${n}.parquet`, rows(50_000 + n * 200, 50_000 + n * 200 + 200))
+    last = await place.import(def, { files: [`${n}.parquet`], dropRepeats: true })
+    expect(last.parts[0]!.digest).toBe(first.parts[0]!.digest)
+  }
+  expect(last.rows).toBe(52_400)
+  expect(last.parts.length).toBeLessThanOrEqual(3)
+  expect(last.message).toContain('200 of 200 rows')
+})
