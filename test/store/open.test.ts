@@ -314,7 +314,7 @@ describe('objects as files', () => {
       expect(error).toMatchObject({ code: 'MR_OBJECT_CORRUPT', data: { digest, path } })
       expect(error.data.found).toMatch(/^sha256:[0-9a-f]{64}$/)
       expect(error.message).toContain(path)
-      expect(error.fix).toContain('millrace data repair <dataset>')
+      expect(error.fix).toContain('millrace verify --repair')
       expect(await store.objects.verify(digest)).toBe('corrupt')
     }))
 
