@@ -94,8 +94,8 @@ test('what models are counted to take is what they take, and each answers as it 
   const { bytes, held, loads } = roomy.shelf.numbers()
   expect([held, loads]).toEqual([N, N])
   const grown = arenaUse().bytes - ARENA_LIMITS.scratchBytes
-  // what is counted beside the arena: 6 kB a model of objects
-  expect(Math.abs((bytes - N * 6_000) / grown - 1)).toBeLessThan(0.15)
+  // what is counted beside the arena: 14 kB a model of objects
+  expect(Math.abs((bytes - N * 14_000) / grown - 1)).toBeLessThan(0.15)
   roomy.shelf.close()
   expect(arenaUse().blocks).toBe(0)
 
