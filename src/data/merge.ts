@@ -1,6 +1,6 @@
 /** Merges of branches: where two versions came from, what is to be done, and what came of it. */
 import type { Json } from '../core/canonical.ts'
-import { digestOf } from '../core/digest.ts'
+import { digestOf, shortDigest } from '../core/digest.ts'
 import { MillraceError } from '../core/errors.ts'
 import { grouped } from '../core/grouped.ts'
 import { MAIN, refs, subjects } from '../core/names.ts'
@@ -14,37 +14,38 @@ import { MERGE_CODE, MERGE_TASK } from './merge-task.ts'
 import type { DatasetMerge, MergeParams, MergeRules } from './merge-types.ts'
 import { namedInputs } from './plan-import.ts'
 import { moved } from './record-edit.ts'
-import { getVersion } from './versions.ts'
+import { getVersion, type NamedVersion } from './versions.ts'
 
 const ANCESTORS_MAX = 100_000
 
 /**
  * The newest version that both came from; undefined when they have none in common. Where merges crossed there may be several, of which the newest is taken.
- * Cost: one record for each version since.
+ * Errors: MR_DATA_MERGE_CUT where history was cut before it. Cost: one record for each version since.
  */
 export async function mergeBase(store: Store, a: Digest, b: Digest): Promise<Digest | undefined> {
-  const ofA = new Set<Digest>()
-  for await (const digest of ancestors(store, a)) ofA.add(digest)
-  for await (const digest of ancestors(store, b)) if (ofA.has(digest)) return digest
-  return undefined
-}
-
-/** A version and all that it came from, newest first. */
-async function* ancestors(store: Store, from: Digest): AsyncIterable<Digest> {
-  const seen = new Set<Digest>([from])
-  const open: { digest: Digest; version: DatasetVersion }[] = [
-    { digest: from, version: await getVersion(store, from) },
-  ]
+  const reachedBy = new Map<Digest, Set<Digest>>()
+  const open: NamedVersion[] = []
+  let cut: Digest | undefined
+  const reach = async (digest: Digest, sides: Iterable<Digest>) => {
+    const known = reachedBy.get(digest) ?? new Set()
+    const before = known.size
+    for (const side of sides) known.add(side)
+    reachedBy.set(digest, known)
+    if (known.size === before) return
+    if (await store.objects.has(digest)) open.push({ digest, version: await getVersion(store, digest) })
+    else cut = digest
+  }
+  await reach(a, [a])
+  await reach(b, [b])
   for (let n = 0; open.length > 0 && n < ANCESTORS_MAX; n++) {
     open.sort((x, y) => x.version.createdAt - y.version.createdAt)
     const { digest, version } = open.pop()!
-    yield digest
-    for (const parent of version.parents) {
-      if (seen.has(parent)) continue
-      seen.add(parent)
-      open.push({ digest: parent, version: await getVersion(store, parent) })
-    }
+    const sides = reachedBy.get(digest)!
+    if (sides.has(a) && sides.has(b)) return digest
+    for (const parent of version.parents) await reach(parent, sides)
   }
+  if (cut) throw new MillraceError('MR_DATA_MERGE_CUT', { version: shortDigest(cut) })
+  return undefined
 }
 
 export interface MergeInputs {

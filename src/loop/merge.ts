@@ -69,7 +69,7 @@ const NONE = {
 
 /**
  * Merges a branch. Open conflicts are part of the answer of a dry run, and thrown otherwise; nothing moves while there are any.
- * Errors: MR_LOOP_UNKNOWN, MR_LOOP_NO_DATA, MR_DATA_BRANCH, MR_DATA_MERGE_OPEN, MR_DATA_MERGE_COLUMN, MR_DATA_EDIT_MOVED.
+ * Errors: MR_LOOP_UNKNOWN, MR_LOOP_NO_DATA, MR_DATA_BRANCH, MR_DATA_MERGE_CUT, MR_DATA_MERGE_OPEN, MR_DATA_MERGE_COLUMN, MR_DATA_EDIT_MOVED.
  */
 export async function mergeInto(rt: Runtime, request: MergeRequest): Promise<MergeResult> {
   const { dataset, branch, into = MAIN, rules = {}, dryRun = false, signal, onProgress } = request

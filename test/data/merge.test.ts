@@ -172,6 +172,11 @@ test('changes that do not touch make a version of both, with both as parents, an
   expect(await rowsIn(place, version)).toEqual(textsOf([row(1, 10, 'z'), row(2, 20), row(5, 5), row(6, 6)]))
   expect(await headOf(place.store, 'd', 'other')).toBeUndefined()
   expect(await mergeBase(place.store, version, theirs)).toBe(theirs)
+  expect(await mergeBase(place.store, theirs, version)).toBe(theirs)
+  // Without the version that both came from nobody knows what was deleted; history that was cut before it is no matter.
+  await place.store.objects.remove(all.base)
+  await expect(mergeBase(place.store, ours, theirs)).rejects.toThrow('MR_DATA_MERGE_CUT')
+  expect(await mergeBase(place.store, version, ours)).toBe(ours)
   await expect(recordMerge(place.store, recording)).rejects.toThrow('MR_DATA_EDIT_MOVED')
 })
 

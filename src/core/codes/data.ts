@@ -176,6 +176,14 @@ export const data = {
     retryable: false,
     status: 422,
   },
+  MR_DATA_MERGE_CUT: {
+    what: (d: { version: string }) =>
+      `what both branches came from is not kept any more: history was cut at ${d.version}, so that a row that one has and the other has not may be new or deleted`,
+    fix: (_: { version: string }) =>
+      'bring the history back (`millrace data pull` from a remote that has it), or take one side whole: `millrace data checkout` it and import it with `--mode replace`',
+    retryable: false,
+    status: 409,
+  },
   MR_DATA_MERGE_OPEN: {
     what: (d: { dataset: string; open: Record<string, number>; sample: string[] }) =>
       `the merge of dataset "${d.dataset}" has ${Object.values(d.open).reduce((a, b) => a + b)} open conflicts: ${d.sample.join('; ')}`,
