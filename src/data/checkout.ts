@@ -1,13 +1,13 @@
 /** A version of a dataset as files: a folder of plain Parquet that any engine reads. */
-import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { copyFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MillraceError } from '../core/errors.ts'
 import type { Digest, Part } from '../core/records.ts'
 import { columnsOfPart, type PartFile, partFiles, partId, partRows } from '../engine/parts.ts'
 import type { Query } from '../engine/ports.ts'
 import { literal, raw } from '../expr/sql.ts'
+import { writeWhole } from '../store/disk/draft.ts'
 import type { Store } from '../store/ports.ts'
 import type { NamedVersion } from './versions.ts'
 
@@ -54,7 +54,6 @@ export async function checkoutTable(
   const files = new Map(parts.map((part) => [fileOf(part), part]))
   const done: TableCheckout = { written: 0, kept: 0, removed: 0, bytesWritten: 0 }
   const next: Manifest = { dataset: version.dataset, version: digest, files: {} }
-  if (!isDryRun) await mkdir(to, { recursive: true })
   for (const [name, part] of files) {
     if (signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: `checking out ${version.dataset}` })
     onProgress?.((done.written + done.kept) / files.size, name)
@@ -79,7 +78,7 @@ export async function checkoutTable(
     if (!isDryRun) await rm(join(to, name), { force: true })
   }
   if (!isDryRun)
-    await replaced(join(to, MANIFEST), (path) => writeFile(path, `${JSON.stringify(next, null, 2)}\n`))
+    await writeWhole(join(to, MANIFEST), (path) => writeFile(path, `${JSON.stringify(next, null, 2)}\n`))
   return done
 }
 
@@ -114,20 +113,10 @@ async function writeRows(
     part.gonePath === undefined &&
     names.length === columns.length &&
     columns.every(({ name }) => names.includes(name))
-  await replaced(path, async (scratch) => {
-    if (isWhole) return await copyFile(part.path, scratch, constants.COPYFILE_FICLONE)
+  await writeWhole(path, async (draft) => {
+    if (isWhole) return await copyFile(part.path, draft, constants.COPYFILE_FICLONE)
     const rows = `SELECT ${columnsOfPart(part, columns).join(', ')} FROM ${partRows(part)}`
-    await query.exec(raw(`COPY (${rows}) TO ${literal(scratch)} (FORMAT parquet, COMPRESSION zstd)`))
+    await query.exec(raw(`COPY (${rows}) TO ${literal(draft)} (FORMAT parquet, COMPRESSION zstd)`))
   })
   return (await stat(path)).size
-}
-
-async function replaced(path: string, write: (scratch: string) => Promise<void>): Promise<void> {
-  const scratch = `${path}.${randomUUID().slice(0, 8)}.part`
-  try {
-    await write(scratch)
-    await rename(scratch, path)
-  } finally {
-    await rm(scratch, { force: true })
-  }
 }

@@ -1,7 +1,7 @@
 /** Rows of a version as one file, in a format that others read. */
 import { randomUUID } from 'node:crypto'
-import { mkdir, rename, rm, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { mkdir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { DuckDBDateValue, DuckDBTimestampValue, type DuckDBValue } from '@duckdb/node-api'
 import { MillraceError } from '../core/errors.ts'
 import type { Column, DatasetVersion } from '../core/records.ts'
@@ -10,6 +10,7 @@ import type { ExprNode } from '../expr/ast.ts'
 import { closeNames } from '../expr/close-names.ts'
 import { toDuckDb } from '../expr/duckdb.ts'
 import { quoted, type Sql, sql } from '../expr/sql.ts'
+import { writeWhole } from '../store/disk/draft.ts'
 import type { Store } from '../store/ports.ts'
 import { type Duck, literal, openDuck } from './duck.ts'
 import { writeOrcFile } from './orc/write-file.ts'
@@ -49,19 +50,18 @@ export async function exportRows(store: Store, version: DatasetVersion, ask: Exp
   const format = formatOf(ask)
   const columns = columnsAsked(version, ask.columns)
   const rows = await rowsSql(store, version, columns, ask.where)
-  const draft = join(dirname(ask.path), `.${basename(ask.path)}.${randomUUID()}`)
   const spill = join(store.scratch, `export-${randomUUID()}`)
-  await mkdir(dirname(ask.path), { recursive: true })
   await mkdir(spill, { recursive: true })
   const duck = await openDuck(spill, MEMORY_MB)
   try {
     const write = format === 'orc' ? writeOrc : writeCopied
-    const { rows: written, notes = [] } = await write(duck, { draft, format, columns, rows, ask })
-    await rename(draft, ask.path)
+    const { rows: written, notes = [] } = await writeWhole(ask.path, (draft) =>
+      write(duck, { draft, format, columns, rows, ask }),
+    )
     return { path: ask.path, format, rows: written, bytes: (await stat(ask.path)).size, notes }
   } finally {
     duck.close()
-    await Promise.all([rm(draft, { force: true }), rm(spill, { recursive: true, force: true })])
+    await rm(spill, { recursive: true, force: true })
   }
 }
 

@@ -1,11 +1,10 @@
 /** A frame's rows as a file that others read. */
-import { randomUUID } from 'node:crypto'
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { open, stat } from 'node:fs/promises'
 import { writeOrcFile } from '../data/orc/write-file.ts'
 import type { WrittenValue } from '../data/orc/write-statistics.ts'
 import type { TypedColumn } from '../engine/ports.ts'
 import { literal, quoted, raw, type Sql, sql } from '../expr/sql.ts'
+import { writeWhole } from '../store/disk/draft.ts'
 import { hasValue } from './collected.ts'
 import { type FileFormat, formatOf } from './sources/file.ts'
 import type { FrameColumn, Scope } from './step.ts'
@@ -34,15 +33,8 @@ export async function writeFile(
   options: WriteOptions,
 ): Promise<WrittenFile> {
   const format = formatOf(path, options.format)
-  const draft = join(dirname(path), `.${basename(path)}.${randomUUID()}`)
-  await mkdir(dirname(path), { recursive: true })
-  try {
-    await WRITERS[format](scope, { rows, columns, draft, path, options })
-    await rename(draft, path)
-    return { path, format, bytes: (await stat(path)).size }
-  } finally {
-    await rm(draft, { force: true })
-  }
+  await writeWhole(path, (draft) => WRITERS[format](scope, { rows, columns, draft, path, options }))
+  return { path, format, bytes: (await stat(path)).size }
 }
 
 interface Writing {

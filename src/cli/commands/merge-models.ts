@@ -1,12 +1,13 @@
 /** `millrace data merge-models`: one checkpoint of several. */
 import { existsSync } from 'node:fs'
-import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { MillraceError } from '../../core/errors.ts'
 import { fileSource, openInSet, Packs } from '../../data/files/index.ts'
 import type { Runtime } from '../../loop/runtime.ts'
 import { type Checkpoint, type MergeMethod, mergeCheckpoints } from '../../model/checkpoint/merge.ts'
 import { readSafetensors } from '../../model/checkpoint/safetensors.ts'
+import { writeWhole } from '../../store/disk/draft.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { bytes, plural } from '../format.ts'
 import type { Options } from '../handler.ts'
@@ -25,30 +26,28 @@ export async function mergeModels(
   const rt = await cli.open()
   const opened = new OpenModels(rt)
   try {
-    const models = []
+    const models: Checkpoint[] = []
     for (const name of given as string[]) models.push(await opened.open(name))
     const method = await methodOf(options, opened)
     const weights = textOption(options, 'weights')?.split(',').map(Number)
-    const part = `${path}.part`
-    const handle = await open(part, 'w')
     cli.meter.begin('Merge models')
-    try {
-      const result = await mergeCheckpoints({
-        models,
-        method,
-        ...(weights && { weights }),
-        write: async (piece) => void (await handle.writeFile(piece)),
-        onProgress: cli.meter.update,
-        signal: cli.signal,
-      })
-      await handle.close()
-      await rename(part, path)
-      cli.meter.end()
-      return { value: { path, method: method.kind, ...result }, lines: lines(cli, output as string, result) }
-    } finally {
-      await handle.close()
-      await rm(part, { force: true })
-    }
+    const result = await writeWhole(path, async (draft) => {
+      const handle = await open(draft, 'w')
+      try {
+        return await mergeCheckpoints({
+          models,
+          method,
+          ...(weights && { weights }),
+          write: async (piece) => void (await handle.writeFile(piece)),
+          onProgress: cli.meter.update,
+          signal: cli.signal,
+        })
+      } finally {
+        await handle.close()
+      }
+    })
+    cli.meter.end()
+    return { value: { path, method: method.kind, ...result }, lines: lines(cli, output as string, result) }
   } finally {
     await opened.close()
   }
