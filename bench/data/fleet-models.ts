@@ -13,6 +13,18 @@ const VERSION = 1
 const ROWS = 500
 export const FLEET_FEATURES = 30
 
+/** One row for any of them, as the inference protocol has it. */
+export const FLEET_BODY = JSON.stringify({
+  inputs: [
+    {
+      name: 'input',
+      datatype: 'FP64',
+      shape: [1, FLEET_FEATURES],
+      data: Array.from({ length: FLEET_FEATURES }, (_, j) => Math.sin(j)),
+    },
+  ],
+})
+
 export const fleetName = (model: number): string => `m${String(model).padStart(5, '0')}`
 
 /** A folder of `nModels` models, named `m00000` and on. */

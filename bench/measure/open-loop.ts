@@ -1,7 +1,7 @@
 /** Requests for models of a fleet at random times of a rate, whatever is answered: an open loop, so that a server that is slow is not asked less. */
 import { Agent, request } from 'node:http'
 import { seededRng } from '../../dist/core/rng.js'
-import { FLEET_FEATURES, fleetName } from '../data/fleet-models.ts'
+import { FLEET_BODY, fleetName } from '../data/fleet-models.ts'
 import type { Served } from './served.ts'
 
 export interface Answer {
@@ -34,21 +34,10 @@ export async function openLoop(
   return all
 }
 
-const BODY = JSON.stringify({
-  inputs: [
-    {
-      name: 'input',
-      datatype: 'FP64',
-      shape: [1, FLEET_FEATURES],
-      data: Array.from({ length: FLEET_FEATURES }, (_, j) => Math.sin(j)),
-    },
-  ],
-})
-
 function ask(port: number, agent: Agent, model: number, dueMs: number): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const path = `/v2/models/${fleetName(model)}/infer`
-    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(BODY) }
+    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(FLEET_BODY) }
     const sent = request({ port, path, method: 'POST', agent, headers }, (answer) => {
       const isCold = answer.headers['server-timing'] !== undefined
       answer.resume()
@@ -61,6 +50,6 @@ function ask(port: number, agent: Agent, model: number, dueMs: number): Promise<
       )
     })
     sent.on('error', reject)
-    sent.end(BODY)
+    sent.end(FLEET_BODY)
   })
 }

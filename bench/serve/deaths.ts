@@ -7,7 +7,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { FLEET_FEATURES, fleetModels, fleetName } from '../data/fleet-models.ts'
+import { FLEET_BODY, fleetModels, fleetName } from '../data/fleet-models.ts'
 import type { Section } from '../measure/sections.ts'
 import { type Served, served } from '../measure/served.ts'
 import { quantile, report } from '../report.ts'
@@ -111,17 +111,6 @@ async function isReady({ port }: Served): Promise<boolean | undefined> {
   }
 }
 
-const BODY = JSON.stringify({
-  inputs: [
-    {
-      name: 'input',
-      datatype: 'FP64',
-      shape: [1, FLEET_FEATURES],
-      data: Array.from({ length: FLEET_FEATURES }, (_, j) => Math.sin(j)),
-    },
-  ],
-})
-
 function clients({ port }: Served) {
   const seen = { answers: 0, failed: 0, cut: 0, slowestMs: 0 }
   let isOver = false
@@ -152,7 +141,7 @@ function clients({ port }: Served) {
 function ask(port: number, agent: Agent, model: string): Promise<number | undefined> {
   return new Promise((resolve) => {
     const path = `/v2/models/${model}/infer`
-    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(BODY) }
+    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(FLEET_BODY) }
     const sent = request({ port, path, method: 'POST', agent, headers }, (answer) => {
       answer.resume()
       answer.once('end', () => resolve(answer.statusCode))
@@ -160,6 +149,6 @@ function ask(port: number, agent: Agent, model: string): Promise<number | undefi
     })
     sent.once('error', () => resolve(undefined))
     sent.setTimeout(LOST_MS, () => sent.destroy())
-    sent.end(BODY)
+    sent.end(FLEET_BODY)
   })
 }

@@ -1,11 +1,11 @@
 /** From names of files to bytes in the store: what is imported is what was digested, even if the file changes meanwhile. */
-import { createHash, randomUUID } from 'node:crypto'
-import { constants, createReadStream, existsSync, statSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { constants, existsSync, statSync } from 'node:fs'
 import { copyFile, open, readdir, rm } from 'node:fs/promises'
 import { isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { MillraceError } from '../core/errors.ts'
-import type { Digest } from '../core/records.ts'
 import type { DatasetDef } from '../define/types.ts'
+import { digestFile } from '../store/objects/digest-file.ts'
 import type { Store } from '../store/ports.ts'
 import { dvcFiles, isDvcFile } from './dvc.ts'
 import { fetchSource, isUrl, shownUrl } from './fetched.ts'
@@ -70,8 +70,7 @@ export async function takeSource(
   given?: FileFormat,
 ): Promise<SourceFile> {
   const kind = await lookAt(path, name, given)
-  const digest = await digestOfFile(path)
-  const bytes = statSync(path).size
+  const { digest, bytes } = await digestFile(path)
   if (await store.objects.keep(digest)) return { name, digest, bytes, ...kind }
   const copy = join(store.scratch, `source-${randomUUID()}`)
   try {
@@ -80,12 +79,6 @@ export async function takeSource(
   } finally {
     await rm(copy, { force: true })
   }
-}
-
-async function digestOfFile(path: string): Promise<Digest> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer)
-  return `sha256:${hash.digest('hex')}`
 }
 
 /** Format and first faults of a file, by its name and its outermost bytes alone. */

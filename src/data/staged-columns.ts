@@ -13,7 +13,8 @@ import {
   TIMESTAMP,
   VARCHAR,
 } from '@duckdb/node-api'
-import { type Duck, quote } from './duck.ts'
+import type { Duck } from './duck.ts'
+import { BLOCK_ROWS, stageTable } from './staged-table.ts'
 
 /** A day or an instant, as microseconds from the epoch. */
 export interface StagedInstant {
@@ -96,9 +97,6 @@ export function textOf(value: Exclude<StagedValue, null>): string {
   return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : String(value)
 }
 
-/** Rows of one block of the engine. */
-const BLOCK_ROWS = 2_048
-
 /** Writes rows into a table of the engine. */
 export async function stageRows(
   duck: Duck,
@@ -107,13 +105,8 @@ export async function stageRows(
   kinds: readonly Kind[],
   rows: Iterable<readonly StagedValue[]>,
 ): Promise<void> {
-  const columns = names.map((name, i) => `${quote(name)} ${ENGINE[kinds[i]!].sql}`).join(', ')
-  await duck.run(`CREATE OR REPLACE TABLE ${quote(table)} (${columns})`)
-  await duck.append(
-    table,
-    kinds.map((kind) => ENGINE[kind].type),
-    blocksOf(rows, kinds),
-  )
+  const columns = names.map((name, i) => ({ name, ...ENGINE[kinds[i]!] }))
+  await stageTable(duck, table, columns, blocksOf(rows, kinds))
 }
 
 function* blocksOf(

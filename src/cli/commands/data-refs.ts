@@ -16,13 +16,17 @@ import { oneOf, textOption } from '../options.ts'
 import { stepLine } from '../steps.ts'
 import { table } from '../table.ts'
 
+async function opened(cli: Cli, dataset: unknown): Promise<{ rt: Runtime; name: string }> {
+  const rt = await cli.open()
+  return { rt, name: datasetDef(rt, dataset as string).name }
+}
+
 export async function dataBranch(
   cli: Cli,
   [dataset, branch]: readonly unknown[],
   options: Options,
 ): Promise<Answer> {
-  const rt = await cli.open()
-  const name = datasetDef(rt, dataset as string).name
+  const { rt, name } = await opened(cli, dataset)
   if (branch === undefined) return branchList(cli, await branchesOf(rt, name))
   const request = { dataset: name, ...(await why(cli, options)) }
   if (options.drop === true) {
@@ -61,8 +65,7 @@ export async function dataTag(
   [dataset, tag]: readonly unknown[],
   options: Options,
 ): Promise<Answer> {
-  const rt = await cli.open()
-  const name = datasetDef(rt, dataset as string).name
+  const { rt, name } = await opened(cli, dataset)
   if (tag === undefined) return await tagList(cli, rt, name)
   const request = { dataset: name, name: tag as string, ...(await why(cli, options)) }
   const result =
@@ -117,8 +120,7 @@ export async function dataMerge(
   [dataset, branch]: readonly unknown[],
   options: Options,
 ): Promise<Answer> {
-  const rt = await cli.open()
-  const name = datasetDef(rt, dataset as string).name
+  const { rt, name } = await opened(cli, dataset)
   const file = textOption(options, 'conflicts')
   const { reason, ...by } = await why(cli, options)
   const request = {

@@ -19,7 +19,7 @@ import {
 } from '@duckdb/node-api'
 import { excerpt, isMillraceError, MillraceError, toError } from '../../core/errors.ts'
 import { type Duck, quote } from '../duck.ts'
-import { requireNames } from '../staged-names.ts'
+import { BLOCK_ROWS, jsonOf, requireNames, stageTable } from '../staged-table.ts'
 import { type ArrowValue, plainOf } from './plain.ts'
 import { type ArrowBatch, arrowReader } from './read.ts'
 import type { ArrowType } from './schema.ts'
@@ -42,14 +42,9 @@ export async function stageArrow(duck: Duck, { path, name }: ArrowStageOptions):
   const { fields, batches } = arrowReader(readFileSync(path), { refuse })
   requireNames(fields, { file: name, format: 'arrow' })
   const kinds = fields.map(({ type }) => engineKind(type))
-  const columns = fields.map((field, i) => `${quote(field.name)} ${kinds[i]!.sql}`).join(', ')
-  await duck.run(`CREATE OR REPLACE TABLE ${quote(table)} (${columns})`)
+  const columns = fields.map((field, i) => ({ name: field.name, ...kinds[i]! }))
   try {
-    await duck.append(
-      table,
-      kinds.map(({ type }) => type),
-      blocksOf(batches(), kinds),
-    )
+    await stageTable(duck, table, columns, blocksOf(batches(), kinds))
   } catch (thrown) {
     throw isMillraceError(thrown) ? thrown : refuse('the file', 'whole', toError(thrown).message)
   }
@@ -111,9 +106,6 @@ const KINDS: Record<ArrowType['kind'], EngineKind> = {
   'run-end': NESTED,
 }
 
-/** Rows of one block of the engine. */
-const BLOCK_ROWS = 2_048
-
 function* blocksOf(batches: Iterable<ArrowBatch>, kinds: readonly EngineKind[]): Generator<DuckDBValue[][]> {
   for (const { rows, columns } of batches)
     for (let begin = 0; begin < rows; begin += BLOCK_ROWS) {
@@ -125,15 +117,4 @@ function* blocksOf(batches: Iterable<ArrowBatch>, kinds: readonly EngineKind[]):
         }),
       )
     }
-}
-
-/** Numbers keep all their digits. */
-function jsonOf(value: ArrowValue): string {
-  if (typeof value === 'bigint') return String(value)
-  if (typeof value === 'number') return Number.isFinite(value) ? String(value) : 'null'
-  if (value === null || typeof value !== 'object') return JSON.stringify(value)
-  if (Array.isArray(value)) return `[${value.map(jsonOf).join()}]`
-  return `{${Object.entries(value)
-    .map(([name, one]) => `${JSON.stringify(name)}:${jsonOf(one as ArrowValue)}`)
-    .join()}}`
 }

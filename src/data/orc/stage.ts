@@ -18,11 +18,11 @@ import {
 } from '@duckdb/node-api'
 import type { TimeWindow } from '../../core/records.ts'
 import { type Duck, quote } from '../duck.ts'
-import { requireNames } from '../staged-names.ts'
+import { BLOCK_ROWS, jsonOf, requireNames, stageTable } from '../staged-table.ts'
 import type { OrcCondition } from './prune.ts'
 import { type OrcField, openOrc } from './read.ts'
 import type { OrcKind } from './tail.ts'
-import { decimalText, type OrcColumn, type OrcValue, placeOf, valueAt } from './values.ts'
+import { decimalText, type OrcColumn, placeOf, valueAt } from './values.ts'
 
 export interface StageOptions {
   path: string
@@ -34,17 +34,15 @@ export interface StageOptions {
 
 /** Reads the file into a table of its own and gives its name. Lists, maps, structs and unions become JSON, decimals doubles. Errors: MR_DATA_UNREADABLE. */
 export async function stageOrc(duck: Duck, { path, name, window }: StageOptions): Promise<string> {
-  const table = quote(`orc ${path}`)
+  const table = `orc ${path}`
   const reader = openOrc(path, name)
   try {
     const { fields } = reader
     requireNames(fields, { file: name, format: 'orc' })
-    const columns = fields.map((field) => `${quote(field.name)} ${KINDS[field.type.kind].sql}`).join(', ')
-    await duck.run(`CREATE OR REPLACE TABLE ${table} (${columns})`)
     const where = window ? conditionsOf(fields, window) : []
-    const types = fields.map(({ type }) => KINDS[type.kind].type)
-    await duck.append(`orc ${path}`, types, rowsOf(reader.batches({ where }), fields))
-    return table
+    const columns = fields.map(({ name: column, type }) => ({ name: column, ...KINDS[type.kind] }))
+    await stageTable(duck, table, columns, rowsOf(reader.batches({ where }), fields))
+    return quote(table)
   } finally {
     reader.close()
   }
@@ -125,23 +123,8 @@ function* rowsOf(
         return Array.from({ length }, (_, i) => {
           const at = placeOf(column, begin + i)
           if (at < 0) return null
-          return read ? read(column, at) : json(valueAt(column, begin + i))
+          return read ? read(column, at) : jsonOf(valueAt(column, begin + i))
         })
       })
     }
-}
-
-/** Rows of one block of the engine. */
-const BLOCK_ROWS = 2_048
-
-/** Numbers keep all their digits; maps are lists of `key` and `value`. */
-function json(value: OrcValue): string {
-  if (typeof value === 'bigint') return String(value)
-  if (typeof value === 'number') return Number.isFinite(value) ? String(value) : 'null'
-  if (value === null || typeof value !== 'object') return JSON.stringify(value)
-  if (value instanceof Uint8Array) return `[${value.join()}]`
-  if (Array.isArray(value)) return `[${value.map(json).join()}]`
-  return `{${Object.entries(value)
-    .map(([name, one]) => `${JSON.stringify(name)}:${json(one)}`)
-    .join()}}`
 }

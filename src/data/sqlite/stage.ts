@@ -6,7 +6,7 @@ import type { ReadDef } from '../../define/types.ts'
 import { type Duck, quote } from '../duck.ts'
 import { instantText } from '../rows/instants.ts'
 import { ColumnKinds, type StagedValue, stageRows } from '../staged-columns.ts'
-import { requireNames } from '../staged-names.ts'
+import { requireNames } from '../staged-table.ts'
 
 interface Column {
   name: string

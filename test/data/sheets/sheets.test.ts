@@ -1,6 +1,5 @@
 /** Spreadsheets and SQLite files: as openpyxl and Python wrote them, and those of messytables. */
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -8,6 +7,7 @@ import { openDuck } from '../../../src/data/duck.ts'
 import { openFile } from '../../../src/data/reader.ts'
 import { lookAt } from '../../../src/data/sources.ts'
 import type { ReadDef } from '../../../src/define/types.ts'
+import { unpackHorror } from '../../fixtures/horror.ts'
 import { allRows, openPlace } from '../fixture.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-sheets-'))
@@ -120,20 +120,7 @@ describe('a SQLite file', () => {
 
 // ---------------------------------------------------------------- messytables
 
-const archive = new URL('../../../../shared/data/messy-horror/horror.tar.xz', import.meta.url).pathname
-const horror = join(folder, 'horror')
-const hasHorror = unpack()
-
-function unpack(): boolean {
-  try {
-    if (existsSync(archive)) execFileSync('tar', ['-xf', archive, '-C', folder], { stdio: 'ignore' })
-  } catch {
-    console.warn('tar cannot unpack the messy files here')
-  }
-  if (!existsSync(horror))
-    console.warn(`skipped: messy spreadsheets, since ${archive} is not there or not unpacked`)
-  return existsSync(horror)
-}
+const { horror, hasHorror } = unpackHorror(folder, 'messy spreadsheets')
 
 /** Rows and columns as spreadsheet programs show them below the names, or the code of the refusal. `large.ods` alone takes ten seconds: HORROR_ALL=1. */
 const TABLE: Record<string, [rows: number, columns: number] | string> = {

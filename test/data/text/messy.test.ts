@@ -1,6 +1,6 @@
 /** Text files as the world writes them: each is read as a person would read it, or refused with a code that says why. */
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -10,6 +10,7 @@ import { openFile } from '../../../src/data/reader.ts'
 import { lookAt } from '../../../src/data/sources.ts'
 import type { Guess } from '../../../src/data/text/guess.ts'
 import type { ReadDef } from '../../../src/define/types.ts'
+import { unpackHorror } from '../../fixtures/horror.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-messy-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -71,20 +72,7 @@ const reference = <T>(name: string): T =>
 
 // ---------------------------------------------------------------- horror
 
-const archive = new URL('../../../../shared/data/messy-horror/horror.tar.xz', import.meta.url).pathname
-const horror = join(folder, 'horror')
-const hasHorror = unpack()
-
-function unpack(): boolean {
-  try {
-    if (existsSync(archive)) execFileSync('tar', ['-xf', archive, '-C', folder], { stdio: 'ignore' })
-  } catch {
-    console.warn('tar cannot unpack the messy files here')
-  }
-  if (!existsSync(horror))
-    console.warn(`skipped: messy text files, since ${archive} is not there or not unpacked`)
-  return existsSync(horror)
-}
+const { horror, hasHorror } = unpackHorror(folder, 'messy text files')
 
 /** Files that are refused, and why; all others are read as Python reads them when it is told how. */
 const REFUSED: Record<string, string> = {
