@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { toError } from '../core/errors.ts'
 import { RowStreams, type SealOutcome } from '../data/index.ts'
 import type { ResponseCacheDef } from '../define/types.ts'
+import { every } from '../engine/every.ts'
 import { type Onnx, openOnnx } from '../engine/infer/onnx.ts'
 import { explainOnWorker } from '../loop/explain-task.ts'
 import { Follower, type Happening } from '../loop/follow.ts'
@@ -252,16 +253,7 @@ class Learning {
 
   start(): void {
     if (this.#learners.length === 0) return
-    let busy = false
-    this.#timer = setInterval(() => {
-      if (busy) return
-      busy = true
-      this.turn()
-        .catch((thrown) => this.#fault(toError(thrown)))
-        .finally(() => {
-          busy = false
-        })
-    }, POLL_MS)
+    this.#timer = every(POLL_MS, () => this.turn().catch((thrown) => this.#fault(toError(thrown))))
   }
 
   turn(): Promise<Checkpoint[]> {
@@ -305,14 +297,10 @@ class PolicyTimer {
     this.#poll = poll
     this.#server = server
     this.#options = options
-    let busy = false
-    this.#timer = setInterval(() => {
-      if (busy) return
-      busy = true
-      this.#round = this.#once().finally(() => {
-        busy = false
-      })
-    }, POLL_MS)
+    this.#timer = every(POLL_MS, () => {
+      this.#round = this.#once()
+      return this.#round
+    })
   }
 
   async stop(): Promise<void> {

@@ -109,7 +109,8 @@ async function download(
         if (tries >= TRIES && have <= at)
           throw error instanceof MillraceError ? error : refusal(url, error.message, error)
         if (have > at) tries = 0
-        await delay(BACK_OFF_MS * 2 ** tries)
+        // Who goes meanwhile is told at the next try.
+        await delay(BACK_OFF_MS * 2 ** tries, undefined, { signal }).catch(() => undefined)
       } finally {
         stall.end()
       }

@@ -2,6 +2,7 @@
 import type { Clock } from '../../core/clock.ts'
 import { MillraceError, toError } from '../../core/errors.ts'
 import type { DatasetDef } from '../../define/types.ts'
+import { every } from '../../engine/every.ts'
 import type { ImportPorts } from '../import-data.ts'
 import { RowIntake, type RowsSent } from './intake.ts'
 import { ROWS_LIMITS } from './limits.ts'
@@ -42,16 +43,9 @@ export class RowStreams {
   start(): void {
     if (this.#defs.size === 0) return
     for (const name of this.#defs.keys()) this.#open(name).catch((error) => this.#fault(toError(error)))
-    let busy = false
-    this.#timer = setInterval(() => {
-      if (busy) return
-      busy = true
-      this.sealDue()
-        .catch((error) => this.#fault(toError(error)))
-        .finally(() => {
-          busy = false
-        })
-    }, ROWS_LIMITS.lookMs)
+    this.#timer = every(ROWS_LIMITS.lookMs, () =>
+      this.sealDue().catch((error) => this.#fault(toError(error))),
+    )
   }
 
   /** Errors: MR_ROWS_OFF, and those of `RowIntake.take`. */
