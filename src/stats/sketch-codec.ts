@@ -7,7 +7,7 @@ import { canonicalJson, type Json } from '../core/canonical.ts'
 import { MillraceError } from '../core/errors.ts'
 import type { Moments } from './moments.ts'
 import type { ColumnSketch } from './sketch-column.ts'
-import { emptyHll, type HllSketch } from './sketch-hll.ts'
+import { emptyHll, type HllSketch, requireLgK } from './sketch-hll.ts'
 import type { KllSketch } from './sketch-kll.ts'
 
 const MAGIC = new TextEncoder().encode('MRSKETCH')
@@ -177,9 +177,11 @@ function readKll(
 }
 
 function readHll(view: DataView, at: number, { lgK, sparse }: ColumnHead['hll'], name: string): HllSketch {
-  const sketch = emptyHll(lgK)
-  const { registers } = sketch
-  if (sparse === null) registers.set(new Uint8Array(view.buffer, view.byteOffset + at, registers.length))
+  requireLgK(lgK)
+  const registers =
+    sparse === null
+      ? new Uint8Array(view.buffer, view.byteOffset + at, 2 ** lgK).slice()
+      : emptyHll(lgK).registers
   for (let i = 0; i < (sparse ?? 0); i++) {
     const word = view.getUint32(at + 4 * i, true)
     if (word >>> 6 >= registers.length) throw refusal(`a register of column "${name}" is malformed`)
@@ -189,5 +191,5 @@ function readHll(view: DataView, at: number, { lgK, sparse }: ColumnHead['hll'],
   let all = 0
   for (let i = 0; i < words.length; i++) all |= words[i]
   if ((all & BEYOND_RANKS) !== 0) throw refusal(`a register of column "${name}" is malformed`)
-  return sketch
+  return { kind: 'HllSketch', lgK, registers }
 }

@@ -13,8 +13,13 @@ export interface HllSketch {
   registers: Uint8Array
 }
 
-export function emptyHll(lgK = 12): HllSketch {
+/** Errors: MR_STATS_RANGE. */
+export function requireLgK(lgK: number): void {
   requireRange(Number.isInteger(lgK) && lgK >= 4 && lgK <= 16, 'lgK', 'a whole number from 4 to 16', lgK)
+}
+
+export function emptyHll(lgK = 12): HllSketch {
+  requireLgK(lgK)
   return { kind: 'HllSketch', lgK, registers: new Uint8Array(2 ** lgK) }
 }
 

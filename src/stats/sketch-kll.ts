@@ -3,6 +3,7 @@ import type { Rng } from '../core/clock.ts'
 import { MillraceError } from '../core/errors.ts'
 import { requireRange, requireRows } from './inputs.ts'
 import { upperBound } from './order.ts'
+import { sortNumbers } from './radix-sort.ts'
 
 /** Plain JSON (`min` and `max` are null while it is empty). Items of `levels[h]` stand for 2^h values each. */
 export interface KllSketch {
@@ -78,11 +79,18 @@ export function compress(sketch: KllSketch, rng: Rng): void {
 
 /** Sorts a level and promotes every other item, from a random start; of an odd number the last one stays. */
 function halve(sketch: KllSketch, level: number, rng: Rng): void {
-  const items = new Float64Array(sketch.levels[level]).sort()
+  const items = sorted(new Float64Array(sketch.levels[level]))
   const pairs = items.length >> 1
   const offset = rng.next() < 0.5 ? 0 : 1
-  for (let i = 0; i < pairs; i++) sketch.levels[level + 1].push(items[2 * i + offset])
+  const above = sketch.levels[level + 1]
+  for (let i = 0; i < pairs; i++) above.push(items[2 * i + offset])
   sketch.levels[level] = items.length % 2 === 1 ? [items[items.length - 1]] : []
+}
+
+/** What was promoted into an empty level is sorted already. */
+function sorted(items: Float64Array): Float64Array {
+  for (let i = 1; i < items.length; i++) if (items[i] < items[i - 1]) return sortNumbers(items)
+  return items
 }
 
 function itemsOf(sketch: KllSketch): number {
