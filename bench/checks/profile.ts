@@ -22,7 +22,7 @@ const PART_ROWS = 100_000
 const RANKS = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99]
 const GOALS = { ratio: 5, rank: 0.01, distinct: 0.02 }
 /** Both sides merge so often, and the fastest round counts. */
-const MERGE_ROUNDS = 5
+const MERGE_ROUNDS = 12
 const PEER_TIMEOUT_MS = 3_600_000
 
 /** Shapes that real tables have: spread numbers, prices with ties, gaps, keys, small integers, texts of few, some and as many values as rows. */

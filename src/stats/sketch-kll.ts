@@ -82,8 +82,9 @@ function halve(sketch: KllSketch, level: number, rng: Rng): void {
   const items = sorted(new Float64Array(sketch.levels[level]))
   const pairs = items.length >> 1
   const offset = rng.next() < 0.5 ? 0 : 1
-  const above = sketch.levels[level + 1]
-  for (let i = 0; i < pairs; i++) above.push(items[2 * i + offset])
+  const promoted = new Array<number>(pairs)
+  for (let i = 0; i < pairs; i++) promoted[i] = items[2 * i + offset]
+  sketch.levels[level + 1] = sketch.levels[level + 1].concat(promoted)
   sketch.levels[level] = items.length % 2 === 1 ? [items[items.length - 1]] : []
 }
 
