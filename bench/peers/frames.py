@@ -40,12 +40,12 @@ def dask_queries(files, kind):
 
     x = lambda: scan(files[kind])
     small = lambda: scan(files["small"][kind])
-    yield "q1", lambda: x().groupby("id1", observed=True)["v1"].sum().compute().reset_index()
-    yield "q3", lambda: x().groupby("id3", observed=True).agg({"v1": "sum", "v3": "mean"}).compute().reset_index()
-    yield "q5", lambda: x().groupby("id6").agg({"v1": "sum", "v2": "sum", "v3": "sum"}).compute().reset_index()
+    yield "q1", lambda: x().groupby("id1", sort=False, observed=True)["v1"].sum().compute().reset_index()
+    yield "q3", lambda: x().groupby("id3", sort=False, observed=True).agg({"v1": "sum", "v3": "mean"}).compute().reset_index()
+    yield "q5", lambda: x().groupby("id6", sort=False).agg({"v1": "sum", "v2": "sum", "v3": "sum"}).compute().reset_index()
 
     def medians():
-        out = x().groupby(["id4", "id5"]).agg({"v3": ["median", "std"]}).compute()
+        out = x().groupby(["id4", "id5"], sort=False).agg({"v3": ["median", "std"]}).compute()
         out.columns = ["median", "std"]
         return out.reset_index()
 
@@ -67,7 +67,7 @@ def dask_queries(files, kind):
         return pd.DataFrame({"n": [n], "v1": [v1], "w": [w]})
 
     yield "join", joined
-    yield "join text", lambda: x().merge(small()[["id3", "label", "w"]], on="id3").groupby("label").agg({"v3": "sum", "w": "mean"}).compute().reset_index()
+    yield "join text", lambda: x().merge(small()[["id3", "label", "w"]], on="id3").groupby("label", sort=False).agg({"v3": "sum", "w": "mean"}).compute().reset_index()
 
 
 def large(tool, path, out):
