@@ -41,6 +41,12 @@ const KERNELS = [
     name: 'SHAP_KERNELS',
     threads: false,
   },
+  {
+    source: 'kernels/decimals.ts',
+    module: 'src/model/import/kernels-wasm.ts',
+    name: 'DECIMAL_KERNELS',
+    threads: false,
+  },
 ]
 
 const FLAGS = [

@@ -91,6 +91,12 @@ export interface FormHead extends ModelBase {
   extra: Record<string, Json>
 }
 
+/** A kernel that one thread made ready for another: plain data, which its form alone can read. */
+export interface PackedKernel extends ModelBase {
+  /** Bytes that the kernel will take. */
+  bytes: number
+}
+
 export interface ModelForm<M extends ModelBase> {
   kind: M['kind']
   /** Name in `ModelVersion.format`. */
@@ -103,6 +109,10 @@ export interface ModelForm<M extends ModelBase> {
   /** The inverse of `arrays` and `extra`. What it gives is validated after. Errors: MR_MODEL_FORMAT. */
   read(head: FormHead, arrays: SectionReader): M
   kernel(model: M): Kernel
+  /** The kernel as data, so that another thread need not make it; nothing where it would have none that can be handed over. Absent where models are small. */
+  pack?(model: M): PackedKernel | null
+  /** What `pack` gave, ready; nothing where there is no memory for it. Cost: O(bytes), as of copying them. */
+  unpack?(packed: PackedKernel): Kernel | null
   explainer(model: M): Explainer
   /**
    * Contributions of many rows at once, exact: `[n, nOutputs, nFeatures]`, row-major. Rows lie row by row, or one column a feature. Against

@@ -2,13 +2,14 @@ import { assert } from '../core/errors.ts'
 import { calibrate } from './calibrations.ts'
 import { shapeError } from './checks.ts'
 import type { FeatureRows } from './feature-rows.ts'
-import type { Kernel } from './form.ts'
+import type { Kernel, ModelBase, PackedKernel } from './form.ts'
 import { formOf, type Model } from './forms/registry.ts'
 import { finishRows, LINKS } from './links.ts'
 import type { Calibration } from './trees.ts'
 
 export { calibrate } from './calibrations.ts'
 export type { FeatureRows } from './feature-rows.ts'
+export type { PackedKernel } from './form.ts'
 export type { Model } from './forms/registry.ts'
 export { LINKS } from './links.ts'
 
@@ -44,9 +45,24 @@ const BLOCK_ROWS = 256
 /** Prepares a model for scoring. Trees are summed in their order in doubles, so scores do not depend on batch size. Cost: O(nodes). */
 export function compileScorer(model: Model, calibration?: Calibration | null): Scorer {
   const form = formOf(model)
-  const kernel = form.kernel(model)
-  const about = kernel.bytes ?? form.scorerBytes(model)
-  const { nFeatures, nOutputs, link } = model
+  return scorerOf(form.kernel(model), model, { calibration, about: () => form.scorerBytes(model) })
+}
+
+/** What another thread can make a scorer of without compiling; nothing for models that cannot be handed over so. Cost: O(nodes). */
+export const packScorer = (model: Model): PackedKernel | null => formOf(model).pack?.(model) ?? null
+
+/** The scorer of what `packScorer` gave; nothing where there is no memory for it: then the model itself is to be compiled. Scores are those of `compileScorer`, bit for bit. */
+export function unpackScorer(packed: PackedKernel): Scorer | null {
+  const kernel = formOf(packed.kind)?.unpack?.(packed)
+  return kernel ? scorerOf(kernel, packed, { about: () => packed.bytes }) : null
+}
+
+function scorerOf(
+  kernel: Kernel,
+  { nFeatures, nOutputs, link }: ModelBase,
+  { calibration, about: aboutBytes }: { calibration?: Calibration | null; about: () => number },
+): Scorer {
+  const about = kernel.bytes ?? aboutBytes()
   const shape = { nFeatures, nOutputs }
   const one = new Float64Array(1)
   const rawRow = (x: Float64Array) => {

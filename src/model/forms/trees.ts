@@ -1,12 +1,13 @@
 /** The form of tree ensembles. */
 import { allFinite, between, check, checkLength, MODEL_LIMITS } from '../checks.ts'
 import { writeTreesOnnx } from '../export/onnx-forms.ts'
-import type { FormHead, ModelForm, NamedArrays, SectionReader } from '../form.ts'
+import type { FormHead, Kernel, ModelForm, NamedArrays, PackedKernel, SectionReader } from '../form.ts'
 import { treeContributions } from '../shap/tree-shap.ts'
-import { blockBytes } from '../tree/block.ts'
+import { blockBytes, type PackedTrees, packTrees } from '../tree/block.ts'
 import { hiddenLeaves } from '../tree/hidden-leaves.ts'
-import { treeKernel } from '../tree/kernel.ts'
-import { ruledExplainer, ruledKernel } from '../tree/source-rules.ts'
+import { BLOCK_NODES_MIN, treeKernel, unpackedKernel } from '../tree/kernel.ts'
+import { firstScores, ruled, ruledExplainer, ruledKernel, ruledTrees } from '../tree/source-rules.ts'
+import { compileTrees } from '../tree-walk.ts'
 import type { SourceRules, TreeEnsemble } from '../trees.ts'
 import { treeExplainer } from './tree-explainer.ts'
 
@@ -18,6 +19,8 @@ export const treeForm: ModelForm<TreeEnsemble> = {
   arrays: treeArrays,
   read: treesOf,
   kernel: (model) => (model.rules ? ruledKernel(model, model.rules) : treeKernel(model)),
+  pack: packEnsemble,
+  unpack: (packed) => unpackEnsemble(packed as PackedEnsemble),
   explainer: (model) =>
     model.rules ? ruledExplainer(model, model.rules, treeExplainer) : treeExplainer(model),
   contributions: (model, rows, n, background) => treeContributions(model, rows, n, { background }),
@@ -29,6 +32,29 @@ export const treeForm: ModelForm<TreeEnsemble> = {
 function scorerBytes(model: TreeEnsemble): number {
   const setWords = model.categorySets.reduce((sum, set) => sum + set.length, 0)
   return 4_096 + blockBytes(model.feature.length, model.roots.length, setWords)
+}
+
+// ---------------------------------------------------------------- from thread to thread
+
+interface PackedEnsemble extends PackedKernel {
+  baseScores: Float64Array
+  rules?: SourceRules
+  trees: PackedTrees
+}
+
+/** Small ensembles are read where they are scored, and not packed. */
+function packEnsemble(model: TreeEnsemble): PackedEnsemble | null {
+  const { kind, nFeatures, nOutputs, link, baseScores, rules } = model
+  if (model.feature.length < BLOCK_NODES_MIN) return null
+  const trees = packTrees(rules ? ruledTrees(model, rules) : compileTrees(model), rules?.sum)
+  return trees && { kind, nFeatures, nOutputs, link, baseScores, rules, trees, bytes: scorerBytes(model) }
+}
+
+function unpackEnsemble(packed: PackedEnsemble): Kernel | null {
+  const { trees, rules, baseScores } = packed
+  const [base] = rules ? firstScores(packed, rules) : baseScores
+  const kernel = unpackedKernel(trees, { base, sum: rules?.sum ?? 'f64' })
+  return kernel && rules ? ruled(kernel, packed, rules) : kernel
 }
 
 // ---------------------------------------------------------------- as arrays
@@ -212,50 +238,62 @@ function validateRoots(roots: Int32Array, n: number): void {
 
 /** `depth` of each node is set by its parent: -1 tells a node that none reaches, and a second parent finds it set. */
 function validateTree(model: TreeEnsemble, root: number, end: number, depth: Int32Array): void {
+  const { left, cover } = model
   depth[root] = 0
   for (let node = root; node < end; node++) {
-    check(depth[node] >= 0, 'node', node, 'reached by a parent', 'unreachable')
-    between('depth', node, depth[node], 0, MODEL_LIMITS.depthMax)
-    check(
-      model.cover[node] >= 0 && model.cover[node] < Number.POSITIVE_INFINITY,
-      'cover',
-      node,
-      'finite and not negative',
-      model.cover[node],
-    )
-    if (model.left[node] === -1) validateLeaf(model, node)
+    const level = depth[node]
+    if (level < 0) check(false, 'node', node, 'reached by a parent', 'unreachable')
+    if (level > MODEL_LIMITS.depthMax) between('depth', node, level, 0, MODEL_LIMITS.depthMax)
+    if (!(cover[node] >= 0 && cover[node] < Number.POSITIVE_INFINITY))
+      check(false, 'cover', node, 'finite and not negative', cover[node])
+    if (left[node] === -1) validateLeaf(model, node)
     else validateSplit(model, node, end, depth)
   }
 }
 
 function validateLeaf(model: TreeEnsemble, node: number): void {
-  check(model.right[node] === -1, 'right', node, '-1 in a leaf', model.right[node])
-  check(Number.isFinite(model.value[node]), 'value', node, 'finite', model.value[node])
-  for (const name of ['feature', 'threshold', 'missingLeft'] as const) atRest(model, name, node, 0)
-  atRest(model, 'categorySet', node, -1)
+  const { right, value, feature, threshold, missingLeft, categorySet } = model
+  if (right[node] !== -1) check(false, 'right', node, '-1 in a leaf', right[node])
+  if (!Number.isFinite(value[node])) check(false, 'value', node, 'finite', value[node])
+  atRest('feature', node, feature[node], 0)
+  atRest('threshold', node, threshold[node], 0)
+  atRest('missingLeft', node, missingLeft[node], 0)
+  atRest('categorySet', node, categorySet[node], -1)
 }
 
 function validateSplit(model: TreeEnsemble, node: number, end: number, depth: Int32Array): void {
-  for (const side of ['left', 'right'] as const) {
-    const child = model[side][node]
-    between(side, node, child, node + 1, end - 1)
-    check(depth[child] === -1, side, node, 'a node without another parent', child)
-    depth[child] = depth[node] + 1
-  }
-  between('feature', node, model.feature[node], 0, model.nFeatures - 1)
-  between('missingLeft', node, model.missingLeft[node], 0, 1)
-  between('categorySet', node, model.categorySet[node], -1, model.categorySets.length - 1)
-  check(!Number.isNaN(model.threshold[node]), 'threshold', node, 'a number', 'NaN')
-  if (model.categorySet[node] >= 0) atRest(model, 'threshold', node, 0)
-  atRest(model, 'value', node, 0)
+  const { left, right, feature, threshold, missingLeft, categorySet, value } = model
+  validateChild('left', left[node], node, end, depth)
+  validateChild('right', right[node], node, end, depth)
+  const { nFeatures, categorySets } = model
+  if (!(feature[node] >= 0 && feature[node] < nFeatures))
+    between('feature', node, feature[node], 0, nFeatures - 1)
+  if (missingLeft[node] > 1) between('missingLeft', node, missingLeft[node], 0, 1)
+  if (!(categorySet[node] >= -1 && categorySet[node] < categorySets.length))
+    between('categorySet', node, categorySet[node], -1, categorySets.length - 1)
+  if (Number.isNaN(threshold[node])) check(false, 'threshold', node, 'a number', 'NaN')
+  if (categorySet[node] >= 0) atRest('threshold', node, threshold[node], 0)
+  atRest('value', node, value[node], 0)
 }
 
+function validateChild(
+  side: 'left' | 'right',
+  child: number,
+  node: number,
+  end: number,
+  depth: Int32Array,
+): void {
+  if (!(child > node && child < end)) between(side, node, child, node + 1, end - 1)
+  if (depth[child] !== -1) check(false, side, node, 'a node without another parent', child)
+  depth[child] = depth[node] + 1
+}
+
+/** What a node does not use is at rest; -0 is not. */
 function atRest(
-  model: TreeEnsemble,
   name: 'feature' | 'threshold' | 'missingLeft' | 'categorySet' | 'value',
   node: number,
+  got: number,
   rest: number,
 ): void {
-  const got = model[name][node]
   if (!Object.is(got, rest)) check(false, name, node, `${rest}, as this node does not use it`, got)
 }

@@ -1,6 +1,7 @@
 import type { ModelTask } from '../../core/records.ts'
 import type { Link, SourceRules, TreeEnsemble } from '../trees.ts'
 import { validateModel } from '../validate.ts'
+import { openDecimals } from './decimal-lists.ts'
 import {
   checkFileBytes,
   IMPORT_LIMITS,
@@ -10,10 +11,18 @@ import {
 } from './imported.ts'
 import { TreeWriter, type WrittenSplit } from './tree-writer.ts'
 
-/** Key → value of one block of the file, with the block's name for messages. */
+/** Where a value lies among the bytes of the file. */
+interface Place {
+  begin: number
+  /** Exclusive. */
+  end: number
+}
+
+/** Key → place of its value in one block of the file, with the block's name for messages. */
 interface Block {
   name: string
-  values: Map<string, string>
+  bytes: Uint8Array
+  values: Map<string, Place>
 }
 
 interface LightGbmText {
@@ -46,8 +55,13 @@ export function importLightGbmText(text: string): TreeEnsemble {
 
 /** The same with names, categories, task and notes. */
 export function readLightGbmText(text: string): ImportedModel {
-  checkFileBytes('LightGBM', text.length)
-  const file = readBlocks(text)
+  return readLightGbmBytes(new TextEncoder().encode(text))
+}
+
+/** The same from the bytes of the file, which become no text but where they are one. */
+export function readLightGbmBytes(bytes: Uint8Array): ImportedModel {
+  checkFileBytes('LightGBM', bytes.length)
+  const file = readBlocks(bytes)
   const { head } = file
   const nFeatures = integer(head, 'max_feature_idx') + 1
   if (nFeatures > IMPORT_LIMITS.featuresMax)
@@ -79,7 +93,7 @@ export function readLightGbmText(text: string): ImportedModel {
   validateModel(model)
   const features = featuresOf(head, nFeatures, file.pandasCategorical, notes)
   const { objective, task } = goal
-  const source = `LightGBM text ${head.values.get('version') ?? 'v2'}`
+  const source = `LightGBM text ${textOf(head, 'version') ?? 'v2'}`
   return { source, objective, task, model, features, notes }
 }
 
@@ -98,34 +112,99 @@ function rulesOf(divisor: number, zeroMissing: Set<number>): SourceRules | undef
   }
 }
 
-function readBlocks(text: string): LightGbmText {
-  const lines = text.split('\n').map((line) => line.trim())
-  if (lines[0] !== 'tree') throw refusal('line 1', '"tree"', lines[0])
-  const blocks: Block[] = [{ name: 'head', values: new Map() }]
+function readBlocks(bytes: Uint8Array): LightGbmText {
+  const blocks: Block[] = [{ name: 'head', bytes, values: new Map() }]
+  const keys = new KeyTexts(bytes)
+  let block = blocks[0]
   let ended = false
+  let isFirst = true
   let pandasCategorical: unknown = null
-  for (const line of lines.slice(1)) {
-    if (line.startsWith('pandas_categorical:')) pandasCategorical = jsonOf(line.slice(19))
-    if (line === 'end of trees') ended = true
+  for (let at = 0; at < bytes.length; ) {
+    const newline = bytes.indexOf(NEWLINE, at)
+    const line = trimmed(bytes, at, newline < 0 ? bytes.length : newline)
+    at = newline < 0 ? bytes.length : newline + 1
+    if (isFirst) {
+      const first = decoded(bytes, line)
+      if (first !== 'tree') throw refusal('line 1', '"tree"', first)
+      isFirst = false
+      continue
+    }
+    if (bytes[line.begin] === SMALL_P && isAt(bytes, line, PANDAS))
+      pandasCategorical = jsonOf(decoded(bytes, { begin: line.begin + PANDAS.length, end: line.end }))
     if (ended) continue
-    const at = line.indexOf('=')
-    const key = at < 0 ? line : line.slice(0, at)
-    if (key === 'Tree') blocks.push({ name: line, values: new Map() })
-    else if (key !== '') blocks[blocks.length - 1].values.set(key, at < 0 ? '' : line.slice(at + 1))
+    const { key, valueAt } = keys.at(line)
+    if (key === 'end of trees') ended = true
+    else if (key === 'Tree') {
+      block = { name: decoded(bytes, line), bytes, values: new Map() }
+      blocks.push(block)
+    } else if (key !== '') block.values.set(key, { begin: valueAt, end: line.end })
     if (blocks.length > IMPORT_LIMITS.treesMax)
       throw refusal('trees', `at most ${IMPORT_LIMITS.treesMax}`, 'more')
   }
+  if (isFirst) throw refusal('line 1', '"tree"', '')
   // Early files of version 2 have no end mark; importances follow the last tree, under names that no tree uses.
-  if (!ended && blocks[0].values.get('version') !== 'v2')
+  if (!ended && textOf(blocks[0], 'version') !== 'v2')
     throw refusal('end', '"end of trees"', 'the end of the file: it may be cut')
   const [head, ...trees] = blocks
   checkSizes(head, trees)
   return { head, trees, pandasCategorical }
 }
 
+const [NEWLINE, EQUALS, SMALL_P, BLANK, DELETE] = [0x0a, 0x3d, 0x70, 0x20, 0x7f]
+const PANDAS = 'pandas_categorical:'
+const decoder = new TextDecoder()
+
+const decoded = (bytes: Uint8Array, { begin, end }: Place): string =>
+  decoder.decode(bytes.subarray(begin, end))
+
+/** Without the blanks of ASCII around it, and all others where there may be some. */
+function trimmed(bytes: Uint8Array, begin: number, end: number): Place {
+  let [from, to] = [begin, end]
+  while (from < to && bytes[from] <= BLANK) from++
+  while (to > from && bytes[to - 1] <= BLANK) to--
+  if (to === from || (bytes[from] < DELETE && bytes[to - 1] < DELETE)) return { begin: from, end: to }
+  const text = decoded(bytes, { begin: from, end: to })
+  const cut = (part: string) => new TextEncoder().encode(part).length
+  return {
+    begin: from + cut(text) - cut(text.trimStart()),
+    end: to - cut(text) + cut(text.trimEnd()),
+  }
+}
+
+function isAt(bytes: Uint8Array, { begin, end }: Place, word: string): boolean {
+  if (end - begin < word.length) return false
+  for (let i = 0; i < word.length; i++) if (bytes[begin + i] !== word.charCodeAt(i)) return false
+  return true
+}
+
+/** Keys of lines as texts, each made once: every tree has the same. */
+class KeyTexts {
+  readonly #bytes: Uint8Array
+  readonly #known = new Map<number, string>()
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+  }
+
+  /** What stands before the first `=`, all of a line that has none, and where the value begins. */
+  at({ begin, end }: Place): { key: string; valueAt: number } {
+    let hash = 0
+    let at = begin
+    for (; at < end && this.#bytes[at] !== EQUALS; at++) hash = (Math.imul(hash, 31) + this.#bytes[at]) | 0
+    const place = { begin, end: at }
+    const valueAt = Math.min(end, at + 1)
+    const known = this.#known.get(hash)
+    if (known !== undefined && known.length === at - begin && isAt(this.#bytes, place, known))
+      return { key: known, valueAt }
+    const key = decoded(this.#bytes, place)
+    if (known === undefined) this.#known.set(hash, key)
+    return { key, valueAt }
+  }
+}
+
 /** The head counts the trees, so that a file that lost some is found out. */
 function checkSizes(head: Block, trees: Block[]): void {
-  const sizes = head.values.get('tree_sizes')?.trim()
+  const sizes = textOf(head, 'tree_sizes')?.trim()
   const expected = sizes ? sizes.split(/\s+/).length : 0
   if (sizes !== undefined && expected !== trees.length)
     throw refusal('trees', `${expected}, as the head says`, `${trees.length}`)
@@ -154,7 +233,7 @@ const IDENTITY = ['regression', 'regression_l1', 'huber', 'fair', 'quantile', 'm
 const RANKING = ['lambdarank', 'rank_xendcg']
 
 function goalOf(head: Block, nOutputs: number): Goal {
-  const text = head.values.get('objective') ?? ''
+  const text = textOf(head, 'objective') ?? ''
   const [name, ...options] = (text === '' ? 'custom' : text).split(' ')
   const sigmoid = sigmoidOf(options)
   const goal = (task: ModelTask, link: Link, scale = 1, notes: string[] = []): Goal => ({
@@ -201,8 +280,8 @@ function sigmoidOf(options: string[]): number {
 }
 
 function featuresOf(head: Block, nFeatures: number, pandas: unknown, notes: string[]): ImportedFeature[] {
-  const names = head.values.get('feature_names')?.trim().split(/\s+/) ?? []
-  const infos = head.values.get('feature_infos')?.trim().split(/\s+/) ?? []
+  const names = textOf(head, 'feature_names')?.trim().split(/\s+/) ?? []
+  const infos = textOf(head, 'feature_infos')?.trim().split(/\s+/) ?? []
   if (names.length !== 0 && names.length !== nFeatures)
     throw refusal('head feature_names', `${nFeatures} names`, `${names.length}`)
   const features = Array.from({ length: nFeatures }, (_, j): ImportedFeature => {
@@ -245,29 +324,30 @@ function writeTree(writer: TreeWriter, block: Block, rules: TreeRules): void {
   const nLeaves = integer(block, 'num_leaves')
   if (nLeaves < 1 || nLeaves > IMPORT_LIMITS.nodesMax)
     throw refusal(block.name, 'num_leaves of at least 1', `${nLeaves}`)
-  if (block.values.get('is_linear')?.trim() === '1')
+  if (textOf(block, 'is_linear')?.trim() === '1')
     throw refusal(block.name, 'is_linear=0: leaves that are numbers', 'linear leaves')
-  const leafValue = numbers(block, 'leaf_value', nLeaves)
-  const leafCount = optional(block, 'leaf_count', nLeaves)
+  const lists = listsOf(block)
+  const leafValue = numbers(block, 'leaf_value', nLeaves, lists)
+  const leafCount = optional(block, 'leaf_count', nLeaves, lists)
   const leaf = (i: number) => writer.leaf(leafValue[i] * rules.scale, leafCount[i])
   if (nLeaves === 1) leaf(0)
-  else writeSplits(writer, block, rules, nLeaves, leaf)
+  else writeSplits(writer, block, rules, { nLeaves, leaf, lists })
 }
 
 function writeSplits(
   writer: TreeWriter,
   block: Block,
   rules: TreeRules,
-  nLeaves: number,
-  leaf: (i: number) => void,
+  { nLeaves, leaf, lists }: { nLeaves: number; leaf: (i: number) => void; lists: BlockLists },
 ): void {
   const nSplits = nLeaves - 1
-  const feature = numbers(block, 'split_feature', nSplits)
-  const threshold = numbers(block, 'threshold', nSplits)
-  const type = numbers(block, 'decision_type', nSplits)
-  const children = [numbers(block, 'left_child', nSplits), numbers(block, 'right_child', nSplits)]
-  const count = optional(block, 'internal_count', nSplits)
-  const sets = readSets(block)
+  const feature = numbers(block, 'split_feature', nSplits, lists)
+  const threshold = numbers(block, 'threshold', nSplits, lists)
+  const type = numbers(block, 'decision_type', nSplits, lists)
+  const left = numbers(block, 'left_child', nSplits, lists)
+  const right = numbers(block, 'right_child', nSplits, lists)
+  const count = optional(block, 'internal_count', nSplits, lists)
+  const sets = readSets(block, lists)
   const visited = new Uint8Array(2 * nLeaves)
   const nodeAt = (i: number): void => {
     if (!Number.isInteger(i) || i >= nSplits || i < -nLeaves)
@@ -278,8 +358,11 @@ function writeSplits(
   }
   const splitAt = (i: number) => {
     const split = { feature: feature[i], type: type[i], threshold: threshold[i], cover: count[i] }
-    const [left, right] = children.map((side) => () => nodeAt(side[i]))
-    writer.split(testOf(block, split, sets, rules), left, right)
+    const at = writer.openSplit(testOf(block, split, sets, rules))
+    nodeAt(left[i])
+    writer.turnSplit(at)
+    nodeAt(right[i])
+    writer.closeSplit()
   }
   nodeAt(0)
 }
@@ -305,10 +388,10 @@ function testOf(
   return { feature, test: threshold, missingLeft, cover }
 }
 
-function readSets(block: Block): Uint32Array[] {
+function readSets(block: Block, lists: BlockLists): Uint32Array[] {
   if (!block.values.has('cat_boundaries')) return []
-  const bounds = numbers(block, 'cat_boundaries')
-  const words = numbers(block, 'cat_threshold')
+  const bounds = Array.from(numbers(block, 'cat_boundaries', undefined, lists))
+  const words = Array.from(numbers(block, 'cat_threshold', undefined, lists))
   return bounds.slice(1).map((end, i) => {
     if (!(Number.isInteger(end) && bounds[i] >= 0 && end >= bounds[i] && end <= words.length))
       throw refusal(`${block.name} cat_boundaries`, `ascending bounds up to ${words.length}`, String(end))
@@ -318,60 +401,57 @@ function readSets(block: Block): Uint32Array[] {
 
 // ---------------------------------------------------------------- fields
 
-function field({ name, values }: Block, key: string): string {
-  const value = values.get(key)
-  if (value === undefined) throw refusal(name, `a line ${key}=…`, 'none')
-  return value
+function textOf({ bytes, values }: Block, key: string): string | undefined {
+  const place = values.get(key)
+  return place && decoded(bytes, place)
 }
 
-function numbers(block: Block, key: string, length?: number): number[] {
-  const text = field(block, key).trim()
-  const list = listOf(text)
-  if (list.some(Number.isNaN)) throw refusal(`${block.name} ${key}`, 'numbers', text)
+function field({ name, values }: Block, key: string): Place {
+  const place = values.get(key)
+  if (place === undefined) throw refusal(name, `a line ${key}=…`, 'none')
+  return place
+}
+
+/** The lists of one block: good until those of another are asked for. */
+interface BlockLists {
+  read(place: Place): ArrayLike<number>
+}
+
+function listsOf({ bytes, values }: Block): BlockLists {
+  let begin = bytes.length
+  let end = 0
+  for (const place of values.values()) {
+    begin = Math.min(begin, place.begin)
+    end = Math.max(end, place.end)
+  }
+  const decimals = openDecimals(bytes.subarray(Math.min(begin, end), end))
+  return { read: (place) => decimals.read(place.begin - begin, place.end - begin) }
+}
+
+function numbers(
+  block: Block,
+  key: string,
+  length: number | undefined,
+  lists: BlockLists,
+): ArrayLike<number> {
+  const place = field(block, key)
+  const list = lists.read(place)
+  for (let i = 0; i < list.length; i++)
+    if (Number.isNaN(list[i]))
+      throw refusal(`${block.name} ${key}`, 'numbers', decoded(block.bytes, place).trim())
   if (length !== undefined && list.length !== length)
     throw refusal(`${block.name} ${key}`, `${length} numbers`, `${list.length}`)
   return list
 }
 
-const [SPACE, MINUS, ZERO, NINE, TILDE] = [0x20, 0x2d, 0x30, 0x39, 0x7e]
-/** Digits of a whole number that is put together here. */
-const DIGITS_MAX = 9
-
-/** Numbers between blanks. Most of a model are short whole numbers, which become no texts of their own: what reading leaves to the collector is most of what it costs. */
-function listOf(text: string): number[] {
-  const list: number[] = []
-  for (let at = 0; at < text.length; ) {
-    const begin = at
-    const isNegative = text.charCodeAt(at) === MINUS
-    if (isNegative) at++
-    let whole = 0
-    let code = text.charCodeAt(at)
-    for (; code >= ZERO && code <= NINE; code = text.charCodeAt(++at)) whole = whole * 10 + code - ZERO
-    const digits = at - begin - Number(isNegative)
-    const isWhole = digits > 0 && digits <= DIGITS_MAX && (at === text.length || code === SPACE)
-    for (; at < text.length && code !== SPACE; code = text.charCodeAt(++at))
-      // blanks of other kinds: the whole list is read as such lists are
-      if (code < SPACE || code > TILDE) return text.split(/\s+/).map(numberOf)
-    if (isWhole) list.push(isNegative ? -whole : whole)
-    else if (at > begin) list.push(numberOf(text.slice(begin, at)))
-    at++
-  }
-  return list
-}
-
-/** As C++ prints doubles: infinities are `inf`. */
-function numberOf(text: string): number {
-  if (text === 'inf') return Number.POSITIVE_INFINITY
-  return text === '-inf' ? Number.NEGATIVE_INFINITY : Number(text)
-}
-
-function optional(block: Block, key: string, length: number): number[] {
-  return block.values.has(key) ? numbers(block, key, length) : new Array<number>(length).fill(0)
+function optional(block: Block, key: string, length: number, lists: BlockLists): ArrayLike<number> {
+  return block.values.has(key) ? numbers(block, key, length, lists) : new Array<number>(length).fill(0)
 }
 
 function integer(block: Block, key: string): number {
-  const [value] = numbers(block, key, 1)
+  const text = decoded(block.bytes, field(block, key)).trim()
+  const value = text === '' ? Number.NaN : Number(text)
   if (!Number.isInteger(value) || value < 0)
-    throw refusal(`${block.name} ${key}`, 'an integer of at least 0', String(value))
+    throw refusal(`${block.name} ${key}`, 'an integer of at least 0', text)
   return value
 }

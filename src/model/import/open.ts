@@ -1,13 +1,13 @@
 /** A model file of any format that is read here, told by its content. */
 import { type ImportedModel, refuseAs } from './imported.ts'
-import { readLightGbmText } from './lightgbm-text.ts'
+import { readLightGbmBytes } from './lightgbm-text.ts'
 import { readOnnxModel } from './onnx.ts'
 import { readXgboost } from './xgboost.ts'
 
 export type ModelFileFormat = 'lightgbm' | 'xgboost' | 'onnx'
 
 const READERS: Record<ModelFileFormat, (bytes: Uint8Array) => ImportedModel> = {
-  lightgbm: (bytes) => readLightGbmText(new TextDecoder().decode(bytes)),
+  lightgbm: readLightGbmBytes,
   xgboost: readXgboost,
   onnx: readOnnxModel,
 }

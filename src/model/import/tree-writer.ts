@@ -30,66 +30,78 @@ export class TreeWriter {
   private readonly refuse: Refuse
   private readonly roots: number[] = []
   private readonly outputOf: number[] = []
-  private readonly feature: number[] = []
-  private readonly threshold: number[] = []
-  private readonly left: number[] = []
-  private readonly right: number[] = []
-  private readonly missingLeft: number[] = []
-  private readonly value: number[] = []
-  private readonly cover: number[] = []
-  private readonly categorySet: number[] = []
   private readonly categorySets: Uint32Array[] = []
+  private nodes: NodeArrays
+  private nNodes = 0
   private setWords = 0
   private depth = 0
   private readonly nodesMax: number
 
-  /** `nNodes` is how many nodes the source has; rewriting may make some times as many. */
+  /** `nNodes` is how many nodes the source says it has; rewriting may make some times as many. */
   constructor(refuse: Refuse, nNodes: number) {
     this.refuse = refuse
     this.nodesMax = Math.min(IMPORT_LIMITS.nodesMax, nNodes * COPIES_MAX)
+    this.nodes = nodeArrays(Math.max(1, Math.min(nNodes, ROOM_NODES)))
   }
 
   tree(output: number, write: () => void): void {
     if (this.roots.length >= IMPORT_LIMITS.treesMax)
       throw this.refuse('trees', `at most ${IMPORT_LIMITS.treesMax} trees`, 'more')
-    this.roots.push(this.left.length)
+    this.roots.push(this.nNodes)
     this.outputOf.push(output)
     this.depth = 0
     write()
   }
 
   leaf(value: number, cover: number): void {
-    this.node(cover)
-    this.value[this.left.length - 1] = value
+    const at = this.node(cover)
+    this.nodes.value[at] = value
   }
 
-  split({ feature, test, missingLeft, cover }: WrittenSplit, left: () => void, right: () => void): void {
+  split(split: WrittenSplit, left: () => void, right: () => void): void {
+    const at = this.openSplit(split)
+    left()
+    this.turnSplit(at)
+    right()
+    this.closeSplit()
+  }
+
+  /** The same without calls that nest: what is written next is its left side. Gives what `turnSplit` is told. */
+  openSplit({ feature, test, missingLeft, cover }: WrittenSplit): number {
     const at = this.node(cover)
-    this.feature[at] = feature
-    this.missingLeft[at] = Number(missingLeft)
-    if (typeof test === 'number') this.threshold[at] = test
-    else this.categorySet[at] = this.addSet(test)
+    const { nodes } = this
+    nodes.feature[at] = feature
+    nodes.missingLeft[at] = Number(missingLeft)
+    if (typeof test === 'number') nodes.threshold[at] = test
+    else nodes.categorySet[at] = this.addSet(test)
     if (++this.depth > MODEL_LIMITS.depthMax)
       throw this.refuse('trees', `at most ${MODEL_LIMITS.depthMax} levels and no cycle`, 'more')
-    this.left[at] = at + 1
-    left()
-    this.right[at] = this.left.length
-    right()
+    nodes.left[at] = at + 1
+    return at
+  }
+
+  /** What is written next is the right side of a split. */
+  turnSplit(at: number): void {
+    this.nodes.right[at] = this.nNodes
+  }
+
+  closeSplit(): void {
     this.depth--
   }
 
   private node(cover: number): number {
-    const at = this.left.length
+    const at = this.nNodes++
     if (at >= this.nodesMax) throw this.refuse('trees', `at most ${this.nodesMax} nodes and no cycle`, 'more')
-    this.feature.push(0)
-    this.threshold.push(0)
-    this.left.push(-1)
-    this.right.push(-1)
-    this.missingLeft.push(0)
-    this.value.push(0)
-    this.cover.push(cover)
-    this.categorySet.push(-1)
+    if (at === this.nodes.left.length) this.grow()
+    this.nodes.cover[at] = cover
     return at
+  }
+
+  private grow(): void {
+    const { nodes } = this
+    const more = nodeArrays(2 * nodes.left.length)
+    for (const name of Object.keys(nodes) as (keyof NodeArrays)[]) more[name].set(nodes[name])
+    this.nodes = more
   }
 
   private addSet(set: Uint32Array): number {
@@ -100,23 +112,43 @@ export class TreeWriter {
   }
 
   ensemble({ rules, ...head }: EnsembleHead): TreeEnsemble {
+    const { nodes, nNodes } = this
     return {
       kind: 'TreeEnsemble',
       ...head,
       nOutputs: head.baseScores.length,
       outputOf: Int32Array.from(this.outputOf),
       roots: Int32Array.from(this.roots),
-      feature: Int32Array.from(this.feature),
-      threshold: Float64Array.from(this.threshold),
-      left: Int32Array.from(this.left),
-      right: Int32Array.from(this.right),
-      missingLeft: Uint8Array.from(this.missingLeft),
-      value: Float64Array.from(this.value),
-      cover: Float64Array.from(this.cover),
-      categorySet: Int32Array.from(this.categorySet),
+      feature: nodes.feature.slice(0, nNodes),
+      threshold: nodes.threshold.slice(0, nNodes),
+      left: nodes.left.slice(0, nNodes),
+      right: nodes.right.slice(0, nNodes),
+      missingLeft: nodes.missingLeft.slice(0, nNodes),
+      value: nodes.value.slice(0, nNodes),
+      cover: nodes.cover.slice(0, nNodes),
+      categorySet: nodes.categorySet.slice(0, nNodes),
       categorySets: this.categorySets,
       ...(rules ? { rules } : {}),
     }
+  }
+}
+
+type NodeArrays = ReturnType<typeof nodeArrays>
+
+/** Nodes that there is room for before any is read: what a source says it has may be a lie. */
+const ROOM_NODES = 64 * 1024
+
+/** Nodes at rest: leaves of nothing. */
+function nodeArrays(length: number) {
+  return {
+    feature: new Int32Array(length),
+    threshold: new Float64Array(length),
+    left: new Int32Array(length).fill(-1),
+    right: new Int32Array(length).fill(-1),
+    missingLeft: new Uint8Array(length),
+    value: new Float64Array(length),
+    cover: new Float64Array(length),
+    categorySet: new Int32Array(length).fill(-1),
   }
 }
 

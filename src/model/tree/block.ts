@@ -8,6 +8,8 @@ import type { WalkedTrees } from './masks.ts'
 /** Trees whose leaves are found before they are summed. */
 export const CHUNK_TREES = 256
 const HEADER_BYTES = 64
+/** Words of the header that are addresses: of chunks, bases and codes. */
+const HEADER_ADDRESSES = [8, 9, 11]
 const NODE_BYTES = 16
 /** An entry of `z`: a double for each of eight rows. */
 const ENTRY_BYTES = 64
@@ -46,23 +48,63 @@ interface SetPlan {
  * too much: then the plain loops walk. `sum`: the numbers in which leaves are added. Cost: O(nodes).
  */
 export function placeTrees(trees: CompiledTrees, sum: SourceRules['sum'] = 'f64'): TreeBlock | null {
+  const planned = plan(trees)
+  const lease = planned && lend(planned.layout.bytes)
+  if (!lease) return null
+  const { u32, f64 } = lease.shelf
+  write(trees, planned, { u32, f64, at: lease.at }, sum)
+  return { lease, ...planned.shape, ...addresses(planned.layout, lease.at) }
+}
+
+/** A block that lies nowhere yet, as one thread makes it for another. */
+export interface PackedTrees {
+  /** The block, with addresses from its own beginning on. */
+  words: Uint32Array<ArrayBuffer>
+  shape: BlockShape
+  nodesAt: number
+  chunksAt: number
+}
+
+/** The same into memory of its own, which can be handed to another thread. */
+export function packTrees(trees: CompiledTrees, sum: SourceRules['sum'] = 'f64'): PackedTrees | null {
+  const planned = plan(trees)
+  if (!planned) return null
+  const words = new Uint32Array(planned.layout.bytes / 4)
+  write(trees, planned, { u32: words, f64: new Float64Array(words.buffer), at: 0 }, sum)
+  return { words, shape: planned.shape, ...addresses(planned.layout, 0) }
+}
+
+/** Puts a packed block on a shelf; `null` where there is none. Cost: O(nodes), some nanoseconds each. */
+export function unpackTrees({ words, shape, nodesAt, chunksAt }: PackedTrees): TreeBlock | null {
+  const lease = lend(words.byteLength)
+  if (!lease) return null
+  const { at, shelf } = lease
+  shelf.u32.set(words, at / 4)
+  relocate(shelf.u32, at, { nodesAt, chunksAt, nNodes: shape.nNodes })
+  return { lease, ...shape, nodesAt: at + nodesAt, chunksAt: at + chunksAt }
+}
+
+/** What a block and its rows take, wherever it lies. */
+type BlockShape = Omit<TreeBlock, 'lease' | 'nodesAt' | 'chunksAt'>
+
+const addresses = ({ nodes, chunks }: Layout, at: number) => ({ nodesAt: at + nodes, chunksAt: at + chunks })
+
+interface Planned {
+  sets: SetPlan
+  layout: Layout
+  shape: BlockShape
+}
+
+function plan(trees: CompiledTrees): Planned | null {
   const sets = planSets(trees)
-  if (sets === null) return null
-  const layout = layOut(trees, sets)
-  const scratch = scratchOf(trees, layout.width)
-  if (scratch === null) return null
-  const lease = lend(layout.bytes)
-  if (lease === null) return null
-  write(trees, sets, layout, lease, sum)
+  const layout = sets && layOut(trees, sets)
+  const scratch = layout && scratchOf(trees, layout.width)
+  if (!sets || !layout || !scratch) return null
+  const { nFeatures, nOutputs, kid, roots } = trees
   return {
-    lease,
-    nFeatures: trees.nFeatures,
-    nOutputs: trees.nOutputs,
-    nodesAt: lease.at + layout.nodes,
-    chunksAt: lease.at + layout.chunks,
-    nNodes: trees.kid.length,
-    nTrees: trees.roots.length,
-    ...scratch,
+    sets,
+    layout,
+    shape: { nFeatures, nOutputs, nNodes: kid.length, nTrees: roots.length, ...scratch },
   }
 }
 
@@ -136,14 +178,20 @@ function scratchOf({ nFeatures, nOutputs }: CompiledTrees, width: number) {
 
 // ---------------------------------------------------------------- writing
 
+/** Words of a memory, and where in it a block begins, in bytes. */
+interface Ground {
+  u32: Uint32Array
+  f64: Float64Array
+  at: number
+}
+
 function write(
   trees: CompiledTrees,
-  sets: SetPlan,
-  layout: Layout,
-  { shelf, at }: Lease,
+  { sets, layout }: Planned,
+  ground: Ground,
   sum: SourceRules['sum'],
 ): void {
-  const { u32, f64 } = shelf
+  const { u32, f64, at } = ground
   const word = (offset: number) => (at + offset) >> 2
   const nFeatures = trees.nFeatures
   u32.set(
@@ -169,17 +217,11 @@ function write(
     u32.set([(trees.width + k) * ENTRY_BYTES, bits, bits, feature * ENTRY_BYTES], word(layout.codes) + 4 * k)
   })
   u32.set(sets.words, word(layout.words))
-  writeNodes(trees, sets, layout, shelf, at)
+  writeNodes(trees, sets, layout, ground)
   writeChunks(trees, layout, u32, at)
 }
 
-function writeNodes(
-  trees: CompiledTrees,
-  sets: SetPlan,
-  layout: Layout,
-  { u32, f64 }: { u32: Uint32Array; f64: Float64Array },
-  at: number,
-): void {
+function writeNodes(trees: CompiledTrees, sets: SetPlan, layout: Layout, { u32, f64, at }: Ground): void {
   const { slot, limit, kid, value, setOf, missingFirst } = trees
   const n = kid.length
   const base = at + layout.nodes
@@ -231,6 +273,32 @@ function writeChunks(trees: CompiledTrees, layout: Layout, u32: Uint32Array, at:
       u32[(outputs >> 2) + k] = outputOf[first + k] * 8
     }
     tree += padded * 8 + Math.ceil(count / 4) * 16
+  }
+}
+
+/** Makes the addresses of a block that was written at 0 those of where it lies now. */
+function relocate(
+  u32: Uint32Array,
+  at: number,
+  { nodesAt, chunksAt, nNodes }: { nodesAt: number; chunksAt: number; nNodes: number },
+): void {
+  const header = at / 4
+  for (const word of HEADER_ADDRESSES) u32[header + word] += at
+  const nodes = (at + nodesAt) / 4
+  for (let word = nodes; word <= nodes + nNodes * 4; word += 4) {
+    const kid = u32[word + 2]
+    // a node that tests a category has the address of its set where others have a limit
+    if (kid & 1) u32[word] += at
+    u32[word + 2] = kid + at
+  }
+  const chunks = (at + chunksAt) / 4
+  for (let chunk = chunks; chunk < chunks + u32[header + 7] * 4; chunk += 4) {
+    u32[chunk] += at
+    u32[chunk + 2] += at
+    const tree = u32[chunk] / 4
+    const [padded, count] = [u32[chunk + 1], u32[chunk + 3]]
+    for (let k = 0; k < padded; k++) u32[tree + 2 * k] += at
+    for (let k = 0; k < count; k++) u32[tree + 2 * padded + k] += at
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Kernel } from '../form.ts'
 import { type CompiledTrees, compileTrees, rawOfRow, rawOfRows } from '../tree-walk.ts'
 import type { SourceRules, TreeEnsemble } from '../trees.ts'
-import { placeTrees, readTrees, type TreeBlock } from './block.ts'
+import { type PackedTrees, placeTrees, readTrees, type TreeBlock, unpackTrees } from './block.ts'
 import { maskKernel, planMasks } from './masks.ts'
 
 /** Nodes below which a block of memory is not worth its lease. */
@@ -33,8 +33,19 @@ export function placedKernel(
   sum: SourceRules['sum'] = 'f64',
 ): Kernel | null {
   const block = kernels === 'wasm' && trees.kid.length >= nodesMin ? placeTrees(trees, sum) : null
-  if (block === null) return null
-  const base = trees.baseScores[0]
+  return block && placed(block, { base: trees.baseScores[0], sum })
+}
+
+/** The kernel of trees that another thread packed; `null` where there is no room for them. `base`: of the first output, from which leaves are added. */
+export function unpackedKernel(
+  packed: PackedTrees,
+  { base, sum }: { base: number; sum: SourceRules['sum'] },
+): Kernel | null {
+  const block = unpackTrees(packed)
+  return block && placed(block, { base, sum })
+}
+
+function placed(block: TreeBlock, { base, sum }: { base: number; sum: SourceRules['sum'] }): Kernel {
   return thenFaster(blockKernel(block), () => {
     const known = readTrees(block)
     const plan = known && planMasks(known)

@@ -17,11 +17,28 @@ export function ruledKernel(
   rules: SourceRules,
   options: TreeKernelOptions = {},
 ): Kernel {
-  const { nFeatures, nOutputs, baseScores } = model
-  // What is added last is no part of the sum.
-  const start = rules.base === 'first' ? baseScores : new Float64Array(nOutputs)
-  const trees = compileTrees({ ...model, baseScores: start })
+  const trees = ruledTrees(model, rules)
   const kernel = placedKernel(trees, options, rules.sum) ?? plainSums(trees, rules)
+  return ruled(kernel, model, rules)
+}
+
+/** Trees compiled for their sums alone: what is added last is no part of them. */
+export function ruledTrees(model: TreeEnsemble, rules: SourceRules): CompiledTrees {
+  return compileTrees({ ...model, baseScores: firstScores(model, rules) })
+}
+
+/** What sums begin from. */
+export const firstScores = (
+  { baseScores, nOutputs }: Pick<TreeEnsemble, 'baseScores' | 'nOutputs'>,
+  { base }: SourceRules,
+): Float64Array => (base === 'first' ? baseScores : new Float64Array(nOutputs))
+
+/** A kernel of sums with what the rules add: zeros for missing before, divisor and base after. */
+export function ruled(
+  kernel: Kernel,
+  { nFeatures, nOutputs, baseScores }: Pick<TreeEnsemble, 'nFeatures' | 'nOutputs' | 'baseScores'>,
+  rules: SourceRules,
+): Kernel {
   const row = new Float64Array(nFeatures)
   const one = new Float64Array(nOutputs)
   const sumOne = kernel.row ?? sumRow(kernel, one)

@@ -210,7 +210,7 @@ export class ModelLoader {
       try {
         const model = await openTensorModel(found, path, {
           infer: this.#options.infer,
-          read: (file) => this.#reader.read(file),
+          read: (file, as) => this.#reader.read(file, as),
           replicas: (bytes) => this.#replicas(bytes),
           admit: (counted, expected) => this.#admit(place, counted + this.#sizes.bytes(expected)),
         })

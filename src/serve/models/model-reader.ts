@@ -6,7 +6,7 @@ import { stat } from 'node:fs/promises'
 import { Worker } from 'node:worker_threads'
 import { type DataOf, type ErrorCode, MillraceError, toError } from '../../core/errors.ts'
 import { workerUrl } from '../../engine/worker-url.ts'
-import { type ReadModel, readModel } from './read-model.ts'
+import { type ReadAs, type ReadModel, readModel } from './read-model.ts'
 import type { FromReader, ToReader } from './read-worker.ts'
 
 export const READER_LIMITS = {
@@ -23,6 +23,7 @@ export const READER_LIMITS = {
 interface Owed {
   path: string
   bytes: number
+  as: ReadAs
   resolve: (read: ReadModel) => void
   reject: (error: Error) => void
 }
@@ -36,13 +37,13 @@ export class ModelReader {
   }
 
   /** Errors: MR_MODEL_IMPORT, MR_MODEL_INVALID, MR_REPOSITORY_CONFIG, MR_SERVE_READ. */
-  async read(path: string): Promise<ReadModel> {
+  async read(path: string, as: ReadAs = 'whole'): Promise<ReadModel> {
     const { size } = await stat(path).catch((thrown: unknown) => {
       const cause = toError(thrown)
       throw new MillraceError('MR_SERVE_READ', { path, reason: cause.message }, { cause })
     })
     if (size <= READER_LIMITS.inlineBytesMax) return readModel(path)
-    return await this.#least().read(path, size)
+    return await this.#least().read(path, size, as)
   }
 
   /** Starts the threads, so that the first file need not wait for one. */
@@ -86,13 +87,13 @@ class ReadThread {
     return worker
   }
 
-  read(path: string, bytes: number): Promise<ReadModel> {
+  read(path: string, bytes: number, as: ReadAs): Promise<ReadModel> {
     const worker = this.start()
     const seq = ++this.#seq
     return new Promise((resolve, reject) => {
-      this.#owed.set(seq, { path, bytes, resolve, reject })
+      this.#owed.set(seq, { path, bytes, as, resolve, reject })
       worker.ref()
-      worker.postMessage({ seq, path, bytes } satisfies ToReader)
+      worker.postMessage({ seq, path, bytes, as } satisfies ToReader)
     })
   }
 
@@ -121,8 +122,8 @@ class ReadThread {
     const [at, ...others] = [...this.#owed.values()]
     this.#owed.clear()
     at?.reject(new MillraceError('MR_SERVE_READ', { path: at.path, reason }))
-    for (const { path, bytes, resolve, reject } of others)
+    for (const { path, bytes, as, resolve, reject } of others)
       if (reason === 'the server is closing') reject(new MillraceError('MR_SERVE_READ', { path, reason }))
-      else this.read(path, bytes).then(resolve, reject)
+      else this.read(path, bytes, as).then(resolve, reject)
   }
 }

@@ -2,12 +2,13 @@
 import { parentPort } from 'node:worker_threads'
 import { assert, isMillraceError, toError } from '../../core/errors.ts'
 import { QuietCollector } from './quiet-collector.ts'
-import { buffersOf, type ReadModel, readModel } from './read-model.ts'
+import { buffersOf, type ReadAs, type ReadModel, readModel } from './read-model.ts'
 
 export interface ToReader {
   seq: number
   path: string
   bytes: number
+  as: ReadAs
 }
 
 export type FromReader =
@@ -21,15 +22,15 @@ const collector = new QuietCollector()
 /** What reading a file leaves behind, about, in times of it. */
 const LEFT_PER_BYTE = 5
 
-port.on('message', ({ seq, path, bytes }: ToReader) => {
-  const answer = answerOf(seq, path)
+port.on('message', ({ seq, path, bytes, as }: ToReader) => {
+  const answer = answerOf(seq, path, as)
   port.postMessage(answer, 'read' in answer ? buffersOf(answer.read) : [])
   collector.add(LEFT_PER_BYTE * bytes)
 })
 
-function answerOf(seq: number, path: string): FromReader {
+function answerOf(seq: number, path: string, as: ReadAs): FromReader {
   try {
-    return { seq, read: readModel(path) }
+    return { seq, read: readModel(path, as) }
   } catch (thrown) {
     if (isMillraceError(thrown)) return { seq, code: thrown.code, data: thrown.data }
     return { seq, message: toError(thrown).message }

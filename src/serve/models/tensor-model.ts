@@ -15,13 +15,13 @@ import { SCALES } from '../../model/links.ts'
 import { likeliestOf } from '../../model/measures/classes.ts'
 import { configError } from '../../model/repository/config-file.ts'
 import type { FoundModel, StatedTensor } from '../../model/repository/found.ts'
-import { compileScorer, type Scorer, scorerBytes } from '../../model/score.ts'
+import { compileScorer, type Scorer, scorerBytes, unpackScorer } from '../../model/score.ts'
 import { explainTogether } from '../explain-together.ts'
 import type { Gone } from '../gone.ts'
 import type { TensorSpec } from '../oip/backend.ts'
 import { datatypeOfOnnx } from '../oip/datatypes.ts'
 import type { Explanation } from '../predictor.ts'
-import type { ReadModel } from './read-model.ts'
+import type { ReadAs, ReadModel } from './read-model.ts'
 
 export type Tensors = Record<string, OnnxTensor>
 
@@ -68,10 +68,11 @@ export interface ExplainAsked {
 
 type ReadGraph = Extract<ReadModel, { kind: 'graph' }>
 type ReadScored = Extract<ReadModel, { kind: 'scored' }>
+type ReadPacked = Extract<ReadModel, { kind: 'packed' }>
 
 export interface OpenOptions {
   /** Reads a file, off this thread where it is large. */
-  read: (path: string) => Promise<ReadModel>
+  read: (path: string, as: ReadAs) => Promise<ReadModel>
   /** Opens what runs ONNX, when the first graph needs it. */
   infer: () => Promise<Infer>
   /** Makes room for a model of so many bytes counted, and so many expected, or throws what keeps it out. */
@@ -95,8 +96,8 @@ export async function openTensorModel(
   if (!file.isFile()) throw graphError(path, 'a plain file', 'something else')
   const { size } = file
   if (size > IMPORT_LIMITS.fileBytesMax) return await openGraph(found, { path, bytes: size }, path, options)
-  const read = await options.read(path)
-  if (read.kind === 'scored') return await openScored(read.imported, path, options)
+  const read = await options.read(path, 'packed')
+  if (read.kind !== 'graph') return await openScored(read, path, options)
   try {
     const own = { ...options, isBounded: read.isBounded }
     return await openGraph(found, await sourceOf(read, path), path, own)
@@ -231,15 +232,18 @@ const TREE_ROWS = 1_024
 
 /** One input `[rows, features]` of doubles, missing ones NaN; one output: the probability, the value, or one number a class. */
 async function openScored(
-  imported: ReadScored['imported'],
+  own: ReadScored | ReadPacked,
   path: string,
   { admit, read }: OpenOptions,
 ): Promise<TensorModel> {
-  const { source, model, features } = imported
+  const { source, features } = own.imported
   const nFeatures = features.length
-  const again = reread(imported, path, read)
-  await admit(scorerBytes(model) + READY_BYTES, 0)
-  const scorer = compileScorer(model)
+  const again = reread(own, path, read)
+  await admit((own.kind === 'packed' ? own.kernel.bytes : scorerBytes(own.imported.model)) + READY_BYTES, 0)
+  const scorer =
+    own.kind === 'packed'
+      ? (unpackScorer(own.kernel) ?? compileScorer((await again()).model))
+      : compileScorer(own.imported.model)
   const { nOutputs } = scorer
   let running = 0
   let isClosed = false
@@ -292,18 +296,18 @@ async function openScored(
 
 /** Explanations need the model as it was read, several times the bytes of its scorer: it is not kept for them, but read again when the collector has taken it. */
 function reread(
-  imported: ReadScored['imported'],
+  own: ReadScored | ReadPacked,
   path: string,
   read: OpenOptions['read'],
 ): () => Promise<ReadScored['imported']> {
-  let kept = new WeakRef(imported)
+  let kept = own.kind === 'scored' ? new WeakRef(own.imported) : undefined
   const wanted = stat(path)
   wanted.catch(() => undefined)
   return async () => {
-    const held = kept.deref()
+    const held = kept?.deref()
     if (held) return held
     const [was, now] = [await wanted, await stat(path)]
-    const again = await read(path)
+    const again = await read(path, 'whole')
     if (was.mtimeMs !== now.mtimeMs || was.size !== now.size || again.kind !== 'scored')
       throw new MillraceError('MR_SERVE_READ', { path, reason: 'it changed since it was loaded' })
     kept = new WeakRef(again.imported)

@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { seededRng } from '../../../src/core/rng.ts'
 import type { Kernel } from '../../../src/model/form.ts'
 import { readModelFile } from '../../../src/model/import/open.ts'
+import { compileScorer, packScorer, unpackScorer } from '../../../src/model/score.ts'
 import { ARENA_LIMITS, arenaUse, lend, lendSpare } from '../../../src/model/tree/arena.ts'
 import { MASK_ROWS_MIN, treeKernel } from '../../../src/model/tree/kernel.ts'
 import { MASK_LIMITS, maskKernel, planMasks } from '../../../src/model/tree/masks.ts'
@@ -315,5 +316,53 @@ describe('the memory of models', () => {
     expect(arenaUse().bytes).toBeGreaterThan(ARENA_LIMITS.shelfBytesMax)
     large.close()
     expect(arenaUse().bytes).toBeLessThan(ARENA_LIMITS.shelfBytesMax)
+  })
+})
+
+describe('trees that another thread packed', () => {
+  /** As a message has it. */
+  const handed = <T>(value: T): T => structuredClone(value)
+
+  function expectSame(model: TreeEnsemble, rows: Float64Array, n: number): void {
+    const packed = packScorer(model)
+    expect(packed === null).toBe(model.feature.length < 64)
+    if (packed === null) return
+    const [near, far] = [compileScorer(model), unpackScorer(handed(packed))]
+    expect(far?.bytes).toBe(near.bytes)
+    const [here, there] = [new Float64Array(n * model.nOutputs), new Float64Array(n * model.nOutputs)]
+    for (let round = 0; round < 2; round++) {
+      near.scoreBatch(rows, n, here)
+      far?.scoreBatch(rows, n, there)
+      expect(there).toEqual(here)
+    }
+    if (model.nOutputs === 1) expect(far?.rawRow(rows)).toBe(near.rawRow(rows))
+    near.close()
+    far?.close()
+  }
+
+  test('score as those that were compiled here, wherever they lie: any shape, category and output', () => {
+    const others = lend(4_096)
+    fc.assert(
+      fc.property(
+        shapes,
+        fc.integer({ min: 1, max: 4 }),
+        fc.array(anyValue, { minLength: 240, maxLength: 240 }),
+        (shape, nOutputs, values) => {
+          const model = withOutputs(randomEnsemble(shape), nOutputs)
+          expectSame(model, Float64Array.from(values.slice(0, 40 * model.nFeatures)), 40)
+        },
+      ),
+      { numRuns: 60 },
+    )
+    others?.close()
+  })
+
+  const recorded = [...recordedModels('lightgbm'), ...recordedModels('xgboost')].filter(
+    (name) => !/linear|lambda|sqrt|hinge/.test(name),
+  )
+  test.each(recorded)('score as those that were compiled here: %s', (name) => {
+    const { model } = readModelFile(modelBytes(name))
+    const { rows, nFeatures } = answersOf(name)
+    if (model.kind === 'TreeEnsemble') expectSame(model, rows, rows.length / nFeatures)
   })
 })
