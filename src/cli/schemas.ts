@@ -2,7 +2,7 @@
 import { MillraceError } from '../core/errors.ts'
 import { refs } from '../core/names.ts'
 import type { Column, ColumnStats, DatasetVersion, Digest, Part } from '../core/records.ts'
-import { findFiles, type InspectedColumn, inspect, type Remark } from '../data/index.ts'
+import { findSources, type InspectedColumn, inspect, type Remark, shownSource } from '../data/index.ts'
 import type { DatasetDef } from '../define/types.ts'
 import type { Runtime } from '../loop/runtime.ts'
 
@@ -24,7 +24,7 @@ export async function knownDataset(
   signal: AbortSignal,
   pinned?: Digest,
 ): Promise<KnownDataset> {
-  const files = await findFiles(rt.folder, def.source)
+  const files = await findSources(rt.folder, def.source)
   const digest = pinned ?? (await rt.store.meta.ref(refs.dataset(def.name)))?.digest
   if (digest)
     return {
@@ -35,7 +35,11 @@ export async function knownDataset(
       remarks: [],
     }
   if (files.length === 0)
-    throw new MillraceError('MR_DATA_NO_FILES', { dataset: def.name, folder: rt.folder, tried: def.source })
+    throw new MillraceError('MR_DATA_NO_FILES', {
+      dataset: def.name,
+      folder: rt.folder,
+      tried: def.source.map(shownSource),
+    })
   return { def, files, ...(await foreseen(def, files, signal)) }
 }
 
@@ -64,7 +68,7 @@ async function foreseen(
     rows: look.rows,
     rowsQuarantined: 0,
     findings: [],
-    source: def.source.join(', '),
+    source: def.source.map(shownSource).join(', '),
     createdAt: 0,
     message: '',
   }

@@ -17,6 +17,7 @@ import { frame } from './codes/frame.ts'
 import { git } from './codes/git.ts'
 import { loop } from './codes/loop.ts'
 import { model } from './codes/model.ts'
+import { postgres } from './codes/postgres.ts'
 import { remote } from './codes/remote.ts'
 import { rows } from './codes/rows.ts'
 import { serve } from './codes/serve.ts'
@@ -45,6 +46,7 @@ export const ERRORS = {
   ...expr,
   ...define,
   ...data,
+  ...postgres,
   ...rows,
   ...files,
   ...model,

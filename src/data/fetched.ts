@@ -7,8 +7,7 @@ import { digestOf } from '../core/digest.ts'
 import { MillraceError, toError } from '../core/errors.ts'
 import type { Digest } from '../core/records.ts'
 import type { Store } from '../store/ports.ts'
-
-export const isUrl = (source: string): boolean => /^(https?|s3):\/\//i.test(source)
+import { shownUrl } from './addresses.ts'
 
 /** Record under `sources/<digest of the address>`: what an address held when it was last asked. */
 interface FetchedSource {
@@ -25,12 +24,6 @@ const TRIES = 5
 const STALL_MS = 30_000
 const BACK_OFF_MS = 200
 const BYTES_MAX = 2 ** 40
-
-/** An address without a user, a password and what may be secret behind the question mark. */
-export function shownUrl(address: string): string {
-  const { protocol, host, pathname } = new URL(address)
-  return `${protocol}//${host}${pathname}`
-}
 
 /** Bytes of an address, in the store under their digest; not fetched again while the server says that they are the same. Errors: MR_DATA_FETCH, MR_CANCELLED. */
 export async function fetchSource(
@@ -61,6 +54,11 @@ export async function fetchSource(
   } finally {
     await rm(path, { force: true })
   }
+}
+
+/** Writes the bytes of an address into a file that is not there yet. Errors: MR_DATA_FETCH, MR_CANCELLED. */
+export async function downloadSource(url: string, path: string, signal?: AbortSignal): Promise<void> {
+  await download(url, path, undefined, signal)
 }
 
 type Validators = Pick<FetchedSource, 'etag' | 'modified'>

@@ -58,6 +58,7 @@ export async function importData(
   const sources = await takeSources(ports.store, def, folder, {
     files: request.files,
     signal: request.signal,
+    onProgress: request.onProgress,
   })
   return await importSources(ports, def, sources, request)
 }

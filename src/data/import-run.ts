@@ -380,5 +380,6 @@ function notesOf({ job, delivery, repeated }: Loaded): string[] {
     ...(added.length > 0 ? [`new columns: ${added.join(', ')}`] : []),
     ...(repeated > 0 ? [`${repeated} rows were in the dataset already and are there once`] : []),
     ...dialects,
+    ...delivery.files.flatMap(({ notes = [] }) => notes),
   ]
 }

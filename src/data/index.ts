@@ -2,6 +2,7 @@
 
 export { columnsOfPart, numberedPartRows, partFiles, partRows } from '../engine/parts.ts'
 export { relationOf as relation } from '../engine/relation.ts'
+export { isUrl, shownSource, sourceToKeep } from './addresses.ts'
 export {
   type CheckedFinding,
   type CheckedRow,
@@ -17,7 +18,6 @@ export { EDIT_EVENTS, planEdit, rowSelection } from './edit.ts'
 export { createEditTask, editTask } from './edit-task.ts'
 export type { ColumnFix, DatasetEdit, EditAct, EditOutcome, RowSelection } from './edit-types.ts'
 export { EXPORT_FORMATS, type ExportFormat, exportRows } from './export.ts'
-export { isUrl } from './fetched.ts'
 export {
   appendRows,
   type ImportPorts,
@@ -109,7 +109,7 @@ export {
   sealRows,
 } from './rows/index.ts'
 export { createSketchTask, planSketch, sketchTask } from './sketch-task.ts'
-export { findFiles, takeSource, takeSources } from './sources.ts'
+export { findFiles, findSources, takeSource, takeSources } from './sources.ts'
 export { type SuggestOptions, suggestChecks, suggestForVersion } from './suggest/suggest.ts'
 export type { Dropped, Judged, Suggestion, SuggestionKind, SuggestReport } from './suggest/types.ts'
 export type {

@@ -1,6 +1,7 @@
 /** Looking at files before they are imported, in the child process: what they are, what is in them, and how to read them. */
 import { statSync } from 'node:fs'
 import type { Column } from '../core/records.ts'
+import type { DatasetDef } from '../define/types.ts'
 import { DUCK_TYPE } from '../engine/parts.ts'
 import { BLANKS, type Delivery, openDelivery, relationsOf, schemaOf, selectList } from './columns-sql.ts'
 import { type Duck, quote } from './duck.ts'
@@ -142,12 +143,16 @@ async function report(
     schema: schemaOf(delivery.columns, nullable, null),
     columns,
     preview: await duck.rows(`SELECT ${list} FROM seen LIMIT ${job.previewRows}`),
-    read: { format: first!.format, ...(delimiter === undefined ? {} : { delimiter }), missing },
+    read: { ...readFormat(first!), ...(delimiter === undefined ? {} : { delimiter }), missing },
     timeColumns: timeColumns(columns),
     notes: notesOf(delivery, columns, remarks),
     remarks,
   }
 }
+
+/** What a copy of rows is, its address says. */
+const readFormat = ({ format }: OpenFile): Partial<DatasetDef['read']> =>
+  format === 'postgres' ? {} : { format }
 
 const timeColumns = (columns: readonly InspectedColumn[]): string[] =>
   columns.filter((c) => (c.type === 'time' || c.type === 'date') && c.nulls === 0).map((c) => c.name)
@@ -159,7 +164,7 @@ function fileReport(file: OpenFile): Inspection['files'][number] {
 }
 
 function notesOf({ files }: Delivery, columns: InspectedColumn[], remarks: readonly Remark[]): string[] {
-  const notes: string[] = []
+  const notes: string[] = files.flatMap((file) => file.notes ?? [])
   for (const file of files.filter((f) => f.format === 'csv')) {
     if (file.encoding !== 'utf-8') notes.push(`${file.name} is written in ${file.encoding}, not in UTF-8`)
     if (file.header === false)

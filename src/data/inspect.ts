@@ -1,11 +1,9 @@
-import { basename } from 'node:path'
 import { MillraceError } from '../core/errors.ts'
 import { LIMITS, type Limits } from '../core/limits.ts'
 import type { DatasetDef } from '../define/types.ts'
 import { runChild } from './child.ts'
 import { inJobFolder } from './job-folder.ts'
-import { partitionedName } from './partition-names.ts'
-import { lookAt } from './sources.ts'
+import { lookFiles } from './look-files.ts'
 import type { Inspection } from './types.ts'
 
 export interface InspectOptions {
@@ -16,8 +14,8 @@ export interface InspectOptions {
 }
 
 /**
- * Looks at files without importing them: format, dialect, schema, and per column its range, gaps and examples. The files are read in a child
- * process. Errors: as reading for an import. Cost: two reads of the files, and memory within limits.importMemoryMb.
+ * Looks at sources without importing them: format, dialect, schema, and per column its range, gaps and examples. Those behind addresses are fetched first. The files are read in
+ * a child process. Errors: as reading for an import. Cost: two reads of the files, and memory within limits.importMemoryMb.
  */
 export async function inspect(
   paths: string[],
@@ -27,17 +25,10 @@ export async function inspect(
   if (paths.length === 0)
     throw new MillraceError('MR_DATA_NO_FILES', { dataset: 'new', folder: process.cwd(), tried: [] })
   const limits = options.limits ?? LIMITS
-  const files = await Promise.all(
-    paths.map(async (path) => ({
-      path,
-      name: partitionedName(path),
-      ...(await lookAt(path, basename(path), read.format)),
-    })),
-  )
   return await inJobFolder({ name: 'inspect' }, async (folder) => {
     const job = {
       op: 'inspect' as const,
-      files,
+      files: await lookFiles(paths, read, folder, options.signal),
       read,
       previewRows: options.previewRows ?? 10,
       folder,

@@ -23,6 +23,8 @@ export interface OpenFile extends ChildFile {
   header?: boolean
   /** What was guessed of a text file. */
   guesses?: Guess[]
+  /** What could not be kept as it stands, in sentences. */
+  notes?: string[]
 }
 
 export interface ReadOptions extends ReadDef {
@@ -69,6 +71,10 @@ const OPENERS: Record<FileFormat, Opener> = {
     encoding: 'binary',
     ...(await (await import('./sqlite/stage.ts')).stageSqlite(duck, file, options)),
   }),
+  postgres: async (duck, file) => ({
+    encoding: 'utf-8',
+    ...(await (await import('./postgres/stage.ts')).stagePostgres(duck, file)),
+  }),
   sheet: async (duck, file, options) => ({
     encoding: 'binary',
     ...(await (await import('./sheet/stage.ts')).stageSheet(duck, file, options)),
@@ -85,7 +91,7 @@ async function openJson(duck: Duck, file: ChildFile, options: ReadOptions): Prom
   return { encoding: 'utf-8', columns: asText, scan: jsonScan(file, options, isForced ? asText : undefined) }
 }
 
-const TYPED: ReadonlySet<FileFormat> = new Set(['parquet', 'orc', 'arrow', 'sqlite', 'sheet'])
+const TYPED: ReadonlySet<FileFormat> = new Set(['parquet', 'orc', 'arrow', 'sqlite', 'sheet', 'postgres'])
 
 /** Formats whose columns have types, so that none is guessed. */
 export const isTyped = ({ format }: Pick<ChildFile, 'format'>): boolean => TYPED.has(format)

@@ -7,8 +7,9 @@ import { MillraceError } from '../core/errors.ts'
 import type { DatasetDef } from '../define/types.ts'
 import { digestFile } from '../store/objects/digest-file.ts'
 import type { Store } from '../store/ports.ts'
+import { isPostgres, isUrl, shownSource, shownUrl } from './addresses.ts'
 import { dvcFiles, isDvcFile } from './dvc.ts'
-import { fetchSource, isUrl, shownUrl } from './fetched.ts'
+import { fetchSource } from './fetched.ts'
 import { partitionedName } from './partition-names.ts'
 import type { FileFormat, SourceFile } from './types.ts'
 
@@ -21,37 +22,69 @@ export async function takeSources(
   store: Store,
   def: Pick<DatasetDef, 'name' | 'source' | 'read'>,
   folder: string,
-  options: { files?: string[]; signal?: AbortSignal } = {},
+  options: TakeOptions & { files?: string[] } = {},
 ): Promise<SourceFile[]> {
   const tried = options.files ?? def.source
-  const urls = tried.filter(isUrl)
-  const paths = await findFiles(
-    folder,
-    tried.filter((one) => !isUrl(one)),
-  )
-  if (paths.length + urls.length === 0)
-    throw new MillraceError('MR_DATA_NO_FILES', { dataset: def.name, folder, tried })
+  const found = await findSources(folder, tried)
+  if (found.length === 0)
+    throw new MillraceError('MR_DATA_NO_FILES', { dataset: def.name, folder, tried: tried.map(shownSource) })
   const sources: SourceFile[] = []
-  for (const path of paths) {
+  for (const source of found) {
     if (options.signal?.aborted)
       throw new MillraceError('MR_CANCELLED', { what: `reading the sources of ${def.name}` })
-    for (const { path: named, at } of await filesAt(path))
-      sources.push(await takeSource(store, at, nameOf(folder, named), def.read.format))
+    const take = isPostgres(source) ? takeTable : isUrl(source) ? takeFetched : takeFiles(folder)
+    sources.push(...(await take(store, source, def.read, options)))
   }
-  for (const url of urls) sources.push(await takeFetched(store, url, def.read.format, options.signal))
   return sources
 }
 
-async function takeFetched(
+export interface TakeOptions {
+  signal?: AbortSignal
+  onProgress?: (done: number, note: string) => void
+}
+
+type Take = (
   store: Store,
-  url: string,
-  given: FileFormat | undefined,
-  signal: AbortSignal | undefined,
-): Promise<SourceFile> {
+  source: string,
+  read: DatasetDef['read'],
+  options: TakeOptions,
+) => Promise<SourceFile[]>
+
+const takeFiles =
+  (folder: string): Take =>
+  async (store, path, { format }) => {
+    const sources: SourceFile[] = []
+    for (const { path: named, at } of await filesAt(path))
+      sources.push(await takeSource(store, at, nameOf(folder, named), format))
+    return sources
+  }
+
+const takeFetched: Take = async (store, url, { format }, { signal }) => {
   const { path, digest, bytes } = await fetchSource(store, url, signal)
   const name = shownUrl(url)
-  return { name, digest, bytes, ...(await lookAt(path, name, given)) }
+  return [{ name, digest, bytes, ...(await lookAt(path, name, format)) }]
 }
+
+/** Rows of a server have no bytes of their own: what is digested is the copy of them. */
+const takeTable: Take = async (store, address, read, { signal, onProgress }) => {
+  const copy = join(store.scratch, `rows-${randomUUID()}`)
+  const onBytes = (bytes: number) => onProgress?.(FETCHING, `${megabytes(bytes)} of ${shownSource(address)}`)
+  try {
+    const { readPostgres } = await import('./postgres/read.ts')
+    const { name } = await readPostgres(address, read, copy, { signal, onBytes })
+    const kind = { format: 'postgres', gzip: false } as const
+    const { digest, bytes } = await digestFile(copy)
+    if (await store.objects.keep(digest)) return [{ name, digest, bytes, ...kind }]
+    return [{ name, ...(await store.objects.putFile(copy)), ...kind, isNew: true }]
+  } finally {
+    await rm(copy, { force: true })
+  }
+}
+
+/** Share of an import that is done while sources are fetched, whose length nobody knows. */
+const FETCHING = 0.005
+
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 10e6 ? 1 : 0)} MB`
 
 /** The file itself, or those that a file of DVC stands for, wherever DVC has their bytes. */
 const filesAt = async (path: string): Promise<{ path: string; at: string }[]> =>
@@ -141,6 +174,12 @@ const FORMATS: [RegExp, FileFormat][] = [
 
 const formatOf = (name: string): FileFormat | undefined =>
   FORMATS.find(([pattern]) => pattern.test(name))?.[1]
+
+/** Files that names or globs stand for, by path, then the addresses among them. */
+export async function findSources(folder: string, sources: readonly string[]): Promise<string[]> {
+  const paths = sources.filter((one) => !isUrl(one))
+  return [...(await findFiles(folder, paths)), ...new Set(sources.filter(isUrl))]
+}
 
 /** Files that names or globs stand for, each once, by path. `*` and `?` stay inside a folder, `**` crosses folders. */
 export async function findFiles(folder: string, patterns: readonly string[]): Promise<string[]> {

@@ -17,7 +17,7 @@ import type { DeliveryValues } from './delivery-metrics.ts'
 import type { Remark } from './remarks/remark.ts'
 import type { Guess } from './text/guess.ts'
 
-export type FileFormat = 'parquet' | 'orc' | 'arrow' | 'csv' | 'json' | 'sheet' | 'sqlite'
+export type FileFormat = 'parquet' | 'orc' | 'arrow' | 'csv' | 'json' | 'sheet' | 'sqlite' | 'postgres'
 
 /** A file whose bytes are in the store. */
 export interface SourceFile {

@@ -42,6 +42,7 @@ export const RULES = {
     'read.encoding': given,
     'read.sheet': given,
     'read.table': given,
+    'read.query': given,
     'read.quote': given,
     'read.header': { kind: 'either', rules: [count(1, 1_000_000), { kind: 'oneOf', values: [false] }] },
     'read.decimal': { kind: 'oneOf', values: ['.', ','] },

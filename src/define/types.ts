@@ -79,8 +79,10 @@ export interface ReadDef {
   ragged?: 'refuse' | 'pad'
   /** Sheet of a spreadsheet. Default: the first that is not hidden and has cells. */
   sheet?: string
-  /** Table or view of a SQLite file. Default: the only one. */
+  /** Table or view of a SQLite file or a PostgreSQL database, there with its schema: `public.orders`. Default: the only one. */
   table?: string
+  /** Of a PostgreSQL database: one SELECT instead of a table. */
+  query?: string
 }
 
 /** When rows that came one by one become a version, and what they may have. */

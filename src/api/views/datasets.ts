@@ -11,6 +11,7 @@ import {
   readQuarantine,
   resolveVersion,
   show,
+  shownSource,
 } from '../../data/index.ts'
 import type { DatasetDef } from '../../define/types.ts'
 import type { Runtime } from '../../loop/runtime.ts'
@@ -54,7 +55,7 @@ export async function datasetView(
 ): Promise<DatasetPage> {
   const def = rt.project.datasets.find(({ name }) => name === dataset)
   if (def && !(await headOf(rt.store, dataset)))
-    return { ...emptyRow(def), source: def.source.join(', '), log: [] }
+    return { ...emptyRow(def), source: def.source.map(shownSource).join(', '), log: [] }
   return await datasetPage(rt.store, dataset)
 }
 

@@ -1,6 +1,6 @@
 /** `millrace data …`: versions of data, their history and their health. */
 import { MillraceError } from '../../core/errors.ts'
-import { DELIVERY_MODES, findFiles, isUrl, log, resolveVersion, show } from '../../data/index.ts'
+import { DELIVERY_MODES, findSources, log, resolveVersion, show, shownSource } from '../../data/index.ts'
 import { datasetDef, type Runtime } from '../../loop/runtime.ts'
 import type { Answer, Cli } from '../cli.ts'
 import {
@@ -66,12 +66,12 @@ async function plannedImport(
 ): Promise<Answer> {
   const found = await Promise.all(
     datasets.map(async ({ name, source }) => {
-      const files = [...(given ?? source).filter(isUrl), ...(await findFiles(rt.folder, given ?? source))]
+      const files = (await findSources(rt.folder, given ?? source)).map(shownSource)
       if (files.length === 0)
         throw new MillraceError('MR_DATA_NO_FILES', {
           dataset: name,
           folder: rt.folder,
-          tried: given ?? source,
+          tried: (given ?? source).map(shownSource),
         })
       return { dataset: name, files }
     }),

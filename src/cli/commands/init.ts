@@ -4,7 +4,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import { MillraceError } from '../../core/errors.ts'
 import type { ModelTask } from '../../core/records.ts'
-import { type Inspection, inspect } from '../../data/index.ts'
+import { type Inspection, inspect, isUrl, sourceToKeep } from '../../data/index.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { day, listed, rowsText, share } from '../format.ts'
 import { configText, targetText } from '../guess/config-text.ts'
@@ -56,6 +56,7 @@ export async function init(cli: Cli, [files]: readonly unknown[], options: Optio
 }
 
 function requireFile(file: string): string {
+  if (isUrl(file)) return file
   const path = resolve(file)
   if (!existsSync(path)) throw new MillraceError('MR_CLI_NO_FILE', { path: file, why: 'is not there' })
   if (statSync(path).isDirectory())
@@ -93,6 +94,7 @@ async function lookAt(
 
 /** A path as the config should name it: relative where it is near, whole where it is far. */
 function fromFolder(dir: string, path: string): string {
+  if (isUrl(path)) return sourceToKeep(path)
   const near = relative(dir, path).replaceAll('\\', '/')
   return isAbsolute(near) || near.startsWith('../../../') ? path : near
 }

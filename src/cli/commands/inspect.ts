@@ -2,7 +2,14 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { MillraceError } from '../../core/errors.ts'
-import { findFiles, type InspectedColumn, type Inspection, inspect } from '../../data/index.ts'
+import {
+  findSources,
+  type InspectedColumn,
+  type Inspection,
+  inspect,
+  isUrl,
+  shownSource,
+} from '../../data/index.ts'
 import type { DatasetDef, ReadDef } from '../../define/types.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { count, figure, plural, rowsText } from '../format.ts'
@@ -49,6 +56,7 @@ function pinsOf(options: Options): Partial<ReadDef> {
     ragged: oneOf('--ragged', textOption(options, 'ragged'), ['refuse', 'pad'] as const),
     sheet: textOption(options, 'sheet'),
     table: textOption(options, 'table'),
+    query: textOption(options, 'query'),
     missing: textOption(options, 'missing')?.split(','),
   }
   return Object.fromEntries(Object.entries(pins).filter(([, value]) => value !== undefined))
@@ -100,22 +108,24 @@ async function wanted(
   names: readonly string[],
 ): Promise<{ paths: string[]; read: Partial<DatasetDef['read']> }> {
   const [first] = names
-  if (names.length > 1 || existsSync(resolve(first))) return { paths: names.map(fileAt), read: {} }
+  if (names.length > 1 || isUrl(first) || existsSync(resolve(first)))
+    return { paths: names.map(fileAt), read: {} }
   const rt = await cli.open()
   const dataset = rt.project.datasets.find(({ name }) => name === first)
   if (!dataset)
     throw new MillraceError('MR_CLI_NO_FILE', { path: first, why: 'is neither a file nor a dataset' })
-  const paths = await findFiles(rt.folder, dataset.source)
+  const paths = await findSources(rt.folder, dataset.source)
   if (paths.length === 0)
     throw new MillraceError('MR_DATA_NO_FILES', {
       dataset: first,
       folder: rt.folder,
-      tried: dataset.source,
+      tried: dataset.source.map(shownSource),
     })
   return { paths, read: dataset.read }
 }
 
 function fileAt(name: string): string {
+  if (isUrl(name)) return name
   const path = resolve(name)
   if (!existsSync(path)) throw new MillraceError('MR_CLI_NO_FILE', { path: name, why: 'is not there' })
   return path

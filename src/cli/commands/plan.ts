@@ -1,7 +1,7 @@
 /** `millrace plan`: everything that is inferred, printed before anything is done. */
 import { MillraceError } from '../../core/errors.ts'
 import type { Schema, TimeWindow } from '../../core/records.ts'
-import { type Remark, relation as relationOf } from '../../data/index.ts'
+import { type Remark, relation as relationOf, shownSource } from '../../data/index.ts'
 import type { GateDef, ModelDef } from '../../define/types.ts'
 import { columnsOf, type ExprType } from '../../expr/ast.ts'
 import { format } from '../../expr/format.ts'
@@ -180,7 +180,7 @@ function datasetLines(cli: Cli, { def, digest, version, files }: KnownDataset): 
       : `version ${short(digest)}`
   const facts: [string, string | string[]][] = [
     ['rows', `${count(version.rows)} × ${plural(version.schema.columns.length, 'column')}; ${state}`],
-    ['source', def.source.join(', ')],
+    ['source', def.source.map(shownSource).join(', ')],
     ['time', def.time ?? 'none'],
     [
       'checks',

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { MillraceError } from '../../core/errors.ts'
-import { findFiles, headOf, suggestChecks, suggestForVersion } from '../../data/index.ts'
+import { findSources, headOf, shownSource, suggestChecks, suggestForVersion } from '../../data/index.ts'
 import type { Dropped, Suggestion, SuggestionKind, SuggestReport } from '../../data/suggest/types.ts'
 import { checkText } from '../../define/check-text.ts'
 import type { DatasetDef } from '../../define/types.ts'
@@ -41,9 +41,10 @@ async function suggestFile(cli: Cli, file: string, options: Options): Promise<An
       why: '--write needs a dataset of the config, not a file',
       help: 'millrace help data suggest',
     })
-  const paths = await findFiles(process.cwd(), [file])
-  if (paths.length === 0) throw new MillraceError('MR_CLI_NO_FILE', { path: file, why: 'is not there' })
-  const title = `Checks for ${file}`
+  const paths = await findSources(process.cwd(), [file])
+  if (paths.length === 0)
+    throw new MillraceError('MR_CLI_NO_FILE', { path: shownSource(file), why: 'is not there' })
+  const title = `Checks for ${shownSource(file)}`
   const report = await metered(cli, title, (onProgress) =>
     suggestChecks(paths, { time: textOption(options, 'time'), signal: cli.signal, onProgress }),
   )
@@ -82,9 +83,9 @@ async function suggestDataset(cli: Cli, name: string, options: Options): Promise
 }
 
 async function sourceOf({ name, source }: DatasetDef, folder: string): Promise<string[]> {
-  const paths = await findFiles(folder, source)
+  const paths = await findSources(folder, source)
   if (paths.length === 0)
-    throw new MillraceError('MR_DATA_NO_FILES', { dataset: name, folder, tried: source })
+    throw new MillraceError('MR_DATA_NO_FILES', { dataset: name, folder, tried: source.map(shownSource) })
   return paths
 }
 

@@ -6,7 +6,10 @@ const GENERIC = /^(y|target|label|class|outcome|output|response|column_?\d+|c\d+
 
 /** `data/adult-train.csv.gz` → `adult`. */
 export function datasetName(path: string): string {
-  const file = path.split(/[\\/]/).at(-1) as string
+  const file = (path.split(/[\\/]/).at(-1) as string)
+    // A table at an address is named without its schema.
+    .replace(/^.*[?&]table=(?:[^.&]*\.)?([^&]+).*$/, '$1')
+    .replace(/\?.*$/, '')
   const stem = file
     .replace(/\.(gz|zst)$/i, '')
     .replace(/\.(csv|tsv|txt|data|parquet|pq|json|ndjson|jsonl)$/i, '')

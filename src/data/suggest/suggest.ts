@@ -1,6 +1,5 @@
 /** Checks inferred from data: learned on some rows, tried on others, and handed over with the evidence. */
 
-import { basename } from 'node:path'
 import { MillraceError } from '../../core/errors.ts'
 import { LIMITS, type Limits } from '../../core/limits.ts'
 import type { DatasetDef } from '../../define/types.ts'
@@ -8,7 +7,7 @@ import { partFiles } from '../../engine/parts.ts'
 import type { Store } from '../../store/ports.ts'
 import { runChild } from '../child.ts'
 import { inJobFolder } from '../job-folder.ts'
-import { lookAt } from '../sources.ts'
+import { lookFiles } from '../look-files.ts'
 import type { ChildFile } from '../types.ts'
 import { resolveVersion } from '../versions.ts'
 import type { SuggestReport } from './types.ts'
@@ -38,14 +37,7 @@ export async function suggestChecks(
 ): Promise<SuggestReport> {
   if (paths.length === 0)
     throw new MillraceError('MR_DATA_NO_FILES', { dataset: 'new', folder: process.cwd(), tried: [] })
-  const files = await Promise.all(
-    paths.map(async (path) => ({
-      path,
-      name: basename(path),
-      ...(await lookAt(path, basename(path), options.read?.format)),
-    })),
-  )
-  return await suggestFrom(files, options)
+  return await suggestFrom((folder) => lookFiles(paths, options.read ?? {}, folder, options.signal), options)
 }
 
 /** The same for a version of a dataset, by its rows as they were accepted. `name` as for `resolveVersion`. Errors: MR_DATA_VERSION. */
@@ -59,15 +51,18 @@ export async function suggestForVersion(
   const files = parts.map(
     ({ path, gonePath, key }): ChildFile => ({ path, gonePath, name: key, format: 'parquet', gzip: false }),
   )
-  return await suggestFrom(files, { ...options, read: { missing: [] } })
+  return await suggestFrom(() => files, { ...options, read: { missing: [] } })
 }
 
-async function suggestFrom(files: ChildFile[], options: SuggestOptions): Promise<SuggestReport> {
+async function suggestFrom(
+  filesIn: (folder: string) => ChildFile[] | Promise<ChildFile[]>,
+  options: SuggestOptions,
+): Promise<SuggestReport> {
   const limits = options.limits ?? LIMITS
   return await inJobFolder({ name: 'suggest' }, async (folder) => {
     const job = {
       op: 'suggest' as const,
-      files,
+      files: await filesIn(folder),
       read: options.read ?? {},
       time: options.time ?? null,
       key: options.key ?? [],

@@ -1,0 +1,24 @@
+/** Sources that are addresses and not files here: what they are called without what is secret in them. */
+import { shownPostgres, withoutPassword } from './postgres/address.ts'
+
+const SCHEME = /^(https?|s3|postgres(?:ql)?):\/\//i
+
+export const isUrl = (source: string): boolean => SCHEME.test(source)
+
+export const isPostgres = (source: string): boolean => /^postgres(?:ql)?:\/\//i.test(source)
+
+/** An address without a user, a password and what may be secret behind the question mark; a path as it is. */
+export function shownSource(source: string): string {
+  if (!isUrl(source)) return source
+  return isPostgres(source) ? shownPostgres(source) : shownUrl(source)
+}
+
+/** An address of http, https or s3 without a user, a password and what may be secret behind the question mark. */
+export function shownUrl(address: string): string {
+  const [, scheme = '', place = ''] = /^([a-z0-9]+:\/\/)(?:[^/?#]*@)?([^?#]*)/i.exec(address) ?? []
+  return scheme + place
+}
+
+/** An address as it may stand in a config that others read. */
+export const sourceToKeep = (source: string): string =>
+  isPostgres(source) ? withoutPassword(source) : source

@@ -1,0 +1,56 @@
+/** Files for a look at them: those that are here as they lie, what is behind an address in the folder of the look. */
+import { randomUUID } from 'node:crypto'
+import { basename, join } from 'node:path'
+import type { ReadDef } from '../define/types.ts'
+import { isPostgres, isUrl, shownUrl } from './addresses.ts'
+import { downloadSource } from './fetched.ts'
+import { partitionedName } from './partition-names.ts'
+import { lookAt } from './sources.ts'
+import type { ChildFile } from './types.ts'
+
+/** Errors: as reading for an import. */
+export async function lookFiles(
+  sources: readonly string[],
+  read: Partial<ReadDef>,
+  folder: string,
+  signal?: AbortSignal,
+): Promise<ChildFile[]> {
+  const files: ChildFile[] = []
+  for (const source of sources)
+    files.push(
+      isPostgres(source)
+        ? await rowsAt(source, read, folder, signal)
+        : isUrl(source)
+          ? await fetched(source, read, folder, signal)
+          : {
+              path: source,
+              name: partitionedName(source),
+              ...(await lookAt(source, basename(source), read.format)),
+            },
+    )
+  return files
+}
+
+async function rowsAt(
+  address: string,
+  read: Partial<ReadDef>,
+  folder: string,
+  signal: AbortSignal | undefined,
+): Promise<ChildFile> {
+  const path = join(folder, `rows-${randomUUID()}`)
+  const { readPostgres } = await import('./postgres/read.ts')
+  const { name } = await readPostgres(address, read, path, { signal })
+  return { path, name, format: 'postgres', gzip: false }
+}
+
+async function fetched(
+  url: string,
+  read: Partial<ReadDef>,
+  folder: string,
+  signal: AbortSignal | undefined,
+): Promise<ChildFile> {
+  const path = join(folder, `fetched-${randomUUID()}`)
+  await downloadSource(url, path, signal)
+  const name = shownUrl(url)
+  return { path, name, ...(await lookAt(path, name, read.format)) }
+}
