@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Starts the command line. CommonJS, because two things must come before any module is loaded: the check of Node's version, and the
+// Starts the command line. CommonJS, because some things must come before any module is loaded: the check of Node's version, the
 // size of libuv's thread pool, which is fixed at first use. Each query of the analytics engine holds one of its threads.
 'use strict'
 
@@ -12,6 +12,9 @@ if (major < 20 || (major === 20 && minor < 19)) {
 
 const cores = require('node:os').availableParallelism()
 if (!process.env.UV_THREADPOOL_SIZE) process.env.UV_THREADPOOL_SIZE = String(Math.max(8, cores + 4))
+
+// Keeps what V8 compiled between two commands (Node 22.1 and newer).
+require('node:module').enableCompileCache?.()
 
 import('../dist/cli/main.js').catch((error) => {
   const unbuilt = error.code === 'ERR_MODULE_NOT_FOUND' && error.message.includes('dist/cli/main.js')

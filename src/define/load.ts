@@ -40,7 +40,7 @@ async function run(file: string): Promise<unknown> {
   const { createJiti } = await import('jiti')
   const jiti = createJiti(import.meta.url, {
     virtualModules: await ownEntries(),
-    fsCache: false,
+    fsCache: compiledCache(dirname(file)),
     moduleCache: false,
   })
   try {
@@ -48,6 +48,15 @@ async function run(file: string): Promise<unknown> {
   } catch (thrown) {
     throw asConfigError(file, toError(thrown))
   }
+}
+
+/**
+ * Where configs that were compiled are kept, by what they held, so that the compiler is not loaded for one that is as it was. Only where the project has a cache:
+ * to read a config makes no folder.
+ */
+function compiledCache(folder: string): string | false {
+  const cache = join(folder, '.millrace', 'cache')
+  return existsSync(cache) && join(cache, 'config')
 }
 
 /** This package's own entries, as they run here (dist/ or src/): the config shares its classes with the code that reads it. */

@@ -22,7 +22,6 @@ import {
   resolveFileSet,
   verifyFiles,
 } from '../../data/files/index.ts'
-import { checkoutTable, resolveVersion } from '../../data/index.ts'
 import type { Runtime } from '../../loop/runtime.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
@@ -112,6 +111,7 @@ export async function dataCheckout(cli: Cli, [given]: readonly unknown[], option
 
 /** A dataset becomes a folder of Parquet. */
 async function checkoutOfTable(cli: Cli, rt: Runtime, name: string, options: Options): Promise<Answer> {
+  const { checkoutTable, resolveVersion } = await import('../../data/index.ts')
   const named = await resolveVersion(rt.store, name)
   const { dataset } = named.version
   const to = resolve(textOption(options, 'to') ?? dataset)
