@@ -160,7 +160,7 @@ export async function logOfFiles(cli: Cli, { store }: Runtime, name: string, lim
 
 export async function showFiles(cli: Cli, { store }: Runtime, name: string): Promise<Answer> {
   const { digest, version } = await resolveFileSet(store, name)
-  const { entries } = await readTree(store, version.tree)
+  const entries = await readTree(store, version.tree)
   const { paint, width } = cli
   const rows = folderRows(entries)
   return {

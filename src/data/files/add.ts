@@ -1,5 +1,4 @@
 /** A version of what lies in files and folders. */
-import { createHash } from 'node:crypto'
 import { basename, resolve } from 'node:path'
 import { shortDigest } from '../../core/digest.ts'
 import { MillraceError } from '../../core/errors.ts'
@@ -7,8 +6,10 @@ import { checkName, MAIN, refs, subjects } from '../../core/names.ts'
 import type { Digest, FileSetVersion } from '../../core/records.ts'
 import type { Store } from '../../store/ports.ts'
 import { settlePlace } from './chunk-list.ts'
-import { type FileEntry, isSameEntry } from './entry.ts'
+import { ContentHash } from './content-hash.ts'
+import { type FileEntry, isPlain, isSameEntry } from './entry.ts'
 import { EntryReader } from './entry-reader.ts'
+import type { FoundFiles } from './found-files.ts'
 import type { CutRule } from './gear.ts'
 import { badPacks, openIndex } from './known-chunks.ts'
 import { FILE_LIMITS } from './limits.ts'
@@ -16,10 +17,10 @@ import type { NodeObjects } from './node-objects.ts'
 import { PackWriter } from './pack-writer.ts'
 import { Packs } from './packs.ts'
 import { ByPath } from './paths.ts'
-import { fileSystemNow, type SeenFile, SeenFiles, seenPath, writeSeen } from './stat-cache.ts'
-import { encodeTree, NO_TREE, type ReadTree, readTree } from './tree.ts'
+import { fileSystemNow, SeenFiles, SeenRows, seenPath, writeSeen } from './stat-cache.ts'
+import { type LeafRef, leavesOf, readLeaf, TreeBuilder } from './tree.ts'
 import { headOfFiles, type NamedFiles } from './versions.ts'
-import { type FoundFile, type Walked, walk } from './walk.ts'
+import { type Walked, walk } from './walk.ts'
 
 export interface AddRequest {
   /** Files and folders; of one folder, what is in it. */
@@ -99,17 +100,21 @@ export async function planAdd(store: Store, request: AddRequest): Promise<AddPla
   })
   const roots = request.paths.map((path) => resolve(path))
   const seen = SeenFiles.read(seenPath(store.cache, set, roots))
-  const toRead = files.filter(({ path, stat, kind }) => kind === 'file' && !seen.looksSeen(path, stat))
-  const total = (list: readonly FoundFile[]) => list.reduce((sum, { stat }) => sum + stat.bytes, 0)
-  return {
-    set,
-    files: files.length,
-    bytes: total(files),
-    toRead: toRead.length,
-    bytesToRead: total(toRead),
-    ignored,
+  const plan: AddPlan = { set, files: files.length, bytes: 0, toRead: 0, bytesToRead: 0, ignored }
+  for (let i = 0; i < files.length; i++) {
+    const bytes = files.bytesOf(i)
+    plan.bytes += bytes
+    if (!isPlain(files.modeOf(i)) || seen.findRun(files, i, i + 1) >= 0) continue
+    plan.toRead++
+    plan.bytesToRead += bytes
   }
+  return plan
 }
+
+/** A stretch of paths: a leaf of the version before that stays, or entries that were looked at, and those before in that stretch. */
+type Stretch =
+  | { leaf: LeafRef; seenBegin: number }
+  | { entries: readonly FileEntry[]; before: readonly FileEntry[] }
 
 class Adding {
   readonly #store: Store
@@ -135,7 +140,7 @@ class Adding {
 
   async run(): Promise<AddResult> {
     await this.#refuseTaken()
-    const startNs = fileSystemNow(this.#store.cache)
+    const startMs = fileSystemNow(this.#store.cache)
     const head = await headOfFiles(this.#store, this.#set, this.#branch)
     const walked = await walk(this.#request.paths, {
       storeDir: resolve(this.#request.storeDir),
@@ -146,9 +151,12 @@ class Adding {
       throw new MillraceError('MR_FILES_NOTHING', { paths: [...this.#request.paths] })
     const bad = await badPacks(this.#store)
     const seen = bad.size > 0 ? SeenFiles.none() : SeenFiles.read(this.#seenPath)
-    if (head && head.digest === seen.base && isAllSeen(walked.files, seen))
+    // Of a checkout that was cut short some files may be those of another version than the one that is noted.
+    const isHead = head !== undefined && head.digest === seen.base && seen.pending.length === 0
+    const { files } = walked
+    if (isHead && files.length === seen.length && seen.findRun(files, 0, files.length) === 0)
       return this.#unchanged(head, walked)
-    return await this.#record(head, walked, { seen, startNs, bad })
+    return await this.#record(head, walked, { seen, isHead, startMs, bad })
   }
 
   async #refuseTaken(): Promise<void> {
@@ -159,30 +167,29 @@ class Adding {
   async #record(
     head: NamedFiles | undefined,
     walked: Walked,
-    { seen, startNs, bad }: { seen: SeenFiles; startNs: bigint; bad: Set<Digest> },
+    { seen, isHead, startMs, bad }: { seen: SeenFiles; isHead: boolean; startMs: number; bad: Set<Digest> },
   ): Promise<AddResult> {
-    const before = head ? await readTree(this.#store, head.version.tree) : NO_TREE
+    const leaves = head ? await leavesOf(this.#store, head.version.tree) : []
     const index = await openIndex(this.#store, this.#packs)
     const writer = new PackWriter(this.#store, index, this.#packs, bad)
+    const rows = new SeenRows(walked.files.length)
     try {
-      const { entries, noted } = await this.#read(walked.files, {
-        before: before.entries,
-        seen,
-        writer,
-        startNs,
-      })
+      const reader = this.#reader(walked, { seen, rows, writer, startMs })
+      const stretches = await this.#stretches(reader, walked.files, { leaves, seen, isHead })
+      this.#filesRead = reader.filesRead
+      this.#bytesRead = reader.bytesRead
       await writer.finish()
-      const content = contentOf(entries)
+      const content = contentOf(stretches, seen)
       if (head?.version.content === content && writer.chunksNew === 0) {
-        writeSeen(this.#seenPath, { base: head.digest }, noted)
+        writeSeen(this.#seenPath, { base: head.digest }, rows)
         return this.#unchanged(head, walked)
       }
-      const tree = await this.#putTree(entries, before)
-      const bytesStored = writer.bytesStored + tree.bytes
-      const version = this.#version(head, walked, entries, { tree: tree.tree, content, bytesStored })
-      const changes = changesBetween(before.entries, entries)
+      const tree = await this.#putTree(stretches)
+      const bytesStored = writer.bytesStored + tree.bytesStored
+      const version = this.#version(head, walked, { ...tree, content, bytesStored })
+      const changes = changesOf(stretches)
       const digest = await this.#commit(head, version, changes)
-      writeSeen(this.#seenPath, { base: digest }, noted)
+      writeSeen(this.#seenPath, { base: digest }, rows)
       return { ...this.#result(digest, version, walked), isNew: true, ...changes }
     } finally {
       await writer.settle()
@@ -190,53 +197,75 @@ class Adding {
     }
   }
 
-  async #read(
-    files: readonly FoundFile[],
-    state: { before: readonly FileEntry[]; seen: SeenFiles; writer: PackWriter; startNs: bigint },
-  ): Promise<{ entries: FileEntry[]; noted: SeenFile[] }> {
+  #reader(
+    { files }: Walked,
+    state: { seen: SeenFiles; rows: SeenRows; writer: PackWriter; startMs: number },
+  ): EntryReader {
     const { rule = FILE_LIMITS.chunk } = this.#request
-    const reader = new EntryReader(files, {
+    return new EntryReader(files, {
       ...state,
       rule,
       signal: this.#signal,
       onProgress: (done, note) => this.#progress(done, note),
     })
-    const read = await reader.readAll()
-    this.#filesRead = reader.filesRead
-    this.#bytesRead = reader.bytesRead
-    return read
   }
 
-  async #putTree(entries: readonly FileEntry[], before: ReadTree): Promise<{ tree: Digest; bytes: number }> {
+  /** Cuts the paths where leaves of the version before begin: a leaf all of whose files look as they did is not read. */
+  async #stretches(
+    reader: EntryReader,
+    files: FoundFiles,
+    { leaves, seen, isHead }: { leaves: readonly LeafRef[]; seen: SeenFiles; isHead: boolean },
+  ): Promise<Stretch[]> {
+    if (leaves.length === 0) return [{ entries: await reader.read(0, files.length, []), before: [] }]
+    const stretches: Stretch[] = []
+    let begin = 0
+    for (const [i, leaf] of leaves.entries()) {
+      const end = i + 1 < leaves.length ? files.placeOf(leaves[i + 1].first, begin) : files.length
+      const seenBegin = isHead && end - begin === leaf.files ? seen.findRun(files, begin, end) : -1
+      if (seenBegin >= 0) {
+        await reader.keep(begin, end, seenBegin)
+        stretches.push({ leaf, seenBegin })
+      } else {
+        const before = await readLeaf(this.#store, leaf.digest)
+        stretches.push({ entries: await reader.read(begin, end, before), before })
+      }
+      begin = end
+    }
+    return stretches
+  }
+
+  async #putTree(
+    stretches: readonly Stretch[],
+  ): Promise<{ tree: Digest; files: number; bytes: number; bytesStored: number }> {
     const nodes: NodeObjects = new Map()
-    const settled = entries.map((entry): FileEntry => {
-      const place = settlePlace(entry.place, nodes)
-      return place === entry.place ? entry : { ...entry, place }
-    })
-    const tree = encodeTree(settled, nodes, before.leaves)
-    const fresh = [...nodes].filter(([digest]) => !before.nodes.has(digest))
-    let bytes = 0
-    for (const [digest, node] of fresh) if (!(await this.#store.objects.has(digest))) bytes += node.length
-    await this.#store.objects.putAll(fresh.map(([, node]) => node))
-    return { tree, bytes }
+    const builder = new TreeBuilder(nodes, ({ digest }) => readLeaf(this.#store, digest))
+    for (const stretch of stretches) {
+      if ('leaf' in stretch) await builder.keep(stretch.leaf)
+      else for (const entry of stretch.entries) builder.add(settled(entry, nodes))
+    }
+    const built = builder.finish()
+    let bytesStored = 0
+    const fresh: Buffer[] = []
+    for (const [digest, node] of nodes) {
+      if (await this.#store.objects.keep(digest)) continue
+      bytesStored += node.length
+      fresh.push(node)
+    }
+    await this.#store.objects.putAll(fresh)
+    return { ...built, bytesStored }
   }
 
   #version(
     head: NamedFiles | undefined,
     { shape }: Walked,
-    entries: readonly FileEntry[],
-    { tree, content, bytesStored }: { tree: Digest; content: string; bytesStored: number },
+    made: Pick<FileSetVersion, 'tree' | 'content' | 'files' | 'bytes' | 'bytesStored'>,
   ): FileSetVersion {
     return {
       kind: 'FileSetVersion',
       set: this.#set,
       parents: head ? [head.digest] : [],
-      tree,
-      content,
+      ...made,
       shape,
-      files: entries.length,
-      bytes: entries.reduce((sum, { bytes }) => sum + bytes, 0),
-      bytesStored,
       createdAt: Date.now(),
       message: this.#request.message ?? '',
     }
@@ -301,14 +330,30 @@ class Adding {
   }
 }
 
-function isAllSeen(files: readonly FoundFile[], seen: SeenFiles): boolean {
-  return files.length === seen.length && files.every(({ path, stat }) => seen.looksSeen(path, stat))
+function settled(entry: FileEntry, nodes: NodeObjects): FileEntry {
+  const place = settlePlace(entry.place, nodes)
+  return place === entry.place ? entry : { ...entry, place }
 }
 
-function changesBetween(
-  before: readonly FileEntry[],
-  now: readonly FileEntry[],
-): { added: number; changed: number; removed: number } {
+interface Changes {
+  added: number
+  changed: number
+  removed: number
+}
+
+function changesOf(stretches: readonly Stretch[]): Changes {
+  const sum: Changes = { added: 0, changed: 0, removed: 0 }
+  for (const stretch of stretches) {
+    if ('leaf' in stretch) continue
+    const { added, changed, removed } = changesBetween(stretch.before, stretch.entries)
+    sum.added += added
+    sum.changed += changed
+    sum.removed += removed
+  }
+  return sum
+}
+
+function changesBetween(before: readonly FileEntry[], now: readonly FileEntry[]): Changes {
   const old = new ByPath(before)
   let [added, same, changed] = [0, 0, 0]
   for (const entry of now) {
@@ -320,14 +365,12 @@ function changesBetween(
   return { added, changed, removed: before.length - same - changed }
 }
 
-const CONTENT_LINES = 1024
-
-/** SHA-256 over paths, modes and digests, in hex. Entries are ordered by path. */
-function contentOf(entries: readonly FileEntry[]): string {
-  const sum = createHash('sha256')
-  for (let i = 0; i < entries.length; i += CONTENT_LINES) {
-    const lines = entries.slice(i, i + CONTENT_LINES)
-    sum.update(lines.map(({ path, mode, digest }) => `${path}\0${mode.toString(8)}\0${digest}\n`).join(''))
+function contentOf(stretches: readonly Stretch[], seen: SeenFiles): string {
+  const content = new ContentHash()
+  for (const stretch of stretches) {
+    if ('leaf' in stretch)
+      content.addLines(seen.lines(stretch.seenBegin, stretch.seenBegin + stretch.leaf.files))
+    else for (const entry of stretch.entries) content.add(entry)
   }
-  return sum.digest('hex')
+  return content.digest()
 }

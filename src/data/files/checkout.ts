@@ -20,6 +20,7 @@ import {
   NO_DIGEST,
   type SeenFile,
   SeenFiles,
+  SeenRows,
   seenPath,
   writeSeen,
 } from './stat-cache.ts'
@@ -104,7 +105,7 @@ class Checkout {
   async run(): Promise<CheckoutResult> {
     const { version, digest } = this.#named
     const { to } = this.#request
-    const { entries } = await readTree(this.#store, version.tree)
+    const entries = await readTree(this.#store, version.tree)
     const path = seenPath(this.#store.cache, version.set, [to])
     const seen = SeenFiles.read(path)
     const plan = await this.#plan(entries, seen)
@@ -130,7 +131,9 @@ class Checkout {
   }
 
   #note(path: string, bases: { base?: Digest | undefined; pending?: Digest[] }): void {
-    writeSeen(path, bases, [...this.#now.values()].sort(byPath))
+    const rows = new SeenRows(this.#now.size)
+    for (const file of [...this.#now.values()].sort(byPath)) rows.add(file)
+    writeSeen(path, bases, rows)
   }
 
   async #plan(entries: readonly FileEntry[], seen: SeenFiles): Promise<Plan> {
@@ -175,9 +178,9 @@ class Checkout {
     if (!stats.isSymbolicLink() && stat.bytes !== entry.bytes) return this.#savedState(entry.path, path)
     const digest = seen.digestOf(entry.path, stat) ?? (await digestAt(path))
     if (digest !== entry.digest) return this.#savedState(entry.path, path, digest)
-    const isExecutable = (Number(stats.mode) & 0o111) !== 0
+    const isExecutable = (stats.mode & 0o111) !== 0
     if (entry.mode !== MODE.link && isExecutable !== (entry.mode === MODE.executable)) return 'mode'
-    this.#now.set(entry.path, { ...stat, path: entry.path, digest })
+    this.#now.set(entry.path, { ...stat, path: entry.path, mode: entry.mode, digest })
     return 'same'
   }
 
@@ -196,7 +199,7 @@ class Checkout {
     for (const from of [head, this.#named]) {
       for await (const { version: past } of fileHistory(this.#store, from)) {
         if (n++ === HISTORY) break
-        for (const { path, digest } of (await readTree(this.#store, past.tree)).entries)
+        for (const { path, digest } of await readTree(this.#store, past.tree))
           saved.set(path, (saved.get(path) ?? new Set()).add(digest))
       }
     }
@@ -228,7 +231,7 @@ class Checkout {
   async #entriesOf(digest: Digest): Promise<FileEntry[]> {
     if (!(await this.#store.objects.has(digest))) return []
     const { tree } = await this.#store.getRecord<NamedFiles['version']>(digest, 'FileSetVersion')
-    return (await readTree(this.#store, tree)).entries
+    return await readTree(this.#store, tree)
   }
 
   #remove({ path }: FileEntry): void {
@@ -295,12 +298,12 @@ class Checkout {
   async #noteWritten(entries: readonly FileEntry[]): Promise<void> {
     if (entries.length === 0) return
     await delay(TICK_MS)
-    const nowNs = fileSystemNow(this.#store.cache)
+    const nowMs = fileSystemNow(this.#store.cache)
     for (const { path, digest, mode } of entries) {
       const stats = statAt(join(this.#request.to, path))
       if (!stats) continue
-      const seen = { ...statOf(stats), path, digest: mode === MODE.folder ? NO_DIGEST : digest }
-      if (!isRacy(seen, nowNs)) this.#now.set(path, seen)
+      const seen = { ...statOf(stats), path, mode, digest: mode === MODE.folder ? NO_DIGEST : digest }
+      if (!isRacy(seen, nowMs)) this.#now.set(path, seen)
     }
   }
 

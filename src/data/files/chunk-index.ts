@@ -75,11 +75,10 @@ export class ChunkIndex {
     return found
   }
 
-  /** Notes that a pack has these chunks. */
+  /** Notes that a pack has these chunks, whose digests are given in order. */
   add(pack: Digest, digests: readonly Buffer[]): void {
     const entries = Buffer.alloc(digests.length * ENTRY_BYTES)
-    const ordered = digests.toSorted(Buffer.compare)
-    for (const [i, digest] of ordered.entries()) digest.copy(entries, i * ENTRY_BYTES, 0, KEY_BYTES)
+    for (const [i, digest] of digests.entries()) digest.copy(entries, i * ENTRY_BYTES, 0, KEY_BYTES)
     this.#write([pack], entries)
     this.#mergeSmall()
   }

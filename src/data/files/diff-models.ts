@@ -46,7 +46,7 @@ export async function diffModels(
 type Entries = ReadonlyMap<string, FileEntry>
 
 async function entriesOf(store: Store, tree: NamedFiles['version']['tree']): Promise<Entries> {
-  return new Map((await readTree(store, tree)).entries.map((entry) => [entry.path, entry]))
+  return new Map((await readTree(store, tree)).map((entry) => [entry.path, entry]))
 }
 
 interface Opened {

@@ -3,23 +3,23 @@ import { hash } from 'node:crypto'
 import { readlinkSync } from 'node:fs'
 import { setImmediate as turn } from 'node:timers/promises'
 import { fault } from '../../store/disk/fault.ts'
-import { type FileEntry, MODE } from './entry.ts'
+import { type FileEntry, isPlain, MODE } from './entry.ts'
+import type { FoundFile, FoundFiles } from './found-files.ts'
 import type { CutRule } from './gear.ts'
 import { FILE_LIMITS } from './limits.ts'
 import type { PackWriter } from './pack-writer.ts'
 import { ByPath } from './paths.ts'
-import { storeFile } from './read-file.ts'
-import { isRacy, NO_DIGEST, type SeenFile, type SeenFiles } from './stat-cache.ts'
+import { storeAtOnce, storeFile } from './read-file.ts'
+import { isRacy, NO_DIGEST, type SeenFile, type SeenFiles, type SeenRows } from './stat-cache.ts'
 import { modelBorders } from './tensor-borders.ts'
-import type { FoundFile } from './walk.ts'
 
 export interface EntryReaderOptions {
-  /** Entries of the version before. */
-  before: readonly FileEntry[]
   seen: SeenFiles
+  /** Takes what is to be noted. */
+  rows: SeenRows
   writer: PackWriter
   /** The file system's time before anything was looked at. */
-  startNs: bigint
+  startMs: number
   rule: CutRule
   signal: AbortSignal
   onProgress: (done: number, note: string) => void
@@ -28,72 +28,95 @@ export interface EntryReaderOptions {
 export class EntryReader {
   filesRead = 0
   bytesRead = 0
-  readonly #files: readonly FoundFile[]
+  readonly #files: FoundFiles
   readonly #options: EntryReaderOptions
-  readonly #borders: (file: FoundFile) => Promise<readonly number[] | undefined>
+  readonly #borders: ReturnType<typeof modelBorders>
   readonly #total: number
+  #nFiles = 0
   #done = 0
+  #turnAt = performance.now() + FILE_LIMITS.turnMs
 
-  constructor(files: readonly FoundFile[], options: EntryReaderOptions) {
+  constructor(files: FoundFiles, options: EntryReaderOptions) {
     this.#files = files
     this.#options = options
     this.#borders = modelBorders(files)
-    this.#total = files.reduce((sum, file) => sum + file.stat.bytes, files.length)
+    let bytes = files.length
+    for (let i = 0; i < files.length; i++) bytes += files.bytesOf(i)
+    this.#total = bytes
   }
 
-  /** All entries in the order of the files, and what is to be noted of them. Errors: those of `storeFile`. */
-  async readAll(): Promise<{ entries: FileEntry[]; noted: SeenFile[] }> {
-    const { before, startNs } = this.#options
+  /** Counts files `begin` to `end` (exclusive), which are taken as they were seen, from a place of what was seen on. */
+  async keep(begin: number, end: number, seenBegin: number): Promise<void> {
+    this.#options.seen.copyTo(this.#options.rows, seenBegin, seenBegin + end - begin)
+    for (let i = begin; i < end; i++) this.#done += this.#files.bytesOf(i) + 1
+    this.#nFiles += end - begin
+    if (performance.now() >= this.#turnAt) await this.#turn()
+  }
+
+  /** Entries of files `begin` to `end` (exclusive) in their order, given those of the version before in their stretch. Errors: those of `storeFile`. */
+  async read(begin: number, end: number, before: readonly FileEntry[]): Promise<FileEntry[]> {
+    const { startMs, rows } = this.#options
     const old = new ByPath(before)
     const entries: FileEntry[] = []
-    const noted: SeenFile[] = []
-    let turnAt = performance.now() + FILE_LIMITS.turnMs
-    for (const file of this.#files) {
+    for (let i = begin; i < end; i++) {
+      const file = this.#files.at(i)
       const known = this.#reused(file, old.find(file.path))
-      const entry = known ?? (await this.#read(file))
-      entries.push(entry.entry)
-      if (known || !isRacy(entry.seen, startNs)) noted.push(entry.seen)
+      const { entry, seen } = known ?? (await (this.#readAtOnce(file) ?? this.#read(file)))
+      entries.push(entry)
+      if (known || !isRacy(seen, startMs)) rows.add(seen)
       if (known) this.#done += file.stat.bytes
       this.#done++
-      if (performance.now() < turnAt) continue
-      await this.#turn(entries.length)
-      turnAt = performance.now() + FILE_LIMITS.turnMs
+      this.#nFiles++
+      if (this.#options.writer.isFull) await this.#options.writer.makeRoom()
+      if (performance.now() >= this.#turnAt) await this.#turn()
     }
-    return { entries, noted }
+    return entries
   }
 
   /** The entry of a file that looks as it did when it was read, and is in the version before. */
-  #reused({ path, kind, isExecutable, stat }: FoundFile, before: FileEntry | undefined): Read | undefined {
-    if (!before || kind !== 'file') return undefined
+  #reused({ path, mode, stat }: FoundFile, before: FileEntry | undefined): Read | undefined {
+    if (!before || !isPlain(mode)) return undefined
     const digest = this.#options.seen.digestOf(path, stat)
     if (digest !== before.digest) return undefined
-    const mode = isExecutable ? MODE.executable : MODE.file
     const entry = before.mode === mode ? before : { ...before, mode }
-    return { entry, seen: { ...stat, path, digest } }
+    return { entry, seen: { ...stat, path, mode, digest } }
+  }
+
+  /** Folders, links, and small files that are no models; undefined of others. */
+  #readAtOnce(file: FoundFile): Read | Promise<Read> | undefined {
+    const { path, source, mode, stat } = file
+    if (mode === MODE.folder) return folderEntry(file)
+    if (mode === MODE.link) return linkEntry(file)
+    const { writer, rule } = this.#options
+    if (stat.bytes > rule.bytesMin || this.#borders.mayHave(path)) return undefined
+    const stored = storeAtOnce(source, stat, writer)
+    if (stored === undefined) return undefined
+    this.filesRead++
+    this.#count(stat.bytes)
+    return stored instanceof Promise ? stored.then((done) => readOf(file, done)) : readOf(file, stored)
   }
 
   async #read(file: FoundFile): Promise<Read> {
-    if (file.kind === 'folder') return folderEntry(file)
-    if (file.kind === 'link') return linkEntry(file)
-    const { path, source, isExecutable, stat } = file
     const { writer, signal, rule } = this.#options
-    const borders = await this.#borders(file)
-    const onBytes = (bytes: number) => {
-      this.#done += bytes
-      this.bytesRead += bytes
-    }
+    const borders = await this.#borders.of(file)
+    const onBytes = (bytes: number) => this.#count(bytes)
     this.filesRead++
     const options = { writer, signal, onBytes, rule, ...(borders && { borders }) }
-    const { digest, place, stat: last } = await storeFile(source, stat, options)
-    const mode = isExecutable ? MODE.executable : MODE.file
-    return { entry: { path, mode, bytes: last.bytes, digest, place }, seen: { ...last, path, digest } }
+    return readOf(file, await storeFile(file.source, file.stat, options))
   }
 
-  async #turn(nFiles: number): Promise<void> {
+  #count(bytes: number): void {
+    this.#done += bytes
+    this.bytesRead += bytes
+  }
+
+  /** Lets others have their turn. */
+  async #turn(): Promise<void> {
     const { signal, onProgress } = this.#options
     signal.throwIfAborted()
-    onProgress(this.#done / this.#total, `${nFiles} of ${this.#files.length} files`)
+    onProgress(this.#done / this.#total, `${this.#nFiles} of ${this.#files.length} files`)
     await turn()
+    this.#turnAt = performance.now() + FILE_LIMITS.turnMs
   }
 }
 
@@ -102,17 +125,24 @@ interface Read {
   seen: SeenFile
 }
 
-function folderEntry({ path, stat }: FoundFile): Read {
-  const entry: FileEntry = { path, mode: MODE.folder, bytes: 0, digest: '', place: { in: 'nothing' } }
-  return { entry, seen: { ...stat, path, digest: NO_DIGEST } }
+function readOf(
+  { path, mode }: FoundFile,
+  { digest, place, stat }: Awaited<ReturnType<typeof storeFile>>,
+): Read {
+  return { entry: { path, mode, bytes: stat.bytes, digest, place }, seen: { ...stat, path, mode, digest } }
 }
 
-function linkEntry({ path, source, stat }: FoundFile): Read {
+function folderEntry({ path, mode, stat }: FoundFile): Read {
+  const entry: FileEntry = { path, mode, bytes: 0, digest: '', place: { in: 'nothing' } }
+  return { entry, seen: { ...stat, path, mode, digest: NO_DIGEST } }
+}
+
+function linkEntry({ path, mode, source, stat }: FoundFile): Read {
   const target = targetOf(source)
   const digest = hash('sha256', target, 'hex')
   const bytes = Buffer.byteLength(target)
-  const entry: FileEntry = { path, mode: MODE.link, bytes, digest, place: { in: 'link', target } }
-  return { entry, seen: { ...stat, path, digest } }
+  const entry: FileEntry = { path, mode, bytes, digest, place: { in: 'link', target } }
+  return { entry, seen: { ...stat, path, mode, digest } }
 }
 
 function targetOf(source: string): string {

@@ -33,6 +33,9 @@ export interface FileEntry {
   place: Place
 }
 
+/** Whether a mode is that of a file with bytes of its own. */
+export const isPlain = (mode: number): boolean => mode === MODE.file || mode === MODE.executable
+
 /** Whether two entries say the same of a path. */
 export function isSameEntry(a: FileEntry, b: FileEntry): boolean {
   return a.mode === b.mode && a.digest === b.digest && a.bytes === b.bytes

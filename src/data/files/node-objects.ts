@@ -10,7 +10,12 @@ export type NodeObjects = Map<Digest, Buffer>
 
 /** Adds a record to those that are to be stored. */
 export function addNode(nodes: NodeObjects, record: { kind: string }): Digest {
-  const bytes = Buffer.from(canonicalJson(record))
+  return addText(nodes, canonicalJson(record))
+}
+
+/** The same of its canonical JSON. */
+export function addText(nodes: NodeObjects, json: string): Digest {
+  const bytes = Buffer.from(json)
   const digest: Digest = `sha256:${hash('sha256', bytes, 'hex')}`
   nodes.set(digest, bytes)
   return digest

@@ -32,8 +32,11 @@ export interface PackChunk {
   bytes: number
 }
 
-/** A whole pack, in pieces; frames that lie one behind another in memory are one piece. */
-export function encodePack(frames: readonly PackFrame[], chunks: readonly PackChunk[]): Uint8Array[] {
+/** A whole pack, in pieces; frames that lie one behind another in memory are one piece. `keys` are the digests in order. */
+export function encodePack(
+  frames: readonly PackFrame[],
+  chunks: readonly PackChunk[],
+): { pieces: Uint8Array[]; keys: Buffer[] } {
   const frameTable = Buffer.alloc(frames.length * FRAME_BYTES)
   let offset = PACK_MAGIC.length
   for (const [i, { codec, bytesRaw, stored }] of frames.entries()) {
@@ -43,9 +46,13 @@ export function encodePack(frames: readonly PackFrame[], chunks: readonly PackCh
     frameTable.writeUInt8(codec, i * FRAME_BYTES + 12)
     offset += stored.length
   }
-  const tables = Buffer.concat([frameTable, chunkTable(chunks)])
+  const chunkRows = chunkTable(chunks)
+  const tables = Buffer.concat([frameTable, chunkRows])
   const end = footer(frames.length, chunks.length, offset, tables)
-  return joined([PACK_MAGIC, ...frames.map(({ stored }) => stored), tables, end])
+  return {
+    pieces: joined([PACK_MAGIC, ...frames.map(({ stored }) => stored), tables, end]),
+    keys: chunks.map((_, i) => chunkRows.subarray(i * CHUNK_BYTES, i * CHUNK_BYTES + DIGEST_BYTES)),
+  }
 }
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array[] {
@@ -61,15 +68,34 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array[] {
 
 function chunkTable(chunks: readonly PackChunk[]): Buffer {
   const table = Buffer.alloc(chunks.length * CHUNK_BYTES)
-  const ordered = chunks.toSorted((a, b) => (a.digest < b.digest ? -1 : 1))
-  for (const [i, { digest, frame, at, bytes }] of ordered.entries()) {
-    const begin = i * CHUNK_BYTES
+  for (const [to, i] of orderOf(chunks).entries()) {
+    const { digest, frame, at, bytes } = chunks[i]
+    const begin = to * CHUNK_BYTES
     table.write(digest, begin, 'hex')
     table.writeUInt32LE(frame, begin + DIGEST_BYTES)
     table.writeUInt32LE(at, begin + DIGEST_BYTES + 4)
     table.writeUInt32LE(bytes, begin + DIGEST_BYTES + 8)
   }
   return table
+}
+
+/** More chunks than this share no double with 32 bits of a digest. */
+const PLACES = 2 ** 21
+
+/** Places of chunks in the order of their digests: by the first 32 bits as numbers, then what is equal by all of them. */
+function orderOf(chunks: readonly PackChunk[]): number[] {
+  const byDigest = (a: number, b: number) => (chunks[a].digest < chunks[b].digest ? -1 : 1)
+  if (chunks.length > PLACES) return Array.from(chunks, (_, i) => i).sort(byDigest)
+  const keys = new Float64Array(chunks.length)
+  for (const [i, { digest }] of chunks.entries())
+    keys[i] = Number.parseInt(digest.slice(0, 8), 16) * PLACES + i
+  keys.sort()
+  const order: number[] = []
+  for (let i = 0; i < keys.length; i++) order.push(keys[i] % PLACES)
+  for (let i = 1; i < order.length; i++)
+    for (let j = i; j > 0 && byDigest(order[j], order[j - 1]) < 0; j--)
+      [order[j], order[j - 1]] = [order[j - 1], order[j]]
+  return order
 }
 
 function footer(nFrames: number, nChunks: number, tablesAt: number, tables: Buffer): Buffer {

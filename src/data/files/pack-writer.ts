@@ -75,13 +75,36 @@ export class PackWriter {
   async add(digest: string, bytes: Uint8Array): Promise<PackSlot> {
     const known = this.#pending.get(digest) ?? (await this.find(digest))
     if (known) return known
+    const slot = this.#put(digest, bytes)
+    if (this.isFull) await this.makeRoom()
+    return slot
+  }
+
+  /** The same of a chunk that no index knows or that is on its way, without a wait; undefined where packs have to be asked. After it, `isFull` is asked. */
+  addAtOnce(digest: string, bytes: Uint8Array): PackSlot | undefined {
+    const pending = this.#pending.get(digest)
+    if (pending) return pending
+    const mayBeThere = this.#index.nChunks > 0 && this.#index.find(Buffer.from(digest, 'hex')).length > 0
+    return mayBeThere ? undefined : this.#put(digest, bytes)
+  }
+
+  /** Whether the pack that is being filled has all that it takes. */
+  get isFull(): boolean {
+    return this.#open.bytes >= FILE_LIMITS.packBytes
+  }
+
+  /** Sends the pack that is being filled on its way to the disk. */
+  async makeRoom(): Promise<void> {
+    await this.#close()
+  }
+
+  #put(digest: string, bytes: Uint8Array): PackSlot {
     const open = this.#open
     this.#pending.set(digest, open.slot)
     this.chunksNew++
     if (bytes.length >= SMALL_BYTES) this.#addLarge(open, digest, bytes)
     else this.#addSmall(open, digest, bytes)
     open.bytes += bytes.length
-    if (open.bytes >= FILE_LIMITS.packBytes) await this.#close()
     return open.slot
   }
 
@@ -169,15 +192,12 @@ export class PackWriter {
   }
 
   async #flush(open: OpenPack): Promise<void> {
-    const pieces = encodePack(await Promise.all(open.frames), open.chunks)
+    const { pieces, keys } = encodePack(await Promise.all(open.frames), open.chunks)
     const digest = await this.#store.objects.putPieces(pieces)
     if (open.arena) this.#arenas.push(open.arena)
     open.slot.digest = digest
     this.bytesStored += pieces.reduce((sum, { length }) => sum + length, 0)
-    this.#index.add(
-      digest,
-      open.chunks.map((chunk) => Buffer.from(chunk.digest, 'hex')),
-    )
+    this.#index.add(digest, keys)
     for (const chunk of open.chunks) this.#pending.delete(chunk.digest)
     this.#known.set(digest, open.slot)
   }

@@ -7,7 +7,7 @@ import { fault } from '../../store/disk/fault.ts'
 import type { ChunkRef, Place } from './entry.ts'
 import { type CutRule, cutAt } from './gear.ts'
 import { FILE_LIMITS } from './limits.ts'
-import type { PackWriter } from './pack-writer.ts'
+import type { PackSlot, PackWriter } from './pack-writer.ts'
 import { type FileStat, looksSame, statOf } from './stat.ts'
 
 export interface StoredFile {
@@ -46,6 +46,21 @@ export async function storeFile(path: string, seen: FileStat, options: ReadOptio
   throw new MillraceError('MR_FILES_CHANGING', { path, tries: FILE_LIMITS.readTries })
 }
 
+/** The same of a small file, with no wait unless its chunk may be stored already; undefined where it changes meanwhile. */
+export function storeAtOnce(
+  path: string,
+  seen: FileStat,
+  writer: PackWriter,
+): StoredFile | Promise<StoredFile> | undefined {
+  const { bytes, stat } = readWhole(path, seen.bytes)
+  if (!looksSame(stat, seen) || bytes.length !== seen.bytes) return undefined
+  const digest = hash('sha256', bytes, 'hex')
+  if (bytes.length === 0) return { digest, place: { in: 'nothing' }, stat }
+  const stored = (pack: PackSlot): StoredFile => ({ digest, place: { in: 'pack', pack }, stat })
+  const pack = writer.addAtOnce(digest, bytes)
+  return pack ? stored(pack) : writer.add(digest, bytes).then(stored)
+}
+
 type Attempt = StoredFile & { isSteady: boolean }
 
 /** `before` is what the file looked like; it is steady when it has that many bytes still. */
@@ -74,9 +89,10 @@ function readWhole(path: string, bytesExpected: number): { bytes: Buffer; stat: 
         ? scratch.subarray(0, bytesExpected + 1)
         : Buffer.allocUnsafe(bytesExpected + 1)
     let n = 0
-    for (let got = -1; got !== 0 && n < bytes.length; n += got)
+    // A read that is cut short elsewhere than at the end is not one of a file with as many bytes as are expected.
+    for (let got = -1; got !== 0 && n < bytes.length && n !== bytesExpected; n += got)
       got = readSync(fd, bytes, n, bytes.length - n, n)
-    return { bytes: bytes.subarray(0, n), stat: statOf(fstatSync(fd, { bigint: true })) }
+    return { bytes: bytes.subarray(0, n), stat: statOf(fstatSync(fd)) }
   } catch (thrown) {
     throw fault(thrown, path, 'read')
   } finally {
@@ -97,9 +113,9 @@ async function storeLarge(path: string, options: ReadOptions): Promise<Attempt> 
     throw fault(thrown, path, 'read')
   })
   try {
-    const begun = statOf(await handle.stat({ bigint: true }))
+    const begun = statOf(await handle.stat())
     const { digest, chunks, bytes } = await storeChunks(handle, path, options)
-    const stat = statOf(await handle.stat({ bigint: true }))
+    const stat = statOf(await handle.stat())
     return { digest, place: placeOf(chunks), stat, isSteady: looksSame(begun, stat) && bytes === stat.bytes }
   } finally {
     await handle.close()

@@ -9,46 +9,57 @@ import { createHash, hash, randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Digest } from '../../core/records.ts'
-import type { FileStat } from './stat.ts'
+import { contentLine } from './content-hash.ts'
+import { MODE } from './entry.ts'
+import { type FoundFiles, MODES } from './found-files.ts'
+import { type FileStat, STAT_NUMBERS } from './stat.ts'
 
-const MAGIC = 'millrace-stat 1'
+const MAGIC = 'millrace-stat 2'
 const SUM_BYTES = 32
 const DIGEST_BYTES = 32
 
 export interface SeenFile extends FileStat {
   path: string
+  /** Of its entry in the version. */
+  mode: number
   /** SHA-256 of what it held, in hex; of a folder, zeros. */
   digest: string
 }
 
 export const NO_DIGEST = '0'.repeat(2 * DIGEST_BYTES)
 
+interface Columns {
+  names: readonly string[]
+  /** Of each file `STAT_NUMBERS`. */
+  stats: Float64Array
+  /** Places in `MODES`. */
+  modes: Uint8Array
+  digests: Buffer
+}
+
+interface Bases {
+  base?: Digest | undefined
+  pending?: readonly Digest[]
+}
+
 /** Files as they were seen, ordered by path, in columns: a hundred thousand of them are compared without an object each. */
 export class SeenFiles {
-  /** Version that they were added to or checked out from. */
+  /** Version that they were added to or checked out from: each of them is an entry of it. */
   readonly base: Digest | undefined
   /** Versions whose files were being written when checkouts were cut short: some of them may be there. */
   readonly pending: readonly Digest[]
-  readonly #names: readonly string[]
-  readonly #bytes: Float64Array
-  readonly #times: BigInt64Array
-  readonly #inodes: BigUint64Array
-  readonly #digests: Buffer
+  readonly #columns: Columns
   #cursor = 0
 
-  private constructor({ base, pending = [] }: Bases, names: readonly string[], columns: Columns) {
+  private constructor({ base, pending = [] }: Bases, columns: Columns) {
     this.base = base
     this.pending = pending
-    this.#names = names
-    this.#bytes = columns.bytes
-    this.#times = columns.times
-    this.#inodes = columns.inodes
-    this.#digests = columns.digests
+    this.#columns = columns
   }
 
   /** Nothing was seen. */
   static none(): SeenFiles {
-    return new SeenFiles({}, [], columnsOf([]))
+    return new SeenFiles({}, new SeenRows(0).columns())
   }
 
   /** What was noted; nothing where there is no such file, or it is damaged. */
@@ -66,18 +77,22 @@ export class SeenFiles {
     const headEnd = body.indexOf(10) + 1
     const head = JSON.parse(body.toString('utf8', 0, headEnd)) as Head
     if (head.magic !== MAGIC) return undefined
-    const namesEnd = headEnd + head.namesBytes
-    const names = head.n === 0 ? [] : body.toString('utf8', headEnd, namesEnd).split('\0')
-    return new SeenFiles(head, names, readColumns(body, namesEnd, head.n))
+    const { n, namesBytes } = head
+    const names = n === 0 ? [] : body.toString('utf8', headEnd, headEnd + namesBytes).split('\0')
+    const statsAt = headEnd + namesBytes
+    const modesAt = statsAt + n * STAT_NUMBERS * Float64Array.BYTES_PER_ELEMENT
+    const digests = body.subarray(modesAt + n, modesAt + n + n * DIGEST_BYTES)
+    const stats = new Float64Array(Uint8Array.prototype.slice.call(body, statsAt, modesAt).buffer)
+    return new SeenFiles(head, { names, stats, modes: body.subarray(modesAt, modesAt + n), digests })
   }
 
   get length(): number {
-    return this.#names.length
+    return this.#columns.names.length
   }
 
   /** Place of a path; -1 where it was not seen. Asked in the order of paths it costs one comparison. */
   find(path: string): number {
-    const names = this.#names
+    const { names } = this.#columns
     if (names[this.#cursor] === path) return this.#cursor++
     let [low, high] = [0, names.length - 1]
     while (low <= high) {
@@ -96,29 +111,98 @@ export class SeenFiles {
   /** Digest that a file had, when it looks as it did then; undefined where it does not, or was not seen. */
   digestOf(path: string, stat: FileStat): string | undefined {
     const i = this.find(path)
-    return i >= 0 && this.#looksSame(i, stat)
-      ? this.#digests.toString('hex', i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES)
-      : undefined
+    return i >= 0 && this.#looksSame(i, stat) ? this.digest(i) : undefined
   }
 
-  looksSeen(path: string, stat: FileStat): boolean {
-    const i = this.find(path)
-    return i >= 0 && this.#looksSame(i, stat)
+  /** Digest of the file of some place. */
+  digest(i: number): string {
+    return this.#columns.digests.toString('hex', i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES)
   }
 
-  #looksSame(i: number, { bytes, mtimeNs, ctimeNs, inode }: FileStat): boolean {
+  #looksSame(i: number, { bytes, mtimeMs, ctimeMs, inode }: FileStat): boolean {
+    const { stats } = this.#columns
+    const at = i * STAT_NUMBERS
     return (
-      this.#bytes[i] === bytes &&
-      this.#times[2 * i] === mtimeNs &&
-      this.#times[2 * i + 1] === ctimeNs &&
-      this.#inodes[i] === inode
+      stats[at] === bytes && stats[at + 1] === mtimeMs && stats[at + 2] === ctimeMs && stats[at + 3] === inode
     )
+  }
+
+  /** Place of the first of files `begin` to `end` (exclusive) where all of them look as they did and none was seen between them; -1 where not. */
+  findRun(files: FoundFiles, begin: number, end: number): number {
+    const from = end > begin ? this.find(files.paths[begin]) : -1
+    if (from < 0) return -1
+    for (let i = begin; i < end; i++) if (!this.#isAt(from + i - begin, files, i)) return -1
+    this.#cursor = from + end - begin
+    return from
+  }
+
+  #isAt(i: number, files: FoundFiles, iFile: number): boolean {
+    const { names, stats } = this.#columns
+    const [mine, its] = [i * STAT_NUMBERS, iFile * STAT_NUMBERS]
+    for (let k = 0; k < STAT_NUMBERS; k++) if (stats[mine + k] !== files.stats[its + k]) return false
+    return names[i] === files.paths[iFile]
+  }
+
+  /** Adds files from one place to another (exclusive) to what will be noted. */
+  copyTo(rows: SeenRows, begin: number, end: number): void {
+    rows.copy(this.#columns, begin, end)
+  }
+
+  /** Lines of some files for the digest of a version's content. */
+  lines(begin: number, end: number): string {
+    const { names, modes, digests } = this.#columns
+    const hex = digests.toString('hex', begin * DIGEST_BYTES, end * DIGEST_BYTES)
+    let text = ''
+    for (let i = begin; i < end; i++) {
+      const at = (i - begin) * 2 * DIGEST_BYTES
+      const mode = MODES[modes[i]]
+      text += contentLine(names[i], mode, mode === MODE.folder ? '' : hex.slice(at, at + 2 * DIGEST_BYTES))
+    }
+    return text
   }
 }
 
-interface Bases {
-  base?: Digest | undefined
-  pending?: readonly Digest[]
+/** Files that will be noted, in the order of their paths. */
+export class SeenRows {
+  readonly #names: string[] = []
+  readonly #stats: Float64Array
+  readonly #modes: Uint8Array
+  readonly #digests: Buffer
+
+  constructor(nMax: number) {
+    this.#stats = new Float64Array(nMax * STAT_NUMBERS)
+    this.#modes = new Uint8Array(nMax)
+    this.#digests = Buffer.alloc(nMax * DIGEST_BYTES)
+  }
+
+  add({ path, mode, digest, bytes, mtimeMs, ctimeMs, inode }: SeenFile): void {
+    const i = this.#names.push(path) - 1
+    this.#modes[i] = MODES.indexOf(mode)
+    this.#digests.write(digest, i * DIGEST_BYTES, 'hex')
+    const at = i * STAT_NUMBERS
+    this.#stats[at] = bytes
+    this.#stats[at + 1] = mtimeMs
+    this.#stats[at + 2] = ctimeMs
+    this.#stats[at + 3] = inode
+  }
+
+  copy({ names, stats, modes, digests }: Columns, begin: number, end: number): void {
+    const i = this.#names.length
+    for (let from = begin; from < end; from++) this.#names.push(names[from])
+    this.#stats.set(stats.subarray(begin * STAT_NUMBERS, end * STAT_NUMBERS), i * STAT_NUMBERS)
+    this.#modes.set(modes.subarray(begin, end), i)
+    digests.copy(this.#digests, i * DIGEST_BYTES, begin * DIGEST_BYTES, end * DIGEST_BYTES)
+  }
+
+  columns(): Columns {
+    const n = this.#names.length
+    return {
+      names: this.#names,
+      stats: this.#stats.subarray(0, n * STAT_NUMBERS),
+      modes: this.#modes.subarray(0, n),
+      digests: this.#digests.subarray(0, n * DIGEST_BYTES),
+    }
+  }
 }
 
 interface Head extends Bases {
@@ -127,58 +211,23 @@ interface Head extends Bases {
   namesBytes: number
 }
 
-interface Columns {
-  bytes: Float64Array
-  /** Of each file, mtime and ctime. */
-  times: BigInt64Array
-  inodes: BigUint64Array
-  digests: Buffer
-}
-
-function columnsOf(files: readonly SeenFile[]): Columns {
-  const n = files.length
-  const [bytes, times] = [new Float64Array(n), new BigInt64Array(2 * n)]
-  const [inodes, digests] = [new BigUint64Array(n), Buffer.alloc(n * DIGEST_BYTES)]
-  for (const [i, file] of files.entries()) {
-    bytes[i] = file.bytes
-    times[2 * i] = file.mtimeNs
-    times[2 * i + 1] = file.ctimeNs
-    inodes[i] = file.inode
-    digests.write(file.digest, i * DIGEST_BYTES, 'hex')
-  }
-  return { bytes, times, inodes, digests }
-}
-
-function readColumns(body: Buffer, from: number, n: number): Columns {
-  let at = from
-  const next = (length: number) => {
-    const begin = at
-    at += length
-    return Uint8Array.prototype.slice.call(body, begin, at).buffer
-  }
-  const [bytes, times] = [new Float64Array(next(8 * n)), new BigInt64Array(next(16 * n))]
-  const inodes = new BigUint64Array(next(8 * n))
-  return { bytes, times, inodes, digests: body.subarray(at, at + n * DIGEST_BYTES) }
-}
-
-/** Replaces what was noted by files that are ordered by path. A failure costs time and nothing else, so that it is passed over. */
-export function writeSeen(path: string, bases: Bases, files: readonly SeenFile[]): void {
+/** Replaces what was noted. A failure costs time and nothing else, so that it is passed over. */
+export function writeSeen(path: string, bases: Bases, rows: SeenRows): void {
   const temporary = `${path}.${randomBytes(6).toString('hex')}`
   try {
     mkdirSync(dirname(path), { recursive: true })
-    writeFileSync(temporary, encode(bases, files))
+    writeFileSync(temporary, encode(bases, rows.columns()))
     renameSync(temporary, path)
   } catch {
     rmSync(temporary, { force: true })
   }
 }
 
-function encode(bases: Bases, files: readonly SeenFile[]): Buffer {
-  const names = Buffer.from(files.map(({ path }) => path).join('\0'))
-  const head: Head = { magic: MAGIC, ...bases, n: files.length, namesBytes: names.length }
-  const { bytes, times, inodes, digests } = columnsOf(files)
-  const columns = [bytes, times, inodes].map(({ buffer }) => Buffer.from(buffer))
-  const body = Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), names, ...columns, digests])
+function encode(bases: Bases, { names, stats, modes, digests }: Columns): Buffer {
+  const text = Buffer.from(names.join('\0'))
+  const head: Head = { magic: MAGIC, ...bases, n: names.length, namesBytes: text.length }
+  const numbers = Buffer.from(stats.buffer, stats.byteOffset, stats.byteLength)
+  const body = Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), text, numbers, modes, digests])
   return Buffer.concat([body, sumOf(body)])
 }
 
@@ -190,23 +239,22 @@ export function seenPath(cacheDir: string, set: string, roots: readonly string[]
 }
 
 /** Clocks of file systems tick every 4 ms or so; those that keep whole seconds, every two at worst. */
-const TICK_NS = 20_000_000n
-const COARSE_NS = 2_000_000_000n
-const SECOND_NS = 1_000_000_000n
+const TICK_MS = 20
+const COARSE_MS = 2_000
+const SECOND_MS = 1_000
 
-/** Whether a file changed so shortly before `nowNs`, the file system's time as it was looked at, that a later change could look the same. */
-export function isRacy({ mtimeNs, ctimeNs }: FileStat, nowNs: bigint): boolean {
-  const isCoarse = mtimeNs % SECOND_NS === 0n
-  const newest = mtimeNs > ctimeNs ? mtimeNs : ctimeNs
-  return newest + (isCoarse ? COARSE_NS : TICK_NS) >= nowNs
+/** Whether a file changed so shortly before `nowMs`, the file system's time as it was looked at, that a later change could look the same. */
+export function isRacy({ mtimeMs, ctimeMs }: FileStat, nowMs: number): boolean {
+  const isCoarse = mtimeMs % SECOND_MS === 0
+  return Math.max(mtimeMs, ctimeMs) + (isCoarse ? COARSE_MS : TICK_MS) >= nowMs
 }
 
 /** Time by the clock that stamps files, read off a file that is written now. */
-export function fileSystemNow(dir: string): bigint {
+export function fileSystemNow(dir: string): number {
   mkdirSync(dir, { recursive: true })
   const path = join(dir, `clock-${randomBytes(6).toString('hex')}`)
   writeFileSync(path, '')
-  const { mtimeNs } = statSync(path, { bigint: true })
+  const { mtimeMs } = statSync(path)
   rmSync(path)
-  return mtimeNs
+  return mtimeMs
 }

@@ -97,7 +97,7 @@ export async function openInSet(store: Store, packs: Packs, name: string): Promi
   const colon = name.indexOf(':')
   const [version, path] = colon < 0 ? [name, undefined] : [name.slice(0, colon), name.slice(colon + 1)]
   const named = await resolveFileSet(store, version)
-  const { entries } = await readTree(store, named.version.tree)
+  const entries = await readTree(store, named.version.tree)
   const found =
     path === undefined ? entries.filter(({ bytes }) => bytes > 0) : entries.filter((e) => e.path === path)
   if (found.length !== 1)

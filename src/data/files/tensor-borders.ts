@@ -3,7 +3,8 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { posix } from 'node:path'
 import { type ByteSource, bordersOf, type TensorMap } from '../../model/checkpoint/source.ts'
 import { isModelFile, tensorMapOf } from '../../model/checkpoint/tensor-map.ts'
-import type { FoundFile } from './walk.ts'
+import { isPlain } from './entry.ts'
+import type { FoundFile, FoundFiles } from './found-files.ts'
 
 /** Bytes of a local file that is open. */
 export async function fileSource(handle: FileHandle): Promise<ByteSource> {
@@ -24,19 +25,28 @@ export async function fileSource(handle: FileHandle): Promise<ByteSource> {
 }
 
 /**
- * Gives for each file the offsets at which it is cut whatever it holds; undefined for what is no model file, nor one that a model beside it keeps its numbers in.
- * A file that only looks like a model is cut like any other.
+ * Offsets at which files are cut whatever they hold: undefined for what is no model file, nor one that a model beside it keeps its numbers in. A file that only
+ * looks like a model is cut like any other.
  */
-export function modelBorders(
-  files: readonly FoundFile[],
-): (file: FoundFile) => Promise<readonly number[] | undefined> {
-  const models = files.filter(({ path, kind }) => kind === 'file' && isModelFile(path))
+export interface ModelBorders {
+  /** False where a file has none for sure. */
+  mayHave(path: string): boolean
+  of(file: FoundFile): Promise<readonly number[] | undefined>
+}
+
+export function modelBorders(files: FoundFiles): ModelBorders {
+  const models: number[] = []
+  for (let i = 0; i < files.length; i++)
+    if (isModelFile(files.paths[i]) && isPlain(files.modeOf(i))) models.push(i)
   let external: Promise<Map<string, number[]>> | undefined
-  return async (file) => {
-    if (models.length === 0) return undefined
-    if (isModelFile(file.path)) return own(await mapOf(file))
-    external ??= externalBorders(models)
-    return (await external).get(file.path)
+  return {
+    mayHave: () => models.length > 0,
+    async of(file) {
+      if (models.length === 0) return undefined
+      if (isModelFile(file.path)) return own(await mapOf(file))
+      external ??= externalBorders(models.map((i) => files.at(i)))
+      return (await external).get(file.path)
+    },
   }
 }
 

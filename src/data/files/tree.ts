@@ -5,8 +5,8 @@ import type { Store } from '../../store/ports.ts'
 import { decodeChunks, encodeChunks, PackNames } from './chunk-list.ts'
 import { type FileEntry, MODE, type Place } from './entry.ts'
 import { FILE_LIMITS } from './limits.ts'
-import { cutList, hashText } from './lists.ts'
-import { addNode, type NodeObjects, readNode } from './node-objects.ts'
+import { cutList, hashText, isCutAfter } from './lists.ts'
+import { addNode, addText, type NodeObjects, readNode } from './node-objects.ts'
 import { refuseUnsafePath } from './paths.ts'
 
 /**
@@ -30,48 +30,69 @@ export interface FileTree {
 
 type Child = FileTree['nodes'][number]
 
-/** A leaf as it was read. */
-export interface KnownLeaf {
+/** A leaf of a tree, by which two versions are compared without reading what they share. */
+export interface LeafRef {
   digest: Digest
-  entries: readonly FileEntry[]
+  /** Path of its first entry; '' where it has none. */
+  first: string
+  files: number
+  bytes: number
 }
 
 /**
- * Nodes of a tree over entries that are ordered by path. Their lists of chunks are settled, their packs on disk. Leaves that hold the very entries of a known one,
- * by the path of its first, are that one.
+ * Makes the nodes of a tree over entries in the order of their paths. Their lists of chunks are settled, their packs on disk. Leaves of the version before in
+ * which nothing changed are kept as they are: they are only read where a cut before them moved.
  */
-export function encodeTree(
-  entries: readonly FileEntry[],
-  nodes: NodeObjects,
-  known: ReadonlyMap<string, KnownLeaf> = new Map(),
-): Digest {
-  const leaves = cutList(entries, ({ path }) => hashText(path), FILE_LIMITS.node)
-  let level = (leaves.length > 0 ? leaves : [[]]).map((group) => leafOf(group, nodes, known))
-  while (level.length > 1)
-    level = cutList(level, ([, first]) => hashText(`${first}\n`), FILE_LIMITS.node).map((group) =>
-      innerOf(group, nodes),
-    )
-  return level[0][0]
+export class TreeBuilder {
+  readonly #nodes: NodeObjects
+  readonly #read: (leaf: LeafRef) => Promise<readonly FileEntry[]>
+  #group: FileEntry[] = []
+  #level: Child[] = []
+
+  constructor(nodes: NodeObjects, read: (leaf: LeafRef) => Promise<readonly FileEntry[]>) {
+    this.#nodes = nodes
+    this.#read = read
+  }
+
+  add(entry: FileEntry): void {
+    this.#group.push(entry)
+    if (isCutAfter(this.#group, hashOfEntry, FILE_LIMITS.node)) this.#close()
+  }
+
+  /** Adds all of a leaf. The last leaf of a tree ends where nothing follows it, so that nothing may be added after that one. */
+  async keep(leaf: LeafRef): Promise<void> {
+    const isAligned = this.#group.length === 0
+    if (isAligned) this.#level.push([leaf.digest, `/${leaf.first}`, leaf.files, leaf.bytes])
+    else for (const entry of await this.#read(leaf)) this.add(entry)
+  }
+
+  finish(): { tree: Digest; files: number; bytes: number } {
+    if (this.#group.length > 0 || this.#level.length === 0) this.#close()
+    let level = this.#level
+    while (level.length > 1)
+      level = cutList(level, ([, first]) => hashText(`${first}\n`), FILE_LIMITS.node).map((group) =>
+        innerOf(group, this.#nodes),
+      )
+    const [[tree, , files, bytes]] = level
+    return { tree, files, bytes }
+  }
+
+  #close(): void {
+    const group = this.#group
+    const bytes = group.reduce((sum, entry) => sum + entry.bytes, 0)
+    this.#level.push([addLeaf(group, this.#nodes), `/${group[0]?.path ?? ''}`, group.length, bytes])
+    this.#group = []
+  }
 }
 
-function leafOf(
-  entries: readonly FileEntry[],
-  nodes: NodeObjects,
-  known: ReadonlyMap<string, KnownLeaf>,
-): Child {
-  const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0)
-  const first = entries[0]?.path ?? ''
-  const before = known.get(first)
-  const isSame = before?.entries.length === entries.length && entries.every((e, i) => e === before.entries[i])
-  const digest = isSame ? before.digest : addLeaf(entries, nodes)
-  return [digest, `/${first}`, entries.length, bytes]
-}
+const hashOfEntry = ({ path }: FileEntry): number => hashText(path)
 
 function addLeaf(entries: readonly FileEntry[], nodes: NodeObjects): Digest {
   const packs = new PackNames()
   const rows = entries.map((entry): FileRow => rowOf(entry, packs))
+  // Its keys are in order and it has neither gaps nor fractions, so that this is its canonical JSON at a third of the cost.
   const leaf: FileLeaf = { kind: 'FileLeaf', packs: packs.names, rows }
-  return addNode(nodes, leaf)
+  return addText(nodes, JSON.stringify(leaf))
 }
 
 function innerOf(children: readonly Child[], nodes: NodeObjects): Child {
@@ -91,12 +112,6 @@ function atOf(place: Place, packs: PackNames): number | string {
   return place.in === 'link' ? `>${place.target}` : -1
 }
 
-/** A leaf of a tree, by which two versions are compared without reading what they share. */
-export interface LeafRef {
-  digest: Digest
-  files: number
-}
-
 /** All leaves of a tree in order, and the digests of all its nodes. */
 export async function leavesOf(
   store: Store,
@@ -106,25 +121,30 @@ export async function leavesOf(
 ): Promise<LeafRef[]> {
   nodes.add(root)
   const node = await readNode<FileLeaf | FileTree>(store, root, ['FileLeaf', 'FileTree'])
-  if (node.kind === 'FileLeaf') return [{ digest: root, files: node.rows.length }]
+  if (node.kind === 'FileLeaf') return [leafRef(root, node)]
   if (depth === DEPTH_MAX)
     throw new MillraceError('MR_FILES_TREE', { digest: root, why: 'its nodes are nested too deeply' })
   const leaves: LeafRef[] = []
   let isLowest: boolean | undefined
-  for (const [digest, , files] of node.nodes) {
+  for (const [digest, first, files, bytes] of node.nodes) {
     isLowest ??=
       (await readNode<FileLeaf | FileTree>(store, digest, ['FileLeaf', 'FileTree'])).kind === 'FileLeaf'
-    if (isLowest) leaves.push({ digest, files })
+    if (isLowest) leaves.push({ digest, first: first.slice(1), files, bytes })
     else leaves.push(...(await leavesOf(store, digest, nodes, depth + 1)))
     nodes.add(digest)
   }
   return leaves
 }
 
+function leafRef(digest: Digest, { rows }: FileLeaf): LeafRef {
+  const bytes = rows.reduce((sum, [, , size]) => sum + size, 0)
+  return { digest, first: rows[0]?.[0].slice(1) ?? '', files: rows.length, bytes }
+}
+
 const DEPTH_MAX = 8
 
 /** Entries of a leaf. Errors: MR_FILES_PATH for a path that leads out of the set, and those of reading records. */
-async function readLeaf(store: Store, digest: Digest): Promise<FileEntry[]> {
+export async function readLeaf(store: Store, digest: Digest): Promise<FileEntry[]> {
   const { rows, packs } = await readNode<FileLeaf>(store, digest, ['FileLeaf'])
   const slots = packs.map((pack) => ({ digest: pack }))
   return rows.map(([name, mode, bytes, hex, at]): FileEntry => {
@@ -143,38 +163,13 @@ function placeOf(mode: number, at: number | string, slots: { digest: Digest }[])
 
 const LEAVES_AT_ONCE = 16
 
-/** A tree that was read whole. */
-export interface ReadTree {
-  /** Ordered by path. */
-  entries: FileEntry[]
-  /** Digests of all its nodes. */
-  nodes: ReadonlySet<Digest>
-  /** Its leaves, by the path of the first entry. */
-  leaves: ReadonlyMap<string, KnownLeaf>
-}
-
-export const NO_TREE: ReadTree = { entries: [], nodes: new Set(), leaves: new Map() }
-
-/** Reads all of a tree. */
-export async function readTree(store: Store, root: Digest): Promise<ReadTree> {
-  const nodes = new Set<Digest>()
-  const refs = await leavesOf(store, root, nodes)
-  const groups = await readGroups(store, refs)
-  const leaves = new Map(
-    groups.map((entries, i): [string, KnownLeaf] => [
-      entries[0]?.path ?? '',
-      { digest: refs[i].digest, entries },
-    ]),
-  )
-  return { entries: groups.flat(), nodes, leaves }
+/** All entries of a tree, ordered by path. */
+export async function readTree(store: Store, root: Digest): Promise<FileEntry[]> {
+  return await readLeaves(store, await leavesOf(store, root))
 }
 
 /** Entries of some leaves, in their order. */
 export async function readLeaves(store: Store, leaves: readonly LeafRef[]): Promise<FileEntry[]> {
-  return (await readGroups(store, leaves)).flat()
-}
-
-async function readGroups(store: Store, leaves: readonly LeafRef[]): Promise<FileEntry[][]> {
   const groups: FileEntry[][] = []
   for (let i = 0; i < leaves.length; i += LEAVES_AT_ONCE)
     groups.push(
@@ -182,5 +177,5 @@ async function readGroups(store: Store, leaves: readonly LeafRef[]): Promise<Fil
         leaves.slice(i, i + LEAVES_AT_ONCE).map(({ digest }) => readLeaf(store, digest)),
       )),
     )
-  return groups
+  return groups.flat()
 }

@@ -31,7 +31,7 @@ export async function verifyFiles(
   const bad: FilesVerification['bad'] = []
   let bytes = 0
   try {
-    const { entries } = await readTree(store, version.tree)
+    const entries = await readTree(store, version.tree)
     for (const [i, entry] of entries.entries()) {
       signal?.throwIfAborted()
       onProgress?.(i / entries.length, entry.path)

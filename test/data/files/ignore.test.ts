@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { isPlain } from '../../../src/data/files/entry.ts'
 import { walk } from '../../../src/data/files/walk.ts'
 
 interface Case {
@@ -34,7 +35,7 @@ it.each(cases.map((given) => ({ given, patterns: JSON.stringify(Object.entries(g
         onFiles: () => {},
       }
       const walked = await walk([folder], options)
-      const taken = new Set(walked.files.filter(({ kind }) => kind === 'file').map(({ path }) => path))
+      const taken = new Set(walked.files.paths.filter((_, i) => isPlain(walked.files.modeOf(i))))
       const isRules = (path: string) => path.endsWith('.millraceignore')
       expect(paths.filter((path) => !taken.has(path) && !isRules(path))).toEqual(
         ignored.filter((path) => !isRules(path)),

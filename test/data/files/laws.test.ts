@@ -122,7 +122,7 @@ describe('sets of files', () => {
       await add({ rule: { bytesMin: 500, bytesAverage: 1024, bytesMax: 4000 } })
       const packs = new Packs(store)
       const { version } = await resolveFileSet(store, 'set')
-      const [entry] = (await readTree(store, version.tree)).entries
+      const [entry] = await readTree(store, version.tree)
       const file = await StoredFile.open(store, packs, entry)
       await fc.assert(
         fc.asyncProperty(fc.nat(210_000), fc.nat(50_000), async (at, n) => {
