@@ -29,7 +29,9 @@ export function exitOf(thrown: unknown, isStopped: boolean): number {
   if (isStopped || thrown instanceof Cancelled || isMillraceError(thrown, 'MR_CANCELLED'))
     return EXIT.cancelled
   if (isMillraceError(thrown, 'MR_CLI_USAGE') || isMillraceError(thrown, 'MR_CLI_VALUE')) return EXIT.usage
-  return isMillraceError(thrown, 'MR_LOOP_GATES_CLOSED') ? EXIT.refused : EXIT.failed
+  const isVerdict =
+    isMillraceError(thrown, 'MR_LOOP_GATES_CLOSED') || isMillraceError(thrown, 'MR_DATA_MERGE_CHECKS')
+  return isVerdict ? EXIT.refused : EXIT.failed
 }
 
 /** Any error as one with a code; the unknown ones keep their cause. */

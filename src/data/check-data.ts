@@ -115,7 +115,7 @@ async function jobOf(
     checks: checksOf(params),
     period: params.period,
     rows,
-    others: await othersOf(store, def),
+    others: await otherRows(store, def),
     examples: request.examples ?? 0,
     failing: request.failing === undefined ? null : { path: request.failing, key: def.key },
     threads: request.threads ?? availableParallelism(),
@@ -153,7 +153,11 @@ async function fileRows(
   return { kind: 'files', files: await Promise.all(found), params: anyColumns(params), schema: null }
 }
 
-async function othersOf(store: Store | undefined, def: DatasetDef): Promise<Record<string, OtherRows>> {
+/** What datasets hold now that checks look keys up in. */
+export async function otherRows(
+  store: Store | undefined,
+  def: DatasetDef,
+): Promise<Record<string, OtherRows>> {
   const others: Record<string, OtherRows> = {}
   for (const name of referredDatasets(def)) {
     const head = store && (await headOf(store, name))
@@ -191,8 +195,8 @@ function reportOf(
   return { dataset, rows, findings, unjudged, passes, failingRows }
 }
 
-/** Nothing is put aside here, so no sentence says that it was. */
-function findingOf(
+/** Verdict on what a check came to over rows that are there: nothing is put aside, so no sentence says that it was. Undefined where only an import can judge. */
+export function findingOf(
   dataset: string,
   check: CheckDef,
   judged: CheckedRule,

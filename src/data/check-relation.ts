@@ -1,10 +1,10 @@
 /** The rows that are judged, as a relation: the columns of a dataset and the number of each row. */
 
-import { columnsOfPart, numberedPartRows } from '../engine/parts.ts'
+import { columnsOfPart, DUCK_TYPE, numberedPartRows } from '../engine/parts.ts'
 import { type Relation, ROW } from './check-scan.ts'
 import type { CheckedRows } from './check-types.ts'
 import { openDelivery, selectList } from './columns-sql.ts'
-import { type Duck, literal } from './duck.ts'
+import { type Duck, literal, quote } from './duck.ts'
 import { named, type OpenFile } from './reader.ts'
 import type { OtherRows } from './types.ts'
 
@@ -16,6 +16,7 @@ export async function relationFor(duck: Duck, rows: CheckedRows): Promise<Relati
 
 /** Rows are numbered from 0 in the order of the parts. */
 function partsRelation({ schema, parts }: OtherRows): Relation {
+  if (parts.length === 0) return noRows(schema.columns)
   let first = 0
   const scans = parts.map((part) => {
     const list = [...columnsOfPart(part, schema.columns), `${first} + file_row_number AS ${ROW}`]
@@ -28,6 +29,12 @@ function partsRelation({ schema, parts }: OtherRows): Relation {
     rows: first,
     ends: endsOf(schema.columns, parts),
   }
+}
+
+function noRows(columns: Relation['columns']): Relation {
+  const list = columns.map(({ name, type }) => `CAST(NULL AS ${DUCK_TYPE[type]}) AS ${quote(name)}`)
+  const from = `(SELECT ${[...list, `0 AS ${ROW}`].join(', ')} WHERE FALSE)`
+  return { from, columns, rows: 0, ends: new Map() }
 }
 
 function endsOf(columns: readonly NamedType[], parts: OtherRows['parts']): Relation['ends'] {

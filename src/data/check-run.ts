@@ -27,7 +27,7 @@ export async function runCheck(duck: Duck, job: CheckJob, report: Report): Promi
     dataset: job.dataset,
     period: job.period,
     examples: job.examples,
-    others: (name, columns) => otherRelation(job, name, columns),
+    others: (name, columns) => otherRelation(job.others, name, columns),
   }
   const judgement = await watched(
     duck,
@@ -71,7 +71,8 @@ async function watched<T>(duck: Duck, report: Report, note: string, work: () => 
 
 const filesOf = ({ rows }: CheckJob): string[] => (rows.kind === 'files' ? rows.files.map((f) => f.name) : [])
 
-function otherRelation({ others }: CheckJob, name: string, columns: readonly string[]): string {
+/** Columns of another dataset's rows. Errors: MR_DATA_OTHER_EMPTY, MR_EXPR_UNKNOWN_COLUMN. */
+export function otherRelation(others: CheckJob['others'], name: string, columns: readonly string[]): string {
   const other = others[name]
   if (!other || other.parts.length === 0) throw new MillraceError('MR_DATA_OTHER_EMPTY', { dataset: name })
   const known = other.schema.columns
@@ -88,7 +89,8 @@ function otherRelation({ others }: CheckJob, name: string, columns: readonly str
   return `(SELECT ${columns.map(quote).join(', ')} FROM (${rowsOfParts(other.parts, wanted)}))`
 }
 
-function ruleOf({ name }: CheckDef, judged: Judgement): CheckedRule {
+/** What a check came to, as plain data. */
+export function ruleOf({ name }: CheckDef, judged: Judgement): CheckedRule {
   const rule: CheckedRule = { check: name }
   const error = judged.broken.get(name)
   if (error !== undefined) return { ...rule, error }

@@ -33,6 +33,7 @@ export {
   changesNothing,
   conflictSentence,
   type MergeInputs,
+  type MergeRecording,
   mergeBase,
   nothingSentence,
   openError,
@@ -40,7 +41,9 @@ export {
   planMerge,
   recordMerge,
   takenSentence,
+  verdictsOf,
 } from './merge.ts'
+export { judgeTaken } from './merge-checks.ts'
 export {
   type ConflictKind,
   type DatasetMerge,
@@ -49,6 +52,7 @@ export {
   type MergeRules,
   type MergeSide,
 } from './merge-types.ts'
+export { type BrokenCheck, brokenError, brokenSentence } from './merge-verdicts.ts'
 export { mergeStats, psiBetween } from './merged-stats.ts'
 export {
   type Acceptance,

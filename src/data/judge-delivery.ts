@@ -82,9 +82,9 @@ async function driftFindings(
 }
 
 /** Undefined where there is no such version, or none yet: `flights@main~3` of the first three. */
-async function referenceOf(
+export async function referenceOf(
   store: Store,
-  { parent }: DatasetImport,
+  { parent }: Pick<DatasetImport, 'parent'>,
   against: string,
 ): Promise<{ version: DatasetVersion; name: string } | undefined> {
   if (parent === null) return undefined

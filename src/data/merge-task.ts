@@ -1,4 +1,5 @@
 /** The task `data.merge`: what a branch changed, laid over another one row by row. */
+import { grouped } from '../core/grouped.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { DatasetVersion, Digest, RunSpec, Schema } from '../core/records.ts'
 import { RULE_KINDS } from '../define/rule-kinds.ts'
@@ -12,6 +13,7 @@ import { runImport } from './import-run.ts'
 import { importOf, lastQuarantine, othersOf } from './import-task.ts'
 import { inJobFolder } from './job-folder.ts'
 import { mergeAside } from './merge-aside.ts'
+import { judgeSides } from './merge-checks.ts'
 import {
   findConflicts,
   joinSides,
@@ -102,7 +104,23 @@ async function mergeOf(work: Work): Promise<DatasetMerge> {
   }
   work.progress(0.4, 'writing what is taken over')
   const result = await applied(work, schema, paths)
-  return await judged(work, merge, result)
+  return await asWhole(work, await judged(work, merge, result))
+}
+
+/** Adds what the declared checks come to over all merged rows. */
+async function asWhole(
+  { store, spec, duck, sides, progress }: Work,
+  merge: DatasetMerge,
+): Promise<DatasetMerge> {
+  const { dataset, judged: checks } = mergeParams(spec)
+  if (merge.result === undefined || checks === undefined) return merge
+  progress(0.85, `judging ${checks.length} checks over ${grouped(merge.result.rows)} rows`)
+  const judgement = await judgeSides(duck, store, {
+    ...{ dataset, checks, others: await othersOf(store, spec), merged: merge.result },
+    ...{ ours: sides.ours, theirs: sides.theirs },
+    ...(spec.inputs.base && { base: sides.base }),
+  })
+  return { ...merge, judgement }
 }
 
 async function changesOf(duck: Duck, found: Candidates, key: readonly string[], name: string): Promise<void> {
@@ -132,7 +150,7 @@ async function applied(
   schema: Schema,
   paths: MergeFiles,
 ) {
-  const { key, checks, ...rest } = mergeParams(spec)
+  const { key, checks, judged: _, ...rest } = mergeParams(spec)
   const files = [
     { path: paths.rows, name: 'the rows of the other branch', format: 'parquet' as const, gzip: false },
   ]
@@ -162,7 +180,7 @@ async function applied(
     folder,
     memoryMb: LIMITS.importMemoryMb,
   }
-  const result = await runImport(duck, job, (done, note) => progress(0.4 + 0.6 * done, note))
+  const result = await runImport(duck, job, (done, note) => progress(0.4 + 0.45 * done, note))
   const planned: RunSpec = { ...spec, inputs: { parent: spec.inputs.ours! }, params: params as never }
   return { result, record: await importOf(store, planned, { ...sides.ours, schema }, result) }
 }

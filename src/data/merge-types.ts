@@ -2,6 +2,7 @@
 import type { DatasetVersion, Digest } from '../core/records.ts'
 import type { CheckDef, DatasetDef } from '../define/types.ts'
 import type { ExprNode } from '../expr/ast.ts'
+import type { CheckedRule } from './check-types.ts'
 import type { DatasetImport } from './types.ts'
 
 export const MERGE_SIDES = ['ours', 'theirs', 'base'] as const
@@ -22,7 +23,10 @@ export interface MergeParams {
   dataset: string
   time: string | null
   key: string[]
+  /** Those that merged rows have to keep one by one. */
   checks: CheckDef[]
+  /** All declared ones, which the merged version as a whole is judged by; absent where there are none. */
+  judged?: CheckDef[]
   parts: DatasetDef['parts']
   rules: MergeRules
 }
@@ -61,7 +65,21 @@ export interface DatasetMerge {
   conflicts?: Digest
   /** The merged rows as they were written; absent where conflicts are open. */
   result?: DatasetImport
+  /** What declared checks came to over all rows; absent where conflicts are open or nothing is declared. */
+  judgement?: MergeJudgement
 }
+
+/** What checks came to over all rows of a version. */
+export interface VersionFigures {
+  rows: number
+  rules: CheckedRule[]
+}
+
+/** The versions of a merge, as checks are judged over them. */
+export type JudgedSide = MergeSide | 'merged'
+
+/** Of the merged version what every check came to; of the others, those checks whose verdict needs them. */
+export type MergeJudgement = Partial<Record<MergeSide, VersionFigures>> & { merged: VersionFigures }
 
 export interface MergeConflict {
   kind: ConflictKind

@@ -4,14 +4,22 @@ import { digestOf, shortDigest } from '../core/digest.ts'
 import { MillraceError } from '../core/errors.ts'
 import { grouped } from '../core/grouped.ts'
 import { MAIN, refs, subjects } from '../core/names.ts'
-import type { DatasetVersion, Digest, JournalEvent, RunSpec } from '../core/records.ts'
-import type { DatasetDef } from '../define/types.ts'
+import type { DatasetVersion, Digest, Finding, JournalEvent, RunSpec } from '../core/records.ts'
+import type { CheckDef, DatasetDef } from '../define/types.ts'
 import { partId } from '../engine/parts.ts'
 import { resolve } from '../expr/resolve.ts'
 import type { Store } from '../store/ports.ts'
 import { WRITTEN_AS } from './edit.ts'
+import { importEvents } from './import-events.ts'
 import { MERGE_CODE, MERGE_TASK } from './merge-task.ts'
-import type { DatasetMerge, MergeParams, MergeRules } from './merge-types.ts'
+import type { DatasetMerge, MergeJudgement, MergeParams, MergeRules } from './merge-types.ts'
+import {
+  type BrokenCheck,
+  brokenError,
+  brokenSentence,
+  type MergeVerdicts,
+  mergeVerdicts,
+} from './merge-verdicts.ts'
 import { namedInputs } from './plan-import.ts'
 import { moved } from './record-edit.ts'
 import { getVersion, type NamedVersion } from './versions.ts'
@@ -57,7 +65,7 @@ export interface MergeInputs {
 }
 
 /**
- * What a merge will do, as a spec. Pure. `warn` checks do not stand in its way. Errors: MR_DATA_MERGE_COLUMN for a rule about a column that there is none of, MR_EXPR_… for an
+ * What a merge will do, as a spec. Pure. `warn` checks do not stand in the way of rows. Errors: MR_DATA_MERGE_COLUMN for a rule about a column that there is none of, MR_EXPR_… for an
  * expression that does not fit its column.
  */
 export function planMerge(
@@ -74,6 +82,7 @@ export function planMerge(
     checks: def.checks
       .filter(({ onFail }) => onFail !== 'warn')
       .map((check) => ({ ...check, onFail: 'quarantine' })),
+    ...(def.checks.length > 0 && { judged: def.checks }),
     parts: def.parts,
     rules,
   }
@@ -118,6 +127,8 @@ export interface MergeRecording {
   theirs: Digest
   /** The run and what it came to; absent where one side has nothing that the other has not, and `theirs` or `ours` is the outcome as it is. */
   merged?: { spec: RunSpec; merge: DatasetMerge }
+  /** Checks of a branch that is taken as it is, and what they came to. */
+  taken?: { checks: readonly CheckDef[]; judgement: MergeJudgement | undefined }
   actor: string
   now: number
   /** Why, in the words of who did it. */
@@ -132,13 +143,20 @@ export interface RecordedMerge {
 
 /**
  * Makes the version of a finished merge and moves the branch there, in one commit with the end of the other branch. Errors: MR_DATA_MERGE_OPEN while conflicts are open,
- * MR_DATA_EDIT_MOVED when either branch holds another version by now.
+ * MR_DATA_MERGE_CHECKS where a declared check is broken, which the journal says once a run (`data.merge-refused`), MR_DATA_EDIT_MOVED when either branch holds another version by now.
  */
 export async function recordMerge(store: Store, recording: MergeRecording): Promise<RecordedMerge> {
   const { dataset, into, from, ends, ours, theirs, merged, actor, reason } = recording
+  if (merged && !merged.merge.result) throw openError(merged.merge)
+  const { findings, broken } = await verdictsOf(store, recording)
+  if (broken.length > 0) throw await refuse(store, recording, broken)
   const isNothing = merged !== undefined && (await changesNothing(store, merged.merge))
   const sentence = sentenceOf(recording, isNothing)
-  const version = isNothing ? ours : merged ? await putVersion(store, recording, merged, sentence) : theirs
+  const version = isNothing
+    ? ours
+    : merged
+      ? await putVersion(store, recording, merged, sentence, findings)
+      : theirs
   const result = await store.meta.commit({
     moves: [
       ...(version === ours ? [] : [{ name: refs.dataset(dataset, into), from: ours, to: version }]),
@@ -156,6 +174,7 @@ export async function recordMerge(store: Store, recording: MergeRecording): Prom
         ours,
         theirs,
         version,
+        ...(findings.length > 0 && { verdicts: verdictsByCheck(findings) }),
         ...(merged && {
           run: digestOf(merged.spec),
           base: merged.merge.base,
@@ -168,6 +187,56 @@ export async function recordMerge(store: Store, recording: MergeRecording): Prom
   if (result.ok) return { version, event: result.event }
   const isInto = result.conflict.name === refs.dataset(dataset, into)
   throw moved(dataset, isInto ? into : from, isInto ? ours : theirs, result.conflict.holds)
+}
+
+const verdictsByCheck = (findings: readonly Finding[]): Record<string, string> =>
+  Object.fromEntries(findings.map(({ check, verdict }) => [check, verdict]))
+
+/** Verdicts of the declared checks on what a merge came to. Errors: those of the store. */
+export async function verdictsOf(
+  store: Store,
+  { dataset, ours, theirs, merged, taken, now }: Omit<MergeRecording, 'actor' | 'reason'>,
+): Promise<MergeVerdicts> {
+  const result = merged ? merged.merge.result! : await getVersion(store, theirs)
+  const { checks = [], judgement } = merged
+    ? { checks: (merged.spec.params as unknown as MergeParams).judged, judgement: merged.merge.judgement }
+    : (taken ?? { checks: [], judgement: undefined })
+  return await mergeVerdicts(store, { dataset, checks, judgement, merged: result, ours, theirs, now })
+}
+
+const REFUSED = 'data.merge-refused'
+
+/** The journal says once of the same two versions that they do not go together. */
+async function refuse(
+  store: Store,
+  { dataset, into, from, ours, theirs, merged, actor, reason }: MergeRecording,
+  broken: BrokenCheck[],
+): Promise<MillraceError> {
+  const error = brokenError({ dataset, into, from }, broken)
+  const run = merged && digestOf(merged.spec)
+  const data = {
+    branch: from,
+    into,
+    ours,
+    theirs,
+    ...(run && { run }),
+    code: error.code,
+    fix: error.fix,
+    broken,
+  }
+  for await (const { data: before } of importEvents(store, dataset, REFUSED))
+    if (digestOf(before) === digestOf(data as unknown as Json)) return error
+  const text = broken.map((each) => brokenSentence(each, into, from)).join('; ')
+  await store.meta.commit({
+    event: {
+      type: REFUSED,
+      subject: subjects.dataset(dataset),
+      actor,
+      reason: `${text}: ${reason}`,
+      data: data as unknown as Json,
+    },
+  })
+  return error
 }
 
 function sentenceOf({ from, into, merged }: MergeRecording, isNothing: boolean): string {
@@ -192,14 +261,15 @@ async function putVersion(
   { ours, theirs, now }: MergeRecording,
   { spec, merge }: NonNullable<MergeRecording['merged']>,
   message: string,
+  findings: Finding[],
 ): Promise<Digest> {
-  if (!merge.result) throw openError(merge)
   const { window: _, ...before } = await getVersion(store, ours)
-  const { schema, parts, quarantine, rows, rowsQuarantined, window } = merge.result
+  const { schema, parts, quarantine, rows, rowsQuarantined, window } = merge.result!
   const version: DatasetVersion = {
     ...before,
     parents: [ours, theirs],
     ...{ schema, parts, quarantine, rows, rowsQuarantined },
+    ...(merge.judgement && { findings }),
     ...(window && { window }),
     createdAt: now,
     message,

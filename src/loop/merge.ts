@@ -2,12 +2,16 @@
 import type { Json } from '../core/canonical.ts'
 import { grouped } from '../core/grouped.ts'
 import { MAIN } from '../core/names.ts'
-import type { Digest } from '../core/records.ts'
+import type { Digest, Finding, RunSpec } from '../core/records.ts'
 import {
+  type BrokenCheck,
+  brokenSentence,
   changesNothing,
   type DatasetMerge,
   getVersion,
+  judgeTaken,
   type MergeConflict,
+  type MergeRecording,
   type MergeRules,
   mergeBase,
   nothingSentence,
@@ -17,6 +21,7 @@ import {
   planMerge,
   recordMerge,
   takenSentence,
+  verdictsOf,
 } from '../data/index.ts'
 import { branchHead } from './quarantine.ts'
 import { datasetDef, type Runtime } from './runtime.ts'
@@ -36,6 +41,8 @@ export interface MergeRequest {
   actor: string
   /** Says exactly what would come of it, and moves nothing. */
   dryRun?: boolean
+  /** Open conflicts are the answer and no error. */
+  answerOpen?: boolean
   signal?: AbortSignal
   onProgress?: (done: number, note: string) => void
 }
@@ -56,6 +63,10 @@ export interface MergeResult {
   /** Conflicts that rules have decided. */
   decided: number
   sample: MergeConflict[]
+  /** Verdicts of the declared checks on the merged version; none while conflicts are open. */
+  findings: Finding[]
+  /** Those that stop the merge. */
+  broken: BrokenCheck[]
   /** Parquet object with all open conflicts. */
   conflicts?: Digest
 }
@@ -65,14 +76,16 @@ const NONE = {
   open: { cell: 0, deleted: 0, check: 0 },
   decided: 0,
   sample: [],
+  findings: [],
+  broken: [],
 }
 
 /**
- * Merges a branch. Open conflicts are part of the answer of a dry run, and thrown otherwise; nothing moves while there are any.
- * Errors: MR_LOOP_UNKNOWN, MR_LOOP_NO_DATA, MR_DATA_BRANCH, MR_DATA_MERGE_CUT, MR_DATA_MERGE_OPEN, MR_DATA_MERGE_COLUMN, MR_DATA_EDIT_MOVED.
+ * Merges a branch. Open conflicts are part of the answer of a dry run, or where they are asked for, and thrown otherwise; nothing moves while there are any, nor while the merged version breaks a declared check.
+ * Errors: MR_LOOP_UNKNOWN, MR_LOOP_NO_DATA, MR_DATA_BRANCH, MR_DATA_MERGE_CUT, MR_DATA_MERGE_OPEN, MR_DATA_MERGE_CHECKS, MR_DATA_MERGE_COLUMN, MR_DATA_EDIT_MOVED.
  */
 export async function mergeInto(rt: Runtime, request: MergeRequest): Promise<MergeResult> {
-  const { dataset, branch, into = MAIN, rules = {}, dryRun = false, signal, onProgress } = request
+  const { dataset, branch, into = MAIN, dryRun = false } = request
   const def = datasetDef(rt, dataset)
   const [ours, theirs] = [await branchHead(rt, dataset, into), await branchHead(rt, dataset, branch)]
   const base = await mergeBase(rt.store, ours.digest, theirs.digest)
@@ -85,32 +98,64 @@ export async function mergeInto(rt: Runtime, request: MergeRequest): Promise<Mer
     ...{ actor: request.actor, reason: request.reason, now: rt.clock.now() },
   }
   if (base === ours.digest) {
+    const judgement = await judgeTaken(rt.store, def, { ours: ours.version, theirs: theirs.version })
     const effects = [`${into} is as branch "${branch}" is: ${grouped(theirs.version.rows)} rows`]
-    const after = { ...state, effects, version: theirs.digest, rows: theirs.version.rows }
-    if (!dryRun) await recordMerge(rt.store, recording)
-    return { ...after, done: !dryRun }
+    const taken = { ...recording, taken: { checks: def.checks, judgement } }
+    return await finished(rt, request, taken, { ...state, effects, rows: theirs.version.rows })
   }
   const spec = planMerge(
     { ...def, key: ours.version.key ?? def.key },
     ours.version,
     { base, ours: ours.digest, theirs: theirs.digest, others: await othersOf(rt.store, def) },
-    rules,
+    request.rules ?? {},
   )
+  const merge = await runMerge(rt, spec, request)
+  const { taken, open, decided, sample, conflicts } = merge
+  const found = { ...state, taken, open, decided, sample, ...(conflicts && { conflicts }) }
+  if (!merge.result) {
+    if (!dryRun && request.answerOpen !== true) throw openError(merge)
+    return { ...found, done: false, effects: [openSentence(merge)] }
+  }
+  const effects = [
+    (await changesNothing(rt.store, merge)) ? nothingSentence(branch, into) : takenSentence(branch, merge),
+  ]
+  const whole = { ...found, effects, rows: merge.result.rows }
+  return await finished(rt, request, { ...recording, merged: { spec, merge } }, whole)
+}
+
+async function runMerge(rt: Runtime, spec: RunSpec, request: MergeRequest): Promise<DatasetMerge> {
+  const { signal, onProgress } = request
   const [outcome] = await rt.jobs.run([spec], {
     signal,
     onProgress: onProgress && ((p) => onProgress(p.done, p.note)),
   })
-  const merge = await rt.store.getRecord<DatasetMerge>(outcome!.record.outputs.merge!, 'DatasetMerge')
-  const { taken, open, decided, sample, conflicts } = merge
-  const found = { ...state, taken, open, decided, sample, ...(conflicts && { conflicts }) }
+  return await rt.store.getRecord<DatasetMerge>(outcome!.record.outputs.merge!, 'DatasetMerge')
+}
+
+/** Records a merge without conflicts, or says what would come of it. */
+async function finished(
+  { store }: Runtime,
+  { dryRun = false }: MergeRequest,
+  recording: MergeRecording,
+  found: Omit<MergeResult, 'done' | 'findings' | 'broken'>,
+): Promise<MergeResult> {
+  const { findings, broken } = await verdictsOf(store, recording)
+  const { into, from } = recording
   const effects = [
-    (await changesNothing(rt.store, merge)) ? nothingSentence(branch, into) : takenSentence(branch, merge),
+    ...found.effects,
+    ...broken.map((each) => `a check breaks: ${brokenSentence(each, into, from)}`),
+    ...failing(findings, broken),
   ]
-  if (!merge.result) {
-    if (dryRun) return { ...found, done: false, effects: [openSentence(merge)] }
-    throw openError(merge)
-  }
-  if (dryRun) return { ...found, done: false, effects, rows: merge.result.rows }
-  const { version } = await recordMerge(rt.store, { ...recording, merged: { spec, merge } })
-  return { ...found, done: true, effects, version, rows: (await getVersion(rt.store, version)).rows }
+  if (dryRun) return { ...found, done: false, effects, findings, broken }
+  const { version } = await recordMerge(store, recording)
+  const { rows } = await getVersion(store, version)
+  return { ...found, done: true, effects, findings, broken, version, rows }
+}
+
+/** What fails and does not stop the merge. */
+function failing(findings: readonly Finding[], broken: readonly BrokenCheck[]): string[] {
+  const stops = new Set(broken.map(({ check }) => check))
+  return findings.flatMap(({ check, verdict, message }) =>
+    (verdict === 'fail' || verdict === 'error') && !stops.has(check) ? [`a check fails: ${message}`] : [],
+  )
 }

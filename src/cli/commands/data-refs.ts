@@ -137,17 +137,16 @@ export async function dataMerge(
     onProgress: cli.meter.update,
   }
   cli.meter.begin(`Merge ${branch as string}`)
-  // Looked at first, so that all conflicts can be shown and written.
-  const foreseen = await mergeInto(rt, { ...request, dryRun: true })
-  const isOpen = Object.values(foreseen.open).some((n) => n > 0)
-  const result = isOpen || by.dryRun ? foreseen : await mergeInto(rt, request)
+  // All conflicts are shown and written rather than thrown.
+  const result = await mergeInto(rt, { ...request, answerOpen: true })
+  const isOpen = Object.values(result.open).some((n) => n > 0)
   cli.meter.end()
   if (file !== undefined && result.conflicts)
     await copyFile(await rt.store.objects.path(result.conflicts), resolve(file))
   return {
     value: result,
     lines: mergeLines(cli, branch as string, result, file),
-    exit: isOpen ? EXIT.refused : EXIT.done,
+    exit: isOpen || result.broken.length > 0 ? EXIT.refused : EXIT.done,
   }
 }
 

@@ -192,6 +192,14 @@ export const data = {
     retryable: false,
     status: 409,
   },
+  MR_DATA_MERGE_CHECKS: {
+    what: (d: { dataset: string; from: string; checks: string[]; broken: string[] }) =>
+      `the merge of branch "${d.from}" of dataset "${d.dataset}" breaks ${d.checks.length === 1 ? 'a check' : `${d.checks.length} checks`}: ${d.broken.slice(0, 5).join('; ')}`,
+    fix: (d: { dataset: string; from: string; checks: string[]; broken: string[] }) =>
+      `change one of the branches so that ${d.checks[0]} holds over the rows of both, or loosen it (atLeast, its bounds, or warn()); nothing has moved`,
+    retryable: false,
+    status: 422,
+  },
   MR_DATA_KEY_COLUMN: {
     what: (d: { dataset: string; column: string; columns: string[] }) =>
       `column "${d.column}" of the key is not in both versions of dataset "${d.dataset}"`,
