@@ -22,40 +22,61 @@ export function lowOf(bucket: number): number {
   return (SUB + ((bucket - SUB) % SUB)) * 2 ** octave
 }
 
+/** Values that are kept as they came: of thousands of models most were asked a few times, and a row of buckets takes as much as all else that is kept of such a one. */
+const FEW = 24
+
 export class LatencyHistogram {
-  /** Made with the first time: of thousands of models most have histograms of nothing. */
+  /** Buckets of the first values, until they are too many. */
+  #few: number[] | undefined
   #counts: Uint32Array | undefined
   total = 0
 
   add(ms: number, times = 1): void {
-    this.#counts ??= new Uint32Array(BUCKETS)
-    this.#counts[bucketOf(Math.min(2 ** 31, Math.max(0, ms * 1000)))] += times
+    const bucket = bucketOf(Math.min(2 ** 31, Math.max(0, ms * 1000)))
     this.total += times
+    if (!this.#counts && times === 1 && this.total <= FEW) {
+      this.#few ??= []
+      this.#few.push(bucket)
+    } else this.#all()[bucket] += times
   }
 
   merge(other: LatencyHistogram): void {
+    if (other.total === 0) return
+    const own = this.#all()
+    for (const bucket of other.#few ?? []) own[bucket]++
     const from = other.#counts
-    if (!from || other.total === 0) return
-    this.#counts ??= new Uint32Array(BUCKETS)
-    for (let b = 0; b < BUCKETS; b++) this.#counts[b] += from[b]
+    if (from) for (let b = 0; b < BUCKETS; b++) own[b] += from[b]
     this.total += other.total
   }
 
   clear(): void {
     if (this.total > 0) this.#counts?.fill(0)
+    this.#few = undefined
     this.total = 0
   }
 
   /** Middle of the bucket that holds the value of rank ⌈share · n⌉, in milliseconds; null when empty. */
   quantileMs(share: number): number | null {
-    const counts = this.#counts
-    if (this.total === 0 || !counts) return null
+    if (this.total === 0) return null
     const rank = Math.max(1, Math.ceil(share * this.total))
+    const few = this.#few
+    if (few) return middleMs([...few].sort((a, b) => a - b)[Math.min(rank, few.length) - 1])
+    const counts = this.#all()
     let seen = 0
     for (let b = 0; b < BUCKETS; b++) {
       seen += counts[b]
-      if (seen >= rank) return (lowOf(b) + lowOf(b + 1)) / 2 / 1000
+      if (seen >= rank) return middleMs(b)
     }
     return lowOf(BUCKETS - 1) / 1000
   }
+
+  /** Every bucket, with what was kept as it came. */
+  #all(): Uint32Array {
+    this.#counts ??= new Uint32Array(BUCKETS)
+    for (const bucket of this.#few ?? []) this.#counts[bucket]++
+    this.#few = undefined
+    return this.#counts
+  }
 }
+
+const middleMs = (bucket: number): number => (lowOf(bucket) + lowOf(bucket + 1)) / 2 / 1000

@@ -16,7 +16,7 @@ export interface Exemplar {
 /** Times in buckets. Constant memory; a time of NaN is not counted. */
 export class SecondsHistogram {
   /** Of each bucket alone, the last of what is beyond all ends. */
-  readonly counts = new Float64Array(BOUNDS_S.length + 1)
+  readonly counts: number[] = new Array<number>(BOUNDS_S.length + 1).fill(0)
   readonly exemplars: (Exemplar | undefined)[] = []
   sumS = 0
   total = 0

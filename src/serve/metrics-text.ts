@@ -42,15 +42,26 @@ export function histogramLines(
   { name, label, format, scale = 1 }: HistogramLines,
 ): string[] {
   const lines: string[] = []
+  const ends = endsOf(scale, format)
   let cumulative = 0
   counts.forEach((count, b) => {
     cumulative += count
-    const end = b < BOUNDS_S.length ? endText(BOUNDS_S[b] * scale, format) : '+Inf'
+    const end = ends[b]
     const example = format === 'openmetrics' ? exemplarText(exemplars[b], scale) : ''
     lines.push(`${name}_bucket{${label},le="${end}"} ${cumulative}${example}`)
   })
   lines.push(`${name}_sum{${label}} ${sumS * scale}`, `${name}_count{${label}} ${total}`)
   return lines
+}
+
+const knownEnds = new Map<string, string[]>()
+
+/** Ends of all buckets as texts, made once for a format and a unit. */
+function endsOf(scale: number, format: MetricsFormat): string[] {
+  const key = `${format} ${scale}`
+  const known = knownEnds.get(key) ?? [...BOUNDS_S.map((end) => endText(end * scale, format)), '+Inf']
+  knownEnds.set(key, known)
+  return known
 }
 
 /** OpenMetrics writes ends as floats: `1.0`, where Prometheus has `1`. */

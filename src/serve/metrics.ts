@@ -22,6 +22,8 @@ export interface ServeMetricsOptions {
 
 /** Code of a request that was answered. */
 const OK = 'OK'
+/** Letters of one piece of the text. */
+const CHUNK_LENGTH = 64 * 1024
 
 export class ServeMetrics {
   readonly #answered: SeriesTable<Answered>
@@ -64,30 +66,46 @@ export class ServeMetrics {
   }
 
   text(format: MetricsFormat = 'prometheus'): string {
+    return [...this.chunks(format)].join('')
+  }
+
+  /** The same in pieces of some dozens of kilobytes, each made when it is wanted: of thousands of models all of it is tens of megabytes. */
+  *chunks(format: MetricsFormat = 'prometheus'): Generator<string> {
+    let lines: string[] = []
+    let length = 0
+    for (const line of this.#lines(format)) {
+      lines.push(line)
+      length += line.length
+      if (length < CHUNK_LENGTH) continue
+      yield `${lines.join('\n')}\n`
+      lines = []
+      length = 0
+    }
+    if (lines.length > 0) yield `${lines.join('\n')}\n`
+  }
+
+  *#lines(format: MetricsFormat): Generator<string> {
     const answered = [...this.#answered.entries()]
     const failed = [...this.#failed.entries()].map(
       ([model, code, , series]) => [model, code, series] as [string, string, Failed],
     )
     const { aliases = [], executions } = this.#options
     const counted = { answered, failed, executions, inFlight: this.requestsInFlight }
-    return [
-      ...requestLines(answered, failed, format),
-      ...partLines('queue', 'Time of waiting for a batch.', answered, format),
-      ...partLines('compute', 'Time of computing, of the whole batch.', answered, format),
-      ...head('millrace_predictions_total', 'counter', 'Rows answered.', format),
-      ...answered.map(
-        ([model, version, route, { rows }]) =>
-          `millrace_predictions_total{${labels({ model, version, route })}} ${rows}`,
-      ),
-      ...head('millrace_errors_total', 'counter', 'Requests refused or failed, by code.', format),
-      ...failed.map(
-        ([model, code, { count }]) => `millrace_errors_total{${labels({ model, code })}} ${count}`,
-      ),
-      ...this.#gauges.flatMap((g) => [...head(g.name, g.type, g.help, format), ...gaugeLines(g)]),
-      ...aliasLines(aliases, counted, format),
-      ...(format === 'openmetrics' ? ['# EOF'] : []),
-      '',
-    ].join('\n')
+    yield* requestLines(answered, failed, format)
+    yield* partLines('queue', 'Time of waiting for a batch.', answered, format)
+    yield* partLines('compute', 'Time of computing, of the whole batch.', answered, format)
+    yield* head('millrace_predictions_total', 'counter', 'Rows answered.', format)
+    for (const [model, version, route, { rows }] of answered)
+      yield `millrace_predictions_total{${labels({ model, version, route })}} ${rows}`
+    yield* head('millrace_errors_total', 'counter', 'Requests refused or failed, by code.', format)
+    for (const [model, code, { count }] of failed)
+      yield `millrace_errors_total{${labels({ model, code })}} ${count}`
+    for (const gauge of this.#gauges) {
+      yield* head(gauge.name, gauge.type, gauge.help, format)
+      yield* gaugeLines(gauge)
+    }
+    yield* aliasLines(aliases, counted, format)
+    if (format === 'openmetrics') yield '# EOF'
   }
 
   #addOwnGauges(): void {
@@ -124,34 +142,30 @@ export class ServeMetrics {
 
 type Series = [model: string, version: string, route: string, series: Answered][]
 
-function requestLines(answered: Series, failed: [string, string, Failed][], format: MetricsFormat): string[] {
+function* requestLines(
+  answered: Series,
+  failed: [string, string, Failed][],
+  format: MetricsFormat,
+): Generator<string> {
   const name = 'millrace_request_duration_seconds'
-  return [
-    ...head(name, 'histogram', 'Time from the parsed request to its answer.', format),
-    ...answered.flatMap(([model, version, route, { request }]) =>
-      histogramLines(request, { name, label: labels({ model, version, route, code: OK }), format }),
-    ),
-    ...failed
-      .filter(([, , { request }]) => request.total > 0)
-      .flatMap(([model, code, { request }]) =>
-        histogramLines(request, { name, label: labels({ model, version: '', route: '', code }), format }),
-      ),
-  ]
+  yield* head(name, 'histogram', 'Time from the parsed request to its answer.', format)
+  for (const [model, version, route, { request }] of answered)
+    yield* histogramLines(request, { name, label: labels({ model, version, route, code: OK }), format })
+  for (const [model, code, { request }] of failed)
+    if (request.total > 0)
+      yield* histogramLines(request, { name, label: labels({ model, version: '', route: '', code }), format })
 }
 
-function partLines(
+function* partLines(
   part: 'queue' | 'compute',
   help: string,
   answered: Series,
   format: MetricsFormat,
-): string[] {
+): Generator<string> {
   const name = `millrace_${part}_duration_seconds`
-  return [
-    ...head(name, 'histogram', help, format),
-    ...answered.flatMap(([model, version, route, series]) =>
-      histogramLines(series[part], { name, label: labels({ model, version, route, code: OK }), format }),
-    ),
-  ]
+  yield* head(name, 'histogram', help, format)
+  for (const [model, version, route, series] of answered)
+    yield* histogramLines(series[part], { name, label: labels({ model, version, route, code: OK }), format })
 }
 
 function gaugeLines({ name, value }: Gauge): string[] {

@@ -119,3 +119,14 @@ test('a table of series forgets what was used longest ago', () => {
     ['v', 1],
   ])
 })
+
+test('pieces of the text are small and the text is all of them', () => {
+  const metrics = new ServeMetrics()
+  for (let i = 0; i < 500; i++)
+    metrics.answered(`m${i}`, 1, 'live', 1, { requestS: 0.01, queueS: 0, computeS: 0.01 })
+  const chunks = [...metrics.chunks()]
+  expect(chunks.length).toBeGreaterThan(10)
+  for (const chunk of chunks) expect(chunk.length).toBeLessThan(70_000)
+  expect(chunks.join('')).toBe(metrics.text())
+  expect(metrics.text().endsWith('\n')).toBe(true)
+})

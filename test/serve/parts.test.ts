@@ -81,6 +81,26 @@ describe('latency histogram', () => {
     )
   })
 
+  test('of few values says what one of many says, merged or cleared between', () => {
+    fc.assert(
+      fc.property(fc.array(fc.float({ min: 0, max: 5_000, noNaN: true }), { maxLength: 60 }), (ms) => {
+        const [one, many] = [new LatencyHistogram(), new LatencyHistogram()]
+        many.add(1, 30)
+        many.clear()
+        for (const value of ms) {
+          one.add(value)
+          many.add(value)
+          const sum = new LatencyHistogram()
+          sum.merge(one)
+          for (const share of [0, 0.3, 0.5, 1])
+            expect([one.quantileMs(share), sum.quantileMs(share)]).toEqual(
+              new Array(2).fill(many.quantileMs(share)),
+            )
+        }
+      }),
+    )
+  })
+
   test('an empty one has no quantile', () => {
     expect(new LatencyHistogram().quantileMs(0.5)).toBeNull()
   })

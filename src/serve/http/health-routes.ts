@@ -1,4 +1,6 @@
 /** Liveness, readiness that tells the truth, and metrics. */
+import { Readable } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isMillraceError } from '../../core/errors.ts'
 import { SERVE_LIMITS } from '../limits.ts'
@@ -71,6 +73,15 @@ export function sendMetrics(
   reply: FastifyReply,
 ): FastifyReply {
   const format = typeof metrics === 'string' ? 'prometheus' : formatOf(request.headers.accept)
-  const text = typeof metrics === 'string' ? metrics : metrics.text(format)
-  return reply.header('content-type', CONTENT_TYPES[format]).send(text)
+  reply.header('content-type', CONTENT_TYPES[format])
+  if (typeof metrics === 'string') return reply.send(metrics)
+  return reply.send(Readable.from(inTurns(metrics.chunks(format)), { objectMode: false }))
+}
+
+/** Pieces with a turn of the event loop after each, so that requests are answered between. */
+async function* inTurns(chunks: Iterable<string>): AsyncGenerator<string> {
+  for (const chunk of chunks) {
+    yield chunk
+    await setImmediate()
+  }
 }

@@ -46,9 +46,9 @@ export class ModelReader {
     return await this.#least().read(path, size, as)
   }
 
-  /** Starts the threads, so that the first file need not wait for one. */
+  /** Starts a thread, so that the first file need not wait for it. Others are started when a file would have to wait for another. */
   warm(): void {
-    for (const thread of this.#threads) thread.start()
+    this.#threads[0].start()
   }
 
   close(): void {

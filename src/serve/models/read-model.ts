@@ -18,8 +18,8 @@ export type ReadModel =
     }
   | {
       kind: 'packed'
-      /** What explanations say of the model, without the model. */
-      imported: PackedModel
+      /** Format and version in words. */
+      source: string
       kernel: PackedKernel
     }
   | {
@@ -34,8 +34,6 @@ export type ReadModel =
       problem?: { problem: string; fix: string }
     }
 
-export type PackedModel = Pick<ImportedModel, 'source' | 'features' | 'classes'>
-
 /** What is wanted of a file: `packed`, where it can be had, is a fifth of the bytes and of the work for who gets it; `whole` is for explanations. */
 export type ReadAs = 'packed' | 'whole'
 
@@ -46,9 +44,7 @@ export function readModel(path: string, as: ReadAs = 'whole'): ReadModel {
   if (formatOfFile(bytes) !== 'onnx') {
     const { withBase: _, ...imported } = readModelFile(bytes)
     const kernel = as === 'packed' ? packScorer(imported.model) : null
-    if (!kernel) return { kind: 'scored', imported }
-    const { source, features, classes } = imported
-    return { kind: 'packed', imported: { source, features, classes }, kernel }
+    return kernel ? { kind: 'packed', source: imported.source, kernel } : { kind: 'scored', imported }
   }
   const described = describeOnnx(readOnnxFile(bytes))
   const { external, problems } = described

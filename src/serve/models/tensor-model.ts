@@ -236,14 +236,14 @@ async function openScored(
   path: string,
   { admit, read }: OpenOptions,
 ): Promise<TensorModel> {
-  const { source, features } = own.imported
-  const nFeatures = features.length
+  const source = own.kind === 'packed' ? own.source : own.imported.source
   const again = reread(own, path, read)
   await admit((own.kind === 'packed' ? own.kernel.bytes : scorerBytes(own.imported.model)) + READY_BYTES, 0)
   const scorer =
     own.kind === 'packed'
       ? (unpackScorer(own.kernel) ?? compileScorer((await again()).model))
       : compileScorer(own.imported.model)
+  const { nFeatures } = scorer
   const { nOutputs } = scorer
   let running = 0
   let isClosed = false
@@ -301,7 +301,7 @@ function reread(
   read: OpenOptions['read'],
 ): () => Promise<ReadScored['imported']> {
   let kept = own.kind === 'scored' ? new WeakRef(own.imported) : undefined
-  const wanted = stat(path)
+  const wanted = stat(path).then(({ mtimeMs, size }) => ({ mtimeMs, size }))
   wanted.catch(() => undefined)
   return async () => {
     const held = kept?.deref()
