@@ -1,6 +1,7 @@
 /** One of several processes that serve the same models: takes connections that the primary accepted, and answers what it asks. */
 import type { Socket } from 'node:net'
 import { assert, type MillraceError } from '../../core/errors.ts'
+import { settleCollector } from '../../serve/collector-settings.ts'
 import type { Prepared } from '../../serve/models/model-shelf.ts'
 import type { Siblings } from '../../serve/models/siblings.ts'
 import { type BuiltModels, buildModels } from '../build-models.ts'
@@ -52,6 +53,7 @@ process.on('message', (message: ToWorker, socket?: Socket) => {
 })
 
 async function start(options: WorkerOptions): Promise<void> {
+  settleCollector()
   try {
     built = buildModels(options, siblings)
     take = await built.adopt()

@@ -4,6 +4,7 @@ import { type Served, serveByWorkers, serveModels } from '../../api/serve-models
 import type { MillraceError } from '../../core/errors.ts'
 import { findModels } from '../../model/repository/find.ts'
 import type { Found, FoundModel } from '../../model/repository/found.ts'
+import { settleCollector } from '../../serve/collector-settings.ts'
 import { METRIC_ALIASES } from '../../serve/metrics-alias.ts'
 import type { ModelMetadata, TensorSpec } from '../../serve/oip/backend.ts'
 import { traceSettings } from '../../serve/trace/otel-env.ts'
@@ -44,6 +45,7 @@ export async function serve(cli: Cli, [path]: readonly unknown[], options: Optio
     cacheMb: given('cacheMb', 1, 1_000_000),
     trial: oneOf('--try', textOption(options, 'try'), ['swaps', 'all', 'none'] as const),
   }
+  if (workers === 1) settleCollector()
   const served = await (workers === 1 ? serveModels(asked) : serveByWorkers({ ...asked, workers }))
   try {
     const { address, grpcAddress, found: models } = served
