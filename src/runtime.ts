@@ -52,8 +52,15 @@ export type { ExplainRequest } from './loop/explain-opened.ts'
 export { Follower, type Happening } from './loop/follow.ts'
 export { likenessOfRows } from './loop/likeness.ts'
 export {
+  checkoutLock,
+  type LockCheckout,
+  type LockCheckoutRequest,
+  type LockedRef,
+} from './loop/lock-checkout.ts'
+export {
   type Lock,
   type LockChange,
+  type LockPlace,
   lockedVersion,
   lockText,
   lockVersions,

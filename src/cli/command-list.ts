@@ -80,6 +80,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ...TLS,
       ...TELEMETRY,
       ['--once', 'end after the first release, without serving'],
+      ['--locked', 'with --once: import nothing, and train on the versions that millrace.lock pins'],
       DRY_RUN,
     ],
     examples: ['millrace up', 'millrace up --port 8080', 'millrace up --once --json'],
@@ -260,6 +261,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['--trials <n>', 'points tried at most (default: the config)'],
       ['--method <method>', 'random, halving or tpe (default: the config)'],
       ['--time <duration>', 'begin no trial after so long, e.g. 10m'],
+      LOCKED,
       REASON,
     ],
     examples: [
@@ -491,6 +493,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'data show',
     args: '<version>',
     summary: 'columns, checks and parts of a version',
+    options: [LOCKED],
     examples: ['millrace data show flights', 'millrace data show flights@main~1'],
     load: async () => (await import('./commands/data.ts')).dataShow,
   },
@@ -499,7 +502,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     args: '<version>',
     summary:
       'what is in each column: moments, quantiles, distinct and frequent values, from sketches of the parts',
-    options: [['--column <name...>', 'only these columns']],
+    options: [['--column <name...>', 'only these columns'], LOCKED],
     examples: ['millrace data profile flights', 'millrace data profile flights@main~1 --column delay'],
     load: async () => (await import('./commands/data-profile.ts')).dataProfile,
   },
@@ -514,6 +517,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['--failing <file>', 'write the failing rows as Parquet, a column a check'],
       ['--period <window>', 'period that the rows claim to be of: rows outside it are strays'],
       ['--strict', 'checks that only warn say no too'],
+      LOCKED,
       ['--threads <n>', 'threads that read (default: one a processor)'],
     ],
     examples: [
@@ -728,6 +732,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['--format <format>', 'parquet, orc, csv, json or jsonl, where the name does not tell'],
       ['--columns <names>', 'these columns in this order, with commas (default: all)'],
       ['--where <expression>', 'rows for which it holds'],
+      LOCKED,
       ['--force', 'replace a file that is there'],
     ],
     examples: [
@@ -761,6 +766,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'what training rows are worth: wrong labels, copies, outliers, sources, and what to collect',
     options: [
       ['--on <version>', 'dataset version, e.g. flights@main~1'],
+      LOCKED,
       ['--embedding <column>', 'compare rows by the list of numbers in this column, not by the features'],
       [
         '--layer <layer>',

@@ -22,16 +22,25 @@ export const FILE_COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'data checkout',
-    args: '<name>',
+    args: '[name]',
     summary:
-      'write a version into a folder: files as they were added, a dataset as Parquet; only what differs is written',
+      'write a version into a folder: files as they were added, a dataset as Parquet; only what differs is written; or bring here all that a lock pins',
     options: [
+      [
+        '--lock [file]',
+        'what millrace.lock, or this file, pins: sets of files into folders, main to its version',
+      ],
+      [
+        '--remote <remote>',
+        'with --lock: where missing versions come from (default: origin, where there is one)',
+      ],
       ['--to <folder>', 'where to write (default: a folder of that name; of single files, this folder)'],
       ['--link <how>', 'auto, copy, reflink or hardlink (read-only) (default: auto)'],
-      ['--force', 'overwrite changes that no version holds'],
+      ['--force', 'overwrite changes that no version holds; with --lock, move main back too'],
       DRY_RUN,
     ],
     examples: [
+      'millrace data checkout --lock',
       'millrace data checkout photos~2 --to ../photos-before',
       'millrace data checkout flights@audit-2026 --to audit',
     ],

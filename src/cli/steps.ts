@@ -106,6 +106,7 @@ export async function trainStep(
   request: {
     model: string
     version?: Trained['digest']
+    lockedBy?: string
     reason: string
     search?: boolean
     trainer?: TrainerDef
@@ -160,7 +161,7 @@ async function searchesFirst(
 export async function searchStep(
   cli: Cli,
   rt: Runtime,
-  request: Pick<SearchRequest, 'model' | 'version' | 'reason' | 'trials' | 'method' | 'timeMs'>,
+  request: Pick<SearchRequest, 'model' | 'version' | 'lockedBy' | 'reason' | 'trials' | 'method' | 'timeMs'>,
 ): Promise<SearchReport> {
   const title = `Search ${request.model}`
   cli.meter.begin(title)

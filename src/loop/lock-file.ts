@@ -1,6 +1,6 @@
 /** `millrace.lock`: which versions of data a commit of code goes with, as text that git shows and merges line by line. */
 import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { isDigest } from '../core/digest.ts'
 import { excerpt, MillraceError } from '../core/errors.ts'
 import { MAIN, refs, VERSIONED } from '../core/names.ts'
@@ -13,16 +13,28 @@ export const LOCK_FILE = 'millrace.lock'
 export type Lock = Map<string, Digest>
 
 const HEAD =
-  '# Versions that this code goes with. `millrace data lock` writes it; `millrace train <model> --locked` uses it.'
+  '# Versions that this code goes with. `millrace data lock` writes it; `millrace data checkout --lock` brings them; `--locked` reads them.'
 
 /**
  * The text of a lock: refs in order, each with its digest on a line of its own, and an empty line between, so that git merges changes of two versions by itself and shows a
  * conflict only where one was pinned in two ways.
  */
-export function lockText(lock: Lock): string {
+export function lockText(lock: Lock, project?: string): string {
   const entries = [...lock].sort(([a], [b]) => (a < b ? -1 : 1))
-  return `${[HEAD, ...entries.map(([name, digest]) => `${name}\n  ${digest}`)].join('\n\n')}\n`
+  const of = project === undefined ? [] : [`${PROJECT}${project}`]
+  return `${[HEAD, ...of, ...entries.map(([name, digest]) => `${name}\n  ${digest}`)].join('\n\n')}\n`
 }
+
+/** Line that says whose versions a lock pins. */
+const PROJECT = 'project '
+
+/** The project that a lock is of; undefined where it does not say. */
+const projectIn = (text: string): string | undefined =>
+  text
+    .split(/\r?\n/)
+    .find((line) => line.startsWith(PROJECT))
+    ?.slice(PROJECT.length)
+    .trim()
 
 /** Errors: MR_LOCK_SYNTAX with the line, also where git has left a conflict. */
 export function parseLock(text: string): Lock {
@@ -34,6 +46,7 @@ export function parseLock(text: string): Lock {
     if (/^(<{7}|={7}|>{7}|\|{7})/.test(line))
       throw fault('no mark of a conflict of git: keep one of the two versions')
     if (line.trim() === '' || line.startsWith('#')) continue
+    if (line.startsWith(PROJECT) && name === undefined && lock.size === 0) continue
     if (/^\s/.test(line)) {
       const digest = line.trim()
       if (name === undefined || !isDigest(digest))
@@ -55,14 +68,25 @@ export function parseLock(text: string): Lock {
   return lock
 }
 
-/** The lock of a project; undefined where there is none. Errors: MR_LOCK_SYNTAX. */
-export async function readLock(folder: string): Promise<Lock | undefined> {
-  const text = await readFile(join(folder, LOCK_FILE), 'utf8').catch((thrown: NodeJS.ErrnoException) => {
+/** Where a lock is looked for: `project` is held to what the lock says, where both say it. */
+export type LockPlace = Pick<Runtime, 'folder'> & { project?: Pick<Runtime['project'], 'name'> }
+
+/** The lock of a project, or of a file elsewhere; undefined where there is none. Errors: MR_LOCK_SYNTAX, MR_LOCK_PROJECT for that of another project. */
+export async function readLock({ folder, project }: LockPlace, file = LOCK_FILE): Promise<Lock | undefined> {
+  const text = await textOf(resolve(folder, file))
+  if (text === undefined) return undefined
+  const lock = parseLock(text)
+  const of = projectIn(text)
+  if (of !== undefined && project !== undefined && of !== project.name)
+    throw new MillraceError('MR_LOCK_PROJECT', { file, of, project: project.name })
+  return lock
+}
+
+const textOf = async (path: string): Promise<string | undefined> =>
+  await readFile(path, 'utf8').catch((thrown: NodeJS.ErrnoException) => {
     if (thrown.code === 'ENOENT') return undefined
     throw thrown
   })
-  return text === undefined ? undefined : parseLock(text)
-}
 
 export interface LockChange {
   name: string
@@ -75,10 +99,11 @@ export interface LockChange {
  * Errors: MR_LOCK_SYNTAX, MR_LOCK_UNKNOWN for a name that has no version.
  */
 export async function lockVersions(
-  { store, folder }: Pick<Runtime, 'store' | 'folder'>,
+  { store, folder, project }: Pick<Runtime, 'store'> & LockPlace,
   { names = [], check = false }: { names?: readonly string[]; check?: boolean },
 ): Promise<{ lock: Lock; changes: LockChange[] }> {
-  const before = (await readLock(folder)) ?? new Map()
+  // One of another project is written anew.
+  const before = (await readLock({ folder })) ?? new Map()
   const heads = (await store.meta.refs('')).filter(
     ({ name }) => VERSIONED.some((prefix) => name.startsWith(prefix)) && name.endsWith(`@${MAIN}`),
   )
@@ -88,7 +113,7 @@ export async function lockVersions(
   const changes = wanted.flatMap(({ name, digest }) =>
     before.get(name) === digest ? [] : [{ name, from: before.get(name) ?? null, to: digest }],
   )
-  if (!check) await writeFile(join(folder, LOCK_FILE), lockText(lock))
+  if (!check) await writeFile(join(folder, LOCK_FILE), lockText(lock, project?.name))
   return { lock, changes }
 }
 
@@ -101,12 +126,12 @@ function headOf<R extends { name: string }>(heads: readonly R[], name: string): 
   })
 }
 
-/** The version that a dataset or a set of files is pinned to. Errors: MR_LOCK_UNKNOWN where it is not, MR_LOCK_ABSENT where this store does not have that version. */
+/** The version that a dataset or a set of files is pinned to. Errors: MR_LOCK_UNKNOWN where it is not, MR_LOCK_ABSENT where this store does not have that version, and those of `readLock`. */
 export async function lockedVersion(
-  { store, folder }: Pick<Runtime, 'store' | 'folder'>,
+  { store, folder, project }: Pick<Runtime, 'store'> & LockPlace,
   name: string,
 ): Promise<Digest> {
-  const lock = (await readLock(folder)) ?? new Map<string, Digest>()
+  const lock = (await readLock({ folder, project })) ?? new Map<string, Digest>()
   const digest = lock.get(refs.dataset(name)) ?? lock.get(refs.files(name))
   if (digest === undefined)
     throw new MillraceError('MR_LOCK_UNKNOWN', {

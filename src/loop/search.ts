@@ -19,6 +19,8 @@ export interface SearchRequest {
   model: string
   /** Default: the dataset's newest version. */
   version?: Digest
+  /** The version is that of this lock file: the journal says so. */
+  lockedBy?: string
   reason: string
   actor: string
   /** Other than in the config. */
@@ -280,7 +282,7 @@ function withTrees(trainer: TrainerDef, share: number): TrainerDef {
 async function recordSearch(
   rt: Runtime,
   report: SearchReport,
-  { actor, reason }: SearchRequest,
+  { actor, reason, lockedBy }: SearchRequest,
 ): Promise<Digest> {
   const digest = await rt.store.putRecord(report)
   const name = refs.search(report.model)
@@ -292,7 +294,10 @@ async function recordSearch(
       subject: subjects.model(report.model),
       actor,
       reason: `${sentenceOf(report)}: ${reason}`,
-      data: asJson({ report: digest, trials: report.trials.length, looks: report.looks, at: rt.clock.now() }),
+      data: asJson({
+        ...{ report: digest, trials: report.trials.length, looks: report.looks, at: rt.clock.now() },
+        ...(lockedBy !== undefined && { lockedBy }),
+      }),
     },
   })
   return digest

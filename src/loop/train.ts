@@ -21,6 +21,8 @@ export interface TrainRequest {
   model: string
   /** Default: the dataset's newest version. */
   version?: Digest
+  /** The version is that of this lock file: the journal says so. */
+  lockedBy?: string
   /** Trainer instead of the config's, for this version. */
   trainer?: TrainerDef
   reason: string
@@ -244,6 +246,7 @@ async function commitBundle(
         bundle: digest,
         version: bundle.version,
         dataset: parts.data,
+        ...(request.lockedBy !== undefined && { lockedBy: request.lockedBy }),
         members: count,
         report: parts.reportDigest,
         at: bundle.createdAt,

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import { MillraceError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'
+import { refs } from '../../core/names.ts'
 import type { Verdict } from '../../core/records.ts'
 import {
   type CheckedFinding,
@@ -13,11 +14,13 @@ import {
   resolveVersion,
 } from '../../data/index.ts'
 import type { DatasetDef } from '../../define/types.ts'
+import { readLock } from '../../loop/lock-file.ts'
 import { datasetDef, type Runtime } from '../../loop/runtime.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
 import { count, percent, plural, rowsText, short, sign } from '../format.ts'
 import type { Options } from '../handler.ts'
+import { pinned } from '../locked.ts'
 import { countOption, oneOf, textOption, windowOf } from '../options.ts'
 import { stepLine } from '../steps.ts'
 import { table } from '../table.ts'
@@ -35,8 +38,10 @@ interface Asked {
 
 export async function dataCheck(cli: Cli, [what]: readonly unknown[], options: Options): Promise<Answer> {
   const rt = await cli.open()
-  const names = (what as string[] | undefined) ?? []
-  const asked = await askedOf(rt, names, options)
+  const asked =
+    options.locked === true
+      ? await lockedAsked(cli, rt, given(what))
+      : await askedOf(rt, given(what), options)
   const request = {
     examples: countOption(options, 'rows', 0, 0, EXAMPLES_MAX),
     threads: options.threads === undefined ? undefined : countOption(options, 'threads', 1, 1, THREADS_MAX),
@@ -59,6 +64,22 @@ export async function dataCheck(cli: Cli, [what]: readonly unknown[], options: O
   }
   const isRefused = done.some(({ findings }) => findings.some((f) => refuses(f, options.strict === true)))
   return { value: { refused: isRefused, checked: done }, lines, exit: isRefused ? EXIT.refused : EXIT.done }
+}
+
+const given = (what: unknown): string[] => (what as string[] | undefined) ?? []
+
+/** Pinned versions: of these datasets, or of all that the lock has. */
+async function lockedAsked(cli: Cli, rt: Runtime, names: readonly string[]): Promise<Asked[]> {
+  const lock = (await readLock(rt)) ?? new Map<string, string>()
+  const all = rt.project.datasets.filter(({ name }) => lock.has(refs.dataset(name))).map(({ name }) => name)
+  const found: Asked[] = []
+  for (const name of names.length > 0 ? names : all) {
+    const { digest, version } = await resolveVersion(rt.store, await pinned(cli, rt, name))
+    const def = datasetDef(rt, version.dataset)
+    found.push({ def, target: { version: digest }, folder: rt.folder, title: `${def.name} ${short(digest)}` })
+  }
+  if (found.length > 0) return found
+  throw new MillraceError('MR_LOCK_UNKNOWN', { name: 'any dataset', known: [...lock.keys()] })
 }
 
 function periodOf(options: Options) {

@@ -15,16 +15,18 @@ import {
   short,
 } from '../format.ts'
 import type { Options } from '../handler.ts'
+import { nameAsked } from '../locked.ts'
 import { table } from '../table.ts'
 
 const QUANTILES_SHOWN = ['0.05', '0.25', '0.5', '0.75', '0.95']
 const FREQUENT_SHOWN = 3
 const VALUE_CHARS = 20
 
-export async function dataProfile(cli: Cli, [name]: readonly unknown[], options: Options): Promise<Answer> {
+export async function dataProfile(cli: Cli, [given]: readonly unknown[], options: Options): Promise<Answer> {
   const rt = await cli.open()
-  cli.meter.begin(`Profile ${name as string}`)
-  const found = await profileVersion(rt, name as string, {
+  const name = await nameAsked(cli, rt, given as string, options)
+  cli.meter.begin(`Profile ${name}`)
+  const found = await profileVersion(rt, name, {
     signal: cli.signal,
     onProgress: (done, note) => cli.meter.update(done, note),
   })

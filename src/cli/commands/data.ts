@@ -16,6 +16,7 @@ import {
   short,
 } from '../format.ts'
 import type { Options } from '../handler.ts'
+import { nameAsked } from '../locked.ts'
 import { countOption, oneOf, textOption, windowOf } from '../options.ts'
 import { importStep } from '../steps.ts'
 import { table } from '../table.ts'
@@ -115,11 +116,12 @@ export async function dataLog(cli: Cli, [name]: readonly unknown[], options: Opt
 
 const plus = (n: number): string => (n > 0 ? `+${count(n)}` : count(n))
 
-export async function dataShow(cli: Cli, [name]: readonly unknown[]): Promise<Answer> {
+export async function dataShow(cli: Cli, [given]: readonly unknown[], options: Options): Promise<Answer> {
   const rt = await cli.open()
+  const name = await nameAsked(cli, rt, given as string, options)
   const { store } = rt
-  if (await namesFiles(store, name as string)) return await showFiles(cli, rt, name as string)
-  const page = await show(store, name as string)
+  if (await namesFiles(store, name)) return await showFiles(cli, rt, name)
+  const page = await show(store, name)
   const { paint, width } = cli
   const columns = page.columns.map(({ name: column, type, profile, parent }) => [
     column,

@@ -7,6 +7,7 @@ import { parseExpr } from '../../expr/parse.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { bytes, rowsText } from '../format.ts'
 import type { Options } from '../handler.ts'
+import { nameAsked } from '../locked.ts'
 import { oneOf, textOption } from '../options.ts'
 
 export async function dataExport(
@@ -18,7 +19,10 @@ export async function dataExport(
   if (existsSync(path) && options.force !== true)
     throw new MillraceError('MR_CLI_EXISTS', { path: file as string })
   const rt = await cli.open()
-  const { version, digest } = await resolveVersion(rt.store, name as string)
+  const { version, digest } = await resolveVersion(
+    rt.store,
+    await nameAsked(cli, rt, name as string, options),
+  )
   const where = textOption(options, 'where')
   cli.meter.begin(`Export of ${name as string}`)
   cli.meter.update(0, `reading ${rowsText(version.rows)}`)

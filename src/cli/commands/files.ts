@@ -84,6 +84,8 @@ function addedLines({ paint }: Cli, done: Awaited<ReturnType<typeof addFiles>>):
 
 export async function dataCheckout(cli: Cli, [given]: readonly unknown[], options: Options): Promise<Answer> {
   const rt = await cli.open()
+  if (options.lock !== undefined || given === undefined)
+    return await (await import('./lock.ts')).checkoutOfLock(cli, rt, given, options)
   if (!(await namesFiles(rt.store, given as string)))
     return await checkoutOfTable(cli, rt, given as string, options)
   const named = await resolveFileSet(rt.store, given as string)

@@ -6,7 +6,7 @@ import type { GateDef, ModelDef } from '../../define/types.ts'
 import { columnsOf, type ExprType } from '../../expr/ast.ts'
 import { format } from '../../expr/format.ts'
 import { typeOf } from '../../expr/resolve.ts'
-import { lockedVersion } from '../../loop/lock-file.ts'
+import { LOCK_FILE } from '../../loop/lock-file.ts'
 import { datasetDef, modelDef, type Runtime } from '../../loop/runtime.ts'
 import { hasClasses } from '../../train/classes.ts'
 import { featuresFor } from '../../train/infer-features.ts'
@@ -16,6 +16,7 @@ import { planSplit, type SplitPlan } from '../../train/split.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { count, day, duration, percent, plural, rowsText, share, short } from '../format.ts'
 import type { Options } from '../handler.ts'
+import { versionAsked } from '../locked.ts'
 import { type KnownDataset, knownDataset } from '../schemas.ts'
 import { pairs } from '../table.ts'
 
@@ -51,8 +52,8 @@ export async function plan(
   for (const def of defs) {
     cli.meter.begin(`Looking at ${def.name}`)
     cli.meter.update(0, '')
-    const pinned = options.locked === true ? await lockedVersion(rt, def.name) : undefined
-    datasets.set(def.name, await knownDataset(rt, def, cli.signal, pinned))
+    const { version } = await versionAsked(cli, rt, def.name, { locked: options.locked })
+    datasets.set(def.name, await knownDataset(rt, def, cli.signal, version))
     cli.meter.end()
   }
   const planned: PlannedModel[] = []
@@ -66,6 +67,7 @@ export async function plan(
         dataset: def.name,
         files,
         version: digest ?? null,
+        ...(options.locked === true && { lockedBy: LOCK_FILE }),
         rows: version.rows,
         time: def.time ?? null,
         columns: version.schema.columns,

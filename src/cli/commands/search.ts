@@ -7,6 +7,7 @@ import { rankTrials } from '../../train/search/methods.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { count, figure, metricWords, orDash, plural } from '../format.ts'
 import type { Options } from '../handler.ts'
+import { versionAsked } from '../locked.ts'
 import { countOption, oneOf, textOption } from '../options.ts'
 import { searchStep } from '../steps.ts'
 import { table } from '../table.ts'
@@ -22,9 +23,10 @@ export async function search(cli: Cli, [name]: readonly unknown[], options: Opti
   const time = textOption(options, 'time')
   const timeMs = time === undefined ? undefined : durationMs(time, '--time')
   const rt = await cli.open()
-  const { name: model } = modelDef(rt, name as string)
+  const { name: model, from } = modelDef(rt, name as string)
+  const asked = await versionAsked(cli, rt, from, options)
   const reason = textOption(options, 'reason') ?? 'asked for on the command line'
-  const report = await searchStep(cli, rt, { model, reason, trials, method, timeMs })
+  const report = await searchStep(cli, rt, { model, ...asked, reason, trials, method, timeMs })
   return { value: { ...report, event: 'done' }, lines: linesOf(cli, report) }
 }
 

@@ -2,14 +2,13 @@
 import { MillraceError } from '../../core/errors.ts'
 import type { Finding } from '../../core/records.ts'
 import { opens } from '../../core/verdicts.ts'
-import { resolveVersion } from '../../data/index.ts'
-import { lockedVersion } from '../../loop/lock-file.ts'
 import { gateReport } from '../../loop/release.ts'
 import { modelDef } from '../../loop/runtime.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
 import { count, figure, findingLines, orDash, sign } from '../format.ts'
 import type { Options } from '../handler.ts'
+import { versionAsked } from '../locked.ts'
 import { textOption } from '../options.ts'
 import { latestBundle, trainedAnswer, trainStep } from '../steps.ts'
 import { table } from '../table.ts'
@@ -19,18 +18,11 @@ export async function train(cli: Cli, [name]: readonly unknown[], options: Optio
     return await (await import('./plan.ts')).plan(cli, [name as string], { locked: options.locked })
   const rt = await cli.open()
   const model = modelDef(rt, name as string)
-  const on = textOption(options, 'on')
-  if (on !== undefined && options.locked === true)
-    throw new MillraceError('MR_CLI_USAGE', {
-      why: '--on and --locked both say which version',
-      help: 'millrace train --help',
-    })
-  const locked = options.locked === true ? await lockedVersion(rt, model.from) : undefined
-  const version = on === undefined ? locked : (await resolveVersion(rt.store, on)).digest
+  const asked = await versionAsked(cli, rt, model.from, options)
   const reason = textOption(options, 'reason') ?? 'asked for on the command line'
   const trained = await trainStep(cli, rt, {
     model: model.name,
-    version,
+    ...asked,
     reason,
     search: options.search === true,
   })

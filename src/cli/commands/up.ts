@@ -1,7 +1,7 @@
 /** `millrace up`: what a user runs every day. Imports what is new, trains what was never trained, releases, serves, follows and retrains. */
 import { type Running, up as serve } from '../../api/up.ts'
 import { playgroundView } from '../../api/views/index.ts'
-import { isMillraceError, toError } from '../../core/errors.ts'
+import { isMillraceError, MillraceError, toError } from '../../core/errors.ts'
 import { refs } from '../../core/names.ts'
 import { opens } from '../../core/verdicts.ts'
 import type { SealOutcome } from '../../data/index.ts'
@@ -19,16 +19,23 @@ import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
 import { day, minute, plural, rowsText, short } from '../format.ts'
 import type { Options } from '../handler.ts'
+import { versionAsked } from '../locked.ts'
 import { countOption, textOption, tlsOption, wordsOption } from '../options.ts'
 import { importStep, latestBundle, refusedLine, releaseStep, stepLine, trainStep } from '../steps.ts'
 import { packageVersion } from '../version.ts'
 
 export async function up(cli: Cli, _args: readonly unknown[], options: Options): Promise<Answer> {
-  if (options.dryRun === true) return await (await import('./plan.ts')).plan(cli, [], {})
+  if (options.dryRun === true)
+    return await (await import('./plan.ts')).plan(cli, [], { locked: options.locked })
+  if (options.locked === true && options.once !== true)
+    throw new MillraceError('MR_CLI_USAGE', {
+      why: '--locked goes with --once: what serves on trains on rows that are newer than any lock',
+      help: 'millrace up --help',
+    })
   const rt = await cli.open()
   const { models } = rt.project
   cli.meter.expect(rt.project.datasets.length + models.length)
-  if (options.once === true) return await once(cli, rt)
+  if (options.once === true) return await once(cli, rt, options)
   const feed = new ProgressFeed()
   cli.meter.feed = feed
   const running = await serve(rt, {
@@ -74,8 +81,8 @@ function addressOf(cli: Cli, rt: Runtime, options: Options) {
   }
 }
 
-async function once(cli: Cli, rt: Runtime): Promise<Answer> {
-  const refused = await prepare(cli, rt)
+async function once(cli: Cli, rt: Runtime, options: Options): Promise<Answer> {
+  const refused = options.locked === true ? await prepareLocked(cli, rt) : await prepare(cli, rt)
   return { value: { event: 'done', refused }, exit: refused.length > 0 ? EXIT.refused : EXIT.done }
 }
 
@@ -90,6 +97,24 @@ async function prepare(cli: Cli, rt: Runtime, released?: () => Promise<void>): P
     await released?.()
   }
   return refused
+}
+
+/** Nothing is imported: every model is trained on what is pinned, and released where none answers yet. */
+async function prepareLocked(cli: Cli, rt: Runtime): Promise<string[]> {
+  const refused: string[] = []
+  for (const { name, from } of rt.project.models) {
+    const asked = await versionAsked(cli, rt, from, { locked: true })
+    const trained = await trainStep(cli, rt, { model: name, ...asked, reason: 'millrace up --locked' })
+    if (!trained.passed) {
+      refused.push(name)
+      tellRefused(cli, name, trained.bundle.version)
+    } else if (!(await currentRelease(rt.store, name))) await releaseStep(cli, rt, name)
+  }
+  return refused
+}
+
+function tellRefused(cli: Cli, model: string, version: number): void {
+  cli.event({ event: 'refused', model, version }, refusedLine(cli, model, version))
 }
 
 /** A dataset whose rows come one by one alone may have none yet; its models are trained when they are asked for again. */
@@ -139,11 +164,7 @@ async function makeReady(cli: Cli, rt: Runtime, { name }: ModelDef): Promise<boo
     reason: latest ? 'the version before did not pass its gates' : 'first training',
   })
   if (trained.passed) await releaseStep(cli, rt, name)
-  else
-    cli.event(
-      { event: 'refused', model: name, version: trained.bundle.version },
-      refusedLine(cli, name, trained.bundle.version),
-    )
+  else tellRefused(cli, name, trained.bundle.version)
   return trained.passed
 }
 

@@ -1,6 +1,5 @@
 /** `millrace data worth`: what training rows are worth, which labels are probably wrong, and of what more would help. */
 import { MillraceError } from '../../core/errors.ts'
-import { resolveVersion } from '../../data/index.ts'
 import { modelDef } from '../../loop/runtime.ts'
 import { type WorthPlan, worthOfRows, worthPlanOf } from '../../loop/worth.ts'
 import type { WorthReport } from '../../train/worth/report.ts'
@@ -8,6 +7,7 @@ import type { WorthSpace } from '../../train/worth/specs.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { count, figure, percent, plural, rowsText, short } from '../format.ts'
 import type { Options } from '../handler.ts'
+import { versionAsked } from '../locked.ts'
 import { countOption, oneOf, textOption } from '../options.ts'
 import { stepLine } from '../steps.ts'
 import { pairs, table, wrapped } from '../table.ts'
@@ -19,11 +19,11 @@ const NEIGHBOURS_MAX = 1_000
 
 export async function dataWorth(cli: Cli, [name]: readonly unknown[], options: Options): Promise<Answer> {
   const rt = await cli.open()
-  const { name: model } = modelDef(rt, name as string)
-  const on = textOption(options, 'on')
+  const { name: model, from } = modelDef(rt, name as string)
+  const { version } = await versionAsked(cli, rt, from, options)
   const asked = {
     model,
-    version: on === undefined ? undefined : (await resolveVersion(rt.store, on)).digest,
+    version,
     folds: countOption(options, 'folds', 5, 2, FOLDS_MAX),
     k: countOption(options, 'neighbours', 10, 1, NEIGHBOURS_MAX),
     source: textOption(options, 'source'),

@@ -23,6 +23,35 @@ export const git = {
     retryable: false,
     status: 404,
   },
+  MR_LOCK_PROJECT: {
+    what: (d: { file: string; of: string; project: string }) =>
+      `${d.file} pins versions of project "${d.of}", this is project "${d.project}"`,
+    fix: (d: { file: string; of: string; project: string }) =>
+      `take the lock of ${d.project} from git, or write it anew where the project was renamed: millrace data lock`,
+    retryable: false,
+    status: 409,
+  },
+  MR_LOCK_NONE: {
+    what: (d: { file: string; folder: string }) => `there is no ${d.file} in ${d.folder}`,
+    fix: (_: { file: string; folder: string }) =>
+      'name the file, or write one from what is here: millrace data lock',
+    retryable: false,
+    status: 404,
+  },
+  MR_LOCK_MOVED: {
+    what: (d: { file: string; name: string }) => `${d.name} moved while ${d.file} was checked out`,
+    fix: (_: { file: string; name: string }) => 'check it out again: no ref was moved',
+    retryable: true,
+    status: 409,
+  },
+  MR_LOCK_KIND: {
+    what: (d: { name: string; digest: string; is: string }) =>
+      `millrace.lock pins ${d.name} to ${d.digest}, which is ${d.is}`,
+    fix: (d: { name: string; digest: string; is: string }) =>
+      `put the line right, or write it anew: millrace data lock ${d.name.replace(/^\w+\/|@.*$/g, '')}`,
+    retryable: false,
+    status: 422,
+  },
   MR_DVC_FORMAT: {
     what: (d: { file: string; why: string }) => `${d.file} is no file of DVC that can be read: ${d.why}`,
     fix: (_: { file: string; why: string }) =>
