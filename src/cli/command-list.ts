@@ -573,7 +573,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'data branch',
     args: '<dataset> [name]',
-    summary: 'branches of a dataset; with a name, begin one or end it',
+    summary: 'branches of a dataset or a set of files; with a name, begin one or end it',
     options: [
       ['--on <version>', 'version that it begins at (default: what main holds)'],
       ['--drop', 'end the branch; main is untouched'],
@@ -585,14 +585,17 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'data merge',
-    args: '<dataset> <branch>',
+    args: '<name> <branch>',
     summary:
-      'merge a branch, row by row and cell by cell; conflicts are listed and nothing moves while any is open',
+      'merge a branch of a dataset by row and cell, of a set of files by path; conflicts are listed and nothing moves while any is open',
     options: [
       ['--into <branch>', 'branch that takes it (default: main)'],
       ['--resolve <side>', 'decide what both changed: ours, theirs or base'],
       ['--column <rule...>', 'decide a column: "stock = ours + theirs - base"'],
-      ['--picks <file>', 'decide by hand: JSON list of { key, column, take }'],
+      [
+        '--picks <file>',
+        'decide by hand: JSON list of { key, column, take }, or of { path, take } and { path, file }',
+      ],
       ['--conflicts <file>', 'write all open conflicts to a Parquet file'],
       ['--keep', 'the branch stays (default: it ends)'],
       REASON,
@@ -601,6 +604,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [
       'millrace data merge flights summer --dry-run',
       'millrace data merge prices corrections --column "stock = ours + theirs - base" --resolve theirs',
+      'millrace data merge photos cleaned --picks picks.json',
     ],
     load: async () => (await import('./commands/data-refs.ts')).dataMerge,
   },

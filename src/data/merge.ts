@@ -1,6 +1,6 @@
 /** Merges of branches: where two versions came from, what is to be done, and what came of it. */
 import type { Json } from '../core/canonical.ts'
-import { digestOf, shortDigest } from '../core/digest.ts'
+import { digestOf } from '../core/digest.ts'
 import { MillraceError } from '../core/errors.ts'
 import { grouped } from '../core/grouped.ts'
 import { MAIN, refs, subjects } from '../core/names.ts'
@@ -11,6 +11,7 @@ import { resolve } from '../expr/resolve.ts'
 import type { Store } from '../store/ports.ts'
 import { WRITTEN_AS } from './edit.ts'
 import { importEvents } from './import-events.ts'
+import { commonVersion } from './merge-base.ts'
 import { MERGE_CODE, MERGE_TASK } from './merge-task.ts'
 import type { DatasetMerge, MergeJudgement, MergeParams, MergeRules } from './merge-types.ts'
 import {
@@ -22,39 +23,11 @@ import {
 } from './merge-verdicts.ts'
 import { namedInputs } from './plan-import.ts'
 import { moved } from './record-edit.ts'
-import { getVersion, type NamedVersion } from './versions.ts'
+import { getVersion } from './versions.ts'
 
-const ANCESTORS_MAX = 100_000
-
-/**
- * The newest version that both came from; undefined when they have none in common. Where merges crossed there may be several, of which the newest is taken.
- * Errors: MR_DATA_MERGE_CUT where history was cut before it. Cost: one record for each version since.
- */
-export async function mergeBase(store: Store, a: Digest, b: Digest): Promise<Digest | undefined> {
-  const reachedBy = new Map<Digest, Set<Digest>>()
-  const open: NamedVersion[] = []
-  let cut: Digest | undefined
-  const reach = async (digest: Digest, sides: Iterable<Digest>) => {
-    const known = reachedBy.get(digest) ?? new Set()
-    const before = known.size
-    for (const side of sides) known.add(side)
-    reachedBy.set(digest, known)
-    if (known.size === before) return
-    if (await store.objects.has(digest)) open.push({ digest, version: await getVersion(store, digest) })
-    else cut = digest
-  }
-  await reach(a, [a])
-  await reach(b, [b])
-  for (let n = 0; open.length > 0 && n < ANCESTORS_MAX; n++) {
-    open.sort((x, y) => x.version.createdAt - y.version.createdAt)
-    const { digest, version } = open.pop()!
-    const sides = reachedBy.get(digest)!
-    if (sides.has(a) && sides.has(b)) return digest
-    for (const parent of version.parents) await reach(parent, sides)
-  }
-  if (cut) throw new MillraceError('MR_DATA_MERGE_CUT', { version: shortDigest(cut) })
-  return undefined
-}
+/** The newest version of a dataset that both came from; see `commonVersion`. */
+export const mergeBase = (store: Store, a: Digest, b: Digest): Promise<Digest | undefined> =>
+  commonVersion(store, a, b, (digest) => getVersion(store, digest))
 
 export interface MergeInputs {
   base?: Digest

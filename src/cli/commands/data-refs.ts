@@ -2,6 +2,7 @@
 import { copyFile, readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { MillraceError } from '../../core/errors.ts'
+import { headOfFiles } from '../../data/files/index.ts'
 import { conflictSentence, MERGE_SIDES, type MergeRules, type MergeSide, tagsOf } from '../../data/index.ts'
 import { parseExpr } from '../../expr/parse.ts'
 import { type BranchPage, branchesOf, dropBranch } from '../../loop/branches.ts'
@@ -21,11 +22,23 @@ async function opened(cli: Cli, dataset: unknown): Promise<{ rt: Runtime; name: 
   return { rt, name: datasetDef(rt, dataset as string).name }
 }
 
+/** The runtime where a name is that of a set of files, and of no dataset. */
+async function openedFiles(cli: Cli, name: unknown): Promise<Runtime | undefined> {
+  const rt = await cli.open()
+  if (rt.project.datasets.some((dataset) => dataset.name === name)) return undefined
+  return (await headOfFiles(rt.store, name as string)) ? rt : undefined
+}
+
 export async function dataBranch(
   cli: Cli,
   [dataset, branch]: readonly unknown[],
   options: Options,
 ): Promise<Answer> {
+  const files = await openedFiles(cli, dataset)
+  if (files !== undefined) {
+    const { branchOfFiles } = await import('./merge-files.ts')
+    return await branchOfFiles(cli, files, [dataset as string, branch as string | undefined], options)
+  }
   const { rt, name } = await opened(cli, dataset)
   if (branch === undefined) return branchList(cli, await branchesOf(rt, name))
   const request = { dataset: name, ...(await why(cli, options)) }
@@ -120,6 +133,11 @@ export async function dataMerge(
   [dataset, branch]: readonly unknown[],
   options: Options,
 ): Promise<Answer> {
+  const files = await openedFiles(cli, dataset)
+  if (files !== undefined) {
+    const { mergeOfFiles } = await import('./merge-files.ts')
+    return await mergeOfFiles(cli, files, [dataset as string, branch as string], options)
+  }
   const { rt, name } = await opened(cli, dataset)
   const file = textOption(options, 'conflicts')
   const { reason, ...by } = await why(cli, options)

@@ -62,6 +62,20 @@ export const files = {
     retryable: true,
     status: 409,
   },
+  MR_FILES_MAIN: {
+    what: (d: { name: string }) => `the branch main of ${d.name} cannot be dropped`,
+    fix: (_: { name: string }) => 'drop another branch; "millrace gc" lets old versions go',
+    retryable: false,
+    status: 409,
+  },
+  MR_FILES_PICK: {
+    what: (d: { path: string; open: string[]; more: number }) =>
+      `${d.path} was decided by hand, but is no conflict of this merge; those are ${d.open.length === 0 ? 'none' : d.open.join(', ')}${d.more > 0 ? ` and ${d.more} more` : ''}`,
+    fix: (_: { path: string; open: string[]; more: number }) =>
+      'name a path that is a conflict; "millrace data merge <set> <branch> --dry-run" lists them',
+    retryable: false,
+    status: 400,
+  },
   MR_FILES_VERSION: {
     what: (d: { name: string; known: string[] }) =>
       `no version of files is called "${d.name}"; known: ${d.known.length === 0 ? 'none' : d.known.slice(0, 12).join(', ')}`,

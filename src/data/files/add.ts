@@ -18,7 +18,7 @@ import { PackWriter } from './pack-writer.ts'
 import { Packs } from './packs.ts'
 import { ByPath } from './paths.ts'
 import { fileSystemNow, SeenFiles, SeenRows, seenPath, writeSeen } from './stat-cache.ts'
-import { type LeafRef, leavesOf, readLeaf, TreeBuilder } from './tree.ts'
+import { type LeafRef, leavesOf, putNodes, readLeaf, TreeBuilder } from './tree.ts'
 import { headOfFiles, type NamedFiles } from './versions.ts'
 import { type Walked, walk } from './walk.ts'
 
@@ -124,6 +124,7 @@ class Adding {
   readonly #branch: string
   readonly #signal: AbortSignal
   readonly #seenPath: string
+  #isNewBranch = false
   #filesRead = 0
   #bytesRead = 0
 
@@ -141,7 +142,7 @@ class Adding {
   async run(): Promise<AddResult> {
     await this.#refuseTaken()
     const startMs = fileSystemNow(this.#store.cache)
-    const head = await headOfFiles(this.#store, this.#set, this.#branch)
+    const head = await this.#head()
     const walked = await walk(this.#request.paths, {
       storeDir: resolve(this.#request.storeDir),
       signal: this.#signal,
@@ -154,9 +155,22 @@ class Adding {
     // Of a checkout that was cut short some files may be those of another version than the one that is noted.
     const isHead = head !== undefined && head.digest === seen.base && seen.pending.length === 0
     const { files } = walked
-    if (isHead && files.length === seen.length && seen.findRun(files, 0, files.length) === 0)
+    if (
+      isHead &&
+      !this.#isNewBranch &&
+      files.length === seen.length &&
+      seen.findRun(files, 0, files.length) === 0
+    )
       return this.#unchanged(head, walked)
     return await this.#record(head, walked, { seen, isHead, startMs, bad })
+  }
+
+  /** What the branch holds; a branch that is not there yet begins at `main`. */
+  async #head(): Promise<NamedFiles | undefined> {
+    const head = await headOfFiles(this.#store, this.#set, this.#branch)
+    if (head || this.#branch === MAIN) return head
+    this.#isNewBranch = true
+    return await headOfFiles(this.#store, this.#set)
   }
 
   async #refuseTaken(): Promise<void> {
@@ -180,7 +194,8 @@ class Adding {
       this.#bytesRead = reader.bytesRead
       await writer.finish()
       const content = contentOf(stretches, seen)
-      if (head?.version.content === content && writer.chunksNew === 0) {
+      const isSame = head?.version.content === content && writer.chunksNew === 0
+      if (isSame && !this.#isNewBranch) {
         writeSeen(this.#seenPath, { base: head.digest }, rows)
         return this.#unchanged(head, walked)
       }
@@ -244,15 +259,7 @@ class Adding {
       else for (const entry of stretch.entries) builder.add(settled(entry, nodes))
     }
     const built = builder.finish()
-    let bytesStored = 0
-    const fresh: Buffer[] = []
-    for (const [digest, node] of nodes) {
-      if (await this.#store.objects.keep(digest)) continue
-      bytesStored += node.length
-      fresh.push(node)
-    }
-    await this.#store.objects.putAll(fresh)
-    return { ...built, bytesStored }
+    return { ...built, bytesStored: await putNodes(this.#store, nodes) }
   }
 
   #version(
@@ -280,7 +287,7 @@ class Adding {
     const name = refs.files(this.#set, this.#branch)
     const { files, bytes, message } = version
     const result = await this.#store.meta.commit({
-      moves: [{ name, from: head?.digest ?? null, to: digest }],
+      moves: [{ name, from: this.#isNewBranch ? null : (head?.digest ?? null), to: digest }],
       event: {
         type: 'files.added',
         subject: subjects.files(this.#set),

@@ -25,7 +25,7 @@ import {
   writeSeen,
 } from './stat-cache.ts'
 import { readTree } from './tree.ts'
-import { fileHistory, headOfFiles, type NamedFiles } from './versions.ts'
+import { fileHistory, getFileSet, headOfFiles, type NamedFiles } from './versions.ts'
 import { statAt } from './walk.ts'
 
 export interface CheckoutRequest {
@@ -189,14 +189,25 @@ class Checkout {
     return saved.get(name)?.has(digest ?? (await digestAt(path))) ? 'saved' : 'unsaved'
   }
 
+  /** What was added or checked out here last, of whatever branch. */
+  async #versionsHere(): Promise<NamedFiles[]> {
+    const { cache, objects } = this.#store
+    const { base, pending } = SeenFiles.read(seenPath(cache, this.#named.version.set, [this.#request.to]))
+    const versions: NamedFiles[] = []
+    for (const digest of [...(base ? [base] : []), ...pending])
+      if (await objects.has(digest))
+        versions.push({ digest, branch: this.#named.branch, version: await getFileSet(this.#store, digest) })
+    return versions
+  }
+
   /** Digests that each path has had in the versions before. */
   async #savedDigests(): Promise<Map<string, Set<string>>> {
     if (this.#saved) return this.#saved
     const saved = new Map<string, Set<string>>()
     const { version, branch } = this.#named
-    let n = 0
     const head = await headOfFiles(this.#store, version.set, branch)
-    for (const from of [head, this.#named]) {
+    for (const from of [head, this.#named, ...(await this.#versionsHere())]) {
+      let n = 0
       for await (const { version: past } of fileHistory(this.#store, from)) {
         if (n++ === HISTORY) break
         for (const { path, digest } of await readTree(this.#store, past.tree))

@@ -112,6 +112,14 @@ function atOf(place: Place, packs: PackNames): number | string {
   return place.in === 'link' ? `>${place.target}` : -1
 }
 
+/** Stores those nodes that the store does not have, and gives their bytes. */
+export async function putNodes(store: Store, nodes: NodeObjects): Promise<number> {
+  const fresh: Buffer[] = []
+  for (const [digest, node] of nodes) if (!(await store.objects.keep(digest))) fresh.push(node)
+  await store.objects.putAll(fresh)
+  return fresh.reduce((sum, { length }) => sum + length, 0)
+}
+
 /** All leaves of a tree in order, and the digests of all its nodes. */
 export async function leavesOf(
   store: Store,

@@ -15,7 +15,7 @@ const PREFIX = 'files/'
 const HISTORY_MAX = 100_000
 const HEX_MIN = 6
 
-const getFileSet = (store: Store, digest: Digest): Promise<FileSetVersion> =>
+export const getFileSet = (store: Store, digest: Digest): Promise<FileSetVersion> =>
   store.getRecord<FileSetVersion>(digest, 'FileSetVersion')
 
 /** Names of all sets of files, with their branches: `photos@main`. */
@@ -27,6 +27,13 @@ export async function fileSetNames(store: Store): Promise<string[]> {
 export async function headOfFiles(store: Store, set: string, branch = MAIN): Promise<NamedFiles | undefined> {
   const ref = await store.meta.ref(refs.files(set, branch))
   return ref && { digest: ref.digest, branch, version: await getFileSet(store, ref.digest) }
+}
+
+/** The same of a branch that has to be there. Errors: MR_FILES_VERSION. */
+export async function requireBranch(store: Store, set: string, branch: string): Promise<NamedFiles> {
+  const head = await headOfFiles(store, set, branch)
+  if (head) return head
+  throw new MillraceError('MR_FILES_VERSION', { name: `${set}@${branch}`, known: await fileSetNames(store) })
 }
 
 /** A version and those before it, newest first, as far back as they are kept. */

@@ -28,7 +28,7 @@ describe('leaves of a tree that stay', () => {
         const fast = await add()
         expect(fast.filesRead).toBeLessThan(100)
         rmSync(join(store.cache, 'seen'), { recursive: true })
-        const slow = await add({ branch: `look-${round}` })
+        const slow = await add({ name: `look-${round}` })
         expect(slow.filesRead).toBeGreaterThan(1_100)
         expect([slow.version.tree, slow.version.content]).toEqual([fast.version.tree, fast.version.content])
         expect([slow.version.files, slow.version.bytes]).toEqual([fast.version.files, fast.version.bytes])
