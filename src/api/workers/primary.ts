@@ -50,6 +50,9 @@ const WARM_MS = 1_500
 const SPARE_MS = 1_000
 /** What models of the spare may take beside the shares of those that answer: what is left it loads when it is given a place. */
 const SPARE_BYTES_MAX = 64 * 1024 * 1024
+/** Spares, and for so long after one was needed: where processes end one soon after the other, the next is not waited for. */
+const SPARES = { calm: 1, needed: 2 } as const
+const SPARES_NEEDED_MS = 60_000
 /** Connections that wait for a worker where there is none, and how long. */
 const WAITING_MAX = 1_024
 const WAITING_MS = 10_000
@@ -87,8 +90,11 @@ export class Primary {
   readonly #waiting: Waiting[] = []
   /** How many acts by name had been done when a worker was made. */
   readonly #since = new WeakMap<Worker, number>()
-  #spare: Worker | undefined
+  /** Oldest first. */
+  readonly #spares: Worker[] = []
   #spareMs = Number.NEGATIVE_INFINITY
+  /** When a process last ended by itself. */
+  #goneMs = Number.NEGATIVE_INFINITY
   #replaced = 0
   #next = 0
   #isWarm = false
@@ -232,9 +238,7 @@ export class Primary {
       onLoaded: (model, error) => this.#onLoaded?.(model, error),
       onAsk: (ask) => this.#answer(ask),
     })
-    const spare = this.#spare
-    this.#spare = undefined
-    const worker = spare ?? this.#fork(i)
+    const worker = this.#takeSpare() ?? this.#fork(i)
     place.worker = worker
     worker.events = events(worker)
     worker.startedMs = performance.now()
@@ -254,13 +258,25 @@ export class Primary {
     return worker
   }
 
-  /** A process that has read everything, and small models, so that one that ends is replaced without waiting for that. */
-  #keepSpare(): void {
-    if (this.#spare || this.#closing || performance.now() - this.#spareMs < SPARE_MS) return
+  /** The spare that has come furthest. */
+  #takeSpare(): Worker | undefined {
+    const spares = this.#spares
+    const best =
+      spares.find(({ isWarm }) => isWarm) ?? spares.find(({ hasStarted }) => hasStarted) ?? spares[0]
+    if (best) spares.splice(spares.indexOf(best), 1)
+    return best
+  }
+
+  /** Processes that have read everything, and small models, so that one that ends is replaced without waiting for that. */
+  #keepSpares(): void {
+    const nowMs = performance.now()
+    const wanted = nowMs - this.#goneMs < SPARES_NEEDED_MS ? SPARES.needed : SPARES.calm
+    if (this.#spares.length > wanted) this.#spares.shift()?.close()
+    if (this.#spares.length >= wanted || this.#closing || nowMs - this.#spareMs < SPARE_MS) return
     if (this.#places.some(({ worker }) => worker?.state !== 'up')) return
     const spare = this.#fork(0)
-    this.#spare = spare
-    this.#spareMs = performance.now()
+    this.#spares.push(spare)
+    this.#spareMs = nowMs
     const bytesMax = SPARE_BYTES_MAX
     spare.events = {
       ...spare.events,
@@ -271,15 +287,15 @@ export class Primary {
         }, nothing)
       },
       onGone: () => {
-        if (this.#spare === spare) this.#spare = undefined
+        const at = this.#spares.indexOf(spare)
+        if (at >= 0) this.#spares.splice(at, 1)
       },
     }
   }
 
-  /** What it found is not what is served any more. Another is made a while after the last change. */
-  #dropSpare(): void {
-    this.#spare?.kill('was made before models were loaded')
-    this.#spare = undefined
+  /** What they found is not what is served any more. Others are made a while after the last change. */
+  #dropSpares(): void {
+    for (const spare of this.#spares.splice(0)) spare.kill('was made before models were loaded')
     this.#spareMs = performance.now()
   }
 
@@ -298,7 +314,7 @@ export class Primary {
     place.why = ''
     if (this.#closing) return worker.close()
     this.#placeWaiting()
-    if (this.#isWarm) this.#keepSpare()
+    if (this.#isWarm) this.#keepSpares()
   }
 
   #gone(i: number, why: string): void {
@@ -308,9 +324,10 @@ export class Primary {
     if (worker) this.#merged.retire(worker.metrics)
     if (this.#closing || !worker) return
     this.#replaced++
+    this.#goneMs = performance.now()
     place.soon = performance.now() - worker.startedMs < SOON_MS ? place.soon + 1 : 0
     const mostMs = PAUSE_MS_MAX[worker.upMs === undefined ? 'never' : 'wasUp']
-    const isAtHand = place.soon < 2 || this.#spare?.hasStarted
+    const isAtHand = place.soon < 2 || this.#spares.some(({ hasStarted }) => hasStarted)
     const pauseMs = isAtHand ? 0 : Math.min(mostMs, PAUSE_MS * 2 ** (place.soon - 2))
     place.why = `${why} and is being replaced`
     place.timer = setTimeout(() => {
@@ -325,7 +342,7 @@ export class Primary {
     this.#lookedMs = nowMs
     this.#placeWaiting()
     if (isLate) return
-    this.#keepSpare()
+    this.#keepSpares()
     for (const { worker } of this.#places)
       if (worker && nowMs - worker.beatMs > HUNG_MS && worker.state === 'up')
         worker.kill(`said nothing for ${HUNG_MS} ms`)
@@ -356,7 +373,7 @@ export class Primary {
       `millrace_workers ${workers.length}`,
       '# HELP millrace_workers_spare Processes that wait for one to end, with small models loaded.',
       '# TYPE millrace_workers_spare gauge',
-      `millrace_workers_spare ${this.#spare?.isWarm ? 1 : 0}`,
+      `millrace_workers_spare ${this.#spares.filter(({ isWarm }) => isWarm).length}`,
       '# HELP millrace_workers_replaced_total Processes that ended and were replaced.',
       '# TYPE millrace_workers_replaced_total counter',
       `millrace_workers_replaced_total ${this.#replaced}`,
@@ -387,7 +404,7 @@ export class Primary {
     this.#acts.set(act.model, { ...act, seq: ++this.#actSeq })
     if (act.what === 'unload') return
     this.#found = mergeFound(this.#found, findModels(this.#options.path), act.model)
-    this.#dropSpare()
+    this.#dropSpares()
   }
 
   /** Asks all workers. Errors: the first one's, once all have answered. One that ends meanwhile is replaced, and its replacement has it. */
@@ -404,9 +421,7 @@ export class Primary {
     for (const { timer } of this.#places) clearTimeout(timer)
     const shut = Object.values(this.#doors).map((door) => door.close())
     for (const { socket } of this.#waiting.splice(0)) socket.destroy()
-    const workers = [...this.#places.map(({ worker }) => worker), this.#spare].flatMap(
-      (worker) => worker ?? [],
-    )
+    const workers = [...this.#places.flatMap(({ worker }) => worker ?? []), ...this.#spares]
     for (const worker of workers) worker.close()
     const late = setTimeout(() => {
       for (const worker of workers) if (worker.state !== 'gone') worker.kill('did not end in time')

@@ -5,6 +5,7 @@
  * says that it has it, so that one that dies on the way can be handed to another.
  */
 import { type ChildProcess, fork } from 'node:child_process'
+import module from 'node:module'
 import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { workerUrl } from '../../engine/worker-url.ts'
@@ -57,6 +58,7 @@ export class Worker {
     this.#child = fork(fileURLToPath(workerUrl(new URL(file, import.meta.url))), {
       execArgv: [],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      env: { ...process.env, ...compileCache() },
     })
     this.calls = new Calls((message) => this.#tell(message))
     this.#child.on('message', (message: FromWorker) => this.#on(message))
@@ -159,4 +161,11 @@ export class Worker {
     this.calls.failAll(`worker ${this.pid} ${why}`)
     this.events.onGone(why, handed, this.#error)
   }
+}
+
+/** Where this process keeps compiled modules, if it does: children have their own otherwise, or none. */
+function compileCache(): { NODE_COMPILE_CACHE?: string } {
+  const { getCompileCacheDir } = module as { getCompileCacheDir?: () => string | undefined }
+  const folder = getCompileCacheDir?.()
+  return folder === undefined ? {} : { NODE_COMPILE_CACHE: folder }
 }
