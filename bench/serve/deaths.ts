@@ -28,6 +28,7 @@ const section: Section = async () => {
   const server = await served(await fleetModels(MODELS), ['--workers', String(WORKERS)])
   try {
     while (!(await isReady(server))) await sleep(20)
+    await sleep(PAUSE_MS)
     await deaths(server)
   } finally {
     await server.stop()
@@ -51,13 +52,16 @@ async function deaths(server: Served): Promise<void> {
   const unseen = `${DEATHS - said.length} were replaced before readiness was asked`
   tell('deaths: until readiness says so, slowest', Math.max(0, ...said), GOALS.saidMs, unseen)
   tell('deaths: until all are there, p50', quantile(recovered, 0.5))
+  tell('deaths: until all are there, p99', quantile(recovered, 0.99))
+  const late = recovered.filter((ms) => ms > GOALS.recoveredMs).length
+  tell('deaths: that took longer than asked', late, 0, undefined, 'of all')
   tell('deaths: until all are there, slowest', Math.max(...recovered), GOALS.recoveredMs)
   tell('deaths: slowest request', slowestMs, GOALS.requestMs, note)
 }
 
-function tell(metric: string, value: number, goal?: number, note?: string): void {
+function tell(metric: string, value: number, goal?: number, note?: string, unit = 'ms'): void {
   const held = goal === undefined ? {} : { goal, met: value <= goal }
-  report({ bench: 'serve', metric, value, unit: 'ms', note, ...held })
+  report({ bench: 'serve', metric, value, unit, note, ...held })
 }
 
 /** Children of the primary that were there before the newest: its workers, without the spare that waits. */
