@@ -16,6 +16,7 @@ import type { ServeModelsOptions } from './serve-options.ts'
 
 export interface BuiltModels {
   server: ModelServer
+  access: Access
   grpc?: GrpcServer
   /** Instead of listening: gives what takes connections that another process accepted. */
   adopt(): Promise<{ http: (socket: Socket) => void; grpc?: (socket: Socket) => void }>
@@ -44,7 +45,7 @@ const printFault = (error: Error): void => void process.stderr.write(`${error.me
 
 /** Errors: MR_REPOSITORY_PATH, MR_REPOSITORY_EMPTY, MR_REPOSITORY_NAME, MR_SERVE_TOKEN_NEEDED, MR_ACCESS_FILE, MR_TLS_FILE. */
 export function buildModels(
-  options: ServeModelsOptions & { found?: Found },
+  options: ServeModelsOptions & { found?: Found; ratePart?: number },
   siblings?: Siblings,
 ): BuiltModels {
   const {
@@ -65,7 +66,7 @@ export function buildModels(
   } = options
   const tls = tlsPaths && new TlsFiles(tlsPaths, { onFault })
   const tracer = trace && new Tracer({ ...trace, onFault })
-  const { access, unfollow } = accessOf(options.token, tokensFile, onFault)
+  const { access, unfollow } = accessOf({ ...options, onFault })
   let pool: Promise<Onnx> | undefined
   let opened: Onnx | undefined
   const server = createModelServer({
@@ -95,6 +96,7 @@ export function buildModels(
   const grpc = grpcPort === undefined ? undefined : server.grpc(grpcPort)
   return {
     server,
+    access,
     grpc,
     adopt: async () => ({ http: await server.adopt(), ...(grpc && { grpc: grpc.adopt }) }),
     close: async () => {
@@ -108,12 +110,16 @@ export function buildModels(
 }
 
 /** Who may ask, by the one token or by those of a file, which is followed until `unfollow`. Errors: MR_ACCESS_FILE. */
-function accessOf(
-  token: string | undefined,
-  tokensFile: string | undefined,
-  onFault: (error: Error) => void,
-): { access: Access; unfollow?: () => void } {
-  const access = new Access({ token, isClosed: tokensFile !== undefined })
+function accessOf({
+  token,
+  tokensFile,
+  ratePart,
+  onFault,
+}: Pick<ServeModelsOptions, 'token' | 'tokensFile'> & {
+  ratePart?: number
+  onFault: (error: Error) => void
+}): { access: Access; unfollow?: () => void } {
+  const access = new Access({ token, ratePart, isClosed: tokensFile !== undefined })
   if (tokensFile === undefined) return { access }
   return { access, unfollow: followTokenFile(access, tokensFile, { now: Date.now, onFault }) }
 }

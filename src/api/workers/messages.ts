@@ -1,6 +1,7 @@
 /** What the primary process and its workers say to each other. A `connection` comes with its socket. */
 import { isMillraceError, MillraceError, toError } from '../../core/errors.ts'
 import type { Found } from '../../model/repository/found.ts'
+import type { RatePart, RateUse } from '../../serve/access/rate-bucket.ts'
 import type { ModelMetadata } from '../../serve/oip/backend.ts'
 import type { ServeModelsOptions } from '../serve-options.ts'
 
@@ -9,6 +10,8 @@ export type Wire = 'http' | 'grpc'
 
 /** What a worker is made of: plain data, which a process can be sent. */
 export interface WorkerOptions extends ServeModelsOptions {
+  /** What it has of each token's rate at first. */
+  ratePart?: number
   /** What is served, as all workers have it: folders that nobody has loaded yet are not looked at. */
   found: Found
 }
@@ -55,6 +58,8 @@ export type ToWorker =
   | { type: 'connection'; id: number; wire: Wire }
   | { type: 'ask'; seq: number; ask: Ask }
   | ({ type: 'answer'; seq: number } & Answered)
+  /** Its parts of rates from now on. */
+  | { type: 'rates'; parts: RatePart[] }
   | { type: 'close' }
 
 export type FromWorker =
@@ -64,6 +69,8 @@ export type FromWorker =
   /** Connections that ended. */
   | { type: 'ended'; http: number; grpc: number }
   | { type: 'beat'; health: Health }
+  /** What was asked of rates since it said so last. */
+  | { type: 'rates'; uses: RateUse[] }
   /** One model of `load-all`. */
   | { type: 'loaded'; model: string; error?: SentError }
   | { type: 'ask'; seq: number; ask: Ask }

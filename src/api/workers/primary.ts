@@ -22,6 +22,7 @@ import {
   type Wire,
   type WorkerOptions,
 } from './messages.ts'
+import { RateDealer } from './rate-dealer.ts'
 import type { Share } from './shares.ts'
 import { type Handed, Worker, type WorkerEvents } from './worker.ts'
 
@@ -53,6 +54,8 @@ const SPARE_BYTES_MAX = 64 * 1024 * 1024
 /** Spares, and for so long after one was needed: where processes end one soon after the other, the next is not waited for. */
 const SPARES = { calm: 1, needed: 2 } as const
 const SPARES_NEEDED_MS = 60_000
+/** Time from one deal of rates to the next. */
+const DEAL_MS = 100
 /** Connections that wait for a worker where there is none, and how long. */
 const WAITING_MAX = 1_024
 const WAITING_MS = 10_000
@@ -81,6 +84,7 @@ export class Primary {
   readonly #options: PrimaryOptions
   readonly #places: Place[]
   readonly #merged = new MergedMetrics()
+  readonly #dealer = new RateDealer()
   readonly #doors: Partial<Record<Wire, Door>> = {}
   #found: Found
   /** What was done last by name to a model, and as the how-manieth: a worker that starts meanwhile, or after an unload, does it too. */
@@ -100,6 +104,7 @@ export class Primary {
   #isWarm = false
   #closing: Promise<void> | undefined
   #looking: NodeJS.Timeout | undefined
+  #dealing: NodeJS.Timeout | undefined
   #lookedMs = performance.now()
   #onLoaded: ((model: string, error?: SentError) => void) | undefined
 
@@ -123,6 +128,7 @@ export class Primary {
       this.#doors.grpc = await openDoor(host, grpcPort, (socket) => this.#place({ socket, wire: 'grpc' }))
     await Promise.all(this.#places.map((_, place) => this.#firstStart(place)))
     this.#looking = setInterval(() => this.#look(), LOOK_MS)
+    this.#dealing = setInterval(() => this.#deal(), DEAL_MS)
     const { http, grpc } = this.#doors
     assert(http, 'it listens')
     return {
@@ -236,6 +242,7 @@ export class Primary {
         for (const one of handed) this.#place(one)
       },
       onLoaded: (model, error) => this.#onLoaded?.(model, error),
+      onRates: (uses) => this.#dealer.heard(worker.pid ?? 0, uses, this.pids(), performance.now()),
       onAsk: (ask) => this.#answer(ask),
     })
     const worker = this.#takeSpare() ?? this.#fork(i)
@@ -251,6 +258,7 @@ export class Primary {
       onStarted: nothing,
       onGone: nothing,
       onLoaded: nothing,
+      onRates: nothing,
       onAsk: (ask: Ask) => this.#answer(ask),
     }
     const worker = new Worker({ ...options, ...share(i), found: this.#found }, nobody)
@@ -348,6 +356,15 @@ export class Primary {
         worker.kill(`said nothing for ${HUNG_MS} ms`)
   }
 
+  /** Rates of tokens hold for all workers together: each gets the part that it was asked for. */
+  #deal(): void {
+    const dealt = this.#dealer.deal(this.pids(), performance.now())
+    for (const { worker } of this.#places) {
+      const parts = worker?.pid === undefined ? undefined : dealt.get(worker.pid)
+      if (parts) worker?.deal(parts)
+    }
+  }
+
   // ------------------------------------------------------------ of all
 
   async #answer(ask: Ask): Promise<unknown> {
@@ -418,6 +435,7 @@ export class Primary {
 
   async #close(): Promise<void> {
     clearInterval(this.#looking)
+    clearInterval(this.#dealing)
     for (const { timer } of this.#places) clearTimeout(timer)
     const shut = Object.values(this.#doors).map((door) => door.close())
     for (const { socket } of this.#waiting.splice(0)) socket.destroy()

@@ -6,6 +6,8 @@ export interface Share {
   threads: number
   memoryMb: number
   cacheMb?: number
+  /** Of each token's rate, until it is known which of them are asked. */
+  ratePart: number
 }
 
 /** Threads as evenly as they go, one each at least; memory and what answers are kept in evenly. */
@@ -24,6 +26,7 @@ export function sharesOf({
   return Array.from({ length: workers }, (_, worker) => ({
     threads: Math.max(1, Math.floor(threads / workers) + (worker < threads % workers ? 1 : 0)),
     memoryMb: evenly(memoryMb),
+    ratePart: 1 / workers,
     ...(cacheMb !== undefined && { cacheMb: evenly(cacheMb) }),
   }))
 }

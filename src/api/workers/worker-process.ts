@@ -17,6 +17,8 @@ import {
 
 /** How often it says that it is well. */
 const BEAT_MS = 200
+/** How often it says what was asked of rates. */
+const RATES_MS = 100
 /** How long it waits for what the others say. */
 const SIBLINGS_MS = 1_000
 
@@ -49,6 +51,7 @@ process.on('message', (message: ToWorker, socket?: Socket) => {
   else if (message.type === 'connection') takeConnection(message, socket)
   else if (message.type === 'ask') void answer(message.seq, message.ask)
   else if (message.type === 'answer') calls.answered(message)
+  else if (message.type === 'rates') built?.access.dealRates(message.parts)
   else void close()
 })
 
@@ -63,11 +66,17 @@ async function start(options: WorkerOptions): Promise<void> {
   }
   tell({ type: 'started' })
   setInterval(beat, BEAT_MS).unref()
+  setInterval(tellRates, RATES_MS).unref()
   beat()
 }
 
 function beat(): void {
   if (built) tell({ type: 'beat', health: built.server.health() })
+}
+
+function tellRates(): void {
+  const uses = built?.access.rateUses() ?? []
+  if (uses.length > 0) tell({ type: 'rates', uses })
 }
 
 /** What was closed before it came here has no socket. */

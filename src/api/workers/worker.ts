@@ -9,6 +9,7 @@ import module from 'node:module'
 import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { workerUrl } from '../../engine/worker-url.ts'
+import type { RatePart, RateUse } from '../../serve/access/rate-bucket.ts'
 import { answerOf, Calls } from './calls.ts'
 import type { Ask, FromWorker, Health, SentError, ToWorker, Wire, WorkerOptions } from './messages.ts'
 
@@ -22,6 +23,8 @@ export interface WorkerEvents {
   /** It could not start, or its process ended; with the connections that it had not taken yet. */
   onGone(why: string, handed: Handed[], error?: SentError): void
   onLoaded(model: string, error?: SentError): void
+  /** What was asked of rates. */
+  onRates(uses: RateUse[]): void
   /** What it asks of all. */
   onAsk(ask: Ask): Promise<unknown>
 }
@@ -95,6 +98,11 @@ export class Worker {
     )
   }
 
+  /** Its parts of rates from now on. */
+  deal(parts: RatePart[]): void {
+    this.#tell({ type: 'rates', parts })
+  }
+
   /** Tells it to answer what is under way and to end. */
   close(): void {
     this.#tell({ type: 'close' })
@@ -115,6 +123,7 @@ export class Worker {
     else if (message.type === 'ended') this.#ended(message)
     else if (message.type === 'answer') this.calls.answered(message)
     else if (message.type === 'ask') void this.#answer(message.seq, message.ask)
+    else if (message.type === 'rates') this.events.onRates(message.uses)
     else if (message.type === 'loaded') this.events.onLoaded(message.model, message.error)
     else if (message.type === 'failed') this.#fail(message.error)
     else this.#started()

@@ -3,7 +3,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { MillraceError } from '../../core/errors.ts'
 import type { Gauge } from '../metrics.ts'
 import { allowsModel, hashOf, isMadeSecret, type TokenGrant } from './grant.ts'
-import { RateBucket, rateText } from './rate-bucket.ts'
+import { RateBucket, type RatePart, type RateUse, rateText } from './rate-bucket.ts'
 import type { RouteRule, Scope } from './scopes.ts'
 
 /** Who asks. On the request of HTTP and in the context of a gRPC call. */
@@ -41,6 +41,8 @@ export interface AccessOptions {
   now?: () => number
   /** Milliseconds of a clock that does not go back, for rates. */
   ticks?: () => number
+  /** What this process has of each rate at first, where several share them. Default 1. */
+  ratePart?: number
 }
 
 /** Where a request came from: its address, and the connection, which is remembered by the token that it brought. */
@@ -69,6 +71,7 @@ export class Access {
   readonly #own: Key[]
   readonly #now: () => number
   readonly #ticks: () => number
+  readonly #ratePart: number
   readonly #tries = new Map<string, RateBucket>()
   /** The token that a connection brought last: its hash need not be taken again for each request. */
   #known = new WeakMap<object, { authorization: string; key: Key }>()
@@ -81,7 +84,9 @@ export class Access {
     isClosed = false,
     now = Date.now,
     ticks = () => performance.now(),
+    ratePart = 1,
   }: AccessOptions = {}) {
+    this.#ratePart = ratePart
     this.#now = now
     this.#ticks = ticks
     this.#own = token ? [chosenKey(token)] : []
@@ -129,6 +134,22 @@ export class Access {
     const retryAfterS = Math.max(1, Math.ceil(bucket.waitMs(ticks) / 1000))
     const rate = rateText(bucket.rate)
     throw this.#count('rate', new MillraceError('MR_ACCESS_RATE', { token: name, rate, retryAfterS }))
+  }
+
+  /** What was asked of rates since this was asked last: of those alone that were asked. */
+  rateUses(): RateUse[] {
+    const ticks = this.#ticks()
+    return [...this.#keys.values()].flatMap(({ name, bucket }) => bucket?.use(name, ticks) ?? [])
+  }
+
+  /** Parts of rates from now on; those of tokens that have another rate by now are let be. */
+  dealRates(parts: readonly RatePart[]): void {
+    const ticks = this.#ticks()
+    const byName = new Map(parts.map((part) => [part.name, part]))
+    for (const { name, bucket, rateText: rate } of this.#keys.values()) {
+      const part = byName.get(name)
+      if (bucket && part?.rate === rate) bucket.deal(part, ticks)
+    }
   }
 
   /** Errors: MR_ACCESS_MODEL when the caller may not ask this model. */
@@ -205,7 +226,10 @@ export class Access {
   #keyOf(grant: TokenGrant, before: Key | undefined): Key {
     const { name, hash, scopes, models, rate, expiresAt, tenant = name } = grant
     const rateAs = rate ? rateText(rate) : ''
-    const bucket = before?.rateText === rateAs ? before.bucket : rate && new RateBucket(rate, this.#ticks())
+    const bucket =
+      before?.rateText === rateAs
+        ? before.bucket
+        : rate && new RateBucket(rate, this.#ticks(), this.#ratePart)
     return {
       ...{ name, tenant, scopes, models, expiresAt, bucket, rateText: rateAs },
       hash: Buffer.from(hash.slice('sha256:'.length), 'hex'),

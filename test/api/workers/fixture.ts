@@ -32,16 +32,22 @@ export interface Answered {
 export class Client {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 })
   readonly #base: string
+  readonly #headers: Record<string, string>
 
-  constructor(base: string) {
+  /** `headers` go with each request. */
+  constructor(base: string, headers: Record<string, string> = {}) {
     this.#base = base
+    this.#headers = headers
   }
 
   /** Rejects when the connection ends before the answer is whole. */
   ask(path: string, body?: unknown): Promise<Answered> {
     return new Promise((resolve, reject) => {
       const sent = body === undefined ? undefined : JSON.stringify(body)
-      const headers = sent === undefined ? {} : { 'content-type': 'application/json' }
+      const headers = {
+        ...this.#headers,
+        ...(sent === undefined ? {} : { 'content-type': 'application/json' }),
+      }
       const method = sent === undefined ? 'GET' : 'POST'
       const asked = request(
         this.#base + path,
