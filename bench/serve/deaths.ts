@@ -4,7 +4,6 @@
  *
  *   DEATHS=30 WORKERS=2 (defaults; 1,000 are asked for)
  */
-import { readdirSync, readFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FLEET_BODY, fleetModels, fleetName } from '../data/fleet-models.ts'
@@ -41,7 +40,7 @@ async function deaths(server: Served): Promise<void> {
   const said: number[] = []
   const recovered: number[] = []
   for (let i = 0; i < DEATHS; i++) {
-    const pids = takers(server.pid)
+    const pids = await takers(server)
     const { saidMs, readyMs } = await death(server, pids[i % pids.length], i)
     if (saidMs !== undefined) said.push(saidMs)
     recovered.push(readyMs)
@@ -64,20 +63,12 @@ function tell(metric: string, value: number, goal?: number, note?: string, unit 
   report({ bench: 'serve', metric, value, unit, note, ...held })
 }
 
-/** Children of the primary that were there before the newest: its workers, without the spare that waits. */
-function takers(parent: number): number[] {
-  const children = readdirSync('/proc').filter((name) => {
-    if (!/^\d+$/.test(name)) return false
-    try {
-      return Number(readFileSync(`/proc/${name}/stat`, 'utf8').split(') ')[1].split(' ')[1]) === parent
-    } catch {
-      return false
-    }
-  })
-  return children
-    .map(Number)
-    .sort((a, b) => a - b)
-    .slice(0, WORKERS)
+/** Processes that have a place, and do not wait for one. */
+async function takers({ port }: Served): Promise<number[]> {
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+  return [...text.matchAll(/^millrace_worker_info\{worker="\d+",pid="(\d+)"\}/gm)].map(([, pid]) =>
+    Number(pid),
+  )
 }
 
 /** Until readiness was heard to be false, where it was, and until the one that ended was replaced and all are ready. */

@@ -17,6 +17,8 @@ import type { ServeModelsOptions } from './serve-options.ts'
 export interface BuiltModels {
   server: ModelServer
   access: Access
+  /** Where models are placed on several hosts. */
+  placement?: Placement
   grpc?: GrpcServer
   /** Instead of listening: gives what takes connections that another process accepted. */
   adopt(): Promise<{ http: (socket: Socket) => void; grpc?: (socket: Socket) => void }>
@@ -36,12 +38,21 @@ export function halfOfMemoryMb(): number {
 /** One may end, and its models are still at hand. */
 const OWNERS = 2
 
-function placementOf(list: string, self: string, owners: number): Placement {
+function placementOf({
+  hosts: list,
+  join,
+  self = '',
+  owners = OWNERS,
+}: Pick<ServeModelsOptions, 'hosts' | 'join' | 'self' | 'owners'>): Placement | undefined {
+  // until others are heard of this host answers for everything
+  if (join !== undefined) return new Placement({ hosts: [{ address: self, weight: 1 }], self, owners })
+  if (list === undefined) return undefined
   const hosts = readHosts(list)
   return new Placement({ hosts, self: selfAmong(hosts, self), owners })
 }
 
-const printFault = (error: Error): void => void process.stderr.write(`${error.message}\n`)
+/** To standard error. */
+export const printFault = (error: Error): void => void process.stderr.write(`${error.message}\n`)
 
 /** Errors: MR_REPOSITORY_PATH, MR_REPOSITORY_EMPTY, MR_REPOSITORY_NAME, MR_SERVE_TOKEN_NEEDED, MR_ACCESS_FILE, MR_TLS_FILE. */
 export function buildModels(
@@ -57,13 +68,11 @@ export function buildModels(
     tokensFile,
     tls: tlsPaths,
     tenants,
-    hosts,
-    self = '',
-    owners = OWNERS,
     trace,
     onFault = printFault,
     ...rest
   } = options
+  const placement = placementOf(options)
   const tls = tlsPaths && new TlsFiles(tlsPaths, { onFault })
   const tracer = trace && new Tracer({ ...trace, onFault })
   const { access, unfollow } = accessOf({ ...options, onFault })
@@ -76,7 +85,7 @@ export function buildModels(
     tracer,
     threads,
     siblings,
-    ...(hosts !== undefined && { placement: placementOf(hosts, self, owners) }),
+    placement,
     ...(tenants && { tenantOf: (model: string) => model.slice(0, Math.max(0, model.indexOf(tenants))) }),
     clock: CLOCK,
     ...(cacheMb !== undefined && { responseCache: { bytesMax: cacheMb * MB } }),
@@ -97,6 +106,7 @@ export function buildModels(
   return {
     server,
     access,
+    placement,
     grpc,
     adopt: async () => ({ http: await server.adopt(), ...(grpc && { grpc: grpc.adopt }) }),
     close: async () => {

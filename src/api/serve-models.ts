@@ -3,7 +3,9 @@ import type { MillraceError } from '../core/errors.ts'
 import type { FoundModel, RefusedModel } from '../model/repository/found.ts'
 import type { ModelServer } from '../serve/models/model-server.ts'
 import type { ModelMetadata } from '../serve/oip/backend.ts'
-import { buildModels } from './build-models.ts'
+import type { Placement } from '../serve/placement/placement.ts'
+import { buildModels, halfOfMemoryMb, printFault } from './build-models.ts'
+import { type Joined, type JoinOptions, joinHosts, selfOf } from './join-hosts.ts'
 import type { ServeModelsOptions } from './serve-options.ts'
 import { sharesOf } from './workers/shares.ts'
 
@@ -32,10 +34,19 @@ export interface ServedModels extends Served {
 
 /** Serves by this process alone. Errors: MR_REPOSITORY_PATH, MR_REPOSITORY_EMPTY, MR_REPOSITORY_NAME, MR_SERVE_TOKEN_NEEDED, MR_ACCESS_FILE, MR_PORT_TAKEN. */
 export async function serveModels(options: ServeModelsOptions): Promise<ServedModels> {
-  const { server, grpc, close } = buildModels(options)
+  const { server, grpc, placement, close } = buildModels(options)
+  let joined: Joined | undefined
+  const leave = async () => {
+    await joined?.leave()
+    await close()
+  }
   try {
     const address = await server.listen()
     const grpcAddress = await grpc?.listen()
+    if (placement && options.join !== undefined) {
+      placement.self = selfOf(options, new URL(address).host)
+      joined = await joinHosts(joinOf(options, { placement, self: placement.self }))
+    }
     const { backend, ready } = server
     return {
       address,
@@ -50,10 +61,10 @@ export async function serveModels(options: ServeModelsOptions): Promise<ServedMo
       ready,
       metadata: (model) => backend.metadata(model),
       load: (onLoaded) => backend.shelf.loadAll(onLoaded),
-      close,
+      close: leave,
     }
   } catch (error) {
-    await close()
+    await leave()
     throw error
   }
 }
@@ -74,8 +85,15 @@ export async function serveByWorkers(
   const { threads: _, memoryMb: __, onFault: ___, ...rest } = options
   const shares = sharesOf(options)
   const primary = new Primary({ ...rest, share: (worker) => shares[worker] })
+  let joined: Joined | undefined
+  const leave = async () => {
+    await joined?.leave()
+    await primary.close()
+  }
   try {
     const addresses = await primary.listen()
+    if (options.join !== undefined)
+      joined = await joinHosts(joinOf(options, { self: selfOf(options, new URL(addresses.address).host) }))
     return {
       ...addresses,
       get found() {
@@ -88,10 +106,29 @@ export async function serveByWorkers(
       load: (onLoaded) => primary.load(onLoaded),
       ready: () => primary.readiness().ready,
       pids: () => primary.pids(),
-      close: () => primary.close(),
+      close: leave,
     }
   } catch (error) {
-    await primary.close()
+    await leave()
     throw error
+  }
+}
+
+/** How this host tells of itself: its weight is its memory, unless that is said. */
+function joinOf(
+  {
+    join = '',
+    memoryMb = halfOfMemoryMb(),
+    weight = memoryMb / 1_024,
+    onFault = printFault,
+  }: ServeModelsOptions,
+  { self, placement }: { self: string; placement?: Placement },
+): JoinOptions {
+  return {
+    store: join,
+    clock: { now: () => Date.now() },
+    self: { address: self, weight, memoryMb },
+    placement,
+    onFault,
   }
 }

@@ -31,8 +31,12 @@ export interface ServeModelsOptions {
   memoryMb?: number
   /** All hosts that serve the same models, `a:8080,b:8080=2`, the same list on each: requests go to those that own their model. */
   hosts?: string
-  /** This host among them. */
+  /** This host among them; where it joins, its address as others reach it. Default then: what it listens on. */
   self?: string
+  /** A store that hosts tell of themselves in, in the place of `hosts`: requests go to those that own their model of the hosts that are there. */
+  join?: string
+  /** Share of this host beside the others, where it joins. Default: its memory for models in GiB. */
+  weight?: number
   /** Hosts that own a model. Default 2. */
   owners?: number
   /** What ends the part of a model's name that says whose it is: tenants share memory and requests under way evenly. Default: the tenant of the token that asks. */

@@ -117,7 +117,12 @@ export const COMMANDS: readonly CommandSpec[] = [
         '--hosts <list>',
         'all hosts that serve these models, a:8080,b:8080=2: requests go to owners of their model',
       ],
-      ['--as <host:port>', 'this host among them'],
+      [
+        '--join <store>',
+        'place models on the hosts that are there: each tells of itself in this store, and leaves it when it ends',
+      ],
+      ['--weight <n>', 'share of this host beside the others that joined (default: its memory in GiB)'],
+      ['--as <host:port>', 'this host among them (joined, by default what it listens on)'],
       ['--owners <n>', 'hosts that own a model (default: 2)'],
       [
         '--tenants <separator>',

@@ -118,7 +118,31 @@ export interface Meta {
   /** Recomputes the hash chain; the first broken `seq`, or undefined when whole. */
   verifyJournal(): Promise<number | undefined>
   jobs: JobTable
+  hosts: HostTable
   close(): Promise<void>
+}
+
+/** A host that serves, as it told of itself. */
+export interface ServingHost {
+  /** `name:port`, as others reach it. */
+  address: string
+  /** Its share beside the others, above 0. */
+  weight: number
+  /** What models may take on it. */
+  memoryMb: number
+}
+
+/**
+ * Hosts that serve. Each renews its row; one whose `beat` stands still for the time of a lease is gone. That is told by the clock of whoever looks, which counts how long it stood still: clocks of
+ * hosts need not agree.
+ */
+export interface HostTable {
+  /** Puts a host, or says that it is there still: its beat grows by one. */
+  beat(host: ServingHost): Promise<void>
+  /** By address, gone ones included until somebody takes them away. */
+  list(): Promise<(ServingHost & { beat: number })[]>
+  /** Takes a host away; with `beat` only if that is its beat still. Absent is fine. */
+  remove(address: string, beat?: number): Promise<void>
 }
 
 export type JobState = 'queued' | 'leased' | 'done' | 'failed' | 'cancelled'

@@ -194,4 +194,33 @@ export function metaContract(name: string, withStore: With): void {
         expect(await meta.events()).toHaveLength(1)
       }))
   })
+
+  describe(`hosts on ${name}`, () => {
+    const host = (address: string, weight = 1) => ({ address, weight, memoryMb: 512 })
+
+    it('keeps one row a host, whose beat grows each time that it tells of itself', () =>
+      withStore(async ({ meta: { hosts } }) => {
+        expect(await hosts.list()).toEqual([])
+        await hosts.beat(host('b:1'))
+        await hosts.beat(host('a:1'))
+        await hosts.beat(host('a:1', 2.5))
+        expect(await hosts.list()).toEqual([
+          { ...host('a:1', 2.5), beat: 2 },
+          { ...host('b:1'), beat: 1 },
+        ])
+        await Promise.all(Array.from({ length: 20 }, () => hosts.beat(host('b:1'))))
+        expect((await hosts.list())[1].beat).toBe(21)
+      }))
+
+    it('takes a host away, with a beat only while that is its beat', () =>
+      withStore(async ({ meta: { hosts } }) => {
+        await hosts.beat(host('a:1'))
+        await hosts.beat(host('a:1'))
+        await hosts.remove('a:1', 1)
+        expect(await hosts.list()).toHaveLength(1)
+        await hosts.remove('a:1', 2)
+        await hosts.remove('a:1')
+        expect(await hosts.list()).toEqual([])
+      }))
+  })
 }

@@ -12,6 +12,7 @@ import { Access } from '../../serve/access/access.ts'
 import { checkBinding } from '../../serve/http/guard.ts'
 import { SERVE_LIMITS } from '../../serve/limits.ts'
 import type { ModelMetadata } from '../../serve/oip/backend.ts'
+import { selfOf } from '../join-hosts.ts'
 import { type Door, openDoor } from './door.ts'
 import { MergedMetrics } from './merge-metrics.ts'
 import {
@@ -87,6 +88,8 @@ export class Primary {
   readonly #dealer = new RateDealer()
   readonly #doors: Partial<Record<Wire, Door>> = {}
   #found: Found
+  /** This host's address among several. */
+  #self: string | undefined
   /** What was done last by name to a model, and as the how-manieth: a worker that starts meanwhile, or after an unload, does it too. */
   readonly #acts = new Map<string, Act & { seq: number }>()
   #actSeq = 0
@@ -111,6 +114,7 @@ export class Primary {
   /** Errors: MR_REPOSITORY_PATH, MR_REPOSITORY_EMPTY, MR_REPOSITORY_NAME. */
   constructor(options: PrimaryOptions) {
     this.#options = options
+    this.#self = options.self
     this.#found = findModels(options.path)
     this.#places = Array.from({ length: options.workers }, () => ({ soon: 0, why: 'is being started' }))
   }
@@ -126,6 +130,7 @@ export class Primary {
     this.#doors.http = await openDoor(host, port, (socket) => this.#place({ socket, wire: 'http' }))
     if (grpcPort !== undefined)
       this.#doors.grpc = await openDoor(host, grpcPort, (socket) => this.#place({ socket, wire: 'grpc' }))
+    if (this.#options.join !== undefined) this.#self = selfOf(this.#options, this.#doors.http.address)
     await Promise.all(this.#places.map((_, place) => this.#firstStart(place)))
     this.#looking = setInterval(() => this.#look(), LOOK_MS)
     this.#dealing = setInterval(() => this.#deal(), DEAL_MS)
@@ -261,7 +266,8 @@ export class Primary {
       onRates: nothing,
       onAsk: (ask: Ask) => this.#answer(ask),
     }
-    const worker = new Worker({ ...options, ...share(i), found: this.#found }, nobody)
+    const self = this.#self
+    const worker = new Worker({ ...options, ...share(i), self, found: this.#found }, nobody)
     this.#since.set(worker, this.#actSeq)
     return worker
   }
@@ -394,6 +400,11 @@ export class Primary {
       '# HELP millrace_workers_replaced_total Processes that ended and were replaced.',
       '# TYPE millrace_workers_replaced_total counter',
       `millrace_workers_replaced_total ${this.#replaced}`,
+      '# HELP millrace_worker_info Process of a worker.',
+      '# TYPE millrace_worker_info gauge',
+      ...this.#places.flatMap(({ worker }, i) =>
+        worker?.pid === undefined ? [] : [`millrace_worker_info{worker="${i}",pid="${worker.pid}"} 1`],
+      ),
       '# HELP millrace_worker_connections Connections that a process has.',
       '# TYPE millrace_worker_connections gauge',
       ...this.#places.flatMap(({ worker }, i) =>

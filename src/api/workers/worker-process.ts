@@ -4,7 +4,8 @@ import { assert, type MillraceError } from '../../core/errors.ts'
 import { settleCollector } from '../../serve/collector-settings.ts'
 import type { Prepared } from '../../serve/models/model-shelf.ts'
 import type { Siblings } from '../../serve/models/siblings.ts'
-import { type BuiltModels, buildModels } from '../build-models.ts'
+import { type BuiltModels, buildModels, printFault } from '../build-models.ts'
+import { type Joined, joinHosts } from '../join-hosts.ts'
 import { answerOf, Calls } from './calls.ts'
 import {
   type Ask,
@@ -37,6 +38,7 @@ const siblings: Siblings = {
 
 let built: BuiltModels | undefined
 let take: Partial<Record<Wire, (socket: Socket) => void>> = {}
+let followed: Joined | undefined
 let closing = false
 /** Loads that are half done. */
 const prepared = new Map<string, Prepared>()
@@ -59,6 +61,14 @@ async function start(options: WorkerOptions): Promise<void> {
   settleCollector()
   try {
     built = buildModels(options, siblings)
+    const { placement } = built
+    if (placement && options.join !== undefined)
+      followed = await joinHosts({
+        store: options.join,
+        clock: { now: Date.now },
+        placement,
+        onFault: printFault,
+      })
     take = await built.adopt()
   } catch (thrown) {
     tell({ type: 'failed', error: sentError(thrown) })
@@ -129,6 +139,6 @@ function finish(model: string, how: 'commit' | 'abort'): void {
 async function close(): Promise<void> {
   if (closing) return
   closing = true
-  await built?.close().catch(() => undefined)
+  await Promise.all([built?.close(), followed?.leave()]).catch(() => undefined)
   process.exit(0)
 }

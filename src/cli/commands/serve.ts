@@ -37,6 +37,8 @@ export async function serve(cli: Cli, [path]: readonly unknown[], options: Optio
     tenants: textOption(options, 'tenants'),
     hosts: textOption(options, 'hosts'),
     self: textOption(options, 'as'),
+    join: textOption(options, 'join'),
+    weight: given('weight', 1, 1_000_000),
     owners: given('owners', 1, 100),
     latencyMs: given('latency', 1, 600_000),
     batchRowsMax: given('batch', 1, 100_000),

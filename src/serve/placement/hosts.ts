@@ -30,6 +30,13 @@ function readHost(text: string): Host {
   return { address: found.address, weight }
 }
 
+/** One address, `name:port`. Errors: MR_SERVE_HOSTS. */
+export function readAddress(text: string): string {
+  const { address } = readHost(text)
+  if (address === text) return address
+  throw new MillraceError('MR_SERVE_HOSTS', { need: 'name:port', got: text.slice(0, 64) })
+}
+
 /** This host among the others. Errors: MR_SERVE_HOSTS when it is not there. */
 export function selfAmong(hosts: readonly Host[], self: string): string {
   if (hosts.some(({ address }) => address === self)) return self

@@ -21,8 +21,9 @@ const DOWN_MS = 2_000
 const KNOWN_MAX = 100_000
 
 export class Placement {
-  readonly self: string
-  readonly #hosts: readonly Host[]
+  /** The address of this host; set where it was not known before it listened. */
+  self: string
+  #hosts: readonly Host[]
   readonly #owners: number
   readonly #ticks: () => number
   readonly #known = new Map<string, readonly Host[]>()
@@ -45,6 +46,17 @@ export class Placement {
     const owners = ownersOf(model, this.#hosts, this.#owners)
     this.#known.set(model, owners)
     return owners
+  }
+
+  get hosts(): readonly Host[] {
+    return this.#hosts
+  }
+
+  /** The hosts that there are from now on, this one among them or not: then it owns nothing. */
+  replace(hosts: readonly Host[]): void {
+    if (isSame(hosts, this.#hosts)) return
+    this.#hosts = hosts
+    this.#known.clear()
   }
 
   /** Whom to ask for a model; undefined: answer here. */
@@ -75,6 +87,11 @@ export class Placement {
       ...{ name: `millrace_${name}_total`, type: 'counter' as const, help, value },
     })
     return [
+      {
+        ...{ name: 'millrace_hosts', type: 'gauge' as const },
+        help: 'Hosts that models are placed on.',
+        value: () => this.#hosts.length,
+      },
       counter(
         'requests_forwarded',
         'Requests sent on to a host that owns their model.',
@@ -90,3 +107,7 @@ export class Placement {
     this.#downUntil.set(address, this.#ticks() + DOWN_MS)
   }
 }
+
+const isSame = (some: readonly Host[], others: readonly Host[]): boolean =>
+  some.length === others.length &&
+  some.every(({ address, weight }, i) => address === others[i].address && weight === others[i].weight)

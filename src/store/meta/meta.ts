@@ -5,6 +5,7 @@ import { assert, MillraceError } from '../../core/errors.ts'
 import type { Digest } from '../../core/records.ts'
 import { STORE_LIMITS } from '../limits.ts'
 import type { CommitResult, Meta, NewEvent, Ref, RefMove } from '../ports.ts'
+import { openHostTable } from './hosts.ts'
 import { openJobTable } from './jobs.ts'
 import {
   AFTER_PREFIX,
@@ -86,6 +87,7 @@ export function openMeta(db: Kysely<Schema>, clock: Clock): Meta {
     newestSeq: async () => (await db.executeQuery(newest)).rows[0]?.seq ?? 0,
     verifyJournal: () => findBreak(db),
     jobs: openJobTable(db),
+    hosts: openHostTable(db),
     async close() {
       closed = true
       await committing

@@ -20,7 +20,18 @@ const MIGRATIONS: Migration[] = [
       await createJobs(db)
     },
   },
+  { id: '0002-hosts', up: createHosts },
 ]
+
+async function createHosts(db: Kysely<Schema>): Promise<void> {
+  await db.schema
+    .createTable('hosts')
+    .addColumn('address', 'text', (c) => c.primaryKey())
+    .addColumn('weight', 'double precision', (c) => c.notNull())
+    .addColumn('memory_mb', 'double precision', (c) => c.notNull())
+    .addColumn('beat', 'bigint', (c) => c.notNull())
+    .execute()
+}
 
 async function createRefs(db: Kysely<Schema>): Promise<void> {
   await db.schema

@@ -35,4 +35,5 @@ export interface Schema {
     ended_at: number | null
   }
   job_needs: { job_id: string; needs_id: string }
+  hosts: { address: string; weight: number; memory_mb: number; beat: number }
 }

@@ -1,11 +1,12 @@
 /** Which host answers for a model: how many move when hosts come and go, and that requests sent on are the ones that came. */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { HostBoard } from '../../../src/serve/placement/host-board.ts'
 import { readHosts, selfAmong } from '../../../src/serve/placement/hosts.ts'
 import { Placement } from '../../../src/serve/placement/placement.ts'
 import { type Host, ownersOf } from '../../../src/serve/placement/rendezvous.ts'
@@ -178,6 +179,131 @@ describe('three servers', () => {
     const answers = await Promise.all(names.flatMap((name) => [ask(ports[0], name), ask(ports[1], name)]))
     expect(answers.filter(({ status }) => status !== 200)).toEqual([])
   })
+})
+
+describe('hosts that beat', () => {
+  const host = (address: string, beat: number) => ({ address, weight: 1, beat })
+  const names = (hosts: Host[]) => hosts.map(({ address }) => address)
+
+  test('are there while their beat moves, whatever their clocks say, and are stale long after', () => {
+    const board = new HostBoard(4_000)
+    expect(names(board.seen([host('a', 7), host('b', 1)], 0).live)).toEqual(['a', 'b'])
+    expect(names(board.seen([host('a', 8), host('b', 1)], 3_999).live)).toEqual(['a', 'b'])
+    expect(names(board.seen([host('a', 9), host('b', 1)], 4_000).live)).toEqual(['a'])
+    expect(names(board.seen([host('a', 10), host('b', 2)], 5_000).live)).toEqual(['a', 'b'])
+    expect(board.seen([host('a', 11), host('b', 2)], 64_000)).toEqual({
+      live: [{ address: 'a', weight: 1 }],
+      stale: [],
+    })
+    expect(board.seen([host('a', 12), host('b', 2)], 65_000).stale).toEqual([host('b', 2)])
+  })
+
+  test('one that was gone when it was first seen counts for one lease, and one that came back is new', () => {
+    const board = new HostBoard(4_000)
+    board.seen([host('a', 3)], 100_000)
+    expect(board.seen([host('a', 3)], 104_000).live).toEqual([])
+    expect(board.seen([], 105_000)).toEqual({ live: [], stale: [] })
+    expect(names(board.seen([host('a', 1)], 300_000).live)).toEqual(['a'])
+  })
+
+  test('move what the one that came or went owns, and nothing else', () => {
+    const placement = new Placement({ hosts: hostsOf(3), self: 'host0:8080', owners: 1 })
+    const owner = () => models.map((model) => placement.owners(model)[0].address)
+    const before = owner()
+    placement.replace(hostsOf(4))
+    const more = owner()
+    expect(more.every((address, i) => address === before[i] || address === 'host3:8080')).toBe(true)
+    placement.replace(hostsOf(3).slice(0, 2))
+    expect(owner().every((address, i) => address === before[i] || before[i] === 'host2:8080')).toBe(true)
+  })
+})
+
+describe('three servers that join one store', () => {
+  const BIN = fileURLToPath(new URL('../../../bin/millrace.cjs', import.meta.url))
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-joined-'))
+  const store = join(folder, 'store')
+  const names = Array.from({ length: 24 }, (_, i) => `m${i}`)
+  const processes = new Map<number, ReturnType<typeof spawn>>()
+  const start = async (port: number) => {
+    const options = ['--port', `${port}`, '--join', store, '--owners', '1', '--memory', '64', '--json']
+    const child = spawn(process.execPath, [BIN, 'serve', join(folder, 'models'), ...options], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
+    processes.set(port, child)
+    await untilLive(port)
+  }
+  beforeAll(() => {
+    mkdirSync(join(folder, 'models'))
+    for (const name of names) writeFileSync(join(folder, 'models', `${name}.txt`), lightgbm.text)
+  })
+  afterAll(() => {
+    for (const one of processes.values()) one.kill('SIGKILL')
+    rmSync(folder, { recursive: true })
+  })
+
+  const { nFeatures } = lightgbm.answers as { nFeatures: number }
+  const data = new Array(nFeatures).fill(0.5)
+  const body = JSON.stringify({ inputs: [{ name: 'input', datatype: 'FP64', shape: [1, nFeatures], data }] })
+  const ask = async (port: number, name: string) => {
+    const headers = { 'content-type': 'application/json' }
+    const path = `http://127.0.0.1:${port}/v2/models/${name}/infer`
+    const answer = await fetch(path, { method: 'POST', body, headers })
+    const { outputs } = (await answer.json()) as { outputs: unknown }
+    return JSON.stringify([answer.status, outputs])
+  }
+  const metric = async (port: number, name: string) => {
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+    return Number(new RegExp(`^${name} (.*)$`, 'm').exec(text)?.[1])
+  }
+  const askAll = async (ports: readonly number[]) =>
+    (await Promise.all(names.flatMap((name) => ports.map((port) => ask(port, name))))).map(String)
+  const untilHosts = async (ports: readonly number[], n: number) => {
+    for (const port of ports)
+      await expect.poll(() => metric(port, 'millrace_hosts'), { timeout: 30_000, interval: 100 }).toBe(n)
+  }
+  /** Models that a host is asked for alone, by what others sent on in one round over all models. */
+  const sentOn = async (port: number) => {
+    const before = await metric(port, 'millrace_requests_forwarded_total')
+    const failedBefore = await metric(port, 'millrace_forwards_failed_total')
+    await askAll([port])
+    const failed = (await metric(port, 'millrace_forwards_failed_total')) - failedBefore
+    return { failed, n: (await metric(port, 'millrace_requests_forwarded_total')) - before }
+  }
+
+  test('place models on whoever is there: one comes, one is killed, one leaves, and no request is lost', async () => {
+    const [a, b, c] = await Promise.all([freePort(), freePort(), freePort()])
+    const hosts = (ports: readonly number[]): Host[] =>
+      ports.map((port) => ({ address: `127.0.0.1:${port}`, weight: 1 }))
+    const owned = (ports: readonly number[], port: number) =>
+      names.filter((name) => ownersOf(name, hosts(ports), 1)[0].address === `127.0.0.1:${port}`).length
+    const expectOthers = async (ports: readonly number[], port: number) => {
+      const { failed, n } = await sentOn(port)
+      // on a machine that is so busy that connections take half a second it answers itself
+      if (failed === 0) expect(n).toBe(names.length - owned(ports, port))
+    }
+    await Promise.all([start(a), start(b)])
+    await untilHosts([a, b], 2)
+    const [right] = await askAll([a])
+    expect(right).toMatch(/^\[200,/)
+    await expectOthers([a, b], a)
+    await start(c)
+    await untilHosts([a, b, c], 3)
+    await expectOthers([a, b, c], b)
+
+    processes.get(c)?.kill('SIGKILL')
+    const answers: string[] = []
+    const killedMs = performance.now()
+    while (performance.now() - killedMs < 2_000) answers.push(...(await askAll([a, b])))
+    await untilHosts([a, b], 2)
+    answers.push(...(await askAll([a, b])))
+    expect(new Set(answers)).toEqual(new Set([right]))
+    await expectOthers([a, b], a)
+
+    processes.get(b)?.kill('SIGTERM')
+    await untilHosts([a], 1)
+    expect(new Set(await askAll([a]))).toEqual(new Set([right]))
+    expect((await sentOn(a)).n).toBe(0)
+  }, 120_000)
 })
 
 async function untilLive(port: number): Promise<void> {
