@@ -1,13 +1,21 @@
 /** `millrace gc` and legal holds: what is kept, and what is removed. */
-import { holdVersion, unholdVersion } from '../../loop/remotes.ts'
+import { MillraceError } from '../../core/errors.ts'
+import { holdVersion, openProjectRemote, unholdVersion } from '../../loop/remotes.ts'
 import { shift } from '../../loop/spans.ts'
 import { collectGarbage, type GcOptions, planGc } from '../../store/gc/collect.ts'
+import {
+  collectRemote,
+  planRemoteGc,
+  type RemoteGcOutcome,
+  type RemoteGcPlan,
+} from '../../store/gc/collect-remote.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { bytes, count, minute, plural, short } from '../format.ts'
 import type { Options } from '../handler.ts'
 import { countOption, spanText, textOption } from '../options.ts'
 
 export async function gc(cli: Cli, [given]: readonly unknown[], options: Options): Promise<Answer> {
+  if (options.remote !== undefined) return await gcOfRemote(cli, given as string[] | undefined, options)
   const { store } = await cli.open()
   const request = requestOf(cli, given as string[] | undefined, options)
   cli.meter.begin('Garbage collection')
@@ -43,6 +51,51 @@ export async function gc(cli: Cli, [given]: readonly unknown[], options: Options
     ],
   }
 }
+
+/** Collects what no ref of a remote reaches; history is cut here, and goes there with a push. */
+async function gcOfRemote(cli: Cli, names: string[] | undefined, options: Options): Promise<Answer> {
+  const given = ['keepVersions', 'olderThan'].find((name) => options[name] !== undefined) ?? names?.[0]
+  if (given !== undefined)
+    throw new MillraceError('MR_CLI_VALUE', {
+      option: '--remote',
+      expected:
+        'without names, --keep-versions and --older-than: cut history here, push, then collect the remote',
+      got: given,
+    })
+  const rt = await cli.open()
+  const choice = { create: false, env: cli.env, signal: cli.signal }
+  const remote = await openProjectRemote(rt, { ...choice, remote: textOption(options, 'remote') })
+  try {
+    cli.meter.begin(`Garbage collection of ${remote.name}`)
+    const { graceMs } = requestOf(cli, undefined, options)
+    const request = { graceMs, signal: cli.signal, onProgress: cli.meter.update }
+    const isDryRun = options.dryRun === true
+    const done = isDryRun
+      ? plannedRemote(await planRemoteGc(rt.store, remote, request))
+      : await collectRemote(rt.store, remote, {
+          ...{ ...request, actor: await cli.actor() },
+          reason: textOption(options, 'reason') ?? 'collected on the command line',
+        })
+    cli.meter.end()
+    const { removed, kept, young } = done
+    const would = isDryRun ? 'would be removed from' : 'removed from'
+    return {
+      value: { ...(isDryRun && { dryRun: true }), remote: remote.name, ...done },
+      lines: [
+        `  ${isDryRun ? cli.paint.dim('·') : cli.paint.good('✓')} ${plural(removed.objects, 'object')} (${bytes(removed.bytes)}) ${would} ${remote.name}; ${count(kept.objects)} (${bytes(kept.bytes)}) are needed`,
+        ...youngLines(cli, young),
+      ],
+    }
+  } finally {
+    await remote.close()
+  }
+}
+
+const plannedRemote = ({ sweep, bytes: size, kept, young }: RemoteGcPlan): RemoteGcOutcome => ({
+  removed: { objects: sweep.length, bytes: size },
+  kept,
+  young,
+})
 
 function requestOf(cli: Cli, names: string[] | undefined, options: Options): GcOptions {
   const now = Date.now()

@@ -33,7 +33,7 @@ export async function edgesOf(objects: Objects, digest: Digest): Promise<Edges |
 }
 
 /** The same of bytes that are at hand. */
-function edgesIn(bytes: Uint8Array): Edges | undefined {
+export function edgesIn(bytes: Uint8Array): Edges | undefined {
   if (bytes[0] !== OPEN_BRACE || bytes.includes(0x0a) || bytes.length > STORE_LIMITS.recordBytesMax)
     return undefined
   const record = parsed(bytes)

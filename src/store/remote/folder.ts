@@ -1,13 +1,27 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { MillraceError } from '../../core/errors.ts'
 import type { Digest } from '../../core/records.ts'
 import { disk, mapAtOnce, replaceDurably, syncFolder } from '../disk/disk.ts'
-import { codeOf, fault, isAbsent } from '../disk/fault.ts'
+import { writeWhole } from '../disk/draft.ts'
+import { codeOf, fault, faulted, isAbsent } from '../disk/fault.ts'
 import { lockWithin } from '../disk/lock.ts'
 import { STORE_LIMITS } from '../limits.ts'
-import { checkMark, MARK_KEY, MARK_TEXT, objectKey, refKey, refOfText, refsKey, refText } from './keys.ts'
+import {
+  checkMark,
+  digestOfKey,
+  LEASES_KEY,
+  MARK_KEY,
+  MARK_TEXT,
+  OBJECTS_KEY,
+  objectKey,
+  refKey,
+  refOfText,
+  refsKey,
+  refText,
+} from './keys.ts'
 import type { Remote, RemoteRef, TransferOptions } from './ports.ts'
 
 /**
@@ -59,6 +73,52 @@ export async function openFolderRemote(
       if (found !== digest) throw new MillraceError('MR_REMOTE_CORRUPT', { remote: name, digest, found })
       return { bytes: (await stat(path)).size }
     },
+    async *list() {
+      for (const folder of await namesIn(join(dir, OBJECTS_KEY)))
+        for (const name of await namesIn(join(dir, OBJECTS_KEY, folder))) {
+          const digest = digestOfKey(`${OBJECTS_KEY}${folder}/${name}`)
+          const found = digest && (await statAt(pathOf(digest)))
+          if (found) yield { digest, bytes: found.size, putAt: found.mtimeMs }
+        }
+    },
+    async head(digest, bytes) {
+      const handle = await open(pathOf(digest), 'r').catch((thrown) => {
+        if (isAbsent(thrown)) throw new MillraceError('MR_REMOTE_MISSING', { remote: name, digest })
+        throw fault(thrown, pathOf(digest), 'read')
+      })
+      try {
+        const { buffer, bytesRead } = await handle.read(Buffer.alloc(bytes), 0, bytes, 0)
+        return buffer.subarray(0, bytesRead)
+      } finally {
+        await handle.close()
+      }
+    },
+    remove: (digest) => faulted(pathOf(digest), 'remove', () => rm(pathOf(digest), { force: true })),
+    leases: {
+      put: (lease, text) =>
+        faulted(dir, 'write', () =>
+          writeWhole(join(dir, LEASES_KEY, lease), (draft) => writeFile(draft, text)),
+        ),
+      async list() {
+        const names = (await namesIn(join(dir, LEASES_KEY))).filter((lease) => !lease.startsWith('.'))
+        const stats = await Promise.all(names.map((lease) => statAt(join(dir, LEASES_KEY, lease))))
+        return names.flatMap((lease, i) => {
+          const putAt = stats[i]?.mtimeMs
+          return putAt === undefined ? [] : [{ name: lease, putAt }]
+        })
+      },
+      remove: (lease) => faulted(dir, 'remove', () => rm(join(dir, LEASES_KEY, lease), { force: true })),
+    },
+    /** By a file that is written now: a share has the clock of its server. */
+    now: () =>
+      faulted(dir, 'write', async () => {
+        const path = join(incoming, randomUUID())
+        await mkdir(incoming, { recursive: true })
+        await writeFile(path, '')
+        const { mtimeMs } = await stat(path)
+        await rm(path, { force: true })
+        return mtimeMs
+      }),
     async refs(prefix) {
       const texts = await textsUnder(dir, refsKey(prefix))
       const all = texts.map(refOfText).filter((ref): ref is RemoteRef => ref !== undefined)
@@ -94,7 +154,7 @@ async function prepare(name: string, dir: string): Promise<void> {
     const mark = await readFile(join(dir, MARK_KEY), 'utf8').catch(emptyWhereAbsent)
     if (mark !== '') return checkMark(name, dir, mark)
     const strange = (await readdir(dir)).filter(
-      (found) => !/^(incoming|objects|refs|refs\.lock|\..*)$/.test(found),
+      (found) => !/^(incoming|leases|objects|refs|refs\.lock|\..*)$/.test(found),
     )
     if (strange.length > 0)
       throw new MillraceError('MR_REMOTE_FOREIGN', { remote: name, url: dir, found: strange[0] })
@@ -144,9 +204,22 @@ async function settle(from: string, to: string): Promise<void> {
   await syncFolder(dirname(to))
 }
 
-async function sizeOf(path: string): Promise<number | undefined> {
+async function namesIn(path: string): Promise<string[]> {
   try {
-    return (await stat(path)).size
+    return await readdir(path)
+  } catch (thrown) {
+    if (isAbsent(thrown) || codeOf(thrown) === 'ENOTDIR') return []
+    throw fault(thrown, path, 'read')
+  }
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  return (await statAt(path))?.size
+}
+
+async function statAt(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path)
   } catch (thrown) {
     if (isAbsent(thrown)) return undefined
     throw fault(thrown, path, 'read')

@@ -8,6 +8,7 @@ import type { RemoteRef } from './ports.ts'
 export const MARK_KEY = 'millrace-remote.json'
 export const OBJECTS_KEY = 'objects/'
 export const REFS_KEY = 'refs/'
+export const LEASES_KEY = 'leases/'
 
 export function objectKey(digest: Digest): string {
   const hex = digest.slice('sha256:'.length)

@@ -31,11 +31,32 @@ export interface Remote {
   send(digest: Digest, path: string, bytes: number, options?: TransferOptions): Promise<void>
   /** Writes an object to a local file that does not exist, and holds its bytes to the digest. Throws MR_REMOTE_MISSING, MR_REMOTE_CORRUPT. */
   receive(digest: Digest, path: string, options?: TransferOptions): Promise<{ bytes: number }>
+  /** All objects with their sizes and when they were written, by the clock of the other side, in no order. */
+  list(): AsyncIterable<RemoteObject>
+  /** The first bytes of an object, at most `bytes`. Throws MR_REMOTE_MISSING. */
+  head(digest: Digest, bytes: number): Promise<Uint8Array>
+  /** Removes an object; absent is fine. Only a collection calls it. */
+  remove(digest: Digest): Promise<void>
+  /** What says that somebody is at work, by name: see `lease.ts`. */
+  leases: {
+    /** Writes one, or makes it new. */
+    put(name: string, text: string): Promise<void>
+    list(): Promise<{ name: string; putAt: number }[]>
+    remove(name: string): Promise<void>
+  }
+  /** Now by the clock that stamps objects and leases, in epoch milliseconds. */
+  now(): Promise<number>
   /** Refs whose name begins with `prefix`. */
   refs(prefix: string): Promise<RemoteRef[]>
   /** Moves a ref if it still holds `from`; `null` for "is not there". */
   moveRef(from: Digest | null, to: RemoteRef): Promise<RemoteMove>
   close(): Promise<void>
+}
+
+export interface RemoteObject {
+  digest: Digest
+  bytes: number
+  putAt: number
 }
 
 export interface TransferOptions {

@@ -8,6 +8,7 @@ import { STORE_LIMITS } from '../limits.ts'
 import type { Ref, Store } from '../ports.ts'
 import { type Walked, walk } from '../reach/walk.ts'
 import { isChosen, requireAll } from './choose.ts'
+import { type Lease, takeLease } from './lease.ts'
 import type { Remote, RemoteRef } from './ports.ts'
 
 export interface PushOptions {
@@ -52,7 +53,14 @@ export interface PushOutcome extends Omit<PushPlan, 'lacking'> {
  *
  * Errors: MR_REMOTE_NOTHING, MR_REMOTE_INCOMPLETE where an object that is needed is absent or damaged here, and those of the remote.
  */
-export async function planPush(store: Store, remote: Remote, options: PushOptions = {}): Promise<PushPlan> {
+export async function planPush(
+  store: Store,
+  remote: Remote,
+  options: PushOptions & {
+    /** Called before what the remote has is looked at and counted on. */
+    onGoing?: () => Promise<void>
+  } = {},
+): Promise<PushPlan> {
   const { names = [], recheck = false, force = false, signal, onProgress } = options
   const local = (await store.meta.refs('')).filter(({ name }) => isChosen(name, names))
   requireAll(names, local, 'this store')
@@ -85,7 +93,10 @@ export async function planPush(store: Store, remote: Remote, options: PushOption
     within,
   )
   requireWhole(needed, gone)
-  const known = recheck ? new Set<Digest>() : await reachedThere(store, there, within)
+  await options.onGoing?.()
+  const known = recheck
+    ? new Set<Digest>()
+    : await reachedThere(store, await remoteRefs(remote, local), within)
   plan.gone = [...throughGone(skipped, lineage), ...needed.missing.keys()]
   await addLacking(
     store,
@@ -177,20 +188,31 @@ async function addLacking(store: Store, remote: Remote, plan: PushPlan, digests:
  * Pushes: sends the objects that the remote lacks, several at a time, and then moves refs by compare-and-set, so that nobody sees a ref without its objects. What was
  * sent before a push was cut off is found there by the next one. A ref that moved meanwhile is `moved` in the outcome and was not touched.
  *
- * Errors: those of `planPush`, MR_OBJECT_CORRUPT (nothing of that object is there then), MR_CANCELLED.
+ * Errors: those of `planPush`, MR_REMOTE_AT_WORK while the remote is collected, MR_REMOTE_LEASE, MR_OBJECT_CORRUPT (nothing of that object is there then), MR_CANCELLED.
  */
 export async function push(
   store: Store,
   remote: Remote,
   options: PushOptions & { actor: string; now: number; reason?: string },
 ): Promise<PushOutcome> {
-  const { lacking, ...plan } = await planPush(store, remote, options)
-  await sendAll(remote, lacking, plan.bytes, options)
-  const done: RefPush[] = []
-  for (const ref of plan.refs) done.push(await moveThere(remote, ref, plan.gone, options))
-  const outcome = { ...plan, refs: done, sent: lacking.length }
-  await recordPush(store, remote, outcome, options)
-  return outcome
+  let lease: Lease | undefined
+  try {
+    const onGoing = async () => {
+      lease = await takeLease(remote, 'push')
+    }
+    const { lacking, ...plan } = await planPush(store, remote, { ...options, onGoing })
+    await sendAll(remote, lacking, plan.bytes, options)
+    const done: RefPush[] = []
+    for (const ref of plan.refs) {
+      lease?.require()
+      done.push(await moveThere(remote, ref, plan.gone, options))
+    }
+    const outcome = { ...plan, refs: done, sent: lacking.length }
+    await recordPush(store, remote, outcome, options)
+    return outcome
+  } finally {
+    await lease?.end()
+  }
 }
 
 async function sendAll(

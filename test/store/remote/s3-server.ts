@@ -18,6 +18,8 @@ export interface FakeS3 {
   url: string
   objects: Map<string, Buffer>
   uploads: Map<string, { key: string; parts: Map<number, Buffer> }>
+  /** When each object was written. */
+  times: Map<string, number>
   /** `GET objects/…` of every request, in order. */
   log: string[]
   behaviour: Behaviour
@@ -29,6 +31,7 @@ const etagOf = (bytes: Buffer) => `"${createHash('md5').update(bytes).digest('he
 export async function fakeS3(bucket = 'b'): Promise<FakeS3> {
   const objects = new Map<string, Buffer>()
   const uploads: FakeS3['uploads'] = new Map()
+  const times = new Map<string, number>()
   const behaviour: Behaviour = { heedsConditions: true, cutAfter: [] }
   const log: string[] = []
 
@@ -62,13 +65,22 @@ export async function fakeS3(bucket = 'b'): Promise<FakeS3> {
         (noneMatch === '*' && held) || (match !== undefined && (!held || etagOf(held) !== match))
       if (behaviour.heedsConditions && isRefused) return refuse(412, 'PreconditionFailed')
       objects.set(key, body)
+      times.set(key, Date.now())
       return response.writeHead(200, { etag: etagOf(body) }).end()
+    }
+    if (request.method === 'DELETE') {
+      objects.delete(key)
+      return response.writeHead(204).end()
     }
     const held = objects.get(key)
     if (!held) return refuse(404, 'NoSuchKey')
-    const from = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0)
-    const bytes = held.subarray(from)
-    response.writeHead(from > 0 ? 206 : 200, { etag: etagOf(held), 'content-length': bytes.length })
+    const [, from, to] = (/bytes=(\d+)-(\d*)/.exec(request.headers.range ?? '') ?? []).map(Number)
+    if (from !== undefined && from >= held.length) return refuse(416, 'InvalidRange')
+    const bytes = held.subarray(from ?? 0, to ? to + 1 : undefined)
+    response.writeHead(bytes.length < held.length ? 206 : 200, {
+      etag: etagOf(held),
+      'content-length': bytes.length,
+    })
     if (request.method === 'HEAD') return response.end()
     const cut = bytes.length > 1000 ? behaviour.cutAfter.shift() : undefined
     if (cut === undefined) return response.end(bytes)
@@ -82,7 +94,7 @@ export async function fakeS3(bucket = 'b'): Promise<FakeS3> {
     const page = keys.slice(0, 10)
     const items = page.map(
       (key) =>
-        `<Contents><Key>${key.replace(/&/g, '&amp;')}</Key><Size>${objects.get(key)!.length}</Size></Contents>`,
+        `<Contents><Key>${key.replace(/&/g, '&amp;')}</Key><Size>${objects.get(key)!.length}</Size><LastModified>${new Date(times.get(key) ?? Date.now()).toISOString()}</LastModified></Contents>`,
     )
     const more =
       keys.length > page.length
@@ -118,6 +130,7 @@ export async function fakeS3(bucket = 'b'): Promise<FakeS3> {
     }
     if (request.method === 'POST') {
       const numbers = [...body.toString().matchAll(/<PartNumber>(\d+)/g)].map(([, n]) => Number(n))
+      times.set(mine.key, Date.now())
       objects.set(mine.key, Buffer.concat(numbers.map((n) => mine.parts.get(n)!)))
       uploads.delete(id)
       return response.end('<R/>')
@@ -131,6 +144,7 @@ export async function fakeS3(bucket = 'b'): Promise<FakeS3> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     objects,
     uploads,
+    times,
     log,
     behaviour,
     close: () =>

@@ -8,6 +8,7 @@ import { STORE_LIMITS } from '../../limits.ts'
 import {
   checkMark,
   digestOfKey,
+  LEASES_KEY,
   MARK_KEY,
   MARK_TEXT,
   OBJECTS_KEY,
@@ -64,6 +65,40 @@ export async function openS3Remote(place: S3Place, prefix: string, create: boole
       else await sendWhole(place, key, { digest, path, bytes }, options)
     },
     receive: (digest, path, options = {}) => receive(place, keyOf(objectKey(digest)), digest, path, options),
+    async *list() {
+      for await (const { key, bytes, putAt } of listed(place, keyOf(OBJECTS_KEY))) {
+        const digest = digestOfKey(key.slice(prefix.length))
+        if (digest) yield { digest, bytes, putAt }
+      }
+    },
+    async head(digest, bytes) {
+      const headers = { Range: `bytes=0-${bytes - 1}` }
+      const key = keyOf(objectKey(digest))
+      const answer = await ask(place, { method: 'GET', key, headers, expected: [404, 416] })
+      if (answer.status === 404)
+        throw new MillraceError('MR_REMOTE_MISSING', { remote: place.remote, digest })
+      const body = new Uint8Array(await answer.arrayBuffer())
+      return answer.status === 416 ? body.subarray(0, 0) : body.subarray(0, bytes)
+    },
+    remove: (digest) => removeKey(place, keyOf(objectKey(digest))),
+    leases: {
+      async put(name, text) {
+        await putText(place, keyOf(LEASES_KEY + name), text)
+      },
+      async list() {
+        const found: { name: string; putAt: number }[] = []
+        for await (const { key, putAt } of listed(place, keyOf(LEASES_KEY)))
+          found.push({ name: key.slice(keyOf(LEASES_KEY).length), putAt })
+        return found
+      },
+      remove: (name) => removeKey(place, keyOf(LEASES_KEY + name)),
+    },
+    /** By the server's clock, in whole seconds. */
+    async now() {
+      const answer = await ask(place, { method: 'HEAD', key: keyOf(MARK_KEY) })
+      const now = Date.parse(answer.headers.get('date') ?? '')
+      return Number.isNaN(now) ? Date.now() : now
+    },
     async refs(wanted) {
       const keys: string[] = []
       for await (const { key } of listed(place, keyOf(refsKey(wanted)))) keys.push(key)
@@ -116,6 +151,11 @@ async function putText(
   return answer.status
 }
 
+async function removeKey(place: S3Place, key: string): Promise<void> {
+  const answer = await ask(place, { method: 'DELETE', key, expected: [404] })
+  await answer.body?.cancel()
+}
+
 /** Whether a server refuses to write the mark, which is there, on the condition that it is not, and on the condition that it is something else. */
 async function heedsConditions(place: S3Place, key: string): Promise<boolean> {
   const conditions: Record<string, string>[] = [
@@ -132,7 +172,7 @@ async function* listed(
   place: S3Place,
   prefix: string,
   after?: string,
-): AsyncIterable<{ key: string; bytes: number }> {
+): AsyncIterable<{ key: string; bytes: number; putAt: number }> {
   for (let token: string | undefined = ''; token !== undefined; ) {
     const query: Record<string, string> = {
       'list-type': '2',
@@ -142,7 +182,12 @@ async function* listed(
     }
     const xml: string = await askText(place, { method: 'GET', query })
     for (const item of elements(xml, 'Contents'))
-      yield { key: textIn(item, 'Key') ?? '', bytes: Number(textIn(item, 'Size')) }
+      yield {
+        key: textIn(item, 'Key') ?? '',
+        bytes: Number(textIn(item, 'Size')),
+        // What says no time is as new as can be: nothing is removed for its sake.
+        putAt: Date.parse(textIn(item, 'LastModified') ?? '') || Number.POSITIVE_INFINITY,
+      }
     token = textIn(xml, 'IsTruncated') === 'true' ? textIn(xml, 'NextContinuationToken') : undefined
   }
 }
