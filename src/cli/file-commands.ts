@@ -35,6 +35,10 @@ export const FILE_COMMANDS: readonly CommandSpec[] = [
         'with --lock: where missing versions come from (default: origin, where there is one)',
       ],
       ['--to <folder>', 'where to write (default: a folder of that name; of single files, this folder)'],
+      [
+        '--croissant [version]',
+        'of a dataset: describe the files in croissant.json, version 1.1 or 1.0 (default: 1.1)',
+      ],
       ['--link <how>', 'auto, copy, reflink or hardlink (read-only) (default: auto)'],
       ['--force', 'overwrite changes that no version holds; with --lock, move main back too'],
       DRY_RUN,
@@ -42,7 +46,7 @@ export const FILE_COMMANDS: readonly CommandSpec[] = [
     examples: [
       'millrace data checkout --lock',
       'millrace data checkout photos~2 --to ../photos-before',
-      'millrace data checkout flights@audit-2026 --to audit',
+      'millrace data checkout flights@audit-2026 --to audit --croissant',
     ],
     load: async () => (await import('./commands/files.ts')).dataCheckout,
   },

@@ -1,7 +1,9 @@
 /** A version of a dataset as files: a folder of plain Parquet that any engine reads. */
-import { constants } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { constants, createReadStream } from 'node:fs'
 import { copyFile, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { MillraceError } from '../core/errors.ts'
 import type { Digest, Part } from '../core/records.ts'
 import { columnsOfPart, type PartFile, partFiles, partId, partRows } from '../engine/parts.ts'
@@ -9,6 +11,7 @@ import type { Query } from '../engine/ports.ts'
 import { literal, raw } from '../expr/sql.ts'
 import { writeWhole } from '../store/disk/draft.ts'
 import type { Store } from '../store/ports.ts'
+import { CROISSANT_FILE, type CroissantInput, croissantOf } from './croissant.ts'
 import type { NamedVersion } from './versions.ts'
 
 /** What a folder holds, so that the next checkout writes what differs alone. */
@@ -18,7 +21,15 @@ interface Manifest {
   dataset: string
   version: Digest
   /** Files that were written: the rows and the columns that each holds, and its bytes. */
-  files: Record<string, { part: string; columns: string; bytes: number }>
+  files: Record<string, WrittenFile>
+}
+
+/** `sha256` in hex; absent from what was written before there was one. */
+interface WrittenFile {
+  part: string
+  columns: string
+  bytes: number
+  sha256?: string
 }
 
 export interface TableCheckout {
@@ -33,6 +44,8 @@ export interface TableCheckoutRequest {
   /** Overwrites files that no checkout has written. */
   isForced?: boolean
   isDryRun?: boolean
+  /** Describes the files as Croissant, in `croissant.json` beside them. */
+  croissant?: Pick<CroissantInput, 'def' | 'spec'>
   signal?: AbortSignal
   onProgress?: (done: number, note: string) => void
 }
@@ -68,18 +81,37 @@ export async function checkoutTable(
       throw new MillraceError('MR_FILES_UNSAVED', { folder: to, paths: [name], more: 0 })
     done.written++
     if (isDryRun) continue
-    const bytes = await writeRows(query, part, version.schema.columns, join(to, name))
-    next.files[name] = { part: partId(part), columns, bytes }
-    done.bytesWritten += bytes
+    const written = await writeRows(query, part, version.schema.columns, join(to, name))
+    next.files[name] = { part: partId(part), columns, ...written }
+    done.bytesWritten += written.bytes
   }
   for (const name of Object.keys(before?.files ?? {})) {
     if (files.has(name)) continue
     done.removed++
     if (!isDryRun) await rm(join(to, name), { force: true })
   }
-  if (!isDryRun)
-    await writeWhole(join(to, MANIFEST), (path) => writeFile(path, `${JSON.stringify(next, null, 2)}\n`))
+  if (isDryRun) return done
+  if (request.croissant) await describe(to, next, { digest, version, ...request.croissant })
+  await writeJson(join(to, MANIFEST), next)
   return done
+}
+
+const writeJson = async (path: string, value: unknown): Promise<void> =>
+  await writeWhole(path, (draft) => writeFile(draft, `${JSON.stringify(value, null, 2)}\n`))
+
+async function describe(to: string, manifest: Manifest, input: Omit<CroissantInput, 'files'>): Promise<void> {
+  const files: CroissantInput['files'][number][] = []
+  for (const [name, file] of Object.entries(manifest.files)) {
+    file.sha256 ??= await sha256Of(join(to, name))
+    files.push({ name, bytes: file.bytes, sha256: file.sha256 })
+  }
+  await writeJson(join(to, CROISSANT_FILE), croissantOf({ ...input, files }))
+}
+
+async function sha256Of(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(path), hash)
+  return hash.digest('hex')
 }
 
 const fileOf = ({ key }: Pick<Part, 'key'>): string => `${key}.parquet`
@@ -107,7 +139,7 @@ async function writeRows(
   part: PartFile,
   columns: Columns,
   path: string,
-): Promise<number> {
+): Promise<Pick<WrittenFile, 'bytes' | 'sha256'>> {
   const names = Object.keys(part.stats)
   const isWhole =
     part.gonePath === undefined &&
@@ -118,5 +150,6 @@ async function writeRows(
     const rows = `SELECT ${columnsOfPart(part, columns).join(', ')} FROM ${partRows(part)}`
     await query.exec(raw(`COPY (${rows}) TO ${literal(draft)} (FORMAT parquet, COMPRESSION zstd)`))
   })
-  return (await stat(path)).size
+  const { size: bytes } = await stat(path)
+  return { bytes, ...(isWhole && { sha256: part.digest.slice('sha256:'.length) }) }
 }

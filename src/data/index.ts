@@ -13,6 +13,13 @@ export {
 } from './check-data.ts'
 export { checkoutTable, type TableCheckout, type TableCheckoutRequest } from './checkout.ts'
 export { rowChecksOf } from './checks.ts'
+export {
+  CROISSANT_FILE,
+  CROISSANT_SPECS,
+  type CroissantInput,
+  type CroissantSpec,
+  croissantOf,
+} from './croissant.ts'
 export { type ChangedRow, type DatasetDiff, type DiffOptions, diff } from './diff.ts'
 export { EDIT_EVENTS, planEdit, rowSelection } from './edit.ts'
 export { createEditTask, editTask } from './edit-task.ts'

@@ -51,6 +51,13 @@ export const RULES = {
     'stream.sealRows': count(1, 4_000_000),
     'stream.sealEveryMs': positive,
     'stream.newColumns': { kind: 'oneOf', values: ['refuse', 'take'] },
+    'about.description': given,
+    'about.license': given,
+    'about.citation': given,
+    'about.url': given,
+    'about.creators.*': given,
+    'about.keywords.*': given,
+    'about.version': given,
   },
   check: {
     name: given,

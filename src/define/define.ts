@@ -9,6 +9,7 @@ import type { Objective } from './objectives.ts'
 import type { SearchedTrainer } from './search.ts'
 import { canary, gbdt } from './trainers.ts'
 import type {
+  AboutDef,
   CheckDef,
   DatasetDef,
   EachDef,
@@ -52,6 +53,8 @@ export interface DatasetOptions<C extends string> {
   mode?: DatasetDef['mode']
   /** Takes rows as they happen, by `POST /data/<name>/rows` of `millrace up`. Default: none are taken; `true` is all defaults. */
   stream?: boolean | StreamOptions
+  /** What others are told of it, in the metadata beside its files: description, licence, citation, creators. */
+  about?: AboutDef
 }
 
 export interface StreamOptions {
@@ -73,7 +76,7 @@ function streamOf(name: string, given: boolean | StreamOptions): StreamDef {
 
 /** Describes where data come from and what must hold of them. */
 export function dataset<const N extends string>(name: N, options: DatasetOptions<ColumnsOf<N>>): Dataset<N> {
-  const { source = [], time, key = [], checks = [], exclude = [], read, parts, mode, stream } = options
+  const { source = [], time, key = [], checks = [], exclude = [], read, parts, mode, stream, about } = options
   return {
     kind: 'DatasetDef',
     name,
@@ -86,6 +89,7 @@ export function dataset<const N extends string>(name: N, options: DatasetOptions
     parts: { by: time === undefined ? 'rows' : 'month', rowsMax: 1_000_000, ...parts },
     ...(mode !== undefined && { mode }),
     ...(stream && { stream: streamOf(name, stream) }),
+    ...(about !== undefined && { about }),
   }
 }
 

@@ -57,6 +57,23 @@ export interface DatasetDef {
   mode?: 'append' | 'upsert' | 'replace'
   /** Rows are taken as they happen; absent where none are. */
   stream?: StreamDef
+  /** What others are told of it. */
+  about?: AboutDef
+}
+
+/** What is said of a dataset to those who get it: in the metadata beside its files. Nothing that is computed depends on it. */
+export interface AboutDef {
+  description?: string
+  /** URL of a licence, or its SPDX name. */
+  license?: string
+  /** How to cite it; BibTeX where there is one. */
+  citation?: string
+  /** Page about it. */
+  url?: string
+  creators?: string[]
+  keywords?: string[]
+  /** MAJOR.MINOR.PATCH. Default: 1.0.0 with the digest of the version. */
+  version?: string
 }
 
 /** How files are read. What is left out is guessed, and `millrace data preview` says what was guessed. */

@@ -43,6 +43,10 @@ const flights = dataset('flights', {
     ...{ decimal: '.', dates: 'day-first', ragged: 'pad', sheet: 'a', table: 'b', query: 'SELECT 1' },
   },
   stream: { seal: { rows: 10, every: '5m' }, newColumns: 'take' },
+  about: {
+    ...{ description: 'a', license: 'MIT', citation: 'a', url: 'https://example.com', version: '1.0.0' },
+    ...{ creators: ['a'], keywords: ['b'] },
+  },
   checks: [
     checks.notNull('delay'),
     checks.unique('id'),

@@ -22,7 +22,7 @@ import {
   resolveFileSet,
   verifyFiles,
 } from '../../data/files/index.ts'
-import type { Runtime } from '../../loop/runtime.ts'
+import { datasetDef, type Runtime } from '../../loop/runtime.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
 import { bytes, count, minute, orDash, plural, short } from '../format.ts'
@@ -113,7 +113,7 @@ export async function dataCheckout(cli: Cli, [given]: readonly unknown[], option
 
 /** A dataset becomes a folder of Parquet. */
 async function checkoutOfTable(cli: Cli, rt: Runtime, name: string, options: Options): Promise<Answer> {
-  const { checkoutTable, resolveVersion } = await import('../../data/index.ts')
+  const { checkoutTable, CROISSANT_SPECS, resolveVersion } = await import('../../data/index.ts')
   const named = await resolveVersion(rt.store, name)
   const { dataset } = named.version
   const to = resolve(textOption(options, 'to') ?? dataset)
@@ -121,6 +121,12 @@ async function checkoutOfTable(cli: Cli, rt: Runtime, name: string, options: Opt
   cli.meter.begin(`Check out ${dataset}`)
   const done = await checkoutTable(rt.store, await rt.query(), named, {
     ...{ to, isDryRun, isForced: options.force === true },
+    ...(options.croissant !== undefined && {
+      croissant: {
+        def: datasetDef(rt, dataset),
+        spec: oneOf('--croissant', textOption(options, 'croissant'), CROISSANT_SPECS),
+      },
+    }),
     ...{ signal: cli.signal, onProgress: cli.meter.update },
   })
   cli.meter.end()
