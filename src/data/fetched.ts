@@ -25,16 +25,18 @@ const STALL_MS = 30_000
 const BACK_OFF_MS = 200
 const BYTES_MAX = 2 ** 40
 
-/** Bytes of an address, in the store under their digest; not fetched again while the server says that they are the same. Errors: MR_DATA_FETCH, MR_CANCELLED. */
+/** Bytes of an address, in the store under their digest; not fetched again while the server, or a listing whose `etag` is given, says that they are the same. Errors: MR_DATA_FETCH, MR_CANCELLED. */
 export async function fetchSource(
   store: Store,
   url: string,
-  signal?: AbortSignal,
+  { signal, etag }: { signal?: AbortSignal; etag?: string } = {},
 ): Promise<{ path: string; digest: Digest; bytes: number }> {
   const name = `sources/${digestOf({ url }).slice('sha256:'.length)}`
   const ref = await store.meta.ref(name)
   const before = ref && (await store.getRecord<FetchedSource>(ref.digest, 'FetchedSource'))
   const known = before && (await store.objects.has(before.digest)) ? before : undefined
+  if (known && etag && known.etag === etag)
+    return { path: await store.objects.path(known.digest), digest: known.digest, bytes: known.bytes }
   const path = join(store.scratch, `fetched-${randomUUID()}`)
   try {
     const got = await download(url, path, known, signal)

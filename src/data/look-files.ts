@@ -5,6 +5,7 @@ import type { ReadDef } from '../define/types.ts'
 import { isPostgres, isUrl, shownUrl } from './addresses.ts'
 import { downloadSource } from './fetched.ts'
 import { partitionedName } from './partition-names.ts'
+import { isS3Pattern, s3Objects } from './s3-objects.ts'
 import { lookAt } from './sources.ts'
 import type { ChildFile } from './types.ts'
 
@@ -17,17 +18,21 @@ export async function lookFiles(
 ): Promise<ChildFile[]> {
   const files: ChildFile[] = []
   for (const source of sources)
-    files.push(
-      isPostgres(source)
-        ? await rowsAt(source, read, folder, signal)
-        : isUrl(source)
-          ? await fetched(source, read, folder, signal)
-          : {
-              path: source,
-              name: partitionedName(source),
-              ...(await lookAt(source, basename(source), read.format)),
-            },
-    )
+    if (isS3Pattern(source))
+      for (const { url, name } of await s3Objects(source, signal))
+        files.push(await fetched(url, name, read, folder, signal))
+    else
+      files.push(
+        isPostgres(source)
+          ? await rowsAt(source, read, folder, signal)
+          : isUrl(source)
+            ? await fetched(source, shownUrl(source), read, folder, signal)
+            : {
+                path: source,
+                name: partitionedName(source),
+                ...(await lookAt(source, basename(source), read.format)),
+              },
+      )
   return files
 }
 
@@ -45,12 +50,12 @@ async function rowsAt(
 
 async function fetched(
   url: string,
+  name: string,
   read: Partial<ReadDef>,
   folder: string,
   signal: AbortSignal | undefined,
 ): Promise<ChildFile> {
   const path = join(folder, `fetched-${randomUUID()}`)
   await downloadSource(url, path, signal)
-  const name = shownUrl(url)
   return { path, name, ...(await lookAt(path, name, read.format)) }
 }

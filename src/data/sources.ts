@@ -5,12 +5,15 @@ import { copyFile, open, readdir, rm } from 'node:fs/promises'
 import { isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { MillraceError } from '../core/errors.ts'
 import type { DatasetDef } from '../define/types.ts'
+import { mapAtOnce } from '../store/disk/disk.ts'
 import { digestFile } from '../store/objects/digest-file.ts'
 import type { Store } from '../store/ports.ts'
 import { isPostgres, isUrl, shownSource, shownUrl } from './addresses.ts'
 import { dvcFiles, isDvcFile } from './dvc.ts'
 import { fetchSource } from './fetched.ts'
+import { shapeOf } from './glob.ts'
 import { partitionedName } from './partition-names.ts'
+import { isS3Pattern, s3Objects } from './s3-objects.ts'
 import type { FileFormat, SourceFile } from './types.ts'
 
 /**
@@ -26,16 +29,14 @@ export async function takeSources(
 ): Promise<SourceFile[]> {
   const tried = options.files ?? def.source
   const found = await findSources(folder, tried)
-  if (found.length === 0)
-    throw new MillraceError('MR_DATA_NO_FILES', { dataset: def.name, folder, tried: tried.map(shownSource) })
   const sources: SourceFile[] = []
   for (const source of found) {
     if (options.signal?.aborted)
       throw new MillraceError('MR_CANCELLED', { what: `reading the sources of ${def.name}` })
-    const take = isPostgres(source) ? takeTable : isUrl(source) ? takeFetched : takeFiles(folder)
-    sources.push(...(await take(store, source, def.read, options)))
+    sources.push(...(await takerOf(source, folder)(store, source, def.read, options)))
   }
-  return sources
+  if (sources.length > 0) return sources
+  throw new MillraceError('MR_DATA_NO_FILES', { dataset: def.name, folder, tried: tried.map(shownSource) })
 }
 
 export interface TakeOptions {
@@ -50,6 +51,12 @@ type Take = (
   options: TakeOptions,
 ) => Promise<SourceFile[]>
 
+const takerOf = (source: string, folder: string): Take => {
+  if (isPostgres(source)) return takeTable
+  if (isS3Pattern(source)) return takeObjects
+  return isUrl(source) ? takeFetched : takeFiles(folder)
+}
+
 const takeFiles =
   (folder: string): Take =>
   async (store, path, { format }) => {
@@ -60,9 +67,23 @@ const takeFiles =
   }
 
 const takeFetched: Take = async (store, url, { format }, { signal }) => {
-  const { path, digest, bytes } = await fetchSource(store, url, signal)
+  const { path, digest, bytes } = await fetchSource(store, url, { signal })
   const name = shownUrl(url)
   return [{ name, digest, bytes, ...(await lookAt(path, name, format)) }]
+}
+
+/** Objects that are under way at once. */
+const OBJECTS_AT_ONCE = 8
+
+/** What the listing says to be as it was is not asked for. */
+const takeObjects: Take = async (store, pattern, { format }, { signal, onProgress }) => {
+  const objects = await s3Objects(pattern, signal)
+  let done = 0
+  return await mapAtOnce(objects, OBJECTS_AT_ONCE, async ({ url, name, etag }) => {
+    const { path, digest, bytes } = await fetchSource(store, url, { signal, etag })
+    onProgress?.(FETCHING, `${++done} of ${objects.length} objects of ${shownUrl(pattern)}`)
+    return { name, digest, bytes, ...(await lookAt(path, name, format)) }
+  })
 }
 
 /** Rows of a server have no bytes of their own: what is digested is the copy of them. */
@@ -181,7 +202,7 @@ export async function findSources(folder: string, sources: readonly string[]): P
   return [...(await findFiles(folder, paths)), ...new Set(sources.filter(isUrl))]
 }
 
-/** Files that names or globs stand for, each once, by path. `*` and `?` stay inside a folder, `**` crosses folders. */
+/** Files that names or globs stand for, each once, by path. patterns as of `shapeOf`. */
 export async function findFiles(folder: string, patterns: readonly string[]): Promise<string[]> {
   const found = new Set<string>()
   for (const pattern of patterns) for (const path of await expand(folder, pattern)) found.add(path)
@@ -202,13 +223,4 @@ async function expand(folder: string, pattern: string): Promise<string[]> {
     .filter((e) => e.isFile() || e.isSymbolicLink())
     .map((e) => join(e.parentPath, e.name))
     .filter((file) => shape.test(relative(root, file).split(sep).join('/')) && statSync(file).isFile())
-}
-
-function shapeOf(glob: string): RegExp {
-  const text = glob.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*\*\/|\*\*|\*|\?/g, (wild) => {
-    if (wild === '**/') return '(?:[^/]+/)*'
-    if (wild === '**') return '.*'
-    return wild === '*' ? '[^/]*' : '[^/]'
-  })
-  return new RegExp(`^${text}$`)
 }

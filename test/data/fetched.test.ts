@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { fetchSource } from '../../src/data/fetched.ts'
+import { inspect } from '../../src/data/inspect.ts'
 import { partitionedName, partitionsOf } from '../../src/data/partition-names.ts'
 import { fakeS3 } from '../store/remote/s3-server.ts'
 import { allRows, openPlace } from './fixture.ts'
@@ -98,11 +99,7 @@ test('an object of S3 is asked with a signature, gone on with after a break, and
   const { store } = await openPlace()
   const s3 = await fakeS3('b')
   const before = { ...process.env }
-  Object.assign(process.env, {
-    AWS_ACCESS_KEY_ID: 'key',
-    AWS_SECRET_ACCESS_KEY: 'secret',
-    AWS_REGION: 'eu-central-1',
-  })
+  Object.assign(process.env, KEYS)
   try {
     const bytes = Buffer.alloc(400_000, 'rows of an object, ')
     s3.objects.set('in/orders.csv', bytes)
@@ -116,12 +113,61 @@ test('an object of S3 is asked with a signature, gone on with after a break, and
       code: 'MR_DATA_FETCH',
     })
   } finally {
-    for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_REGION'])
-      if (before[name] === undefined) delete process.env[name]
-      else process.env[name] = before[name]
+    restoreKeys(before)
     await s3.close()
   }
 })
+
+test('a pattern of S3 stands for all keys of its shape, on all pages; what the listing says to be as it was is not asked for', async () => {
+  const s3 = await fakeS3('b')
+  const before = { ...process.env }
+  Object.assign(process.env, KEYS)
+  try {
+    const place = await openPlace()
+    const put = (key: string, text: string) => s3.objects.set(key, Buffer.from(text))
+    for (let i = 0; i < 25; i++)
+      put(`in/year=${2000 + (i % 2)}/city=S%C3%A3o & co/${i}.csv`, `id,n\n${i},${2 * i}\n`)
+    put('in/year=2000/', '')
+    put('in/year=2000/notes.txt', 'none of it')
+    put('out/year=2000/city=x/0.csv', 'id,n\n99,1\n')
+    const source = [`s3://b/in/**/*.csv?endpoint=${s3.url}`]
+    const def = { source, parts: { by: 'rows', rowsMax: 99 } } as const
+    const first = await place.import({ ...def, source })
+    const rows = await allRows(place, first)
+    expect(rows.map(({ id }) => id).sort((a, b) => Number(a) - Number(b))).toEqual(
+      Array.from({ length: 25 }, (_, i) => i),
+    )
+    expect(
+      rows.every(
+        ({ id, n, year, city }) =>
+          n === 2 * Number(id) && year === 2000 + (Number(id) % 2) && city === 'São & co',
+      ),
+    ).toBe(true)
+    const asked = s3.log.filter((line) => line.startsWith('GET in/')).length
+    expect([asked, s3.log.filter((line) => line.includes('list-type')).length]).toEqual([25, 3])
+    expect(await place.import({ ...def, source })).toEqual(first)
+    expect(s3.log.filter((line) => line.startsWith('GET in/')).length).toBe(asked)
+    // One that changed and one that is new are fetched, and delivered.
+    put('in/year=2000/city=S%C3%A3o & co/0.csv', 'id,n\n100,200\n')
+    put('in/year=2001/city=S%C3%A3o & co/new.csv', 'id,n\n101,202\n')
+    expect((await place.import({ ...def, source })).rows).toBe(27)
+    expect(s3.log.filter((line) => line.startsWith('GET in/')).length).toBe(asked + 2)
+    const none = [`s3://b/in/**/*.orc?endpoint=${s3.url}`]
+    await expect(place.import({ ...def, source: none })).rejects.toMatchObject({ code: 'MR_DATA_NO_FILES' })
+    expect((await inspect([`s3://b/in/year=2001/*/1*.csv?endpoint=${s3.url}`])).rows).toBe(6)
+  } finally {
+    restoreKeys(before)
+    await s3.close()
+  }
+})
+
+const KEYS = { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret', AWS_REGION: 'eu-central-1' }
+
+function restoreKeys(before: NodeJS.ProcessEnv): void {
+  for (const name of Object.keys(KEYS))
+    if (before[name] === undefined) delete process.env[name]
+    else process.env[name] = before[name]
+}
 
 // ---------------------------------------------------------------- folders that say columns
 

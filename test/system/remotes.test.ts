@@ -7,6 +7,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { refs } from '../../src/core/names.ts'
 import type { Digest } from '../../src/core/records.ts'
+import { takeSources } from '../../src/data/sources.ts'
+import { mapAtOnce } from '../../src/store/disk/disk.ts'
 import { openStore } from '../../src/store/open.ts'
 import type { Store } from '../../src/store/ports.ts'
 import { walk } from '../../src/store/reach/walk.ts'
@@ -208,4 +210,44 @@ describe.skipIf(!WEED)('SeaweedFS', () => {
     await remote.receive(digest, join(dir, 'back'))
     expect(readFileSync(join(dir, 'back')).equals(bytes)).toBe(true)
   }, 60_000)
+
+  test('a pattern over more keys than a page has is imported whole, and once', async () => {
+    const nKeys = Number(process.env.MILLRACE_S3_KEYS ?? 1_010)
+    const before = { ...process.env }
+    Object.assign(process.env, server.env)
+    try {
+      const store = await storeAt('pattern')
+      const numbers = Array.from({ length: nKeys }, (_, i) => i)
+      await mapAtOnce(numbers, 16, async (i) => {
+        const key = `lake/day=${i % 7}/city=Zürich/${i}.csv`
+        await (await ask(place, { method: 'PUT', key, body: Buffer.from(`id\n${i}\n`) })).text()
+      })
+      const source = [`s3://millrace/lake/**/*.csv?endpoint=${server.endpoint}`]
+      const def = { name: 'd', source, read: { missing: [] } }
+      const first = await takeSources(store, def, dir)
+      expect(new Set(first.map(({ name }) => name)).size).toBe(nKeys)
+      expect(new Set(first.map(({ digest }) => digest)).size).toBe(nKeys)
+      expect(first[0]!.name).toMatch(/^s3:\/\/millrace\/lake\/day=0\/city=Zürich\/\d+\.csv$/)
+      const seq = (await store.meta.refs('sources/')).length
+      expect(seq).toBe(nKeys)
+      await (
+        await ask(place, {
+          method: 'PUT',
+          key: 'lake/day=0/city=Zürich/0.csv',
+          body: Buffer.from('id\n-1\n'),
+        })
+      ).text()
+      const fetching = vi.spyOn(globalThis, 'fetch')
+      const again = await takeSources(store, def, dir)
+      // The pages of the list, and the one object that changed.
+      expect(fetching.mock.calls.length).toBe(Math.ceil(nKeys / 1_000) + 1)
+      fetching.mockRestore()
+      const changed = again.filter(({ digest }, i) => digest !== first[i]!.digest)
+      expect(changed.map(({ name }) => name)).toEqual(['s3://millrace/lake/day=0/city=Zürich/0.csv'])
+    } finally {
+      for (const name of Object.keys(server.env))
+        if (before[name] === undefined) delete process.env[name]
+        else process.env[name] = before[name]
+    }
+  }, 240_000)
 })

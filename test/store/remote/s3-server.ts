@@ -12,6 +12,8 @@ export interface Behaviour {
   heedsConditions: boolean
   /** Bytes after which the connection of each answer is cut, as often as this list has numbers. */
   cutAfter: number[]
+  /** Keys that one answer to a listing has. */
+  pageKeys: number
 }
 
 export interface FakeS3 {
@@ -32,7 +34,7 @@ export async function fakeS3(bucket = 'b'): Promise<FakeS3> {
   const objects = new Map<string, Buffer>()
   const uploads: FakeS3['uploads'] = new Map()
   const times = new Map<string, number>()
-  const behaviour: Behaviour = { heedsConditions: true, cutAfter: [] }
+  const behaviour: Behaviour = { heedsConditions: true, cutAfter: [], pageKeys: 10 }
   const log: string[] = []
 
   const server = createServer(async (request, response) => {
@@ -91,10 +93,10 @@ export async function fakeS3(bucket = 'b'): Promise<FakeS3> {
     const prefix = url.searchParams.get('prefix') ?? ''
     const after = url.searchParams.get('continuation-token') ?? url.searchParams.get('start-after') ?? ''
     const keys = [...objects.keys()].filter((key) => key.startsWith(prefix) && key > after).sort()
-    const page = keys.slice(0, 10)
+    const page = keys.slice(0, behaviour.pageKeys)
     const items = page.map(
       (key) =>
-        `<Contents><Key>${key.replace(/&/g, '&amp;')}</Key><Size>${objects.get(key)!.length}</Size><LastModified>${new Date(times.get(key) ?? Date.now()).toISOString()}</LastModified></Contents>`,
+        `<Contents><Key>${key.replace(/&/g, '&amp;')}</Key><Size>${objects.get(key)!.length}</Size><LastModified>${new Date(times.get(key) ?? Date.now()).toISOString()}</LastModified><ETag>${etagOf(objects.get(key)!).replaceAll('"', '&quot;')}</ETag></Contents>`,
     )
     const more =
       keys.length > page.length

@@ -19,9 +19,10 @@ import {
   refText,
 } from '../keys.ts'
 import type { Remote, RemoteMove, RemoteRef, TransferOptions } from '../ports.ts'
-import { ask, askText, type S3Place, type S3Request } from './client.ts'
+import { ask, type S3Place, type S3Request } from './client.ts'
+import { listed } from './list.ts'
 import { pieceBytesOf, readFully, sendInPieces } from './multipart.ts'
-import { elements, textIn } from './xml.ts'
+import { textIn } from './xml.ts'
 
 /**
  * A prefix of a bucket behind an S3 API as a remote. Bytes are sent with their SHA-256 (parts of large ones with their MD5 too), which the server compares with what it
@@ -166,30 +167,6 @@ async function heedsConditions(place: S3Place, key: string): Promise<boolean> {
     conditions.map((headers) => putText(place, key, MARK_TEXT, { headers, expected: [409, 412, 501, 400] })),
   )
   return statuses.every((status) => status === 412 || status === 409)
-}
-
-async function* listed(
-  place: S3Place,
-  prefix: string,
-  after?: string,
-): AsyncIterable<{ key: string; bytes: number; putAt: number }> {
-  for (let token: string | undefined = ''; token !== undefined; ) {
-    const query: Record<string, string> = {
-      'list-type': '2',
-      prefix,
-      ...(token !== '' && { 'continuation-token': token }),
-      ...(after !== undefined && token === '' && { 'start-after': after }),
-    }
-    const xml: string = await askText(place, { method: 'GET', query })
-    for (const item of elements(xml, 'Contents'))
-      yield {
-        key: textIn(item, 'Key') ?? '',
-        bytes: Number(textIn(item, 'Size')),
-        // What says no time is as new as can be: nothing is removed for its sake.
-        putAt: Date.parse(textIn(item, 'LastModified') ?? '') || Number.POSITIVE_INFINITY,
-      }
-    token = textIn(xml, 'IsTruncated') === 'true' ? textIn(xml, 'NextContinuationToken') : undefined
-  }
 }
 
 /** Requests that one page of a listing may cost instead. */
