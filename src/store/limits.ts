@@ -37,11 +37,11 @@ export const STORE_LIMITS = {
   /** How long one request to a remote may take, body and all. */
   requestMsMax: 300_000,
   /** How often who is at work on a remote says so anew. */
-  leaseKeepMs: 300_000,
+  leaseKeepMs: 60_000,
   /** Age from which a lease is that of a process which ended. */
-  leaseMsMax: 3_600_000,
+  leaseMsMax: 900_000,
   /** Age of its own lease from which a process no longer counts on others seeing it. */
-  leaseTrustMsMax: 1_800_000,
+  leaseTrustMsMax: 300_000,
   /** Bytes hashed on the calling thread; more go to the thread pool. */
   hashInlineBytesMax: 1024 * 1024,
   /** Commits that share one transaction. */

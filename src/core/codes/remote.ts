@@ -24,13 +24,13 @@ export const remote = {
     what: (d: { remote: string; work: 'push' | 'gc'; secondsAgo: number }) =>
       `remote "${d.remote}" is at work: a ${d.work === 'gc' ? 'collection' : 'push'} said ${d.secondsAgo} s ago that it is under way, and objects may come and go`,
     fix: (d: { work: 'push' | 'gc' }) =>
-      `try again when it has ended; that of a ${d.work === 'gc' ? 'collection' : 'push'} which was killed is passed over after an hour`,
+      `try again when it has ended; that of a ${d.work === 'gc' ? 'collection' : 'push'} on another machine which was killed is passed over after a quarter of an hour`,
     retryable: true,
     status: 409,
   },
   MR_REMOTE_LEASE: {
     what: (d: { remote: string }) =>
-      `remote "${d.remote}" could not be told for half an hour that this is still at work, so nothing more was changed there`,
+      `remote "${d.remote}" could not be told for five minutes that this is still at work, so nothing more was changed there`,
     fix: (_: { remote: string }) => 'see whether the remote answers, and run it again: it goes on from there',
     retryable: true,
     status: 503,

@@ -7,13 +7,22 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 const [, , compiled, dirA, dirB, url, name] = process.argv
+const { env } = process
 const load = (file) => import(pathToFileURL(join(compiled, file)).href)
-const [{ openStore }, { collectGarbage }, { openRemote }, { push }, { pull }] = await Promise.all(
-  ['open.js', 'gc/collect.js', 'remote/open.js', 'remote/push.js', 'remote/pull.js'].map(load),
-)
+const [{ openStore }, { collectGarbage }, { collectRemote }, { openRemote }, { push }, { pull }] =
+  await Promise.all(
+    [
+      'open.js',
+      'gc/collect.js',
+      'gc/collect-remote.js',
+      'remote/open.js',
+      'remote/push.js',
+      'remote/pull.js',
+    ].map(load),
+  )
 const clock = { now: () => Date.now() }
 const [a, b] = [await openStore({ dir: dirA }, { clock }), await openStore({ dir: dirB }, { clock })]
-const remote = await openRemote('origin', url, { create: true, folder: '/', env: {} })
+const remote = await openRemote('origin', url, { create: true, folder: '/', env })
 const say = (value) => writeSync(1, `${JSON.stringify(value)}\n`)
 const bytes = (text) => Buffer.from(text.repeat(1 + (text.length % 7) * 300))
 
@@ -57,6 +66,10 @@ for (let i = 0; ; i++) {
     ),
     i % 2 === 0 ? collect(a, i % 4 === 0 ? { keepVersions: 5 } : {}) : undefined,
   ])
+  if (i % 3 === 2) {
+    const { removed } = await collectRemote(a, remote, { ...who, graceMs: 2_000 })
+    say({ swept: removed.objects })
+  }
   if (i % 2 === 1)
     await Promise.all([pull(b, remote, who).then(() => say({ pulled: to })), collect(b, {}).catch(() => {})])
 }
