@@ -9,6 +9,7 @@ import { METRICS } from '../define/metrics.ts'
 import type { DatasetDef, ModelDef } from '../define/types.ts'
 import type { PreparedPlan } from '../model/matrix.ts'
 import { LEAD_OF, LOSS_OF, METRICS_OF } from '../model/measure.ts'
+import type { Store } from '../store/ports.ts'
 import { type ComparedMetric, type Comparison, compareSpec } from '../train/compare.ts'
 import { asJson, fitSpec, type Prepared, prepareSpec } from '../train/specs.ts'
 import { planSplit, type SplitPlan } from '../train/split.ts'
@@ -85,7 +86,7 @@ export async function tryPlanOf(
   return { model, dataset, branch, base: base.digest, version: head.digest, split, cleanTest, each, less }
 }
 
-/** A branch and the version of main that it was made from: the newest ancestor that main has had. Errors: MR_DATA_BRANCH, MR_DATA_BRANCH_MAIN. */
+/** A branch and the version of main that it was made from: the newest ancestor that main has had. Errors: MR_DATA_BRANCH, MR_DATA_BRANCH_MAIN, MR_DATA_MERGE_CUT where history was cut at it. */
 export async function branchAndBase(
   rt: Pick<Runtime, 'store'>,
   dataset: string,
@@ -97,9 +98,14 @@ export async function branchAndBase(
     (await rt.store.meta.history(refs.dataset(dataset), HISTORY_MAX)).map((at) => at.digest),
   )
   let at: Digest | undefined = head.digest
-  while (at !== undefined && !mains.has(at)) at = (await getVersion(rt.store, at)).parents[0]
+  while (at !== undefined && !mains.has(at)) at = (await keptVersion(rt.store, at)).parents[0]
   const digest = at ?? head.version.parents[0] ?? head.digest
-  return { head, base: { digest, version: await getVersion(rt.store, digest) } }
+  return { head, base: { digest, version: await keptVersion(rt.store, digest) } }
+}
+
+async function keptVersion(store: Store, digest: Digest): Promise<NamedVersion['version']> {
+  if (await store.objects.has(digest)) return await getVersion(store, digest)
+  throw new MillraceError('MR_DATA_MERGE_CUT', { version: shortDigest(digest) })
 }
 
 const HISTORY_MAX = 10_000

@@ -115,7 +115,8 @@ export class PackWriter {
     const key = Buffer.from(digest, 'hex')
     for (const pack of this.#index.find(key)) {
       if (this.#bad.has(pack) || !(await this.#packs.has(pack, key))) continue
-      return await this.#reuse(pack)
+      const slot = await this.#reuse(pack)
+      if (slot) return slot
     }
     return undefined
   }
@@ -132,13 +133,13 @@ export class PackWriter {
     if (this.#failure) throw this.#failure
   }
 
-  /** A pack that is used again looks new, so that a collection of garbage under way leaves it alone. */
-  async #reuse(pack: Digest): Promise<PackSlot> {
+  /** A pack that is used again counts as put now, so that no collection of garbage takes it away before it is named; undefined where one has just done so. */
+  async #reuse(pack: Digest): Promise<PackSlot | undefined> {
     const known = this.#known.get(pack)
     if (known) return known
+    if (!(await this.#store.objects.keep(pack))) return undefined
     const slot = { digest: pack }
     this.#known.set(pack, slot)
-    await this.#packs.freshen(pack)
     return slot
   }
 

@@ -1,7 +1,6 @@
 /** Reading chunks back out of packs. Every chunk is checked against its digest. */
 import { hash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { utimes } from 'node:fs/promises'
 import { isMillraceError, MillraceError } from '../../core/errors.ts'
 import type { Digest } from '../../core/records.ts'
 import type { Store } from '../../store/ports.ts'
@@ -52,12 +51,6 @@ export class Packs {
   async digests(pack: Digest): Promise<Buffer[]> {
     const { table } = await this.#pack(pack)
     return Array.from({ length: table.nChunks }, (_, i) => Buffer.from(table.digest(i)))
-  }
-
-  /** Sets the time of a pack's file to now; a file that is not ours stays as it is. */
-  async freshen(pack: Digest): Promise<void> {
-    const now = new Date()
-    await utimes((await this.#pack(pack)).path, now, now).catch(() => undefined)
   }
 
   close(): void {

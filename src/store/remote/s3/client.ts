@@ -56,9 +56,43 @@ export async function ask(place: S3Place, request: S3Request): Promise<Response>
   }
 }
 
+/** An answer with all of its body. */
+export interface WholeAnswer {
+  status: number
+  ok: boolean
+  headers: Headers
+  bytes: Uint8Array
+}
+
+/** Asks for an answer and its body. A body that breaks off is asked for again, as a request is whose answer did not come. */
+export async function askWhole(place: S3Place, request: S3Request): Promise<WholeAnswer> {
+  for (let tries = 1; ; tries++) {
+    const answer = await ask(place, request)
+    try {
+      const { status, ok, headers } = answer
+      return { status, ok, headers, bytes: new Uint8Array(await answer.arrayBuffer()) }
+    } catch (thrown) {
+      if (request.signal?.aborted)
+        throw new MillraceError('MR_CANCELLED', { what: 'the transfer' }, { cause: thrown })
+      if (tries === STORE_LIMITS.requestTriesMax) throw unreachable(place, thrown)
+    }
+    await pause(tries, request.signal)
+  }
+}
+
 /** The whole body as text. */
 export async function askText(place: S3Place, request: S3Request): Promise<string> {
-  return await (await ask(place, request)).text()
+  return Buffer.from((await askWhole(place, request)).bytes).toString()
+}
+
+function unreachable(place: S3Place, thrown: unknown): MillraceError {
+  const cause = (toError(thrown).cause as { code?: string; message?: string } | undefined) ?? {}
+  const why = excerpt(cause.code || cause.message || toError(thrown).message, 120)
+  return new MillraceError(
+    'MR_REMOTE_UNREACHABLE',
+    { remote: place.remote, url: place.endpoint, why },
+    { cause: thrown },
+  )
 }
 
 async function askOnce(place: S3Place, request: S3Request): Promise<Response | MillraceError> {
@@ -75,13 +109,7 @@ async function askOnce(place: S3Place, request: S3Request): Promise<Response | M
     })
   } catch (thrown) {
     if (signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: 'the transfer' }, { cause: thrown })
-    const cause = (toError(thrown).cause as { code?: string; message?: string } | undefined) ?? {}
-    const why = cause.code || cause.message || toError(thrown).message
-    return new MillraceError(
-      'MR_REMOTE_UNREACHABLE',
-      { remote: place.remote, url: place.endpoint, why: excerpt(why, 120) },
-      { cause: thrown },
-    )
+    return unreachable(place, thrown)
   }
 }
 

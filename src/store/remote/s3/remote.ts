@@ -19,7 +19,7 @@ import {
   refText,
 } from '../keys.ts'
 import type { Remote, RemoteMove, RemoteRef, TransferOptions } from '../ports.ts'
-import { ask, type S3Place, type S3Request } from './client.ts'
+import { ask, askWhole, type S3Place, type S3Request } from './client.ts'
 import { listed } from './list.ts'
 import { pieceBytesOf, readFully, sendInPieces } from './multipart.ts'
 import { textIn } from './xml.ts'
@@ -35,8 +35,8 @@ export async function openS3Remote(place: S3Place, prefix: string, create: boole
   const compareAndSet = !create || (await heedsConditions(place, keyOf(MARK_KEY))) ? 'exact' : 'checked'
 
   const heldAt = async (key: string): Promise<{ ref: RemoteRef | undefined; etag: string | null }> => {
-    const answer = await ask(place, { method: 'GET', key, expected: [404] })
-    const text = await answer.text()
+    const answer = await askWhole(place, { method: 'GET', key, expected: [404] })
+    const text = Buffer.from(answer.bytes).toString()
     return answer.status === 404
       ? { ref: undefined, etag: null }
       : { ref: refOfText(text), etag: answer.headers.get('etag') }
@@ -75,11 +75,10 @@ export async function openS3Remote(place: S3Place, prefix: string, create: boole
     async head(digest, bytes) {
       const headers = { Range: `bytes=0-${bytes - 1}` }
       const key = keyOf(objectKey(digest))
-      const answer = await ask(place, { method: 'GET', key, headers, expected: [404, 416] })
+      const answer = await askWhole(place, { method: 'GET', key, headers, expected: [404, 416] })
       if (answer.status === 404)
         throw new MillraceError('MR_REMOTE_MISSING', { remote: place.remote, digest })
-      const body = new Uint8Array(await answer.arrayBuffer())
-      return answer.status === 416 ? body.subarray(0, 0) : body.subarray(0, bytes)
+      return answer.bytes.subarray(0, answer.status === 416 ? 0 : bytes)
     },
     remove: (digest) => removeKey(place, keyOf(objectKey(digest))),
     leases: {
@@ -122,8 +121,8 @@ async function afterLost(to: RemoteRef, holds: RemoteRef | undefined): Promise<R
 }
 
 async function requireMark(place: S3Place, key: string, url: string, create: boolean): Promise<void> {
-  const answer = await ask(place, { method: 'GET', key, expected: [404] })
-  const text = await answer.text()
+  const answer = await askWhole(place, { method: 'GET', key, expected: [404] })
+  const text = Buffer.from(answer.bytes).toString()
   const { remote } = place
   if (answer.ok) return checkMark(remote, url, text)
   if (textIn(text, 'Code') === 'NoSuchBucket') {
