@@ -3,7 +3,7 @@ import type { MillraceError } from '../core/errors.ts'
 import type { FoundModel, RefusedModel } from '../model/repository/found.ts'
 import type { ModelServer } from '../serve/models/model-server.ts'
 import type { ModelMetadata } from '../serve/oip/backend.ts'
-import type { Placement } from '../serve/placement/placement.ts'
+import { Placement } from '../serve/placement/placement.ts'
 import { buildModels, halfOfMemoryMb, printFault } from './build-models.ts'
 import { type Joined, type JoinOptions, joinHosts, selfOf } from './join-hosts.ts'
 import type { ServeModelsOptions } from './serve-options.ts'
@@ -92,8 +92,13 @@ export async function serveByWorkers(
   }
   try {
     const addresses = await primary.listen()
-    if (options.join !== undefined)
-      joined = await joinHosts(joinOf(options, { self: selfOf(options, new URL(addresses.address).host) }))
+    if (options.join !== undefined) {
+      const self = selfOf(options, new URL(addresses.address).host)
+      // the workers place models; here it is only known who is there
+      const placement = new Placement({ hosts: [], self, owners: 1 })
+      primary.hosts = () => placement.hosts.length
+      joined = await joinHosts(joinOf(options, { self, placement }))
+    }
     return {
       ...addresses,
       get found() {

@@ -12,6 +12,7 @@ import { Access } from '../../serve/access/access.ts'
 import { checkBinding } from '../../serve/http/guard.ts'
 import { SERVE_LIMITS } from '../../serve/limits.ts'
 import type { ModelMetadata } from '../../serve/oip/backend.ts'
+import { HOSTS_HELP } from '../../serve/placement/placement.ts'
 import { selfOf } from '../join-hosts.ts'
 import { type Door, openDoor } from './door.ts'
 import { MergedMetrics } from './merge-metrics.ts'
@@ -88,6 +89,8 @@ export class Primary {
   readonly #dealer = new RateDealer()
   readonly #doors: Partial<Record<Wire, Door>> = {}
   #found: Found
+  /** How many hosts there are, where this is one of several. */
+  hosts: (() => number) | undefined
   /** This host's address among several. */
   #self: string | undefined
   /** What was done last by name to a model, and as the how-manieth: a worker that starts meanwhile, or after an unload, does it too. */
@@ -400,6 +403,13 @@ export class Primary {
       '# HELP millrace_workers_replaced_total Processes that ended and were replaced.',
       '# TYPE millrace_workers_replaced_total counter',
       `millrace_workers_replaced_total ${this.#replaced}`,
+      ...(this.hosts
+        ? [
+            `# HELP millrace_hosts ${HOSTS_HELP}`,
+            '# TYPE millrace_hosts gauge',
+            `millrace_hosts ${this.hosts()}`,
+          ]
+        : []),
       '# HELP millrace_worker_info Process of a worker.',
       '# TYPE millrace_worker_info gauge',
       ...this.#places.flatMap(({ worker }, i) =>

@@ -88,7 +88,7 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
     refusedGauge(access),
     ...(options.tls?.gauges() ?? []),
     ...(options.tracer?.gauges() ?? []),
-    ...(options.placement?.gauges() ?? []),
+    ...(options.placement?.gauges(options.siblings === undefined) ?? []),
   ])
     metrics.addGauge(gauge)
   const app = createApp({ ...options, access }, limits, () => ids.next())

@@ -17,6 +17,7 @@ export interface PlacementOptions {
 
 /** How long a host that could not be reached is not asked. */
 const DOWN_MS = 2_000
+export const HOSTS_HELP = 'Hosts that models are placed on.'
 /** Models whose owners are remembered. */
 const KNOWN_MAX = 100_000
 
@@ -82,16 +83,17 @@ export class Placement {
     return () => this.#waiting.set(address, this.waiting(address) - 1)
   }
 
-  gauges(): Gauge[] {
+  /** `isAlone`: no other process of this host counts the hosts as well. */
+  gauges(isAlone = true): Gauge[] {
     const counter = (name: string, help: string, value: () => number): Gauge => ({
       ...{ name: `millrace_${name}_total`, type: 'counter' as const, help, value },
     })
+    const hosts: Gauge = {
+      ...{ name: 'millrace_hosts', type: 'gauge', help: HOSTS_HELP },
+      value: () => this.#hosts.length,
+    }
     return [
-      {
-        ...{ name: 'millrace_hosts', type: 'gauge' as const },
-        help: 'Hosts that models are placed on.',
-        value: () => this.#hosts.length,
-      },
+      ...(isAlone ? [hosts] : []),
       counter(
         'requests_forwarded',
         'Requests sent on to a host that owns their model.',
