@@ -599,7 +599,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['--column <rule...>', 'decide a column: "stock = ours + theirs - base"'],
       [
         '--picks <file>',
-        'decide by hand: JSON list of { key, column, take }, or of { path, take } and { path, file }',
+        'decide by hand: JSON list of { key, column, take } or { key, column, value }, or of { path, take } and { path, file }',
       ],
       ['--conflicts <file>', 'write all open conflicts to a Parquet file'],
       ['--keep', 'the branch stays (default: it ends)'],

@@ -56,6 +56,7 @@ export {
   type DatasetMerge,
   MERGE_SIDES,
   type MergeConflict,
+  type MergePick,
   type MergeRules,
   type MergeSide,
 } from './merge-types.ts'

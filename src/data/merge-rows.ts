@@ -14,8 +14,17 @@ import type { MergeConflict, MergeRules } from './merge-types.ts'
 
 export interface MergeTables {
   dataset: string
+  /** Columns of both sides and of the version before. */
   schema: Schema
   key: readonly string[]
+  /** Columns of the merged version. */
+  merged: Schema
+  /** Columns that are merged cell by cell. */
+  shared: ReadonlySet<string>
+  /** Columns that stay as ours has them, since the other side has none. */
+  oursOnly: ReadonlySet<string>
+  /** Parquet file with decisions: `keys`, `column` (missing for the row), `take` and `value`, beside those of the rules. */
+  decisions?: string
 }
 
 /** Changes of each side, made by `makeChanges` over the same columns. */
@@ -23,39 +32,53 @@ export const OURS = 'mr_ours'
 export const THEIRS = 'mr_theirs'
 
 /** Makes `mr_merge`, a row for each that the other side changed, with what ours did to it and who decides. */
-export async function joinSides(duck: Duck, { schema, key }: MergeTables, rules: MergeRules): Promise<void> {
+export async function joinSides(duck: Duck, tables: MergeTables, rules: MergeRules): Promise<void> {
+  const { schema, key } = tables
   const { columns } = schema
   const places = key.map((name) => columns.findIndex((c) => c.name === name))
   const keyOf = (side: string) => places.map((i) => `coalesce(${side}.a${i}, ${side}.b${i})`)
   const texts = keyOf('t').map((value) => `CAST(${value} AS VARCHAR)`)
   const same = keyOf('t').map((value, i) => `${value} IS NOT DISTINCT FROM ${keyOf('o')[i]}`)
-  await makePicks(duck, columns, rules)
+  await makePicks(duck, tables, rules)
   const values = columns.flatMap((_, i) => [`t.a${i} AS ta${i}`, `t.b${i} AS tb${i}`, `o.a${i} AS oa${i}`])
   await duck.run(
     `CREATE TABLE mr_joined AS SELECT t.kind AS theirs, o.kind AS ours, t.changed AS t_changed, coalesce(o.changed, []) AS o_changed, [${texts.join(', ')}] AS keys, ${values.join(', ')}
      FROM ${THEIRS} t LEFT JOIN ${OURS} o ON ${same.join(' AND ')}`,
   )
   await duck.run(
-    `CREATE TABLE mr_merge AS SELECT j.*, r.take AS row_pick, c.picks AS cell_picks FROM mr_joined j
+    `CREATE TABLE mr_merge AS SELECT j.*, r.take AS row_pick, c.picks AS cell_picks, c.vals AS cell_values FROM mr_joined j
      LEFT JOIN (SELECT keys, any_value(take) AS take FROM mr_picks WHERE place IS NULL GROUP BY 1) r USING (keys)
-     LEFT JOIN (SELECT keys, map(list(place), list(take)) AS picks FROM (SELECT keys, place, any_value(take) AS take FROM mr_picks WHERE place IS NOT NULL GROUP BY 1, 2) GROUP BY 1) c USING (keys)`,
+     LEFT JOIN (SELECT keys, map(list(place), list(take)) AS picks, map(list(place), list(value)) AS vals FROM (SELECT keys, place, last(take) AS take, last(value) AS value FROM mr_picks WHERE place IS NOT NULL GROUP BY 1, 2) GROUP BY 1) c USING (keys)`,
   )
 }
 
-async function makePicks(duck: Duck, columns: readonly Column[], { picks = [] }: MergeRules): Promise<void> {
+async function makePicks(
+  duck: Duck,
+  { schema: { columns }, decisions }: MergeTables,
+  { picks = [] }: MergeRules,
+): Promise<void> {
   const place = (column: string | undefined) =>
     column === undefined ? null : columns.findIndex((c) => c.name === column)
+  const list = (values: unknown[], type: string) => sql`unnest(${listParam(values, type)})`
   await duck.run(
-    sql`CREATE TABLE mr_picks AS SELECT unnest(${listParam(
+    sql`CREATE TABLE mr_picks AS SELECT ${list(
       picks.map((p) => p.key),
       'VARCHAR[]',
-    )}) AS keys, unnest(${listParam(
+    )} AS keys, ${list(
       picks.map((p) => place(p.column)),
       'INTEGER',
-    )}) AS place, unnest(${listParam(
+    )} AS place, ${list(
       picks.map((p) => p.take),
       'VARCHAR',
-    )}) AS take`,
+    )} AS take, ${list(
+      picks.map((p) => (p.take === 'value' ? p.value : null)),
+      'VARCHAR',
+    )} AS value`,
+  )
+  if (decisions === undefined) return
+  const names = columns.map(({ name }) => literal(name)).join(', ')
+  await duck.run(
+    `INSERT INTO mr_picks SELECT keys, list_position([${names}], "column") - 1, take, value FROM read_parquet(${literal(decisions)})`,
   )
 }
 
@@ -64,11 +87,13 @@ const DELETED = `(ours IS NOT NULL AND (theirs = 'delete') <> (ours = 'delete'))
 const BOTH = `(ours IS NOT NULL AND theirs <> 'delete' AND ours <> 'delete')`
 
 /** Both gave the cell a new value, and not the same. */
-const isOpen = (i: number): string =>
-  `(${BOTH} AND list_contains(t_changed, ${i}) AND list_contains(o_changed, ${i}) AND ta${i} IS DISTINCT FROM oa${i})`
+const isOpen = ({ schema, shared }: MergeTables, i: number): string =>
+  !shared.has(schema.columns[i]!.name)
+    ? 'FALSE'
+    : `(${BOTH} AND list_contains(t_changed, ${i}) AND list_contains(o_changed, ${i}) AND ta${i} IS DISTINCT FROM oa${i})`
 
 /** Who decides a cell or, without a place, a row that one side deleted; null where nobody does. */
-function decider({ columns }: Schema, rules: MergeRules, i?: number): string {
+function decider({ schema: { columns } }: MergeTables, rules: MergeRules, i?: number): string {
   const rest = rules.rest === undefined ? 'NULL' : literal(rules.rest)
   if (i === undefined) return `coalesce(row_pick, ${rest})`
   const byColumn = rules.columns?.[columns[i]!.name] ? `'column'` : 'NULL'
@@ -76,15 +101,17 @@ function decider({ columns }: Schema, rules: MergeRules, i?: number): string {
 }
 
 /** The value of a column in the merged row. */
-function mergedValue(schema: Schema, rules: MergeRules, i: number): Sql {
-  const column = schema.columns[i]!
+function mergedValue(tables: MergeTables, rules: MergeRules, i: number): Sql {
+  const column = tables.schema.columns[i]!
+  const place = String(i)
+  if (tables.oursOnly.has(column.name))
+    return sql`CASE WHEN ours IS NULL OR ours = 'delete' THEN tb${place} ELSE oa${place} END`
   const expression = rules.columns?.[column.name]
-  const own = expression
-    ? sql`CAST(${ownValue(column, expression, i)} AS ${DUCK_TYPE[column.type]})`
-    : raw('NULL')
-  const decided = decider(schema, rules, i)
-  return sql`CASE WHEN ${DELETED} AND ${decider(schema, rules)} = 'base' THEN tb${String(i)} WHEN ${isOpen(i)} THEN CASE ${decided} WHEN 'theirs' THEN ta${String(i)} WHEN 'base' THEN tb${String(i)} WHEN 'column' THEN ${own} ELSE oa${String(i)} END
-    WHEN ours IS NULL OR ours = 'delete' OR list_contains(t_changed, ${String(i)}) THEN ta${String(i)} ELSE oa${String(i)} END`
+  const type = DUCK_TYPE[column.type]
+  const own = expression ? sql`CAST(${ownValue(column, expression, i)} AS ${type})` : raw('NULL')
+  return sql`CASE WHEN ${DELETED} AND ${decider(tables, rules)} = 'base' THEN tb${place}
+    WHEN ${isOpen(tables, i)} OR (theirs <> 'delete' AND cell_picks[${place}] IS NOT NULL) THEN CASE ${decider(tables, rules, i)} WHEN 'theirs' THEN ta${place} WHEN 'base' THEN tb${place} WHEN 'column' THEN ${own} WHEN 'value' THEN CAST(cell_values[${place}] AS ${type}) ELSE oa${place} END
+    WHEN ours IS NULL OR ours = 'delete' OR list_contains(t_changed, ${place}) THEN ta${place} ELSE oa${place} END`
 }
 
 function ownValue(column: Column, node: NonNullable<MergeRules['columns']>[string], i: number): Sql {
@@ -95,15 +122,12 @@ function ownValue(column: Column, node: NonNullable<MergeRules['columns']>[strin
 }
 
 /** Errors: MR_DATA_FIX_VALUE where an expression gives a column of whole numbers something else. */
-async function checkOwnValues(
-  duck: Duck,
-  { dataset, schema }: MergeTables,
-  rules: MergeRules,
-): Promise<void> {
+async function checkOwnValues(duck: Duck, tables: MergeTables, rules: MergeRules): Promise<void> {
+  const { dataset, schema } = tables
   for (const [i, column] of schema.columns.entries()) {
     const node = rules.columns?.[column.name]
     if (node === undefined || column.type !== 'int') continue
-    const rows = `(SELECT * FROM mr_merge WHERE ${isOpen(i)} AND ${decider(schema, rules, i)} = 'column')`
+    const rows = `(SELECT * FROM mr_merge WHERE ${isOpen(tables, i)} AND ${decider(tables, rules, i)} = 'column')`
     await checkWhole(duck, dataset, column.name, ownValue(column, node, i), rows)
   }
 }
@@ -121,13 +145,13 @@ export async function findConflicts(
   const text = (value: string) => `CAST(${value} AS VARCHAR)`
   const cells = columns.map(
     ({ name }, i) =>
-      `SELECT 'cell' AS kind, keys, ${literal(name)} AS "column", ${text(`tb${i}`)} AS base, ${text(`oa${i}`)} AS ours, ${text(`ta${i}`)} AS theirs, NULL::VARCHAR AS "check", ${decider(schema, rules, i)} AS take FROM mr_merge WHERE ${isOpen(i)}`,
+      `SELECT 'cell' AS kind, keys, ${literal(name)} AS "column", ${text(`tb${i}`)} AS base, ${text(`oa${i}`)} AS ours, ${text(`ta${i}`)} AS theirs, NULL::VARCHAR AS "check", ${decider(tables, rules, i)} AS take FROM mr_merge WHERE ${isOpen(tables, i)}`,
   )
-  const deleted = `SELECT 'deleted', keys, NULL, NULL, CASE WHEN ours = 'delete' THEN 'deleted' ELSE 'changed' END, CASE WHEN theirs = 'delete' THEN 'deleted' ELSE 'changed' END, NULL, ${decider(schema, rules)} FROM mr_merge WHERE ${DELETED}`
+  const deleted = `SELECT 'deleted', keys, NULL, NULL, CASE WHEN ours = 'delete' THEN 'deleted' ELSE 'changed' END, CASE WHEN theirs = 'delete' THEN 'deleted' ELSE 'changed' END, NULL, ${decider(tables, rules)} FROM mr_merge WHERE ${DELETED}`
   await duck.run(`CREATE TABLE mr_conflicts AS ${[...cells, deleted].join(' UNION ALL ')}`)
-  const values = columns.map(({ name }, i) => sql`${mergedValue(schema, rules, i)} AS ${quoted(name)}`)
+  const values = columns.map(({ name }, i) => sql`${mergedValue(tables, rules, i)} AS ${quoted(name)}`)
   await duck.run(
-    sql`CREATE TABLE mr_result AS SELECT keys, ${BOTH} AS is_combined, ${join(values, ', ')} FROM mr_merge WHERE ${upsertWhere(schema, rules)}`,
+    sql`CREATE TABLE mr_result AS SELECT keys, ${BOTH} AS is_combined, ${join(values, ', ')} FROM mr_merge WHERE ${upsertWhere(tables, rules)}`,
   )
   for (const check of checks) await addBroken(duck, schema, check)
   await duck.run(
@@ -138,8 +162,8 @@ export async function findConflicts(
 }
 
 /** Rows that are written: new and changed ones of the other side, but those that are as ours has them. */
-function upsertWhere(schema: Schema, rules: MergeRules): string {
-  const decided = decider(schema, rules)
+function upsertWhere(tables: MergeTables, rules: MergeRules): string {
+  const decided = decider(tables, rules)
   return `(theirs <> 'delete' AND (ours IS NULL OR ${BOTH})) OR (${DELETED} AND (${decided} = 'base' OR (theirs <> 'delete' AND ${decided} = 'theirs')))`
 }
 
@@ -160,14 +184,15 @@ export interface MergeFiles {
 
 export async function writeMerged(
   duck: Duck,
-  { schema, key }: MergeTables,
+  tables: MergeTables,
   rules: MergeRules,
   paths: MergeFiles,
 ): Promise<void> {
+  const { schema, merged, key } = tables
   const { columns } = schema
-  const names = columns.map(({ name }) => quoted(name)).join(', ')
+  const names = merged.columns.map(({ name }) => quoted(name)).join(', ')
   const keys = key.map((name) => `tb${columns.findIndex((c) => c.name === name)} AS ${quoted(name)}`)
-  const goes = `theirs = 'delete' AND (ours IS NULL OR (${DELETED} AND ${decider(schema, rules)} = 'theirs'))`
+  const goes = `theirs = 'delete' AND (ours IS NULL OR (${DELETED} AND ${decider(tables, rules)} = 'theirs'))`
   await duck.run(`COPY (SELECT ${names} FROM mr_result) TO ${literal(paths.rows)} (FORMAT parquet)`)
   await duck.run(
     `COPY (SELECT ${keys.join(', ')} FROM mr_merge WHERE ${goes}) TO ${literal(paths.removals)} (FORMAT parquet)`,
@@ -187,6 +212,33 @@ export async function writeMultiset(
   await duck.run(sql`COPY (${net('before', 'after')}) TO ${literal(paths.removals)} (FORMAT parquet)`)
 }
 
+/** Writes the rows of open conflicts with the values of all three, in the order of the key; false where no conflict is of a row. */
+export async function writeConflictRows(
+  duck: Duck,
+  { schema: { columns }, key }: MergeTables,
+  path: string,
+): Promise<boolean> {
+  const places = key.map((name) => columns.findIndex((c) => c.name === name))
+  const values = columns.flatMap((_, i) => [`m.tb${i} AS b${i}`, `m.oa${i} AS o${i}`, `m.ta${i} AS t${i}`])
+  const names = columns.map(({ name }) => literal(name)).join(', ')
+  const found = `SELECT keys, list_sort(list(DISTINCT list_position([${names}], "column") - 1) FILTER ("column" IS NOT NULL)) AS places, list_sort(list(DISTINCT "check") FILTER ("check" IS NOT NULL)) AS checks FROM mr_open GROUP BY 1`
+  const order = places.map((i) => `coalesce(m.tb${i}, m.oa${i}, m.ta${i})`)
+  await duck.run(
+    `COPY (SELECT m.keys, m.ours, m.theirs, coalesce(f.places, []) AS places, coalesce(f.checks, []) AS checks, ${values.join(', ')}
+     FROM mr_merge m JOIN (${found}) f USING (keys) ORDER BY ${order.join(', ')}) TO ${literal(path)} (FORMAT parquet, COMPRESSION zstd)`,
+  )
+  const { n } = await duck.one<{ n: number }>(`SELECT count(*) AS n FROM read_parquet(${literal(path)})`)
+  return n > 0
+}
+
+/** Adds rows that a check has put aside to the open conflicts, each with its key. */
+export async function addPutAside(duck: Duck, key: readonly string[], path: string): Promise<void> {
+  const texts = key.map((name) => `CAST(${quoted(name)} AS VARCHAR)`)
+  await duck.run(
+    `INSERT INTO mr_open SELECT 'check', [${texts.join(', ')}], NULL, NULL, NULL, NULL, unnest(_reasons) FROM read_parquet(${literal(path)})`,
+  )
+}
+
 const SAMPLE = 20
 
 export async function openConflicts(duck: Duck): Promise<{
@@ -196,7 +248,7 @@ export async function openConflicts(duck: Duck): Promise<{
   const counts = await duck.rows<{ kind: MergeConflict['kind']; n: number }>(
     'SELECT kind, count(*) AS n FROM mr_open GROUP BY 1',
   )
-  const open = { cell: 0, deleted: 0, check: 0 }
+  const open = { schema: 0, cell: 0, deleted: 0, check: 0 }
   for (const { kind, n } of counts) open[kind] = n
   const sample = await duck.rows<Omit<MergeConflict, 'key'> & { keys: string[] }>(
     `SELECT * FROM mr_open LIMIT ${SAMPLE}`,

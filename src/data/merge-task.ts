@@ -15,21 +15,25 @@ import { inJobFolder } from './job-folder.ts'
 import { mergeAside } from './merge-aside.ts'
 import { judgeSides } from './merge-checks.ts'
 import {
+  addPutAside,
   findConflicts,
   joinSides,
   type MergeFiles,
+  type MergeTables,
   OURS,
   openConflicts,
   THEIRS,
+  writeConflictRows,
   writeMerged,
   writeMultiset,
 } from './merge-rows.ts'
+import { planSchema, removedButChanged } from './merge-schema.ts'
 import type { DatasetMerge, MergeParams, MergeSides } from './merge-types.ts'
 import type { ImportJob, ImportParams } from './types.ts'
 
 export const MERGE_TASK = 'data.merge'
 /** Raised when the same merge would give other parts. */
-export const MERGE_CODE = '1'
+export const MERGE_CODE = '3'
 
 /** Runs in this process: all that it reads the store has written. Its output `merge` is a DatasetMerge. Errors: MR_EXPR_…, MR_CANCELLED, and those of the store. */
 export const mergeTask: Task = { name: MERGE_TASK, code: MERGE_CODE, run: runTask }
@@ -73,11 +77,11 @@ interface Work {
 async function mergeOf(work: Work): Promise<DatasetMerge> {
   const { store, spec, duck, folder, sides } = work
   const { dataset, key, rules, checks } = mergeParams(spec)
-  const schema = mergedSchema(sides)
-  const common = unionOf(unionOf(sides.base.schema, sides.ours.schema), { columns: schema.columns })
+  const plan = planSchema(sides, rules)
+  const common = unionOf(unionOf(sides.base.schema, sides.ours.schema), plan.schema)
   const [ours, theirs] = [
     await candidates(store, sides.base, sides.ours, common),
-    await candidates(store, sides.base, sides.theirs, common),
+    await candidates(store, sides.base, plan.theirs, common),
   ]
   const paths: MergeFiles = { rows: `${folder}/rows.parquet`, removals: `${folder}/removals.parquet` }
   const merge: DatasetMerge = {
@@ -88,23 +92,41 @@ async function mergeOf(work: Work): Promise<DatasetMerge> {
     theirs: spec.inputs.theirs!,
     taken: { inserted: 0, updated: 0, deleted: 0 },
     decided: 0,
-    open: { cell: 0, deleted: 0, check: 0 },
-    sample: [],
+    open: { schema: plan.open.length, cell: 0, deleted: 0, check: 0 },
+    sample: plan.open,
   }
-  if (key.length === 0) await writeMultiset(duck, { ours, theirs }, paths)
-  else {
-    const tables = { dataset, schema: common, key }
-    await changesOf(duck, ours, key, OURS)
-    await changesOf(duck, theirs, key, THEIRS)
-    await joinSides(duck, tables, rules)
-    merge.decided = await findConflicts(duck, tables, rules, checks)
-    Object.assign(merge, await openConflicts(duck))
-    if (Object.values(merge.open).some((n) => n > 0)) return await withConflicts(work, merge)
-    await writeMerged(duck, tables, rules, paths)
+  if (key.length === 0) {
+    if (plan.open.length > 0) return merge
+    await writeMultiset(duck, { ours, theirs }, paths)
+    return await carriedOut(work, merge, plan.schema, paths)
   }
+  const { decisions } = spec.inputs
+  const tables: MergeTables = {
+    ...{ dataset, schema: common, merged: plan.schema, key, shared: plan.shared, oursOnly: plan.oursOnly },
+    ...(decisions && { decisions: await store.objects.path(decisions) }),
+  }
+  await changesOf(duck, ours, key, OURS)
+  await changesOf(duck, theirs, key, THEIRS)
+  const removed = await removedButChanged(duck, sides, common, { ours: OURS, theirs: THEIRS }, rules)
+  await joinSides(duck, tables, rules)
+  merge.decided = await findConflicts(duck, tables, rules, checks)
+  const found = await openConflicts(duck)
+  const schema = [...plan.open, ...removed]
+  merge.open = { ...found.open, schema: schema.length }
+  merge.sample = [...schema, ...found.sample]
+  if (Object.values(merge.open).some((n) => n > 0)) return await withConflicts(work, merge, tables)
+  await writeMerged(duck, tables, rules, paths)
+  return await carriedOut(work, merge, plan.schema, paths)
+}
+
+async function carriedOut(
+  work: Work,
+  merge: DatasetMerge,
+  schema: Schema,
+  paths: MergeFiles,
+): Promise<DatasetMerge> {
   work.progress(0.4, 'writing what is taken over')
-  const result = await applied(work, schema, paths)
-  return await asWhole(work, await judged(work, merge, result))
+  return await asWhole(work, await judged(work, merge, await applied(work, schema, paths)))
 }
 
 /** Adds what the declared checks come to over all merged rows. */
@@ -127,21 +149,21 @@ async function changesOf(duck: Duck, found: Candidates, key: readonly string[], 
   await makeChanges({ exec: (statement) => duck.run(statement) }, found, key, name)
 }
 
-/** Columns of ours but those that the other side took away, and the new ones of the other side. */
-function mergedSchema({ base, ours, theirs }: MergeSides): Schema {
-  const has = ({ schema }: DatasetVersion, name: string) => schema.columns.some((c) => c.name === name)
-  return {
-    columns: [
-      ...ours.schema.columns.filter(({ name }) => has(theirs, name) || !has(base, name)),
-      ...theirs.schema.columns.filter(({ name }) => !has(ours, name) && !has(base, name)),
-    ],
-  }
-}
-
-async function withConflicts({ store, duck, folder }: Work, merge: DatasetMerge): Promise<DatasetMerge> {
+async function withConflicts(
+  { store, duck, folder }: Work,
+  merge: DatasetMerge,
+  tables: MergeTables,
+): Promise<DatasetMerge> {
   const path = `${folder}/conflicts.parquet`
   await duck.run(`COPY mr_open TO ${literal(path)} (FORMAT parquet, COMPRESSION zstd)`)
-  return { ...merge, conflicts: (await store.objects.putFile(path)).digest }
+  const rows = `${folder}/conflict-rows.parquet`
+  const hasRows = await writeConflictRows(duck, tables, rows)
+  return {
+    ...merge,
+    columns: tables.schema.columns,
+    ...(hasRows && { rows: (await store.objects.putFile(rows)).digest }),
+    conflicts: (await store.objects.putFile(path)).digest,
+  }
 }
 
 /** The rows go the way of a delivery onto ours, with the checks that see a row among others. */
@@ -188,12 +210,24 @@ async function applied(
 const seesOthers = ({ rule }: CheckDef): boolean =>
   RULE_KINDS[rule.kind].judges === 'rows' && rule.kind !== 'row'
 
-/** Rows that a check puts aside make conflicts; else what both put aside stays aside. */
+/** Rows that a check puts aside make conflicts, each with its key where there is one; else what both put aside stays aside. */
 async function judged(
-  { store, duck, sides, folder }: Work,
+  { store, spec, duck, sides, folder }: Work,
   merge: DatasetMerge,
   { result, record }: Awaited<ReturnType<typeof applied>>,
 ): Promise<DatasetMerge> {
+  const { key } = mergeParams(spec)
+  const aside = result.quarantine && record.quarantine.at(-1)
+  if (result.delivered.quarantined > 0 && aside && key.length > 0) {
+    await addPutAside(duck, key, await store.objects.path(aside.digest))
+    const path = `${folder}/conflicts.parquet`
+    await duck.run(`COPY mr_open TO ${literal(path)} (FORMAT parquet, COMPRESSION zstd)`)
+    return {
+      ...merge,
+      ...(await openConflicts(duck)),
+      conflicts: (await store.objects.putFile(path)).digest,
+    }
+  }
   if (result.delivered.quarantined > 0) {
     const broken = Object.entries(result.byCheck).filter(([, n]) => n > 0)
     const none = { key: [], column: null, base: null, ours: null, theirs: null }

@@ -1,5 +1,5 @@
 /** What a merge is made of, as plain data: planned and digested in a RunSpec. */
-import type { DatasetVersion, Digest } from '../core/records.ts'
+import type { Column, DatasetVersion, Digest } from '../core/records.ts'
 import type { CheckDef, DatasetDef } from '../define/types.ts'
 import type { ExprNode } from '../expr/ast.ts'
 import type { CheckedRule } from './check-types.ts'
@@ -11,11 +11,22 @@ export type MergeSide = (typeof MERGE_SIDES)[number]
 
 /** How conflicts are decided, the closest first: by hand, by an expression for a column, by a side for all others. */
 export interface MergeRules {
+  /** Columns that the sides contradict one another in: whose is taken. */
+  schema?: Record<string, 'ours' | 'theirs'>
   /** By hand: the values of a row's key as texts, and the column of the cell, or none for the whole row. */
-  picks?: { key: string[]; column?: string; take: MergeSide }[]
+  picks?: MergePick[]
   /** New values of columns, from `ours`, `theirs` and `base`. */
   columns?: Record<string, ExprNode>
   rest?: MergeSide
+}
+
+/** A side, or for a cell a value as text; null is missing. A cell that is picked is taken so whether or not it is in conflict. */
+export type MergePick = { key: string[]; column?: string; take: MergeSide } | ValuePick
+export interface ValuePick {
+  key: string[]
+  column: string
+  take: 'value'
+  value: string | null
 }
 
 /** `params` of a `data.merge` RunSpec: everything but the versions. */
@@ -39,6 +50,8 @@ export interface MergeSides {
 }
 
 export type ConflictKind =
+  /** A column that both sides have changed in ways that contradict one another. */
+  | 'schema'
   /** One cell has two new values. */
   | 'cell'
   /** A row that one side changed was deleted by the other. */
@@ -63,6 +76,13 @@ export interface DatasetMerge {
   sample: MergeConflict[]
   /** Parquet object with all open conflicts, where there are any. */
   conflicts?: Digest
+  /**
+   * Parquet object with the rows of those that are of rows of both sides: `keys`, `ours` and `theirs` (what each did to the row), `places` of the columns in conflict, `checks` that are
+   * not kept, and the values of the column at place i before (`b<i>`), of ours (`o<i>`) and of theirs (`t<i>`).
+   */
+  rows?: Digest
+  /** Columns of those rows; of the merged version those that it has. */
+  columns?: Column[]
   /** The merged rows as they were written; absent where conflicts are open. */
   result?: DatasetImport
   /** What declared checks came to over all rows; absent where conflicts are open or nothing is declared. */

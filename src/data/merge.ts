@@ -35,6 +35,8 @@ export interface MergeInputs {
   theirs: Digest
   /** Versions of the datasets that checks look keys up in, by name. */
   others?: Readonly<Record<string, Digest>>
+  /** Parquet object with decisions of a merge that waited. */
+  decisions?: Digest
 }
 
 /**
@@ -44,7 +46,7 @@ export interface MergeInputs {
 export function planMerge(
   def: Pick<DatasetDef, 'name' | 'time' | 'key' | 'checks' | 'parts'>,
   ours: Pick<DatasetVersion, 'schema'>,
-  { base, ours: into, theirs, others = {} }: MergeInputs,
+  { base, ours: into, theirs, others = {}, decisions }: MergeInputs,
   rules: MergeRules = {},
 ): RunSpec {
   checkRules(def.name, ours, rules)
@@ -63,7 +65,13 @@ export function planMerge(
     kind: 'RunSpec',
     task: MERGE_TASK,
     code: MERGE_CODE,
-    inputs: { ...(base && { base }), ours: into, theirs, ...namedInputs(others) },
+    inputs: {
+      ...(base && { base }),
+      ours: into,
+      theirs,
+      ...(decisions && { decisions }),
+      ...namedInputs(others),
+    },
     params: params as unknown as Json,
     seed: 0,
   }
@@ -261,8 +269,9 @@ export function openError({ dataset, open, sample }: DatasetMerge): MillraceErro
 
 /** How many conflicts are open, in one sentence without a full stop. */
 export function openSentence({ open }: Pick<DatasetMerge, 'open'>): string {
-  const { cell, deleted, check } = open
+  const { schema, cell, deleted, check } = open
   const parts = [
+    schema > 0 && `${grouped(schema)} columns were changed in ways that contradict one another`,
     cell > 0 && `${grouped(cell)} cells have two new values`,
     deleted > 0 && `${grouped(deleted)} rows were changed by one side and deleted by the other`,
     check > 0 && `${grouped(check)} merged rows would not keep a check`,
@@ -282,6 +291,8 @@ export function conflictSentence({
 }: DatasetMerge['sample'][number]): string {
   const row = key.length === 0 ? 'merged rows' : `row ${key.join(', ')}`
   const text = (value: string | null) => value ?? 'nothing'
+  if (kind === 'schema')
+    return `column ${column} was ${text(base)}, is ${text(ours)} here and ${text(theirs)} there`
   if (kind === 'check') return `${row} would not keep "${check}"`
   if (kind === 'deleted') return `${row} was ${ours} here and ${theirs} there`
   return `${column} of ${row} was ${text(base)}, is ${text(ours)} here and ${text(theirs)} there`

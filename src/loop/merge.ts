@@ -73,7 +73,7 @@ export interface MergeResult {
 
 const NONE = {
   taken: { inserted: 0, updated: 0, deleted: 0 },
-  open: { cell: 0, deleted: 0, check: 0 },
+  open: { schema: 0, cell: 0, deleted: 0, check: 0 },
   decided: 0,
   sample: [],
   findings: [],

@@ -11,9 +11,11 @@ import {
   mergeBase,
   planMerge,
   recordMerge,
+  relation,
 } from '../../src/data/index.ts'
 import type { DatasetDef } from '../../src/define/types.ts'
 import { parseExpr } from '../../src/expr/parse.ts'
+import { sql } from '../../src/expr/sql.ts'
 import { datasetDef, openPlace, type Place, rowCheck } from './fixture.ts'
 import { csvOf, type Row, rowsIn, tableArb, textsOf } from './tables.ts'
 
@@ -147,7 +149,7 @@ test('changes that do not touch make a version of both, with both as parents, an
   expect(await mergeBase(place.store, ours, theirs)).toBe(all.base)
   const done = await merge(all, keyed, ours, theirs)
   expect([done.open, done.taken]).toEqual([
-    { cell: 0, deleted: 0, check: 0 },
+    { schema: 0, cell: 0, deleted: 0, check: 0 },
     { inserted: 1, updated: 2, deleted: 1 },
   ])
   const spec = planMerge(datasetDef(keyed), await getVersion(place.store, ours), {
@@ -192,7 +194,7 @@ test('conflicts are decided by hand, by an expression for a column, or by a side
   const rows = async (rules: MergeRules) =>
     await mergedRows(place, await merge(all, keyed, ours, theirs, rules))
   const open = await merge(all, keyed, ours, theirs)
-  expect(open.open).toEqual({ cell: 3, deleted: 2, check: 0 })
+  expect(open.open).toEqual({ schema: 0, cell: 3, deleted: 2, check: 0 })
   expect(open.conflicts).toMatch(/^sha256:/)
   expect(await rows({ rest: 'ours' })).toEqual(textsOf([row(1, 10, 'o'), row(2, 20), row(4, 40)]))
   expect(await rows({ rest: 'theirs' })).toEqual(textsOf([row(1, 11, 't'), row(3, 31), row(4, 41)]))
@@ -207,7 +209,7 @@ test('conflicts are decided by hand, by an expression for a column, or by a side
   }
   expect(await rows(own)).toEqual(textsOf([row(1, 20, 'a'), row(2, 20), row(3, 31), row(4, 77)]))
   const part = await merge(all, keyed, ours, theirs, { columns: own.columns, picks: own.picks })
-  expect(part.open).toEqual({ cell: 0, deleted: 1, check: 0 })
+  expect(part.open).toEqual({ schema: 0, cell: 0, deleted: 1, check: 0 })
   expect(() =>
     planMerge(datasetDef(keyed), { schema: open.result?.schema ?? { columns: [] } }, all, {
       columns: { no: parseExpr('ours') },
@@ -229,8 +231,72 @@ test('a merged row that breaks a check, or a value that has to be unique, is a c
   const twice = await branches(def, [row(1, 1)], [row(1, 1), row(2, 7)], [row(1, 1), row(3, 7)])
   const unique = await merge(twice, def, twice.ours, twice.theirs)
   expect([unique.open.check, unique.sample[0]!.check, unique.result]).toEqual([1, 'v is unique', undefined])
+  expect(unique.sample[0]!.key).toEqual(['3'])
   const moved = await branches(def, [row(1, 1)], [row(1, 1), row(9, 9)], [row(3, 1)])
   expect((await merge(moved, def, moved.ours, moved.theirs)).open.check).toBe(0)
+})
+
+test('a cell that is given a value by hand has it, whether or not it was in conflict', async () => {
+  const all = await branches(
+    keyed,
+    [row(1, 1), row(2, 2)],
+    [row(1, 10), row(2, 5)],
+    [row(1, 11), row(2, 2, 'z')],
+  )
+  const done = await merge(all, keyed, all.ours, all.theirs, {
+    picks: [
+      { key: ['1'], column: 'v', take: 'value', value: '77' },
+      { key: ['2'], column: 't', take: 'value', value: null },
+    ],
+  })
+  expect(await mergedRows(all.place, done)).toEqual(textsOf([row(1, 77), row(2, 5, null)]))
+})
+
+/** Merges files that have columns of their own. */
+async function columnsMerged(base: string, ours: string, theirs: string, rules: MergeRules = {}) {
+  const place = await openPlace()
+  for (const [name, text] of Object.entries({ base, ours, theirs })) place.file(`${name}.csv`, text)
+  await place.import(keyed, { files: ['base.csv'], now: 1 })
+  const head = async (branch?: string) => (await headOf(place.store, 'd', branch))!.digest
+  const start = await head()
+  await place.store.meta.commit({
+    moves: [{ name: refs.dataset('d', 'other'), from: null, to: start }],
+    event: { type: 'data.branched', subject: 'datasets/d', actor: 'test', reason: '', data: {} },
+  })
+  await place.import(keyed, { files: ['theirs.csv'], branch: 'other', now: 2 })
+  await place.import(keyed, { files: ['ours.csv'], now: 3 })
+  const all = { place, base: start, ours: await head(), theirs: await head('other') }
+  const done = await merge(all, keyed, all.ours, all.theirs, rules)
+  const rows = async () => {
+    const version = await getVersion(place.store, done.ours)
+    const { schema, parts } = done.result!
+    const from = await relation(place.store, { ...version, schema, parts })
+    return (await place.query.rows(sql`select * from (${from}) order by id`)).map((each) =>
+      Object.values(each).join(' '),
+    )
+  }
+  return { done, rows, schema: done.result?.schema.columns.map(({ name, type }) => `${name} ${type}`) }
+}
+
+test('columns are merged before rows: a column that one took away and the other wrote into, and one that both added with two types, are conflicts', async () => {
+  const base = 'id,a,b\n1,1,x\n2,2,y'
+  const apart = [base, 'id,a,b,c\n1,1,x,5\n2,2,y,6', 'id,a\n1,1\n2,9'] as const
+  const both = await columnsMerged(...apart)
+  expect([both.done.open.schema, both.schema]).toEqual([0, ['id int', 'a int', 'c int']])
+  const removed = [base, 'id,a,b\n1,1,x\n2,2,changed', 'id,a\n1,1\n2,9'] as const
+  const open = await columnsMerged(...removed)
+  expect(open.done.open).toEqual({ schema: 1, cell: 0, deleted: 0, check: 0 })
+  expect(open.done.sample[0]).toMatchObject({ kind: 'schema', column: 'b', theirs: 'taken away' })
+  const kept = await columnsMerged(...removed, { schema: { b: 'ours' } })
+  expect(kept.schema).toEqual(['id int', 'a int', 'b string'])
+  expect(await kept.rows()).toEqual(['1 1 x', '2 9 changed'])
+  expect((await columnsMerged(...removed, { schema: { b: 'theirs' } })).schema).toEqual(['id int', 'a int'])
+  const typed = [base, 'id,a,b,n\n1,1,x,5\n2,2,y,6', 'id,a,b,n\n1,1,x,five\n2,3,y,six'] as const
+  const two = await columnsMerged(...typed)
+  expect(two.done.sample[0]).toMatchObject({ kind: 'schema', column: 'n', ours: 'int', theirs: 'string' })
+  const decided = await columnsMerged(...typed, { schema: { n: 'ours' } })
+  expect(decided.schema).toEqual(['id int', 'a int', 'b string', 'n int'])
+  expect(await decided.rows()).toEqual(['1 1 x 5', '2 3 y 6'])
 })
 
 test('rows without a key are merged as multisets', async () => {

@@ -3,7 +3,14 @@ import { copyFile, readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { MillraceError } from '../../core/errors.ts'
 import { headOfFiles } from '../../data/files/index.ts'
-import { conflictSentence, MERGE_SIDES, type MergeRules, type MergeSide, tagsOf } from '../../data/index.ts'
+import {
+  conflictSentence,
+  MERGE_SIDES,
+  type MergePick,
+  type MergeRules,
+  type MergeSide,
+  tagsOf,
+} from '../../data/index.ts'
 import { parseExpr } from '../../expr/parse.ts'
 import { type BranchPage, branchesOf, dropBranch } from '../../loop/branches.ts'
 import { createBranch, createTag, dropTag, type RefResult } from '../../loop/dataset-refs.ts'
@@ -177,7 +184,7 @@ async function rulesOf(options: Options): Promise<MergeRules> {
   return {
     ...(rest && { rest }),
     ...(given.length > 0 && { columns }),
-    ...(picks !== undefined && { picks: await picksIn(picks) }),
+    ...(picks !== undefined && (await picksIn(picks))),
   }
 }
 
@@ -192,29 +199,51 @@ function columnRule(text: string): [string, ReturnType<typeof parseExpr>] {
   return [text.slice(0, at).trim(), parseExpr(text.slice(at + 1))]
 }
 
-/** A JSON list of `{ "key": ["17"], "column": "price", "take": "theirs" }`; without a column the whole row. */
-async function picksIn(file: string): Promise<NonNullable<MergeRules['picks']>> {
+/** An entry of the file: a cell by side or by value, a row by side, and without a key the column itself. */
+type Picked = { key?: unknown[]; column?: string; take?: string; value?: unknown }
+
+const PICKS =
+  'a JSON list of { "key": ["17"], "column": "price", "take": "ours" | "theirs" | "base" }, with "value": "12.5" in place of "take" for a value of your own, without "column" for the row, without "key" for a column that was changed on both sides'
+
+/** Decisions of a JSON file. Errors: MR_CLI_VALUE. */
+async function picksIn(file: string): Promise<Pick<MergeRules, 'picks' | 'schema'>> {
   const wrong = (got: string) =>
-    new MillraceError('MR_CLI_VALUE', {
-      option: '--picks',
-      expected: 'a JSON list of { "key": ["17"], "column": "price", "take": "ours" | "theirs" | "base" }',
-      got,
-    })
+    new MillraceError('MR_CLI_VALUE', { option: '--picks', expected: PICKS, got })
   const text = await readFile(resolve(file), 'utf8').catch(() => {
     throw wrong(`${file}, which cannot be read`)
   })
-  try {
-    const picks = JSON.parse(text) as { key: unknown[]; column?: string; take: MergeSide }[]
-    if (!picks.every(({ key, take }) => Array.isArray(key) && MERGE_SIDES.includes(take)))
-      throw wrong(`${file} with other entries`)
-    return picks.map(({ key, column, take }) => ({
-      key: key.map(String),
-      take,
-      ...(column !== undefined && { column }),
-    }))
-  } catch (thrown) {
-    throw thrown instanceof MillraceError ? thrown : wrong(`${file}, which is no JSON`)
+  const entries = parsed(text)
+  if (entries === undefined) throw wrong(`${file}, which is no JSON`)
+  if (!(Array.isArray(entries) && entries.every(isPicked))) throw wrong(`${file} with other entries`)
+  const list = entries as Picked[]
+  const columns = list.filter(({ key }) => key === undefined)
+  return {
+    picks: list.filter(({ key }) => key !== undefined).map(pickOf),
+    schema: Object.fromEntries(columns.map(({ column, take }) => [column!, take as 'ours' | 'theirs'])),
   }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function isPicked(entry: Picked | null): boolean {
+  if (typeof entry !== 'object' || entry === null) return false
+  const { key, column, take, value } = entry
+  if (key === undefined) return column !== undefined && (take === 'ours' || take === 'theirs')
+  if (!Array.isArray(key)) return false
+  return value === undefined ? MERGE_SIDES.includes(take as MergeSide) : column !== undefined
+}
+
+function pickOf({ key = [], column, take, value }: Picked): MergePick {
+  const keys = key.map(String)
+  if (value !== undefined && column !== undefined)
+    return { key: keys, column, take: 'value', value: value === null ? null : String(value) }
+  return { key: keys, take: take as MergeSide, ...(column !== undefined && { column }) }
 }
 
 function mergeLines(cli: Cli, branch: string, result: MergeResult, file: string | undefined): string[] {
