@@ -407,6 +407,117 @@ export interface BranchTry {
   notes: string[]
 }
 
+/** A merge with conflicts that waits to be decided. */
+export interface MergeRow {
+  dataset: string
+  /** Branch that is merged, and the one that takes it. */
+  branch: string
+  into: string
+  base: Digest | null
+  ours: Digest
+  theirs: Digest
+  /** Number of decisions so far. */
+  step: number
+  by: string
+  beganAt: number
+  changedAt: number
+  /** Branches that moved since: the merge has to begin again. */
+  moved: string[]
+  conflicts: number
+  decided: number
+}
+
+/** One page of a merge that waits: columns first, then rows by key with the values of all three versions. */
+export interface MergePage extends MergeRow {
+  sentence: string
+  columns: { name: string; type: string }[]
+  /** Columns that the sides changed in ways that contradict one another. */
+  schema: {
+    column: string | null
+    base: string | null
+    ours: string | null
+    theirs: string | null
+    take: 'ours' | 'theirs' | null
+    /** Sides that can be taken, each with what that does. */
+    choices: { take: 'ours' | 'theirs'; words: string }[]
+  }[]
+  /** Rows in conflict, and conflicts by column; without a column those of rows as a whole. */
+  counts: {
+    rows: number
+    by: { column: string | null; kind: string; conflicts: number; decided: number }[]
+  }
+  rows: MergedRow[]
+  matched: number
+  next: number | null
+  /** Newest first. */
+  steps: {
+    step: number
+    words: string
+    n: number
+    by: string
+    at: number
+    isUndone: boolean
+    canUndo: boolean
+  }[]
+  /** Rows that the last try to merge found broken, as of a step. */
+  broken: { step: number; rows: { row: number | null; key: string[]; check: string }[] } | null
+}
+
+export interface MergedRow {
+  row: number
+  key: string[]
+  /** What each side did to it: `insert`, `update`, `delete`. */
+  ours: string
+  theirs: string
+  /** One side deleted it and the other changed it. */
+  isDeleted: boolean
+  decision: CellDecision | null
+  /** Columns in which the three differ, those in conflict first. */
+  cells: MergedCell[]
+  /** Some of those in which they do not. */
+  same: { column: string; value: Cell }[]
+  checks: string[]
+}
+
+export interface MergedCell {
+  column: string
+  /** Place of the column. */
+  place: number
+  isConflict: boolean
+  changedBy: 'ours' | 'theirs' | null
+  base: Cell
+  ours: Cell
+  theirs: Cell
+  decision: CellDecision | null
+}
+
+export interface CellDecision {
+  /** `ours`, `theirs`, `base` or `value`. */
+  take: string
+  value: string | null
+  step: number
+}
+
+/** What a decision does or would do. */
+export interface MergeDecided {
+  done: boolean
+  dryRun: boolean
+  /** Newest step; that of the decision where it was made. */
+  step: number
+  /** Conflicts that it decides, how many of them were decided before, and how many values of one's own are missing. */
+  n: number
+  again: number
+  missing: number
+  sample: {
+    key: string[]
+    column: string | null
+    base: string | null
+    ours: string | null
+    theirs: string | null
+    result: string | null
+  }[]
+}
+
 /** A value of a row, as it is shown. */
 export type Cell = string | number | boolean | null
 

@@ -8,6 +8,10 @@ export const API_LIMITS = {
   textCharsMax: 500,
   /** Rows of a triage in one answer. */
   triageRowsMax: 500,
+  /** Rows of a merge in one answer. */
+  mergeRowsMax: 200,
+  /** Cells of a merge that one decision may name; more are named by a column or a filter. */
+  mergeCellsMax: 2_000,
   /** Rows that one action may name by their numbers; more are named by a filter. */
   rowNumbersMax: 10_000,
   /** Readers of the stream at once. */

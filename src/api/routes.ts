@@ -6,6 +6,8 @@ import type { Runtime } from '../loop/runtime.ts'
 import { type Actions, actorOf, sessionOf } from './actions.ts'
 import type { Effects } from './contract.ts'
 import { API_LIMITS } from './limits.ts'
+import type { MergeDesk } from './merge-desk.ts'
+import { mergeRoutes } from './merge-routes.ts'
 import { actionBody, neededText, onlyKnown, param, text, wholeNumber } from './query.ts'
 import { Feed, type ProgressSource } from './stream.ts'
 import type { TriageDesk } from './triage-desk.ts'
@@ -46,6 +48,8 @@ export interface ApiDeps {
   effects?: (ask: { model: string; class?: string; feature?: string }) => Promise<Effects | null>
   /** Where rows are chosen and branches are tried; without it there are no such routes. */
   triage?: TriageDesk
+  /** Where merges wait to be decided; without it there are no such routes. */
+  merges?: MergeDesk
   /** Who the journal says acted. Default `console`. */
   actor?: string
 }
@@ -67,6 +71,7 @@ export function apiRoutes(fastify: FastifyInstance, deps: ApiDeps): void {
       historyRoutes(app, deps)
       actionRoutes(app, deps)
       if (deps.triage) triageRoutes(app, deps.triage, deps.actor)
+      if (deps.merges) mergeRoutes(app, deps.merges, deps.actor)
       streamRoute(app, deps)
     },
     { prefix: PREFIX },

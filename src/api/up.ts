@@ -28,6 +28,7 @@ import { openAlerts, readWatch } from '../watch/record.ts'
 import type { WatchState } from '../watch/records.ts'
 import { type Actions, loopActions } from './actions.ts'
 import { consoleFiles } from './console-files.ts'
+import { MergeDesk } from './merge-desk.ts'
 import { apiRoutes } from './routes.ts'
 import { rowsRoutes } from './rows-routes.ts'
 import { TriageDesk } from './triage-desk.ts'
@@ -143,6 +144,7 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
   apiRoutes(server.fastify, {
     ...{ rt, live, actions: actionsOf(rt, server), progress: options.progress },
     triage: new TriageDesk(rt),
+    merges: new MergeDesk(rt),
     effects: (ask) => explainOnWorker(rt, { ...ask, rows: EFFECT_ROWS, curves: 1 }),
   })
   const streams = new RowStreams(rt, rt.project.datasets, { onFault, onSealed: options.onSealed })

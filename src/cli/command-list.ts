@@ -590,9 +590,9 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'data merge',
-    args: '<name> <branch>',
+    args: '<name> [branch]',
     summary:
-      'merge a branch of a dataset by row and cell, of a set of files by path; conflicts are listed and nothing moves while any is open',
+      'merge a branch of a dataset by row and cell, of a set of files by path; conflicts are listed and nothing moves while any is open. Without a branch: merges that wait',
     options: [
       ['--into <branch>', 'branch that takes it (default: main)'],
       ['--resolve <side>', 'decide what both changed: ours, theirs or base'],
@@ -602,6 +602,9 @@ export const COMMANDS: readonly CommandSpec[] = [
         'decide by hand: JSON list of { key, column, take } or { key, column, value }, or of { path, take } and { path, file }',
       ],
       ['--conflicts <file>', 'write all open conflicts to a Parquet file'],
+      ['--wait', 'where conflicts are open, leave them to be decided in the console'],
+      ['--decided', 'merge as was decided there'],
+      ['--abandon', 'end a merge that waits; both branches stay as they are'],
       ['--keep', 'the branch stays (default: it ends)'],
       REASON,
       DRY_RUN,

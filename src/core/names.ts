@@ -7,6 +7,8 @@ export const MAIN = 'main'
 export const refs = {
   /** DatasetVersion of a branch; `main` is what readers use. */
   dataset: (dataset: string, branch: string = MAIN) => `datasets/${dataset}@${branch}`,
+  /** MergeDraft: newest step of a merge of two branches that waits to be decided. */
+  merge: (dataset: string, branch: string, into: string = MAIN) => `merges/${dataset}@${into}/${branch}`,
   /** FileSetVersion of a branch of a set of files. */
   files: (set: string, branch: string = MAIN) => `files/${set}@${branch}`,
   /** DatasetVersion that a person gave a name; it stays where it is. */

@@ -21,6 +21,30 @@ export {
   croissantOf,
 } from './croissant.ts'
 export { type ChangedRow, type DatasetDiff, type DiffOptions, diff } from './diff.ts'
+export {
+  brokenRows,
+  countDraft,
+  type DraftCell,
+  type DraftCounts,
+  type DraftFilter,
+  type DraftPreview,
+  type DraftRow,
+  type DraftRows,
+  type DraftState,
+  previewOf,
+  readDraftRows,
+  schemaConflicts,
+} from './draft-page.ts'
+export {
+  bringTo,
+  checkTake,
+  closeDraft,
+  type DraftTables,
+  openDraft,
+  standing,
+  writeDecisions,
+} from './draft-tables.ts'
+export type { DraftAct, DraftChoice, DraftTake, MergeDraft } from './draft-types.ts'
 export { EDIT_EVENTS, planEdit, rowSelection } from './edit.ts'
 export { createEditTask, editTask } from './edit-task.ts'
 export type { ColumnFix, DatasetEdit, EditAct, EditOutcome, RowSelection } from './edit-types.ts'

@@ -115,6 +115,8 @@ export interface MergeRecording {
   /** Why, in the words of who did it. */
   reason: string
   data?: Record<string, Json>
+  /** The merge that waited to be decided and that ends with this: its ref, and the step that it must hold. */
+  draft?: { name: string; digest: Digest }
 }
 
 export interface RecordedMerge {
@@ -124,10 +126,11 @@ export interface RecordedMerge {
 
 /**
  * Makes the version of a finished merge and moves the branch there, in one commit with the end of the other branch. Errors: MR_DATA_MERGE_OPEN while conflicts are open,
- * MR_DATA_MERGE_CHECKS where a declared check is broken, which the journal says once a run (`data.merge-refused`), MR_DATA_EDIT_MOVED when either branch holds another version by now.
+ * MR_DATA_MERGE_CHECKS where a declared check is broken, which the journal says once a run (`data.merge-refused`), MR_DATA_EDIT_MOVED when either branch holds another version by now,
+ * MR_DATA_MERGE_DECIDED when the merge that waited has another step.
  */
 export async function recordMerge(store: Store, recording: MergeRecording): Promise<RecordedMerge> {
-  const { dataset, into, from, ends, ours, theirs, merged, actor, reason } = recording
+  const { dataset, into, from, ends, ours, theirs, merged, draft, actor, reason } = recording
   if (merged && !merged.merge.result) throw openError(merged.merge)
   const { findings, broken } = await verdictsOf(store, recording)
   if (broken.length > 0) throw await refuse(store, recording, broken)
@@ -142,6 +145,7 @@ export async function recordMerge(store: Store, recording: MergeRecording): Prom
     moves: [
       ...(version === ours ? [] : [{ name: refs.dataset(dataset, into), from: ours, to: version }]),
       ...(ends ? [{ name: refs.dataset(dataset, from), from: theirs, to: null }] : []),
+      ...(draft ? [{ name: draft.name, from: draft.digest, to: null }] : []),
     ],
     event: {
       type: 'data.merged',
@@ -166,6 +170,8 @@ export async function recordMerge(store: Store, recording: MergeRecording): Prom
     },
   })
   if (result.ok) return { version, event: result.event }
+  if (result.conflict.name === draft?.name)
+    throw new MillraceError('MR_DATA_MERGE_DECIDED', { n: 1, by: 'somebody' })
   const isInto = result.conflict.name === refs.dataset(dataset, into)
   throw moved(dataset, isInto ? into : from, isInto ? ours : theirs, result.conflict.holds)
 }

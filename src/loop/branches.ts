@@ -227,7 +227,10 @@ export async function dropBranch(rt: Runtime, request: BranchRequest): Promise<B
   const effects = [`branch "${branch}" of ${dataset} ends: ${page.message}; main stays as it is`]
   if (dryRun) return { done: false, dryRun, effects, version: page.version }
   const result = await rt.store.meta.commit({
-    moves: [{ name: refs.dataset(dataset, branch), from: page.version, to: null }],
+    moves: [
+      { name: refs.dataset(dataset, branch), from: page.version, to: null },
+      ...(await endedMerges(rt, request)),
+    ],
     event: {
       type: 'data.branch-dropped',
       subject: subjects.dataset(dataset),
@@ -238,4 +241,12 @@ export async function dropBranch(rt: Runtime, request: BranchRequest): Promise<B
   })
   if (!result.ok) throw moved(dataset, branch, page.version, result.conflict.holds)
   return { done: true, dryRun, effects, version: null }
+}
+
+/** Merges of the branch that wait to be decided end with it. */
+async function endedMerges({ store }: Pick<Runtime, 'store'>, { dataset, branch }: BranchRequest) {
+  const waiting = await store.meta.refs(refs.merge(dataset, '', '').slice(0, -1))
+  return waiting
+    .filter(({ name }) => name.endsWith(`/${branch}`))
+    .map(({ name, digest }) => ({ name, from: digest, to: null }))
 }

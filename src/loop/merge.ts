@@ -1,7 +1,8 @@
 /** A branch merged into another one: row by row and cell by cell where both have moved, and as it is where only the branch has. */
 import type { Json } from '../core/canonical.ts'
+import { MillraceError } from '../core/errors.ts'
 import { grouped } from '../core/grouped.ts'
-import { MAIN } from '../core/names.ts'
+import { MAIN, refs } from '../core/names.ts'
 import type { Digest, Finding, RunSpec } from '../core/records.ts'
 import {
   type BrokenCheck,
@@ -33,6 +34,8 @@ export interface MergeRequest {
   /** Branch that takes it. Default: `main`. */
   into?: string
   rules?: MergeRules
+  /** Decisions of a merge that waited, and what the branches held when it was begun. */
+  decided?: { decisions?: Digest; ours: Digest; theirs: Digest; step: Digest }
   /** The branch stays. Default: it ends. */
   keep?: boolean
   /** More facts for the event. */
@@ -82,12 +85,14 @@ const NONE = {
 
 /**
  * Merges a branch. Open conflicts are part of the answer of a dry run, or where they are asked for, and thrown otherwise; nothing moves while there are any, nor while the merged version breaks a declared check.
- * Errors: MR_LOOP_UNKNOWN, MR_LOOP_NO_DATA, MR_DATA_BRANCH, MR_DATA_MERGE_CUT, MR_DATA_MERGE_OPEN, MR_DATA_MERGE_CHECKS, MR_DATA_MERGE_COLUMN, MR_DATA_EDIT_MOVED.
+ * Errors: MR_LOOP_UNKNOWN, MR_LOOP_NO_DATA, MR_DATA_BRANCH, MR_DATA_MERGE_CUT, MR_DATA_MERGE_OPEN, MR_DATA_MERGE_CHECKS, MR_DATA_MERGE_COLUMN, MR_DATA_EDIT_MOVED, and of
+ * decisions that waited MR_DATA_MERGE_STALE, MR_DATA_MERGE_DECIDED.
  */
 export async function mergeInto(rt: Runtime, request: MergeRequest): Promise<MergeResult> {
   const { dataset, branch, into = MAIN, dryRun = false } = request
   const def = datasetDef(rt, dataset)
   const [ours, theirs] = [await branchHead(rt, dataset, into), await branchHead(rt, dataset, branch)]
+  checkDecided(request, ours.digest, theirs.digest)
   const base = await mergeBase(rt.store, ours.digest, theirs.digest)
   const state = { dryRun, version: ours.digest, rows: ours.version.rows, base: base ?? null, ...NONE }
   if (base === theirs.digest) return { ...state, done: false, effects: [nothingSentence(branch, into)] }
@@ -95,6 +100,7 @@ export async function mergeInto(rt: Runtime, request: MergeRequest): Promise<Mer
     ...{ dataset, into, from: branch, ends: request.keep !== true },
     ...{ ours: ours.digest, theirs: theirs.digest },
     ...(request.data && { data: request.data }),
+    ...(await draftOf(rt, request)),
     ...{ actor: request.actor, reason: request.reason, now: rt.clock.now() },
   }
   if (base === ours.digest) {
@@ -106,7 +112,13 @@ export async function mergeInto(rt: Runtime, request: MergeRequest): Promise<Mer
   const spec = planMerge(
     { ...def, key: ours.version.key ?? def.key },
     ours.version,
-    { base, ours: ours.digest, theirs: theirs.digest, others: await othersOf(rt.store, def) },
+    {
+      base,
+      ours: ours.digest,
+      theirs: theirs.digest,
+      others: await othersOf(rt.store, def),
+      decisions: request.decided?.decisions,
+    },
     request.rules ?? {},
   )
   const merge = await runMerge(rt, spec, request)
@@ -158,4 +170,22 @@ function failing(findings: readonly Finding[], broken: readonly BrokenCheck[]): 
   return findings.flatMap(({ check, verdict, message }) =>
     (verdict === 'fail' || verdict === 'error') && !stops.has(check) ? [`a check fails: ${message}`] : [],
   )
+}
+
+/** Errors: MR_DATA_MERGE_STALE when a branch holds another version than when the decisions were made. */
+function checkDecided(
+  { dataset, branch, into = MAIN, decided }: MergeRequest,
+  ours: Digest,
+  theirs: Digest,
+): void {
+  if (!decided) return
+  const moved = decided.ours !== ours ? into : decided.theirs !== theirs ? branch : undefined
+  if (moved !== undefined) throw new MillraceError('MR_DATA_MERGE_STALE', { dataset, branch, moved })
+}
+
+/** A merge of the same branches that waits ends with this one. */
+async function draftOf({ store }: Runtime, { dataset, branch, into = MAIN, decided }: MergeRequest) {
+  const name = refs.merge(dataset, branch, into)
+  const digest = decided?.step ?? (await store.meta.ref(name))?.digest
+  return digest ? { draft: { name, digest } } : {}
 }

@@ -15,6 +15,7 @@ import { parseExpr } from '../../expr/parse.ts'
 import { type BranchPage, branchesOf, dropBranch } from '../../loop/branches.ts'
 import { createBranch, createTag, dropTag, type RefResult } from '../../loop/dataset-refs.ts'
 import { type MergeResult, mergeInto } from '../../loop/merge.ts'
+import { type DraftHead, MergeDrafts } from '../../loop/merge-drafts.ts'
 import { datasetDef, type Runtime } from '../../loop/runtime.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
@@ -142,10 +143,30 @@ export async function dataMerge(
 ): Promise<Answer> {
   const files = await openedFiles(cli, dataset)
   if (files !== undefined) {
+    if (branch === undefined) return await dataBranch(cli, [dataset], options)
     const { mergeOfFiles } = await import('./merge-files.ts')
     return await mergeOfFiles(cli, files, [dataset as string, branch as string], options)
   }
   const { rt, name } = await opened(cli, dataset)
+  const drafts = new MergeDrafts(rt)
+  if (branch === undefined) return waitingList(cli, await drafts.list(name))
+  const waiting = { dataset: name, branch: branch as string, into: textOption(options, 'into') }
+  const doer = { actor: await cli.actor(), reason: textOption(options, 'reason') ?? 'on the command line' }
+  if (options.abandon === true) {
+    await drafts.abandon(waiting, doer)
+    const effects = ['the merge waits no longer; both branches stay as they are']
+    const result = { done: true, dryRun: false, effects }
+    return { value: result, lines: effectLines(cli, `Merge ${branch as string}`, result) }
+  }
+  if (options.decided === true) {
+    const result = await drafts.finish(waiting, { ...doer, dryRun: options.dryRun === true })
+    const isOpen = Object.values(result.open).some((n) => n > 0)
+    return {
+      value: result,
+      lines: mergeLines(cli, branch as string, result, undefined),
+      exit: isOpen ? EXIT.refused : EXIT.done,
+    }
+  }
   const file = textOption(options, 'conflicts')
   const { reason, ...by } = await why(cli, options)
   const request = {
@@ -168,10 +189,34 @@ export async function dataMerge(
   cli.meter.end()
   if (file !== undefined && result.conflicts)
     await copyFile(await rt.store.objects.path(result.conflicts), resolve(file))
+  const begun = isOpen && options.wait === true && !by.dryRun ? await drafts.begin(waiting, doer) : null
   return {
-    value: result,
-    lines: mergeLines(cli, branch as string, result, file),
+    value: begun ? { ...result, waits: begun } : result,
+    lines: [...mergeLines(cli, branch as string, result, file), ...(begun ? [waitsLine(cli, begun)] : [])],
     exit: isOpen || result.broken.length > 0 ? EXIT.refused : EXIT.done,
+  }
+}
+
+const waitsLine = (cli: Cli, { dataset, branch, into, decided, conflicts }: DraftHead): string =>
+  `    ${cli.paint.dim(`it waits to be decided in the console, /data/${dataset}/merges/${into}/${branch}: ${count(decided)} of ${count(conflicts)} decided`)}`
+
+function waitingList(cli: Cli, merges: readonly DraftHead[]): Answer {
+  const rows = merges.map((m) => [
+    m.branch,
+    m.into,
+    `${count(m.decided)} of ${count(m.conflicts)}`,
+    m.by,
+    minute(m.changedAt),
+    m.moved.length > 0 ? `${m.moved.join(' and ')} moved since` : '',
+  ])
+  const lines = table(['branch', 'into', 'decided', 'by', 'changed', 'note'], rows, {
+    right: ['decided'],
+    width: cli.width,
+    paint: cli.paint,
+  })
+  return {
+    value: merges,
+    lines: rows.length > 0 ? ['', ...lines, ''] : ['  No merge waits to be decided.'],
   }
 }
 

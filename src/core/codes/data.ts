@@ -188,7 +188,47 @@ export const data = {
     what: (d: { dataset: string; open: Record<string, number>; sample: string[] }) =>
       `the merge of dataset "${d.dataset}" has ${Object.values(d.open).reduce((a, b) => a + b)} open conflicts: ${d.sample.join('; ')}`,
     fix: (_: { dataset: string }) =>
-      'decide them: `--resolve ours`, `theirs` or `base` for all, `--column <name>=<expression>` for a column, `--picks <file>` by hand; `--conflicts <file>` writes them all',
+      'decide them: `--resolve ours`, `theirs` or `base` for all, `--column <name>=<expression>` for a column, `--picks <file>` by hand; `--conflicts <file>` writes them all, `--wait` leaves them to the console',
+    retryable: false,
+    status: 409,
+  },
+  MR_DATA_MERGE_VALUE: {
+    what: (d: { column: string; type: string; got: string }) =>
+      d.column === ''
+        ? `a value of one's own or an expression is for one column, got ${d.got.slice(0, 160)}`
+        : `column "${d.column}" takes ${d.type}, which "${d.got.slice(0, 64)}" is not`,
+    fix: (d: { column: string; type: string }) =>
+      d.column === '' ? 'name the column' : `give a value of type ${d.type}, or leave it missing`,
+    retryable: false,
+    status: 422,
+  },
+  MR_DATA_MERGE_ABSENT: {
+    what: (d: { dataset: string; branch: string; into: string }) =>
+      `no merge of branch "${d.branch}" into "${d.into}" of dataset "${d.dataset}" waits to be decided`,
+    fix: (d: { dataset: string; branch: string }) =>
+      `begin one: \`millrace data merge ${d.dataset} ${d.branch}\`, or Merge beside the branch in the console`,
+    retryable: false,
+    status: 404,
+  },
+  MR_DATA_MERGE_DECIDED: {
+    what: (d: { n: number; by: string }) =>
+      `${d.n} of these conflicts ${d.n === 1 ? 'was' : 'were'} decided by ${d.by} since you looked; nothing was changed`,
+    fix: (_: { n: number; by: string }) =>
+      'look at what was decided, and decide again where you still want to',
+    retryable: true,
+    status: 409,
+  },
+  MR_DATA_MERGE_STALE: {
+    what: (d: { dataset: string; branch: string; moved: string }) =>
+      `"${d.moved}" of dataset "${d.dataset}" moved since the merge of "${d.branch}" was begun: its conflicts may be others now`,
+    fix: (_: { dataset: string }) =>
+      'begin again: decisions about cells that are as they were are kept, and the others are open',
+    retryable: true,
+    status: 409,
+  },
+  MR_DATA_MERGE_STEP: {
+    what: (d: { step: number; why: string }) => `step ${d.step} of the merge cannot be taken back: ${d.why}`,
+    fix: (_: { step: number }) => 'choose one of the steps that the merge shows as standing',
     retryable: false,
     status: 409,
   },

@@ -20,6 +20,7 @@ export interface RouteRule {
 const MODEL = '/v2/models/:model'
 const VERSION = `${MODEL}/versions/:version`
 const DATASET = '/api/datasets/:dataset'
+const MERGE = '/merges/:into/:branch'
 
 type Line = readonly [route: string, scopes: RouteRule['scopes'], reach: Reach]
 
@@ -72,7 +73,7 @@ const SERVING: readonly Line[] = [
 
 const CONSOLE: readonly Line[] = [
   ['GET /api/session', SCOPES, 'none'],
-  ...['fleet', 'status', 'alerts', 'runs', 'events', 'stream', 'datasets'].map(
+  ...['fleet', 'status', 'alerts', 'runs', 'events', 'stream', 'datasets', 'merges'].map(
     (path): Line => [`GET /api/${path}`, READ, 'all'],
   ),
   ...['', '/members', '/playground', '/search', '/shapes', '/effects'].map(
@@ -82,7 +83,7 @@ const CONSOLE: readonly Line[] = [
   ...['/api/bundles/:digest', '/api/versions/:digest', '/api/predictions/:id', '/api/triage/:name'].map(
     (path): Line => [`GET ${path}`, READ, 'all'],
   ),
-  ...['', '/versions/:digest', '/versions/:digest/quarantine', '/diff', '/branches'].map(
+  ...['', '/versions/:digest', '/versions/:digest/quarantine', '/diff', '/branches', '/merges', MERGE].map(
     (path): Line => [`GET ${DATASET}${path}`, READ, 'all'],
   ),
   ['POST /api/models/:model/rollback', RELEASE, 'named'],
@@ -91,6 +92,10 @@ const CONSOLE: readonly Line[] = [
   [`POST ${DATASET}/quarantine`, LABEL, 'all'],
   ...['quarantine', 'try', 'merge', 'drop'].map(
     (verb): Line => [`POST ${DATASET}/branches/:branch/${verb}`, LABEL, 'all'],
+  ),
+  [`POST ${DATASET}/merges`, LABEL, 'all'],
+  ...['decide', 'column', 'undo', 'finish', 'renew', 'abandon'].map(
+    (verb): Line => [`POST ${DATASET}${MERGE}/${verb}`, LABEL, 'all'],
   ),
 ]
 
