@@ -52,6 +52,10 @@ const routes = [
     component: lazyRouteComponent(() => import('./screens/dataset-diff.tsx'), 'Diff'),
   }),
   createRoute({
+    ...at('/data/$dataset/merges/$into/$branch'),
+    component: lazyRouteComponent(() => import('./screens/merge.tsx'), 'Merge'),
+  }),
+  createRoute({
     ...at('/alerts'),
     component: lazyRouteComponent(() => import('./screens/alerts.tsx'), 'Alerts'),
   }),

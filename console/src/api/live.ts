@@ -112,7 +112,7 @@ function refresher(client: QueryClient): (event: JournalEvent) => void {
       timer = null
       const keys = new Set(['fleet', 'alerts', 'runs'])
       if (touched.has('models')) for (const key of ['model', 'members', 'backtest']) keys.add(key)
-      if (touched.has('datasets')) for (const key of ['datasets', 'dataset']) keys.add(key)
+      if (touched.has('datasets')) for (const key of ['datasets', 'dataset', 'merges', 'merge']) keys.add(key)
       touched.clear()
       void client.invalidateQueries({ predicate: (query) => keys.has(String(query.queryKey[0])) })
     }, REFRESH_MS)

@@ -13,6 +13,8 @@ import type {
   Fleet,
   JournalEvent,
   MemberList,
+  MergePage,
+  MergeRow,
   ModelPage,
   Playground,
   QuarantineRows,
@@ -81,6 +83,30 @@ export function triageQuery(name: string, { from, limit, ...ask }: TriageAsk) {
     placeholderData: keepPreviousData,
     retry: false,
     refetchInterval: ({ state }) => (state.data?.branches.some(({ trying }) => trying) ? TRYING_MS : false),
+  })
+}
+
+export const mergesQuery = () => asked<MergeRow[]>(['merges'], '/api/merges')
+
+export const mergePath = ({ dataset, into, branch }: { dataset: string; into: string; branch: string }) =>
+  `/api/datasets/${seg(dataset)}/merges/${seg(into)}/${seg(branch)}`
+
+export interface MergeAsk {
+  column: string
+  where: string
+  state: string
+  from: number
+  limit: number
+}
+
+/** A page of a merge that waits; asked again when the journal says that somebody decided. */
+export function mergeQuery(name: { dataset: string; into: string; branch: string }, ask: MergeAsk) {
+  const { from, limit, ...filter } = ask
+  const params = filled({ ...filter, from: from === 0 ? '' : String(from), limit: String(limit) })
+  return queryOptions({
+    ...asked<MergePage>(['merge', name, ask], `${mergePath(name)}?${params}`),
+    placeholderData: keepPreviousData,
+    retry: false,
   })
 }
 

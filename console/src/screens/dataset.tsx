@@ -13,6 +13,7 @@ import { Ago, useNow } from '../parts/time.tsx'
 import { Go, useParam } from '../shell/go.tsx'
 import { hrefs } from '../shell/hrefs.ts'
 import { ChecksSign } from './datasets.tsx'
+import { WaitingMerges } from './waiting-merges.tsx'
 
 export function Dataset() {
   const { dataset } = useParams({ strict: false }) as { dataset: string }
@@ -59,6 +60,7 @@ export function Dataset() {
                   </Stat>
                 </dl>
               </Section>
+              <WaitingMerges dataset={page.dataset} />
               <History page={page} />
             </>
           )}

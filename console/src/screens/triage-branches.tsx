@@ -1,7 +1,10 @@
 /** Branches of a dataset: what each has put aside, what models say of it, and the two ways it can end. */
 import { Checkbox, Select } from '@mantine/core'
+import { useMutation } from '@tanstack/react-query'
+import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
-import type { BranchRow, BranchTry, TriageView } from '../api/types.ts'
+import { post } from '../api/client.ts'
+import type { BranchRow, BranchTry, MergeRow, TriageView } from '../api/types.ts'
 import { DotRows } from '../charts/dot-rows.tsx'
 import { metricTitle } from '../format/names.ts'
 import { count, metric, plural, share, signed } from '../format/numbers.ts'
@@ -113,9 +116,7 @@ function Branch({ branch, ask }: { branch: BranchRow; ask: (verb: Asked['verb'])
           <button type="button" className="button" onClick={() => ask('try')} disabled={trying !== null}>
             {tries.length > 0 ? 'Try again' : 'Try'}
           </button>
-          <button type="button" className="button" onClick={() => ask('merge')}>
-            Merge
-          </button>
+          <MergeButton branch={branch} ask={() => ask('merge')} />
           <button type="button" className="button" onClick={() => ask('drop')}>
             Drop
           </button>
@@ -139,6 +140,32 @@ function Branch({ branch, ask }: { branch: BranchRow; ask: (verb: Asked['verb'])
         <Tried key={each.model} tried={each} />
       ))}
     </article>
+  )
+}
+
+/** Where main has moved since, conflicts may have to be decided first: then it leads there. */
+function MergeButton({ branch, ask }: { branch: BranchRow; ask: () => void }) {
+  const navigate = useNavigate()
+  const begin = useMutation({
+    mutationFn: () =>
+      post<{ merge: MergeRow | null }>(`/api/datasets/${encodeURIComponent(branch.dataset)}/merges`, {
+        branch: branch.branch,
+      }),
+    onSuccess: ({ merge }) => {
+      if (merge === null) ask()
+      else void navigate({ to: hrefs.merge(branch.dataset, merge.into, merge.branch) as never })
+    },
+    onError: ask,
+  })
+  return (
+    <button
+      type="button"
+      className="button"
+      disabled={begin.isPending}
+      onClick={() => (branch.isBehind ? begin.mutate() : ask())}
+    >
+      Merge
+    </button>
   )
 }
 

@@ -25,6 +25,8 @@ export const hrefs = {
     withSearch(`/data/${seg(dataset)}/versions/${seg(digest)}`, search),
   triage: (name: string, search: Search = {}) => withSearch(`/data/${seg(name)}/triage`, search),
   diff: (dataset: string, from: string, to: string) => withSearch(`/data/${seg(dataset)}/diff`, { from, to }),
+  merge: (dataset: string, into: string, branch: string) =>
+    `/data/${seg(dataset)}/merges/${seg(into)}/${seg(branch)}`,
   alerts: (search: Search = {}) => withSearch('/alerts', search),
   runs: (search: Search = {}) => withSearch('/runs', search),
   journal: (search: Search = {}) => withSearch('/journal', search),

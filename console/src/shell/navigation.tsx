@@ -1,7 +1,7 @@
 /** The way around: a rail on wide windows, a bar under the thumb on narrow ones. */
 import { useQuery } from '@tanstack/react-query'
 import { useLocation } from '@tanstack/react-router'
-import { alertsQuery } from '../api/queries.ts'
+import { alertsQuery, mergesQuery } from '../api/queries.ts'
 import { needsPerson } from '../format/sentences.ts'
 import { Icon, type IconName, Mark } from '../parts/icons.tsx'
 import { Go } from './go.tsx'
@@ -34,14 +34,19 @@ const PLACES: Place[] = [
 const here = (place: Place, path: string) =>
   path === place.href || place.under.some((prefix) => path === prefix || path.startsWith(`${prefix}/`))
 
-function useWaiting(): number {
+/** What needs a person, by the place where it is. */
+function useWaiting(): Record<string, number> {
   const alerts = useQuery(alertsQuery())
-  return new Set(alerts.data?.filter(needsPerson).map((alert) => alert.dedupeKey)).size
+  const merges = useQuery({ ...mergesQuery(), retry: false })
+  return {
+    Alerts: new Set(alerts.data?.filter(needsPerson).map((alert) => alert.dedupeKey)).size,
+    Data: merges.data?.length ?? 0,
+  }
 }
 
-function PlaceLink({ place, waiting }: { place: Place; waiting: number }) {
+function PlaceLink({ place, waiting }: { place: Place; waiting: Record<string, number> }) {
   const path = useLocation({ select: (location) => location.pathname })
-  const badge = place.label === 'Alerts' && waiting > 0 ? waiting : null
+  const badge = waiting[place.label] || null
   return (
     <Go
       href={place.href}
