@@ -161,7 +161,7 @@ function Many({ take, choice, page, name, close }: ManyProps) {
     <div className="stack">
       {(take === 'expression' || take === 'value') && (
         <form
-          className="inline-form"
+          className="merge-ask"
           onSubmit={(event) => {
             event.preventDefault()
             setAsked(typed)

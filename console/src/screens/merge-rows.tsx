@@ -5,6 +5,7 @@ import { post } from '../api/client.ts'
 import { mergePath } from '../api/queries.ts'
 import type { Cell, CellDecision, MergedCell, MergedRow, MergePage } from '../api/types.ts'
 import { count, plain, plural } from '../format/numbers.ts'
+import { exact } from '../format/times.ts'
 import { Empty, ErrorCard, Section } from '../parts/page.tsx'
 import { Sign } from '../parts/signs.tsx'
 import { useParam } from '../shell/go.tsx'
@@ -29,6 +30,7 @@ export function MergeRows({ page, name }: { page: MergePage; name: MergeName }) 
     onSettled: () => client.invalidateQueries({ queryKey: ['merge'] }),
   })
   const first = Number(from) || 0
+  const types = new Map(page.columns.map(({ name: column, type }) => [column, type]))
   const last = first + page.rows.length
   return (
     <Section
@@ -40,7 +42,13 @@ export function MergeRows({ page, name }: { page: MergePage; name: MergeName }) 
       {/* biome-ignore lint/a11y/noStaticElementInteractions: arrow keys move between the groups in it */}
       <div className="merge-rows" onKeyDown={moveFocus}>
         {page.rows.map((row) => (
-          <Row key={row.row} row={row} name={name} decide={(decision) => decide.mutate(decision)} />
+          <Row
+            key={row.row}
+            row={row}
+            types={types}
+            name={name}
+            decide={(decision) => decide.mutate(decision)}
+          />
         ))}
       </div>
       {(first > 0 || page.next !== null) && (
@@ -87,7 +95,17 @@ type Decide = (decision: Decision) => void
 
 const DID: Record<string, string> = { insert: 'added', update: 'changed', delete: 'deleted' }
 
-function Row({ row, name, decide }: { row: MergedRow; name: MergeName; decide: Decide }) {
+interface RowProps {
+  row: MergedRow
+  /** Types of the columns, by which their values are written. */
+  types: ReadonlyMap<string, string>
+  name: MergeName
+  decide: Decide
+}
+
+function Row({ row, types, name, decide }: RowProps) {
+  const same = row.same.filter(({ value }) => !row.key.includes(String(value)))
+  const write = (column: string, value: Cell) => shown(value, types.get(column))
   const label = row.key.join(', ')
   const isBroken = row.checks.length > 0
   return (
@@ -96,9 +114,9 @@ function Row({ row, name, decide }: { row: MergedRow; name: MergeName; decide: D
         <h3>{label}</h3>
         {isBroken && <Sign icon="warn" word={`does not keep ${row.checks.join(', ')}`} tone="warn" />}
         <span className="small muted merge-same">
-          {row.same.map(({ column, value }) => (
+          {same.map(({ column, value }) => (
             <span key={column} className="pair">
-              {column} <span className="soft">{shown(value)}</span>
+              {column} <span className="soft">{write(column, value)}</span>
             </span>
           ))}
         </span>
@@ -121,7 +139,11 @@ function Row({ row, name, decide }: { row: MergedRow; name: MergeName; decide: D
             key={cell.column}
             label={`${cell.column} of ${label}`}
             title={cell.column}
-            values={{ base: shown(cell.base), ours: shown(cell.ours), theirs: shown(cell.theirs) }}
+            values={{
+              base: write(cell.column, cell.base),
+              ours: write(cell.column, cell.ours),
+              theirs: write(cell.column, cell.theirs),
+            }}
             decision={cell.decision}
             taken={cell.changedBy}
             name={name}
@@ -131,7 +153,7 @@ function Row({ row, name, decide }: { row: MergedRow; name: MergeName; decide: D
             }
           />
         ) : (
-          <Plain key={cell.column} cell={cell} row={row} />
+          <Plain key={cell.column} cell={cell} row={row} type={types.get(cell.column)} />
         ),
       )}
     </article>
@@ -139,16 +161,16 @@ function Row({ row, name, decide }: { row: MergedRow; name: MergeName; decide: D
 }
 
 /** A cell that needs nobody: one side alone changed it, or the row as a whole is decided. */
-function Plain({ cell, row }: { cell: MergedCell; row: MergedRow }) {
+function Plain({ cell, row, type }: { cell: MergedCell; row: MergedRow; type: string | undefined }) {
   const side = (of: 'ours' | 'theirs', value: Cell) => (
     <span className={cell.changedBy === of ? 'merge-value merge-taken' : 'merge-value'}>
-      {row.isDeleted && row[of] === 'delete' ? <span className="muted">deleted</span> : shown(value)}
+      {row.isDeleted && row[of] === 'delete' ? <span className="muted">deleted</span> : shown(value, type)}
     </span>
   )
   return (
     <div className="merge-cell merge-plain">
       <span className="merge-name">{cell.column}</span>
-      <span className="merge-value muted">{shown(cell.base)}</span>
+      <span className="merge-value muted">{shown(cell.base, type)}</span>
       {side('ours', cell.ours)}
       {side('theirs', cell.theirs)}
       <span />
@@ -156,7 +178,13 @@ function Plain({ cell, row }: { cell: MergedCell; row: MergedRow }) {
   )
 }
 
-const shown = (value: Cell): string => (value === null ? '∅' : value === '' ? '“”' : plain(value))
+/** A value as its column writes it: dates as dates, and what is missing as a sign that no text has. */
+function shown(value: Cell, type?: string): string {
+  if (value === null) return '∅'
+  if (typeof value === 'number' && type === 'date') return exact(value).slice(0, 10)
+  if (typeof value === 'number' && type === 'time') return exact(value).slice(0, 16)
+  return value === '' ? '“”' : plain(value)
+}
 
 interface SidesProps {
   label: string

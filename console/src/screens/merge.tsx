@@ -188,7 +188,7 @@ function Broken({ page }: { page: MergePage }) {
       note={`Found when it was last tried to merge, ${step === page.step ? 'as it is decided now' : 'before your last decisions'}.`}
     >
       <ul className="notes">
-        {rows.slice(0, 8).map(({ key, check }) => (
+        {rows.slice(0, step === page.step ? 5 : 2).map(({ key, check }) => (
           <li key={`${key.join('|')} ${check}`}>
             <strong>{key.join(', ')}</strong> does not keep <em>{check}</em>
           </li>
