@@ -76,7 +76,7 @@ const currentSql = (name: string): string =>
 export const itemsSql = ({ name }: DraftTables): string =>
   `(select i.*, coalesce(c.take, k.take) as take, c.value, coalesce(c.step, k.step) as step from ${name}_items i
     left join ${currentSql(name)} c on c."row" = i."row" and c.place = i.place
-    left join (select "row", any_value(take) as take, max(step) as step from ${currentSql(name)} group by 1) k on i.kind = 'check' and k."row" = i."row")`
+    left join (select "row", any_value(take) as take, max(step) as step from ${currentSql(name)} group by 1) k on k."row" = case when i.kind = 'check' then i."row" end)`
 
 /** All decisions that count, also those of cells that were not in conflict. */
 export const decisionsSql = (tables: DraftTables): string => currentSql(tables.name)
@@ -149,7 +149,7 @@ export async function writeDecisions(tables: DraftTables, path: string): Promise
 // ---------------------------------------------------------------- what a decision would do
 
 /** Columns that a filter may name: as they are here, or there where they are here no more, and those of each side. */
-export function filterSchema(columns: readonly Column[]): Schema {
+function filterSchema(columns: readonly Column[]): Schema {
   const own = new Set(columns.map(({ name }) => name))
   const sides = ['ours', 'theirs', 'base'].flatMap((side) =>
     columns.map((column) => ({ ...column, name: `${side}_${column.name}`, nullable: true })),
@@ -236,7 +236,7 @@ const noColumn = ({ columns }: DraftTables) =>
   })
 
 /** An expression of `ours`, `theirs` and `base` for the column at a place. Errors: MR_EXPR_…. */
-export function expressionSql({ columns }: DraftTables, expression: string, place: number): Sql {
+function expressionSql({ columns }: DraftTables, expression: string, place: number): Sql {
   const column = columns[place]!
   const sides = ['ours', 'theirs', 'base'].map((name) => ({ ...column, name, nullable: true }))
   const value = toDuckDb(parseExpr(expression), {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { afterAll, expect, test } from 'vitest'
 import { apiRoutes } from '../../src/api/index.ts'
+import { MergeDesk } from '../../src/api/merge-desk.ts'
 import { rowsRoutes } from '../../src/api/rows-routes.ts'
 import { TriageDesk } from '../../src/api/triage-desk.ts'
 import { ROUTE_RULES, ruleOf } from '../../src/serve/access/scopes.ts'
@@ -33,7 +34,13 @@ async function allRoutes(): Promise<string[]> {
     throw new Error('not asked')
   }
   const rt = { project: { models: [], datasets: [] }, store, clock: CLOCK, query: never } as never
-  apiRoutes(server.fastify, { rt, live: {} as never, actions: {} as never, triage: new TriageDesk(rt) })
+  apiRoutes(server.fastify, {
+    rt,
+    live: {} as never,
+    actions: {} as never,
+    triage: new TriageDesk(rt),
+    merges: new MergeDesk(rt),
+  })
   rowsRoutes(server.fastify, { take: never, status: never })
   writeFileSync(join(dir, 'trees.txt'), lightgbm.text)
   const models = createModelServer({ path: dir, clock: CLOCK, port: 0, threads: 1, infer: never })

@@ -121,7 +121,7 @@ export function MergeFilters({
 }
 
 /** Sides in the words of the branches. */
-export function wordsOf(take: Take, { into, branch }: MergeName): string {
+function wordsOf(take: Take, { into, branch }: MergeName): string {
   if (take === 'ours') return `As in ${into}`
   if (take === 'theirs') return `As in ${branch}`
   if (take === 'base') return 'As before'
