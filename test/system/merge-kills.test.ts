@@ -66,7 +66,7 @@ beforeAll(() => {
   run(['data', 'checkout', 'set@main', '--to', set])
   for (let i = 0; i < 90; i++) file(`${i % 10}/${i * 7}`, 'ours')
   run(['data', 'add', set])
-}, 14_000)
+}, 120_000)
 
 type Version = DatasetVersion | FileSetVersion
 
