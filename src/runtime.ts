@@ -51,6 +51,8 @@ export {
 export type { ExplainRequest } from './loop/explain-opened.ts'
 export { Follower, type Happening } from './loop/follow.ts'
 export { likenessOfRows } from './loop/likeness.ts'
+export { type LineageOptions, LineageSender, type LineageTurn } from './loop/lineage/sender.ts'
+export { type LineageSettings, type LineageTransport, lineageSettings } from './loop/lineage/transport.ts'
 export {
   checkoutLock,
   type LockCheckout,

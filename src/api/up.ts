@@ -10,6 +10,7 @@ import { every } from '../engine/every.ts'
 import { type Onnx, openOnnx } from '../engine/infer/onnx.ts'
 import { explainOnWorker } from '../loop/explain-task.ts'
 import { Follower, type Happening } from '../loop/follow.ts'
+import { type LineageOptions, LineageSender } from '../loop/lineage/sender.ts'
 import { type Checkpoint, type OnlineLearner, onlineLearners } from '../loop/online.ts'
 import type { ProgressFeed } from '../loop/progress.ts'
 import { type Retrained, retrainIfDue } from '../loop/retrain.ts'
@@ -46,6 +47,8 @@ export interface UpOptions {
   metricAliases?: readonly MetricAlias[]
   /** Where spans of requests go, and of which; see `traceSettings`. Default: nowhere. */
   trace?: TraceSettings
+  /** Where lineage goes, by a timer of its own; see `lineageSettings`. Default: nowhere. */
+  lineage?: Omit<LineageOptions, 'onFault'>
   /** Certificate, key and authority of clients: paths of PEM files. */
   tls?: TlsPaths
   /** Where the console's progress banner comes from. */
@@ -92,6 +95,9 @@ const cacheLimits = ({ mb, entries, ttlMs }: ResponseCacheDef): Partial<CacheLim
 
 /** How often the logs are followed. */
 const POLL_MS = 500
+/** How often lineage is sent, and how long a close may wait for what is left of it. */
+const LINEAGE_MS = 5_000
+const LINEAGE_CLOSE_MS = 2_000
 /** How often models that nobody asks are looked for. */
 const UNUSED_EVERY_MS = 3_600_000
 
@@ -165,6 +171,7 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
   if (learn === 'timer') learning.start()
   const timer = follow === 'by-hand' ? undefined : new PolicyTimer(rt, poll, server, options)
   if ((options.seal ?? follow) !== 'by-hand') streams.start()
+  const stopLineage = startLineage(rt, options)
   return {
     address: live.address,
     grpcAddress: server.grpcAddress(),
@@ -179,6 +186,7 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
       tokens()
       tls?.stop()
       await Promise.all([timer?.stop(), learning.stop(), streams.close()])
+      await stopLineage()
       await server.close()
       await tracer?.close()
       await graphs.close()
@@ -280,6 +288,22 @@ class Learning {
 
   #fault(error: Error): void {
     if (!this.#abort.signal.aborted) tellFault(this.#options, error)
+  }
+}
+
+/** Sends lineage by a timer. What is given back sends what is left, for a short while, and stops. */
+function startLineage(rt: Runtime, options: UpOptions): () => Promise<void> {
+  if (options.lineage === undefined) return async () => {}
+  const onFault = (error: Error) => tellFault(options, error)
+  const sender = new LineageSender(rt, { ...options.lineage, onFault })
+  const stopped = new AbortController()
+  const turn = (signal: AbortSignal) => sender.poll(signal).catch((thrown) => onFault(toError(thrown)))
+  const timer = every(LINEAGE_MS, () => turn(stopped.signal))
+  return async () => {
+    clearInterval(timer)
+    const deadline = AbortSignal.timeout(LINEAGE_CLOSE_MS)
+    stopped.abort()
+    await turn(deadline)
   }
 }
 

@@ -363,6 +363,21 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/events.ts')).events,
   },
   {
+    name: 'lineage',
+    summary:
+      'send what the journal says of imports, edits, merges, trainings and releases as run events of OpenLineage',
+    options: [
+      ['--to <target>', 'stdout, file:lineage.jsonl or http://host:5000 (default: OPENLINEAGE_URL)'],
+      ['--after <n>', 'from this entry of the journal on (default: where the last time ended; stdout: all)'],
+    ],
+    examples: [
+      'millrace lineage --to stdout',
+      'millrace lineage --to file:lineage.jsonl',
+      'OPENLINEAGE_URL=http://127.0.0.1:5000 millrace lineage',
+    ],
+    load: async () => (await import('./commands/lineage.ts')).lineage,
+  },
+  {
     name: 'doctor',
     summary: 'is everything here that Millrace needs, and is the store sound',
     options: [['--port <port>', 'port that should be free (default: the config, else 7300)']],

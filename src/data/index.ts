@@ -12,7 +12,7 @@ export {
   checkData,
 } from './check-data.ts'
 export { checkoutTable, type TableCheckout, type TableCheckoutRequest } from './checkout.ts'
-export { rowChecksOf } from './checks.ts'
+export { checksOf, rowChecksOf } from './checks.ts'
 export {
   CROISSANT_FILE,
   CROISSANT_SPECS,

@@ -7,6 +7,7 @@ import { opens } from '../../core/verdicts.ts'
 import type { SealOutcome } from '../../data/index.ts'
 import type { ModelDef } from '../../define/types.ts'
 import type { Happening } from '../../loop/follow.ts'
+import { lineageSettings } from '../../loop/lineage/transport.ts'
 import type { Checkpoint } from '../../loop/online.ts'
 import { ProgressFeed } from '../../loop/progress.ts'
 import { gateReport } from '../../loop/release.ts'
@@ -76,9 +77,18 @@ function addressOf(cli: Cli, rt: Runtime, options: Options) {
     }),
     token: textOption(options, 'token') ?? cli.env.MILLRACE_TOKEN,
     tls: tlsOption(options),
+    lineage: lineageOf(cli),
     trace: traceSettings(cli.env, textOption(options, 'otlp'), packageVersion()),
     metricAliases: wordsOption(options, 'metricsAlias', '--metrics-alias', METRIC_ALIASES),
   }
+}
+
+/** Events on standard output would stand among the lines of what is done: `millrace lineage` has them. */
+function lineageOf(cli: Cli) {
+  const settings = lineageSettings(cli.env, undefined, () => {})
+  return settings && settings.transport.target !== 'stdout'
+    ? { ...settings, version: packageVersion() }
+    : undefined
 }
 
 async function once(cli: Cli, rt: Runtime, options: Options): Promise<Answer> {

@@ -10,6 +10,20 @@ export const loop = {
     retryable: false,
     status: 404,
   },
+  MR_LINEAGE_TARGET: {
+    what: (d: { got: string }) => `lineage cannot be sent to "${d.got.slice(0, 64)}"`,
+    fix: (_: { got: string }) =>
+      'name stdout, a file (file:lineage.jsonl) or a server (http://host:5000), by --to, OPENLINEAGE_URL or OPENLINEAGE__TRANSPORT__TYPE with its settings',
+    retryable: false,
+    status: 400,
+  },
+  MR_LINEAGE_NONE: {
+    what: (_: Record<never, never>) => 'nothing says where lineage is sent to',
+    fix: (_: Record<never, never>) =>
+      'name it: --to stdout, --to file:lineage.jsonl, --to http://host:5000, or OPENLINEAGE_URL',
+    retryable: false,
+    status: 400,
+  },
   MR_LOOP_NO_DATA: {
     what: (d: { dataset: string }) => `dataset "${d.dataset}" has no version yet`,
     fix: (d: { dataset: string }) => `import it: millrace data import ${d.dataset}`,
