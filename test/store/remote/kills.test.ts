@@ -20,6 +20,7 @@ import { walk } from '../../../src/store/reach/walk.ts'
 import { openRemote } from '../../../src/store/remote/open.ts'
 import { pull } from '../../../src/store/remote/pull.ts'
 import { push } from '../../../src/store/remote/push.ts'
+import { ask } from '../../../src/store/remote/s3/client.ts'
 import { startSeaweed, WEED } from '../../fixtures/seaweed.ts'
 import { compileFor } from '../compiled.ts'
 import { temporaryFolder } from '../fixture.ts'
@@ -81,20 +82,28 @@ const KEYS = {
   HOME: '/nowhere',
 }
 
+/** The server answers before it takes buckets. */
+async function makeBucket(endpoint: string): Promise<void> {
+  const credentials = { accessKeyId: 'key', secretAccessKey: 'secret' }
+  const place = { endpoint, bucket: 'millrace', region: 'us-east-1', isVirtualHost: false, remote: 'origin' }
+  for (let tries = 1; ; tries++) {
+    try {
+      await ask({ ...place, credentials }, { method: 'PUT' })
+      return
+    } catch (thrown) {
+      if (tries === 20) throw thrown
+      await delay(500)
+    }
+  }
+}
+
 const REMOTES: Record<string, (dir: string) => Promise<Server>> = {
   'a folder': async (dir) => ({ url: join(dir, 'remote'), env: {}, close: async () => {} }),
   'an S3 API': async () => {
     if (WEED) {
       const { endpoint, env, close } = await startSeaweed(WEED)
-      const { AwsClient } = await import('aws4fetch')
-      const client = new AwsClient({
-        accessKeyId: 'key',
-        secretAccessKey: 'secret',
-        service: 's3',
-        region: 'us-east-1',
-      })
-      await client.fetch(`${endpoint}/b`, { method: 'PUT' })
-      return { url: `s3://b/team?endpoint=${endpoint}`, env, close }
+      await makeBucket(endpoint)
+      return { url: `s3://millrace/kills?endpoint=${endpoint}`, env, close }
     }
     const server = await fakeS3()
     return { url: `s3://b/team?endpoint=${server.url}`, env: KEYS, close: server.close }
