@@ -1,9 +1,10 @@
 /** Branches of a dataset: what each has put aside, what models say of it, and the two ways it can end. */
 import { Checkbox, Select } from '@mantine/core'
-import { useMutation } from '@tanstack/react-query'
+import { useMutation, useQuery } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
 import { post } from '../api/client.ts'
+import { mergesQuery } from '../api/queries.ts'
 import type { BranchRow, BranchTry, MergeRow, TriageView } from '../api/types.ts'
 import { DotRows } from '../charts/dot-rows.tsx'
 import { metricTitle } from '../format/names.ts'
@@ -103,6 +104,7 @@ function Branch({ branch, ask }: { branch: BranchRow; ask: (verb: Asked['verb'])
               {branch.branch}
             </Go>{' '}
             {branch.isBehind && <Sign icon="half" word="main has moved since" tone="warn" />}
+            <Conflicts branch={branch} />
           </h3>
           <p className="small muted">
             {branch.message} · {count(branch.rows)} of {count(branch.baseRows)} rows ·{' '}
@@ -140,6 +142,19 @@ function Branch({ branch, ask }: { branch: BranchRow; ask: (verb: Asked['verb'])
         <Tried key={each.model} tried={each} />
       ))}
     </article>
+  )
+}
+
+/** How much of a merge that waits is decided. */
+function Conflicts({ branch }: { branch: BranchRow }) {
+  const merge = useQuery(mergesQuery()).data?.find(
+    (each) => each.dataset === branch.dataset && each.branch === branch.branch,
+  )
+  if (!merge) return null
+  return (
+    <Go href={hrefs.merge(merge.dataset, merge.into, merge.branch)} className="link small">
+      {count(merge.decided)} of {plural(merge.conflicts, 'conflict')} decided
+    </Go>
   )
 }
 
