@@ -106,7 +106,7 @@ export class LineageSender {
       const sent = await transport.send(event)
       if (sent.kind === 'taken') this.#isFaulty = false
       if (sent.kind !== 'later' || tries >= triesMax || signal?.aborted) return sent
-      await sleep(retryMs * 2 ** (tries - 1), undefined, { signal, ref: false }).catch(() => undefined)
+      await sleep(retryMs * 2 ** (tries - 1), undefined, { signal }).catch(() => undefined)
     }
   }
 
