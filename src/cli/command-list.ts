@@ -459,6 +459,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ],
       ['--sheet <name>', 'sheet of a spreadsheet'],
       ['--table <name>', 'table of a SQLite file or a PostgreSQL database'],
+      ['--columns <names>', 'these only, with commas'],
       ['--query <sql>', 'of a PostgreSQL database, instead of a table'],
       ['--encoding <name>', 'of text: utf-8, utf-16le, latin-1, windows-1252, …'],
       ['--delimiter <text>', 'between cells'],

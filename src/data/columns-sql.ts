@@ -52,9 +52,15 @@ const isThere =
 async function openAll(duck: Duck, files: ChildFile[], options: ReadOptions): Promise<OpenFile[]> {
   const open: OpenFile[] = []
   for (const file of files) open.push(await openFile(duck, file, options))
-  const all = withPartitions(open, options.asText)
+  const all = withPartitions(open, options.asText).map((file) => taken(file, options.columns))
   for (const file of all) for (const { name } of file.columns) requireFreeName(name, file.name)
   return all
+}
+
+/** A file with the columns that are asked for; one that it does not have is refused where columns are required. */
+function taken(file: OpenFile, columns: readonly string[] | undefined): OpenFile {
+  if (columns === undefined) return file
+  return { ...file, columns: file.columns.filter(({ name }) => columns.includes(name)) }
 }
 
 function requireFreeName(column: string, file: string): void {
@@ -160,6 +166,7 @@ function requireColumns(
 function needed(params: ImportParams, parent: Schema | null): Map<string, string> {
   const columns = new Map<string, string>()
   for (const column of parent?.columns ?? []) if (!column.nullable) columns.set(column.name, 'column')
+  for (const name of params.read.columns ?? []) columns.set(name, 'column')
   for (const name of params.key) columns.set(name, 'key column')
   for (const check of params.checks)
     if (check.rule.kind === 'unique') for (const name of check.rule.columns) columns.set(name, 'column')

@@ -8,6 +8,7 @@ import { MillraceError, toError } from '../core/errors.ts'
 import type { Digest } from '../core/records.ts'
 import type { Store } from '../store/ports.ts'
 import { shownUrl } from './addresses.ts'
+import { type AskRange, writeColumns } from './parquet/ranges.ts'
 
 /** Record under `sources/<digest of the address>`: what an address held when it was last asked. */
 interface FetchedSource {
@@ -29,9 +30,9 @@ const BYTES_MAX = 2 ** 40
 export async function fetchSource(
   store: Store,
   url: string,
-  { signal, etag }: { signal?: AbortSignal; etag?: string } = {},
+  { signal, etag, columns }: { signal?: AbortSignal; etag?: string; columns?: readonly string[] } = {},
 ): Promise<{ path: string; digest: Digest; bytes: number }> {
-  const name = `sources/${digestOf({ url }).slice('sha256:'.length)}`
+  const name = `sources/${digestOf({ url, ...(columns && { columns: [...columns] }) }).slice('sha256:'.length)}`
   const ref = await store.meta.ref(name)
   const before = ref && (await store.getRecord<FetchedSource>(ref.digest, 'FetchedSource'))
   const known = before && (await store.objects.has(before.digest)) ? before : undefined
@@ -39,7 +40,7 @@ export async function fetchSource(
     return { path: await store.objects.path(known.digest), digest: known.digest, bytes: known.bytes }
   const path = join(store.scratch, `fetched-${randomUUID()}`)
   try {
-    const got = await download(url, path, known, signal)
+    const got = await downloaded(url, path, known, { signal, columns })
     if (got === 'same')
       return { path: await store.objects.path(known!.digest), digest: known!.digest, bytes: known!.bytes }
     const file = await store.objects.putFile(path)
@@ -59,9 +60,49 @@ export async function fetchSource(
 }
 
 /** Writes the bytes of an address into a file that is not there yet. Errors: MR_DATA_FETCH, MR_CANCELLED. */
-export async function downloadSource(url: string, path: string, signal?: AbortSignal): Promise<void> {
-  await download(url, path, undefined, signal)
+export async function downloadSource(
+  url: string,
+  path: string,
+  how: { signal?: AbortSignal; columns?: readonly string[] },
+): Promise<void> {
+  await downloaded(url, path, undefined, how)
 }
+
+/** The file, or some columns of it where it is Parquet and the server gives ranges. What changes meanwhile is begun anew. */
+async function downloaded(
+  url: string,
+  path: string,
+  known: FetchedSource | undefined,
+  { signal, columns }: { signal?: AbortSignal; columns?: readonly string[] },
+): Promise<Validators | 'same'> {
+  if (columns === undefined || !/\.(parquet|pq)$/i.test(shownUrl(url)))
+    return await download(url, path, known, signal)
+  const get = await getterOf(url)
+  const ask: AskRange = async (range, more) => {
+    const headers = { 'accept-encoding': 'identity', range, ...more }
+    const response = await get(
+      headers,
+      AbortSignal.any([...(signal ? [signal] : []), AbortSignal.timeout(RANGE_MS)]),
+    )
+    if (response.ok || response.status === 304 || response.status === 412) return response
+    throw refused(url, response)
+  }
+  for (let tries = 1; ; tries++) {
+    try {
+      const got = await writeColumns(path, columns, ask, conditionsOf(known))
+      return got === 'whole' ? await download(url, path, known, signal) : got
+    } catch (thrown) {
+      await rm(path, { force: true })
+      if (signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: `fetching ${shownUrl(url)}` })
+      const error = toError(thrown)
+      if (error instanceof MillraceError && !error.retryable) throw error
+      if (tries === TRIES) throw refusal(url, error.message, error, true)
+      await delay(BACK_OFF_MS * 2 ** tries, undefined, { signal }).catch(() => undefined)
+    }
+  }
+}
+
+const RANGE_MS = 300_000
 
 type Validators = Pick<FetchedSource, 'etag' | 'modified'>
 
@@ -130,7 +171,8 @@ async function getterOf(url: string): Promise<Get> {
     import('../store/remote/s3/client.ts'),
   ])
   const { place, key } = await s3Place('the source', url, process.env)
-  return (headers, signal) => ask(place, { method: 'GET', key, headers, expected: [304, 403, 404], signal })
+  return (headers, signal) =>
+    ask(place, { method: 'GET', key, headers, expected: [304, 403, 404, 412], signal })
 }
 
 /** Ends a request that gives nothing for `STALL_MS`. */

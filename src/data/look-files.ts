@@ -56,6 +56,6 @@ async function fetched(
   signal: AbortSignal | undefined,
 ): Promise<ChildFile> {
   const path = join(folder, `fetched-${randomUUID()}`)
-  await downloadSource(url, path, signal)
+  await downloadSource(url, path, { signal, columns: read.columns })
   return { path, name, ...(await lookAt(path, name, read.format)) }
 }

@@ -66,8 +66,8 @@ const takeFiles =
     return sources
   }
 
-const takeFetched: Take = async (store, url, { format }, { signal }) => {
-  const { path, digest, bytes } = await fetchSource(store, url, { signal })
+const takeFetched: Take = async (store, url, { format, columns }, { signal }) => {
+  const { path, digest, bytes } = await fetchSource(store, url, { signal, columns })
   const name = shownUrl(url)
   return [{ name, digest, bytes, ...(await lookAt(path, name, format)) }]
 }
@@ -76,11 +76,11 @@ const takeFetched: Take = async (store, url, { format }, { signal }) => {
 const OBJECTS_AT_ONCE = 8
 
 /** What the listing says to be as it was is not asked for. */
-const takeObjects: Take = async (store, pattern, { format }, { signal, onProgress }) => {
+const takeObjects: Take = async (store, pattern, { format, columns }, { signal, onProgress }) => {
   const objects = await s3Objects(pattern, signal)
   let done = 0
   return await mapAtOnce(objects, OBJECTS_AT_ONCE, async ({ url, name, etag }) => {
-    const { path, digest, bytes } = await fetchSource(store, url, { signal, etag })
+    const { path, digest, bytes } = await fetchSource(store, url, { signal, etag, columns })
     onProgress?.(FETCHING, `${++done} of ${objects.length} objects of ${shownUrl(pattern)}`)
     return { name, digest, bytes, ...(await lookAt(path, name, format)) }
   })

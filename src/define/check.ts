@@ -41,6 +41,7 @@ export const RULES = {
     'read.delimiter': given,
     'read.encoding': given,
     'read.sheet': given,
+    'read.columns.*': given,
     'read.table': given,
     'read.query': given,
     'read.quote': given,

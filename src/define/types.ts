@@ -78,6 +78,8 @@ export interface AboutDef {
 
 /** How files are read. What is left out is guessed, and `millrace data preview` says what was guessed. */
 export interface ReadDef {
+  /** Columns that are taken; of Parquet behind an address only their bytes are fetched. Default: all. */
+  columns?: string[]
   format?: 'parquet' | 'orc' | 'arrow' | 'csv' | 'json' | 'sheet' | 'sqlite'
   delimiter?: string
   /** Texts that stand for a missing value. */

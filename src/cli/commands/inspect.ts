@@ -57,6 +57,7 @@ function pinsOf(options: Options): Partial<ReadDef> {
     sheet: textOption(options, 'sheet'),
     table: textOption(options, 'table'),
     query: textOption(options, 'query'),
+    columns: textOption(options, 'columns')?.split(','),
     missing: textOption(options, 'missing')?.split(','),
   }
   return Object.fromEntries(Object.entries(pins).filter(([, value]) => value !== undefined))
