@@ -14,7 +14,7 @@ interface State {
 }
 
 /** The file was changed between two requests. */
-export class Changed extends Error {}
+class Changed extends Error {}
 
 const TAIL_BYTES = 64 * 1024
 const RANGES_AT_ONCE = 6
