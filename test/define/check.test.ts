@@ -40,7 +40,15 @@ const flights = dataset('flights', {
   exclude: ['name'],
   read: {
     ...{ format: 'csv', delimiter: ',', encoding: 'utf-8', quote: '"', header: 1 },
-    ...{ decimal: '.', dates: 'day-first', ragged: 'pad', sheet: 'a', table: 'b', query: 'SELECT 1', columns: ['a'] },
+    ...{
+      decimal: '.',
+      dates: 'day-first',
+      ragged: 'pad',
+      sheet: 'a',
+      table: 'b',
+      query: 'SELECT 1',
+      columns: ['a'],
+    },
   },
   stream: { seal: { rows: 10, every: '5m' }, newColumns: 'take' },
   about: {
