@@ -402,6 +402,13 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/model.ts')).modelShow,
   },
   {
+    name: 'model diff',
+    args: '<before> [after]',
+    summary: 'what two versions answer: decisions that changed, metrics, slices that moved, example rows',
+    examples: ['millrace model diff late@live', 'millrace model diff late@v3 late@v4 --json'],
+    load: async () => (await import('./commands/model-diff.ts')).modelDiff,
+  },
+  {
     name: 'model import',
     args: '<file>',
     summary: 'make a file the newest version of a model of the config, measured and judged as any other',

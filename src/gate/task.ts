@@ -6,15 +6,15 @@
  * ways and must agree, which rules out training/serving skew.
  */
 import { grouped } from '../core/grouped.ts'
-import type { Digest, Finding, Histogram, Measured, ModelBundle, RunSpec } from '../core/records.ts'
+import type { Digest, Finding, Histogram, Measured, RunSpec } from '../core/records.ts'
 import type { GateDef, ModelDef } from '../define/types.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
-import { featureRowFn } from '../expr/features.ts'
 import { classMix, LOSS_OF, type Metric, measureAll, metricOf, scoreHistogram } from '../model/measure.ts'
 import { type ReadyModel, readyModel } from '../model/ready.ts'
 import { pairedDelta } from '../stats/paired.ts'
 import { type Candidate, openCandidate } from './candidate.ts'
 import { type GateInput, judgeGate } from './gates.ts'
+import { featureColumns, scoreBundle } from './score-bundle.ts'
 
 export const GATE_CODE = 'gate-3'
 /** Validation rows a member needs before it can be preferred to its parent. */
@@ -184,7 +184,7 @@ async function gateInput(
     groups: test.groups,
     baseRate: candidate.plan.baseRate,
     classShares: sharesOf(candidate.plan),
-    live: live ? await scoreLive(context, live, candidate) : undefined,
+    live: live ? await scoreBundle(context, live, candidate) : undefined,
     slices: await candidate.categories(sliceColumns(params.gates)),
     bytes,
     latencyMs: await measureLatency(used.values().next().value ?? candidate.parent, test.columns, test.nRows),
@@ -195,60 +195,6 @@ async function gateInput(
 
 function sharesOf({ classCounts, rows }: Candidate['plan']): number[] | undefined {
   return classCounts?.map((n) => n / rows.train)
-}
-
-/** The live bundle on the test rows, from their raw columns; its classes in the order of the candidate's. */
-async function scoreLive(
-  context: TaskContext,
-  digest: Digest,
-  candidate: Candidate,
-): Promise<GateInput['live']> {
-  const bundle = await context.store.getRecord<ModelBundle>(digest, 'ModelBundle')
-  const parent = await readyModel(context, bundle.parent)
-  const columns = new Set(parent.features.columns.map((c) => c.name))
-  if (bundle.each) columns.add(bundle.each)
-  const rows = await candidate.rawRows([...columns])
-  const { classes } = candidate.plan
-  const known = parent.version.classes
-  const [width, own] = [classes?.length ?? 1, parent.nOutputs]
-  /** Where each of the candidate's outputs stands among the live model's, -1 for a class that it does not know. */
-  const from = classes && known ? classes.map((label) => known.indexOf(label)) : [0]
-  const outputs = new Float64Array(rows.length * width)
-  const groups = new Map<string, number[]>()
-  rows.forEach((row, i) => {
-    const key = bundle.each ? String(row[bundle.each] ?? '') : ''
-    const member = Object.hasOwn(bundle.members, key) ? key : ''
-    const group = groups.get(member)
-    if (group) group.push(i)
-    else groups.set(member, [i])
-  })
-  for (const [key, indexes] of groups) {
-    const model = key === '' ? parent : await readyModel(context, bundle.members[key], parent)
-    const scored = await model.outputs(
-      featureColumns(
-        model,
-        indexes.map((i) => rows[i]),
-      ),
-      indexes.length,
-    )
-    indexes.forEach((i, k) => {
-      for (let c = 0; c < width; c++) outputs[i * width + c] = from[c] < 0 ? 0 : scored[k * own + from[c]]
-    })
-  }
-  parent.close()
-  return { version: bundle.version, outputs }
-}
-
-function featureColumns(model: ReadyModel, rows: Record<string, unknown>[]): Float64Array[] {
-  const fill = featureRowFn(model.features)
-  const width = model.features.features.length
-  const columns = Array.from({ length: width }, () => new Float64Array(rows.length))
-  const out = new Float64Array(width)
-  rows.forEach((row, i) => {
-    fill(row, out, 0)
-    for (let j = 0; j < width; j++) columns[j][i] = out[j]
-  })
-  return columns
 }
 
 /** Features by closure, as serving computes them, against features by SQL, as training did: they must be the same numbers. */

@@ -18,8 +18,7 @@ export interface NamedVersion {
 export async function namedVersion(rt: Runtime, name: string): Promise<NamedVersion> {
   const [path, which = 'latest'] = name.split('@')
   const [model, member = ''] = path.split('/')
-  modelDef(rt, model)
-  const bundle = await rt.store.getRecord<ModelBundle>(await bundleOf(rt, model, which), 'ModelBundle')
+  const { bundle } = await namedBundle(rt, `${model}@${which}`)
   const digest = member === '' ? bundle.parent : bundle.members[member]
   if (digest === undefined)
     throw new MillraceError('MR_LOOP_UNKNOWN', {
@@ -28,6 +27,17 @@ export async function namedVersion(rt: Runtime, name: string): Promise<NamedVers
       known: Object.keys(bundle.members),
     })
   return { model, member, version: bundle.version, digest }
+}
+
+/** A whole version: `late`, `late@live`, `late@v3`. Errors: as `namedVersion`. */
+export async function namedBundle(
+  rt: Runtime,
+  name: string,
+): Promise<{ digest: Digest; bundle: ModelBundle }> {
+  const [model, which = 'latest'] = name.split('@')
+  modelDef(rt, model)
+  const digest = await bundleOf(rt, model, which)
+  return { digest, bundle: await rt.store.getRecord<ModelBundle>(digest, 'ModelBundle') }
 }
 
 async function bundleOf(rt: Runtime, model: string, which: string): Promise<Digest> {

@@ -4,6 +4,7 @@ import { importTask } from '../data/import-task.ts'
 import { mergeTask } from '../data/merge-task.ts'
 import { sketchTask } from '../data/sketch-task.ts'
 import type { Task } from '../engine/ports.ts'
+import { behaviourTask } from '../gate/behaviour-task.ts'
 import { gateTask } from '../gate/task.ts'
 import { compareTask } from '../train/compare.ts'
 import { fitTask } from '../train/fit.ts'
@@ -27,6 +28,7 @@ const tasks: Task[] = [
   fitTask,
   scoreTask,
   gateTask,
+  behaviourTask,
   onlineTask,
   worthTask,
   compareTask,

@@ -3,26 +3,22 @@
  * be told from noise.
  */
 import { MillraceError } from '../core/errors.ts'
-import type { Digest, Measured, ModelTask, RunSpec, Verdict } from '../core/records.ts'
+import type { Digest, Measured, ModelTask, RunSpec } from '../core/records.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
 import { type MatrixSlice, openMatrix, type PreparedPlan, type Split } from '../model/matrix.ts'
-import { METRICS_OF, type Metric, recordable, worsening } from '../model/measure.ts'
+import { METRICS_OF, type Metric, recordable } from '../model/measure.ts'
+import { type Gain, gainOf } from '../model/measures/gain.ts'
 import { readyModel } from '../model/ready.ts'
 import { asJson, type Prepared } from './specs.ts'
 
 export const COMPARE_CODE = 'compare-1'
 
-/** One metric of both models on the test rows. */
-export interface ComparedMetric {
+/** One metric of both models on the test rows, and what the branch gains. */
+export interface ComparedMetric extends Gain {
   metric: string
   higherIsBetter: boolean
   base: Measured
   branch: Measured
-  /** How much better the branch is, above 0 whichever way the metric runs, with its 95 % interval over the test rows; absent where it cannot be told. */
-  gain?: { value: number; interval: [number, number]; n: number }
-  /** The gain is a share of the base model's error instead of a difference. */
-  isShare: boolean
-  verdict: Verdict
 }
 
 export interface Comparison {
@@ -110,33 +106,15 @@ function checkAlike(model: string, base: Side, branch: Side): void {
   if (!isEqual) throw new MillraceError('MR_TRAIN_COMPARE_ROWS', { model, classes: gone })
 }
 
-const SHARES = new Set(['rmse', 'mae'])
-
 function compare(metric: Metric, base: Side, branch: Side): ComparedMetric {
   const { target, groups } = base.test
-  const worse = worsening(metric, base.outputs, branch.outputs, target, groups)
-  const gain = worse && {
-    value: turned(worse.value),
-    interval: [turned(worse.interval[1]), turned(worse.interval[0])] as [number, number],
-    n: worse.n,
-  }
-  const isTold = gain !== undefined && [gain.value, ...gain.interval].every(Number.isFinite)
   return {
     metric: metric.name,
     higherIsBetter: metric.higherIsBetter,
     base: measured(metric, base),
     branch: measured(metric, branch),
-    ...(isTold && { gain }),
-    isShare: SHARES.has(metric.name),
-    verdict: isTold ? verdictOf(gain.interval) : 'inconclusive',
+    ...gainOf(metric, base.outputs, branch.outputs, target, groups),
   }
-}
-
-const turned = (x: number): number => (x === 0 ? 0 : -x)
-
-function verdictOf([low, high]: [number, number]): Verdict {
-  if (low > 0) return 'pass'
-  return high < 0 ? 'fail' : 'inconclusive'
 }
 
 function measured(metric: Metric, { outputs, test }: Side): Measured {

@@ -73,6 +73,14 @@ export const loop = {
     retryable: false,
     status: 409,
   },
+  MR_LOOP_COMPARE: {
+    what: (d: { before: string; after: string; why: string }) =>
+      `versions ${d.before} and ${d.after} cannot be compared by what they answer: ${d.why}`,
+    fix: (_: { before: string; after: string; why: string }) =>
+      'name two versions whose training runs this store holds (millrace status says which there are), or train the newer one here',
+    retryable: false,
+    status: 409,
+  },
   MR_LOOP_MOVED: {
     what: (d: { model: string }) => `the release of model "${d.model}" was moved by somebody else meanwhile`,
     fix: (d: { model: string }) =>

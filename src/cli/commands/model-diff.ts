@@ -1,0 +1,132 @@
+/** `millrace model diff`: what two versions of a model answer, compared on the same rows. */
+import type { Behaviour, MovedMetric } from '../../gate/behaviour.ts'
+import { type BehaviourFound, behaviourBetween, type VersionSaid } from '../../loop/behaviour.ts'
+import type { Answer, Cli } from '../cli.ts'
+import { count, day, figure, measured, metricWords, percent, rowsText, short } from '../format.ts'
+import { stepLine } from '../steps.ts'
+import { table, wrapped } from '../table.ts'
+
+/** Lines of each table; `--json` has all. */
+const SHOWN_MAX = 10
+
+export async function modelDiff(cli: Cli, [before, after]: readonly unknown[]): Promise<Answer> {
+  const rt = await cli.open()
+  const [first, second] = [before as string, (after as string | undefined) ?? latestOf(before as string)]
+  const title = `${first} and ${second}`
+  cli.meter.begin(title)
+  const found = await behaviourBetween(rt, {
+    ...{ before: first, after: second },
+    signal: cli.signal,
+    onProgress: ({ done, note }) => cli.meter.update(done, note),
+  })
+  const ms = cli.meter.end()
+  const head = stepLine(cli, cli.paint.good('✓'), title, `${rowsText(found.report.rows)} compared`, ms)
+  return { value: found, lines: [head, ...linesOf(cli, found)] }
+}
+
+const latestOf = (name: string): string => `${name.split('@')[0]}@latest`
+
+function linesOf(cli: Cli, { before, after, report }: BehaviourFound): string[] {
+  const { paint, width } = cli
+  const [old, now] = [nameOf(before), nameOf(after)]
+  return [
+    '',
+    ...wrapped('  ', sentenceOf(report, old, now), width),
+    '',
+    ...table(['metric', old, now, 'gain (95 %)', 'verdict'], report.metrics.map(metricCells), {
+      width,
+      paint,
+    }),
+    '',
+    ...movesLines(report).map((line) => `  ${line}`),
+    ...slicesLines(cli, report),
+    ...examplesLines(cli, report, [old, now]),
+    '',
+    ...[old, now].flatMap((name, i) =>
+      wrapped('  ', `${name} was trained on ${windowText(i === 0 ? before : after)}`, width).map(paint.dim),
+    ),
+    ...wrapped(
+      '  ',
+      `Rows are those that tested ${now}; where ${old} was trained on some of them, it looks better than it is.`,
+      width,
+    ).map(paint.dim),
+  ]
+}
+
+const nameOf = ({ model, version }: VersionSaid): string => `${model}@v${version}`
+
+function windowText({ trainedOn: { dataset, version, window, rows } }: VersionSaid): string {
+  const of = `${rowsText(rows)} of ${dataset} ${short(version)}`
+  return window ? `${of}, ${day(window.fromAt)} to ${day(window.toAt)}` : of
+}
+
+function sentenceOf({ decisions, moves, rows }: Behaviour, old: string, now: string): string {
+  if (!decisions)
+    return `${now} answers ${figure(moves.meanAbsolute)} away from ${old} in the mean, and ${moves.mean < 0 ? 'lower' : 'higher'} by ${figure(Math.abs(moves.mean))}.`
+  const { changed, broken, mended } = decisions
+  const [low, high] = changed.interval!
+  const other = decisions.ways.reduce((n, way) => n + way.n, 0)
+  return `${now} decides ${count(other)} of ${rowsText(rows)} otherwise than ${old}: ${percent(changed.value)} (${percent(low)} to ${percent(high)}). ${count(mended)} were wrong and are right now, ${count(broken)} were right and are wrong now.`
+}
+
+function metricCells({ metric, before, after, gain, isShare, verdict }: MovedMetric): string[] {
+  const text = (x: number) => `${x > 0 ? '+' : ''}${isShare ? percent(x) : figure(x)}`
+  const [low, high] = gain?.interval ?? []
+  const words = { pass: 'better', fail: 'worse', inconclusive: 'cannot be told', error: 'error' }[verdict]
+  return [
+    metricWords(metric),
+    measured(before),
+    measured(after),
+    gain ? `${text(gain.value)} (${text(low!)} to ${text(high!)})` : '–',
+    words,
+  ]
+}
+
+function movesLines({ decisions, moves }: Behaviour): string[] {
+  const at = (q: number) => figure(moves.quantiles.find((one) => one.q === q)!.value)
+  return [
+    ...(decisions?.ways ?? []).slice(0, SHOWN_MAX).map(({ from, to, n }) => `${from} → ${to}: ${count(n)}`),
+    `outputs moved by ${at(0)} to ${at(1)}, nine of ten by ${at(0.05)} to ${at(0.95)}, half by ${at(0.25)} to ${at(0.75)}`,
+  ]
+}
+
+function slicesLines({ paint, width }: Cli, { slices, slicesTested }: Behaviour): string[] {
+  if (slices.length === 0) return [`  none of ${count(slicesTested)} slices moved more than the rest`]
+  const cells = slices
+    .slice(0, SHOWN_MAX)
+    .map((slice) => [
+      `${slice.column} = ${slice.value}`,
+      count(slice.rows),
+      figure(slice.moved),
+      figure(slice.rest),
+      figure(slice.shift),
+      slice.changed === undefined ? '–' : count(slice.changed),
+      slice.loss
+        ? `${figure(slice.loss.value)} (${figure(slice.loss.interval[0])} to ${figure(slice.loss.interval[1])})`
+        : '–',
+    ])
+  const head = ['slice', 'rows', 'moved', 'the rest', 'shift', 'decided otherwise', 'loss (95 %)']
+  return [
+    '',
+    ...table(head, cells, { width, paint, right: head.slice(1, 6) }),
+    paint.dim(
+      `  of ${count(slicesTested)} slices that were tested; at most one in twenty of these is chance`,
+    ),
+  ]
+}
+
+function examplesLines({ paint, width }: Cli, { examples }: Behaviour, [old, now]: string[]): string[] {
+  const show = (x: number | string) => (typeof x === 'string' ? x : figure(x))
+  const cells = examples.slice(0, 5).map(({ row, target, before, after, rows }) => [
+    count(rows),
+    show(before),
+    show(after),
+    show(target),
+    Object.entries(row)
+      .map(([name, value]) => `${name} ${value === null ? '–' : String(value)}`)
+      .join(', '),
+  ])
+  return cells.length === 0
+    ? []
+    : ['', ...table(['rows', old!, now!, 'truth', 'that moved most'], cells, { width, paint })]
+}

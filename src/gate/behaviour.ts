@@ -1,0 +1,196 @@
+/** How the answers of two versions differ on the same rows: which decisions changed, how far scores moved, and where. Pure: outputs come in, a report goes out. */
+import type { Measured, ModelTask } from '../core/records.ts'
+import { LEAD_OF, LOSS_OF, METRICS_OF, metricOf, recordable } from '../model/measure.ts'
+import { likeliestOf } from '../model/measures/classes.ts'
+import { type Gain, gainOf } from '../model/measures/gain.ts'
+import { wilson } from '../stats/intervals.ts'
+import { quantiles } from '../stats/quantiles.ts'
+import { type MovedSlice, movedSlices } from './moved-slices.ts'
+
+export interface Side {
+  version: number
+  /** One number a row, or one probability a class. */
+  outputs: Float64Array
+  /** Share from which a yes is a yes. */
+  threshold: number
+}
+
+export interface BehaviourInput {
+  task: ModelTask
+  before: Side
+  after: Side
+  targets: Float64Array
+  /** Rows at which groups begin, where the models rank. */
+  groups?: Int32Array
+  classes?: readonly string[]
+  /** Raw columns of the rows, which slices go by and examples show. */
+  columns: Record<string, readonly unknown[]>
+}
+
+export interface Decisions {
+  /** Share of the rows that are decided otherwise. */
+  changed: Measured
+  /** Most frequent first. */
+  ways: { from: string; to: string; n: number }[]
+  /** Right before and wrong now; wrong before and right now. */
+  broken: number
+  mended: number
+}
+
+export interface MovedMetric extends Gain {
+  metric: string
+  before: Measured
+  after: Measured
+}
+
+export interface MovedExample {
+  row: Record<string, unknown>
+  target: number | string
+  before: number | string
+  after: number | string
+  moved: number
+  /** Rows that are the same in all of this, as far as they were looked at. */
+  rows: number
+}
+
+export interface Behaviour {
+  task: ModelTask
+  rows: number
+  /** Absent where outputs are no decisions. */
+  decisions?: Decisions
+  /** Of each row what its output moved by: the new less the old, or of classes the probability that went from some to others. */
+  moves: { mean: number; meanAbsolute: number; quantiles: { q: number; value: number }[] }
+  metrics: MovedMetric[]
+  slices: MovedSlice[]
+  /** Slices that were looked at. */
+  slicesTested: number
+  examples: MovedExample[]
+}
+
+const QUANTILES = [0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1]
+const EXAMPLES = 10
+
+/** Needs a row. Cost: O(rows × columns), and the comparison of two metrics. */
+export function behaviourOf(input: BehaviourInput): Behaviour {
+  const { task, before, after, targets, groups } = input
+  const moves = movesOf(input)
+  const [codesBefore, codesAfter] = [decided(input, before), decided(input, after)]
+  const changed = codesBefore && Uint8Array.from(codesBefore, (code, i) => Number(code !== codesAfter![i]))
+  const { losses } = metricOf(LOSS_OF[task], task)
+  const lossOf = (outputs: Float64Array) => losses?.(outputs, targets, groups)
+  const [lossBefore, lossAfter] = [lossOf(before.outputs), lossOf(after.outputs)]
+  const isByRow = lossBefore?.length === targets.length
+  const { slices, tested } = movedSlices(input.columns, {
+    moves,
+    changed,
+    ...(isByRow && { losses: [lossBefore, lossAfter!] }),
+  })
+  return {
+    task,
+    rows: targets.length,
+    ...(codesBefore && { decisions: decisionsOf(input, codesBefore, codesAfter!) }),
+    moves: {
+      mean: meanOf(moves),
+      meanAbsolute: meanOf(moves.map(Math.abs)),
+      quantiles: quantiles(moves, QUANTILES).map((value, i) => ({ q: QUANTILES[i]!, value })),
+    },
+    metrics: metricsOf(input),
+    slices,
+    slicesTested: tested,
+    examples: examplesOf(input, moves),
+  }
+}
+
+const widthOf = ({ before, targets }: BehaviourInput): number => before.outputs.length / targets.length
+
+const meanOf = (values: Float64Array): number => values.reduce((sum, x) => sum + x, 0) / values.length
+
+function movesOf(input: BehaviourInput): Float64Array {
+  const [old, now] = [input.before.outputs, input.after.outputs]
+  const width = widthOf(input)
+  if (width === 1) return now.map((y, i) => y - old[i])
+  return Float64Array.from(input.targets, (_, i) => {
+    let sum = 0
+    for (let c = i * width; c < (i + 1) * width; c++) sum += Math.abs(now[c] - old[c])
+    return sum / 2
+  })
+}
+
+/** Code of what each row is decided to be; undefined where outputs are no decisions. */
+function decided(input: BehaviourInput, { outputs, threshold }: Side): Int32Array | undefined {
+  const width = widthOf(input)
+  if (input.task === 'binary') return Int32Array.from(outputs, (p) => Number(p >= threshold))
+  if (input.task !== 'multiclass') return undefined
+  return Int32Array.from(input.targets, (_, i) => likeliestOf(outputs, i * width, width))
+}
+
+function decisionsOf(input: BehaviourInput, before: Int32Array, after: Int32Array): Decisions {
+  const { targets } = input
+  const ways = new Map<string, Decisions['ways'][number]>()
+  let [changed, broken, mended] = [0, 0, 0]
+  for (let i = 0; i < targets.length; i++) {
+    if (before[i] === after[i]) continue
+    changed++
+    if (before[i] === targets[i]) broken++
+    if (after[i] === targets[i]) mended++
+    const [from, to] = [labelOf(input, before[i]), labelOf(input, after[i])]
+    const way = ways.get(`${before[i]}>${after[i]}`) ?? { from, to, n: 0 }
+    way.n++
+    ways.set(`${before[i]}>${after[i]}`, way)
+  }
+  const { value, interval, n } = wilson(changed, targets.length)
+  return {
+    changed: { value, interval, n },
+    ways: [...ways.values()].sort((a, b) => b.n - a.n || (a.from < b.from ? -1 : 1)),
+    broken,
+    mended,
+  }
+}
+
+const labelOf = ({ classes }: BehaviourInput, code: number): string =>
+  classes?.[code] ?? (code === 1 ? 'yes' : 'no')
+
+/** What a card leads with, and the loss. */
+function metricsOf({ task, before, after, targets, groups }: BehaviourInput): MovedMetric[] {
+  const names = [...new Set([LEAD_OF[task], LOSS_OF[task], 'calibrationError'])]
+  return METRICS_OF[task]
+    .filter(({ name }) => names.includes(name))
+    .sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name))
+    .map((metric) => {
+      const of = ({ outputs }: Side) => recordable(metric.of(outputs, targets, groups)) ?? { value: 0, n: 0 }
+      const gain = gainOf(metric, before.outputs, after.outputs, targets, groups)
+      return { metric: metric.name, before: of(before), after: of(after), ...gain }
+    })
+}
+
+/** Rows that moved most, equal ones once. */
+function examplesOf(input: BehaviourInput, moves: Float64Array): MovedExample[] {
+  const { task, before, after, targets, columns } = input
+  const far = (i: number) => Math.abs(moves[i])
+  const rows = Array.from(moves.keys(), (i) => i).sort((a, b) => far(b) - far(a) || a - b)
+  const hasDecisions = task === 'multiclass'
+  const said = (side: Side, i: number) =>
+    hasDecisions ? labelOf(input, decided(input, side)![i]) : side.outputs[i]
+  const examples = new Map<string, MovedExample>()
+  for (const i of rows) {
+    if (examples.size === EXAMPLES || moves[i] === 0) break
+    const example = {
+      row: Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, plain(values[i])])),
+      target: hasDecisions ? labelOf(input, targets[i]) : targets[i],
+      before: said(before, i),
+      after: said(after, i),
+      moved: moves[i],
+    }
+    const key = JSON.stringify(example)
+    const known = examples.get(key)
+    if (known) known.rows++
+    else examples.set(key, { ...example, rows: 1 })
+  }
+  return [...examples.values()]
+}
+
+/** As JSON has it. */
+function plain(value: unknown): unknown {
+  if (value instanceof Date) return value.toISOString()
+  return typeof value === 'bigint' ? Number(value) : (value ?? null)
+}
