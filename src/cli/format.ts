@@ -1,7 +1,8 @@
 /** Numbers, times and names as the command line prints them. */
 
-import { count, figure } from '../api/views/words.ts'
+import { count, figure, percent } from '../api/views/words.ts'
 import type { Finding, Measured } from '../core/records.ts'
+import type { Gain } from '../model/measures/gain.ts'
 import type { Paint } from './paint.ts'
 import { wrapped } from './table.ts'
 
@@ -48,6 +49,13 @@ export function measured(value: Measured | undefined): string {
   return interval
     ? `${figure(value.value)} (${figure(interval[0])} to ${figure(interval[1])})`
     : figure(value.value)
+}
+
+/** `+0.02 (+0.01 to +0.03)`. */
+export function gainText({ gain, isShare }: Gain): string {
+  if (!gain) return '–'
+  const text = (x: number) => `${x > 0 ? '+' : ''}${isShare ? percent(x) : figure(x)}`
+  return `${text(gain.value)} (${text(gain.interval[0])} to ${text(gain.interval[1])})`
 }
 
 const SIGNS: Record<Finding['verdict'], string> = { pass: '✓', fail: '✗', inconclusive: '·', error: '!' }

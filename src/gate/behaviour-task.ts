@@ -1,14 +1,12 @@
 /** Task `gate.behaviour`: two bundles on the rows that tested one of them, scored from raw columns exactly as serving does. */
-import { assert } from '../core/errors.ts'
 import type { Digest, RunSpec } from '../core/records.ts'
 import type { Task } from '../engine/ports.ts'
+import { LABEL_THRESHOLD } from '../model/measures/binary.ts'
 import { type Behaviour, behaviourOf } from './behaviour.ts'
 import { openCandidate } from './candidate.ts'
-import { scoreBundle } from './score-bundle.ts'
+import { type OpenBundle, openBundle, scoreBundle } from './score-bundle.ts'
 
 const CODE = 'behaviour-1'
-/** Probability from which a yes is a yes where a model says nothing else. */
-const THRESHOLD = 0.5
 
 export interface BehaviourReport extends Behaviour {
   kind: 'BehaviourReport'
@@ -33,32 +31,28 @@ export const behaviourTask: Task = {
   code: CODE,
   async run(context) {
     const { before, after } = context.spec.inputs
-    assert(before && after, 'both bundles are inputs')
     const candidate = await openCandidate(context)
+    const bundles = [await openBundle(context, before), await openBundle(context, after)] as const
     try {
-      context.progress(0.1, 'scoring the older version')
-      const old = await scoreBundle(context, before, candidate)
-      context.progress(0.4, 'scoring the newer version')
-      const now = await scoreBundle(context, after, candidate)
-      context.progress(0.7, 'comparing')
-      const { target, groups } = candidate.matrix.slice('test')
-      const names = [...new Set([...now.columns, ...old.columns])]
-      const found = behaviourOf({
-        task: candidate.plan.task,
-        before: { ...old, threshold: old.threshold ?? THRESHOLD },
-        after: { ...now, threshold: now.threshold ?? THRESHOLD },
-        targets: target,
-        groups,
-        classes: candidate.plan.classes,
-        columns: columnsOf(names, await candidate.rawRows(names)),
+      const { task, classes } = candidate.plan
+      const names = [...new Set(bundles.toReversed().flatMap(({ columns }) => columns))]
+      context.progress(0.1, 'reading the rows')
+      const rows = await candidate.rawRows(names)
+      const sideOf = async (bundle: OpenBundle) => ({
+        outputs: await scoreBundle(context, bundle, rows, classes),
+        threshold: bundle.parent.version.threshold ?? LABEL_THRESHOLD,
       })
+      context.progress(0.4, 'scoring both versions')
+      const sides = { before: await sideOf(bundles[0]), after: await sideOf(bundles[1]) }
+      context.progress(0.7, 'comparing')
+      const { target: targets, groups } = candidate.matrix.slice('test')
+      const columns = Object.fromEntries(names.map((name) => [name, rows.map((row) => row[name])]))
+      const found = behaviourOf({ task, classes, ...sides, targets, groups, columns })
       const report: BehaviourReport = { kind: 'BehaviourReport', ...found }
       return { outputs: { report: await context.store.putRecord(report) } }
     } finally {
       candidate.close()
+      for (const { parent } of bundles) parent.close()
     }
   },
 }
-
-const columnsOf = (names: readonly string[], rows: readonly Record<string, unknown>[]) =>
-  Object.fromEntries(names.map((name) => [name, rows.map((row) => row[name])]))

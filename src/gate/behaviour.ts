@@ -1,14 +1,14 @@
 /** How the answers of two versions differ on the same rows: which decisions changed, how far scores moved, and where. Pure: outputs come in, a report goes out. */
 import type { Measured, ModelTask } from '../core/records.ts'
-import { LEAD_OF, LOSS_OF, METRICS_OF, metricOf, recordable } from '../model/measure.ts'
+import { LEAD_OF, LOSS_OF, METRICS_OF, metricOf, recorded } from '../model/measure.ts'
 import { likeliestOf } from '../model/measures/classes.ts'
 import { type Gain, gainOf } from '../model/measures/gain.ts'
+import { mean } from '../model/measures/metric.ts'
 import { wilson } from '../stats/intervals.ts'
 import { quantiles } from '../stats/quantiles.ts'
 import { type MovedSlice, movedSlices } from './moved-slices.ts'
 
 export interface Side {
-  version: number
   /** One number a row, or one probability a class. */
   outputs: Float64Array
   /** Share from which a yes is a yes. */
@@ -74,8 +74,8 @@ const EXAMPLES = 10
 export function behaviourOf(input: BehaviourInput): Behaviour {
   const { task, before, after, targets, groups } = input
   const moves = movesOf(input)
-  const [codesBefore, codesAfter] = [decided(input, before), decided(input, after)]
-  const changed = codesBefore && Uint8Array.from(codesBefore, (code, i) => Number(code !== codesAfter![i]))
+  const codes = codesOf(input)
+  const changed = codes && Uint8Array.from(codes.before, (code, i) => Number(code !== codes.after[i]))
   const { losses } = metricOf(LOSS_OF[task], task)
   const lossOf = (outputs: Float64Array) => losses?.(outputs, targets, groups)
   const [lossBefore, lossAfter] = [lossOf(before.outputs), lossOf(after.outputs)]
@@ -88,22 +88,20 @@ export function behaviourOf(input: BehaviourInput): Behaviour {
   return {
     task,
     rows: targets.length,
-    ...(codesBefore && { decisions: decisionsOf(input, codesBefore, codesAfter!) }),
+    ...(codes && { decisions: decisionsOf(input, codes) }),
     moves: {
-      mean: meanOf(moves),
-      meanAbsolute: meanOf(moves.map(Math.abs)),
+      mean: mean(moves),
+      meanAbsolute: mean(moves.map(Math.abs)),
       quantiles: quantiles(moves, QUANTILES).map((value, i) => ({ q: QUANTILES[i]!, value })),
     },
     metrics: metricsOf(input),
     slices,
     slicesTested: tested,
-    examples: examplesOf(input, moves),
+    examples: examplesOf(input, moves, codes),
   }
 }
 
 const widthOf = ({ before, targets }: BehaviourInput): number => before.outputs.length / targets.length
-
-const meanOf = (values: Float64Array): number => values.reduce((sum, x) => sum + x, 0) / values.length
 
 function movesOf(input: BehaviourInput): Float64Array {
   const [old, now] = [input.before.outputs, input.after.outputs]
@@ -116,7 +114,18 @@ function movesOf(input: BehaviourInput): Float64Array {
   })
 }
 
-/** Code of what each row is decided to be; undefined where outputs are no decisions. */
+/** Codes of what each row was and is decided to be. */
+interface Codes {
+  before: Int32Array
+  after: Int32Array
+}
+
+/** Undefined where outputs are no decisions. */
+function codesOf(input: BehaviourInput): Codes | undefined {
+  const [before, after] = [decided(input, input.before), decided(input, input.after)]
+  return before && after && { before, after }
+}
+
 function decided(input: BehaviourInput, { outputs, threshold }: Side): Int32Array | undefined {
   const width = widthOf(input)
   if (input.task === 'binary') return Int32Array.from(outputs, (p) => Number(p >= threshold))
@@ -124,7 +133,7 @@ function decided(input: BehaviourInput, { outputs, threshold }: Side): Int32Arra
   return Int32Array.from(input.targets, (_, i) => likeliestOf(outputs, i * width, width))
 }
 
-function decisionsOf(input: BehaviourInput, before: Int32Array, after: Int32Array): Decisions {
+function decisionsOf(input: BehaviourInput, { before, after }: Codes): Decisions {
   const { targets } = input
   const ways = new Map<string, Decisions['ways'][number]>()
   let [changed, broken, mended] = [0, 0, 0]
@@ -153,32 +162,29 @@ const labelOf = ({ classes }: BehaviourInput, code: number): string =>
 /** What a card leads with, and the loss. */
 function metricsOf({ task, before, after, targets, groups }: BehaviourInput): MovedMetric[] {
   const names = [...new Set([LEAD_OF[task], LOSS_OF[task], 'calibrationError'])]
-  return METRICS_OF[task]
-    .filter(({ name }) => names.includes(name))
-    .sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name))
+  return names
+    .flatMap((name) => METRICS_OF[task].filter((metric) => metric.name === name))
     .map((metric) => {
-      const of = ({ outputs }: Side) => recordable(metric.of(outputs, targets, groups)) ?? { value: 0, n: 0 }
+      const of = ({ outputs }: Side) => recorded(metric.of(outputs, targets, groups))
       const gain = gainOf(metric, before.outputs, after.outputs, targets, groups)
       return { metric: metric.name, before: of(before), after: of(after), ...gain }
     })
 }
 
 /** Rows that moved most, equal ones once. */
-function examplesOf(input: BehaviourInput, moves: Float64Array): MovedExample[] {
-  const { task, before, after, targets, columns } = input
+function examplesOf(input: BehaviourInput, moves: Float64Array, codes: Codes | undefined): MovedExample[] {
+  const { before, after, targets, columns } = input
   const far = (i: number) => Math.abs(moves[i])
   const rows = Array.from(moves.keys(), (i) => i).sort((a, b) => far(b) - far(a) || a - b)
-  const hasDecisions = task === 'multiclass'
-  const said = (side: Side, i: number) =>
-    hasDecisions ? labelOf(input, decided(input, side)![i]) : side.outputs[i]
+  const named = input.task === 'multiclass' ? codes : undefined
   const examples = new Map<string, MovedExample>()
   for (const i of rows) {
     if (examples.size === EXAMPLES || moves[i] === 0) break
     const example = {
       row: Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, plain(values[i])])),
-      target: hasDecisions ? labelOf(input, targets[i]) : targets[i],
-      before: said(before, i),
-      after: said(after, i),
+      target: named ? labelOf(input, targets[i]) : targets[i],
+      before: named ? labelOf(input, named.before[i]) : before.outputs[i],
+      after: named ? labelOf(input, named.after[i]) : after.outputs[i],
       moved: moves[i],
     }
     const key = JSON.stringify(example)

@@ -3,31 +3,34 @@ import type { Digest, ModelBundle } from '../core/records.ts'
 import type { TaskContext } from '../engine/ports.ts'
 import { featureRowFn } from '../expr/features.ts'
 import { type ReadyModel, readyModel } from '../model/ready.ts'
-import type { Candidate } from './candidate.ts'
 
-export interface ScoredBundle {
-  version: number
-  outputs: Float64Array
+type RawRows = readonly Record<string, unknown>[]
+
+export interface OpenBundle {
+  bundle: ModelBundle
+  parent: ReadyModel
   /** Raw columns that it reads. */
   columns: string[]
-  threshold: number | undefined
 }
 
-/** The bundle on the test rows of the candidate; its classes in the order of the candidate's, 0 for one that it does not know. */
-export async function scoreBundle(
-  context: TaskContext,
-  digest: Digest,
-  candidate: Candidate,
-): Promise<ScoredBundle> {
+export async function openBundle(context: TaskContext, digest: Digest): Promise<OpenBundle> {
   const bundle = await context.store.getRecord<ModelBundle>(digest, 'ModelBundle')
   const parent = await readyModel(context, bundle.parent)
   const columns = new Set(parent.features.columns.map((c) => c.name))
   if (bundle.each) columns.add(bundle.each)
-  const rows = await candidate.rawRows([...columns])
-  const { classes } = candidate.plan
+  return { bundle, parent, columns: [...columns] }
+}
+
+/** Outputs of rows that have its columns; its classes in the order of `classes`, 0 for one that it does not know. */
+export async function scoreBundle(
+  context: TaskContext,
+  { bundle, parent }: OpenBundle,
+  rows: RawRows,
+  classes: readonly string[] | undefined,
+): Promise<Float64Array> {
   const known = parent.version.classes
   const [width, own] = [classes?.length ?? 1, parent.nOutputs]
-  /** Where each of the candidate's outputs stands among the live model's, -1 for a class that it does not know. */
+  /** Where each of `classes` stands among the outputs, -1 for a class that it does not know. */
   const from = classes && known ? classes.map((label) => known.indexOf(label)) : [0]
   const outputs = new Float64Array(rows.length * width)
   const groups = new Map<string, number[]>()
@@ -51,12 +54,11 @@ export async function scoreBundle(
       for (let c = 0; c < width; c++) outputs[i * width + c] = from[c] < 0 ? 0 : scored[k * own + from[c]]
     })
   }
-  parent.close()
-  return { version: bundle.version, outputs, columns: [...columns], threshold: parent.version.threshold }
+  return outputs
 }
 
 /** Features of raw rows, column by column, as serving computes them. */
-export function featureColumns(model: ReadyModel, rows: Record<string, unknown>[]): Float64Array[] {
+export function featureColumns(model: ReadyModel, rows: RawRows): Float64Array[] {
   const fill = featureRowFn(model.features)
   const width = model.features.features.length
   const columns = Array.from({ length: width }, () => new Float64Array(rows.length))

@@ -14,7 +14,7 @@ import { type ReadyModel, readyModel } from '../model/ready.ts'
 import { pairedDelta } from '../stats/paired.ts'
 import { type Candidate, openCandidate } from './candidate.ts'
 import { type GateInput, judgeGate } from './gates.ts'
-import { featureColumns, scoreBundle } from './score-bundle.ts'
+import { featureColumns, openBundle, scoreBundle } from './score-bundle.ts'
 
 export const GATE_CODE = 'gate-3'
 /** Validation rows a member needs before it can be preferred to its parent. */
@@ -184,7 +184,7 @@ async function gateInput(
     groups: test.groups,
     baseRate: candidate.plan.baseRate,
     classShares: sharesOf(candidate.plan),
-    live: live ? await scoreBundle(context, live, candidate) : undefined,
+    live: live ? await scoreLive(context, live, candidate) : undefined,
     slices: await candidate.categories(sliceColumns(params.gates)),
     bytes,
     latencyMs: await measureLatency(used.values().next().value ?? candidate.parent, test.columns, test.nRows),
@@ -195,6 +195,18 @@ async function gateInput(
 
 function sharesOf({ classCounts, rows }: Candidate['plan']): number[] | undefined {
   return classCounts?.map((n) => n / rows.train)
+}
+
+async function scoreLive(
+  context: TaskContext,
+  digest: Digest,
+  candidate: Candidate,
+): Promise<GateInput['live']> {
+  const live = await openBundle(context, digest)
+  const rows = await candidate.rawRows(live.columns)
+  const outputs = await scoreBundle(context, live, rows, candidate.plan.classes)
+  live.parent.close()
+  return { version: live.bundle.version, outputs }
 }
 
 /** Features by closure, as serving computes them, against features by SQL, as training did: they must be the same numbers. */

@@ -105,16 +105,14 @@ function meansWithout(losses: Float64Array, fold: Int32Array, folds: number): nu
   return Array.from(sums, (own, f) => (sum - own) / (losses.length - counts[f]) - sum / losses.length)
 }
 
-/** All metrics of a task, as they go into records: a metric that is not defined on these rows is 0 with 0 rows of evidence. */
+/** All metrics of a task, as they go into records. */
 export function measureAll(
   task: ModelTask,
   outputs: Float64Array,
   targets: Float64Array,
   groups?: Int32Array,
 ): Record<string, Measured> {
-  return Object.fromEntries(
-    METRICS_OF[task].map((m) => [m.name, recordable(m.of(outputs, targets, groups)) ?? { value: 0, n: 0 }]),
-  )
+  return Object.fromEntries(METRICS_OF[task].map((m) => [m.name, recorded(m.of(outputs, targets, groups))]))
 }
 
 /** A measured value that a record can hold: without an interval that is not finite; undefined when the value itself is not. */
@@ -122,6 +120,9 @@ export function recordable({ value, interval, n }: Measured): Measured | undefin
   if (!Number.isFinite(value)) return undefined
   return interval?.every(Number.isFinite) ? { value, interval, n } : { value, n }
 }
+
+/** As records have it: a metric that is not defined on its rows is 0 with 0 rows of evidence. */
+export const recorded = (measured: Measured): Measured => recordable(measured) ?? { value: 0, n: 0 }
 
 /** Tasks whose output is a probability: bins of their histograms are equal, so that two can be laid side by side. */
 const ARE_PROBABILITIES: Record<ModelTask, boolean> = {

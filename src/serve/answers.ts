@@ -1,5 +1,6 @@
 /** What an answer says, by the task of its model: fields of the JSON, tensors, and what an outcome may be. Everything else of the station asks here. */
 import type { ModelTask } from '../core/records.ts'
+import { LABEL_THRESHOLD } from '../model/measures/binary.ts'
 import { likeliestOf } from '../model/measures/classes.ts'
 
 /** Outputs of a request: `[n * width]`, row by row, `width` being the number of classes or 1. */
@@ -35,9 +36,6 @@ interface AnswerKind {
   /** What an outcome must be. */
   outcomeNeed: string
 }
-
-/** Share from which a binary model's label is true, where neither its version nor the request states another. */
-export const LABEL_THRESHOLD = 0.5
 
 const widthOf = ({ classes }: Pick<Outputs, 'classes'>): number => classes?.length ?? 1
 

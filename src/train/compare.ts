@@ -6,7 +6,7 @@ import { MillraceError } from '../core/errors.ts'
 import type { Digest, Measured, ModelTask, RunSpec } from '../core/records.ts'
 import type { Task, TaskContext } from '../engine/ports.ts'
 import { type MatrixSlice, openMatrix, type PreparedPlan, type Split } from '../model/matrix.ts'
-import { METRICS_OF, type Metric, recordable } from '../model/measure.ts'
+import { METRICS_OF, type Metric, recorded } from '../model/measure.ts'
 import { type Gain, gainOf } from '../model/measures/gain.ts'
 import { readyModel } from '../model/ready.ts'
 import { asJson, type Prepared } from './specs.ts'
@@ -118,5 +118,5 @@ function compare(metric: Metric, base: Side, branch: Side): ComparedMetric {
 }
 
 function measured(metric: Metric, { outputs, test }: Side): Measured {
-  return recordable(metric.of(outputs, test.target, test.groups)) ?? { value: 0, n: 0 }
+  return recorded(metric.of(outputs, test.target, test.groups))
 }

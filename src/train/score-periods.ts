@@ -8,7 +8,7 @@ import type { Digest, Measured, ModelTask, RunSpec, TimeWindow } from '../core/r
 import type { Task, TaskContext } from '../engine/ports.ts'
 import { quoted } from '../expr/sql.ts'
 import { openMatrix } from '../model/matrix.ts'
-import { LEAD_OF, LOSS_OF, metricOf, recordable, SKILL_OF, valuesWithout } from '../model/measure.ts'
+import { LEAD_OF, LOSS_OF, metricOf, recorded, SKILL_OF, valuesWithout } from '../model/measure.ts'
 import { likeliest } from '../model/measures/classes.ts'
 import { readyModel } from '../model/ready.ts'
 import { meanOrZero } from './columns.ts'
@@ -129,13 +129,12 @@ function scorePeriod(rows: Rows, period: TimeWindow): PeriodScore {
   const rowsOfFolds = { outputs, targets, groups, fold, folds: DAY_FOLDS }
   const without = valuesWithout(metricOf(metric, task), rowsOfFolds).map(of)
   const isDefined = Number.isFinite(skill) && without.every(Number.isFinite)
-  const recorded = (name: string) => recordable(found.get(name)!) ?? { value: 0, n: 0 }
   const [promised, happened] = PROMISES[task](outputs, targets)
   return {
     period,
     n: targets.length,
-    lead: recorded(LEAD_OF[task]),
-    loss: recorded(LOSS_OF[task]),
+    lead: recorded(found.get(LEAD_OF[task])!),
+    loss: recorded(found.get(LOSS_OF[task])!),
     ...(isDefined ? { skill, skillWithout: without } : {}),
     meanPredicted: meanOrZero(promised),
     meanActual: meanOrZero(happened),

@@ -4,8 +4,7 @@ import { behaviourOf } from '../../src/gate/behaviour.ts'
 import { movedSlices } from '../../src/gate/moved-slices.ts'
 import reference from '../reference/behaviour/behaviour.json' with { type: 'json' }
 
-const side = (version: number, outputs: ArrayLike<number>, threshold = 0.5) => ({
-  version,
+const side = (outputs: ArrayLike<number>, threshold = 0.5) => ({
   outputs: Float64Array.from(outputs),
   threshold,
 })
@@ -13,8 +12,8 @@ const side = (version: number, outputs: ArrayLike<number>, threshold = 0.5) => (
 test('tells what NumPy and SciPy tell of the same scores', () => {
   const found = behaviourOf({
     task: 'binary',
-    before: side(3, reference.before),
-    after: side(4, reference.after, 0.4),
+    before: side(reference.before),
+    after: side(reference.after, 0.4),
     targets: Float64Array.from(reference.target),
     columns: reference.columns,
   })
@@ -70,8 +69,8 @@ test('slices where nothing happened are named in at most 5 % of comparisons', ()
 test('classes move by the probability that went from some to others, and say from what to what', () => {
   const { moves, decisions, examples } = behaviourOf({
     task: 'multiclass',
-    before: side(1, [0.7, 0.2, 0.1, 0.1, 0.8, 0.1]),
-    after: side(2, [0.3, 0.6, 0.1, 0.1, 0.8, 0.1]),
+    before: side([0.7, 0.2, 0.1, 0.1, 0.8, 0.1]),
+    after: side([0.3, 0.6, 0.1, 0.1, 0.8, 0.1]),
     targets: Float64Array.of(1, 1),
     classes: ['dry', 'rain', 'snow'],
     columns: { day: [new Date(0), null] },
@@ -88,8 +87,8 @@ test('equal answers are no difference', () => {
   const scores = [0.2, 0.9, 0.4, 0.6]
   const { decisions, moves, metrics, slices } = behaviourOf({
     task: 'binary',
-    before: side(1, scores),
-    after: side(2, scores),
+    before: side(scores),
+    after: side(scores),
     targets: Float64Array.of(0, 1, 0, 1),
     columns: { a: ['x', 'x', 'y', null] },
   })

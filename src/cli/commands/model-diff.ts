@@ -2,7 +2,7 @@
 import type { Behaviour, MovedMetric } from '../../gate/behaviour.ts'
 import { type BehaviourFound, behaviourBetween, type VersionSaid } from '../../loop/behaviour.ts'
 import type { Answer, Cli } from '../cli.ts'
-import { count, day, figure, measured, metricWords, percent, rowsText, short } from '../format.ts'
+import { count, day, figure, gainText, measured, metricWords, percent, rowsText, short } from '../format.ts'
 import { stepLine } from '../steps.ts'
 import { table, wrapped } from '../table.ts'
 
@@ -69,18 +69,15 @@ function sentenceOf({ decisions, moves, rows }: Behaviour, old: string, now: str
   return `${now} decides ${count(other)} of ${rowsText(rows)} otherwise than ${old}: ${percent(changed.value)} (${percent(low)} to ${percent(high)}). ${count(mended)} were wrong and are right now, ${count(broken)} were right and are wrong now.`
 }
 
-function metricCells({ metric, before, after, gain, isShare, verdict }: MovedMetric): string[] {
-  const text = (x: number) => `${x > 0 ? '+' : ''}${isShare ? percent(x) : figure(x)}`
-  const [low, high] = gain?.interval ?? []
-  const words = { pass: 'better', fail: 'worse', inconclusive: 'cannot be told', error: 'error' }[verdict]
-  return [
-    metricWords(metric),
-    measured(before),
-    measured(after),
-    gain ? `${text(gain.value)} (${text(low!)} to ${text(high!)})` : '–',
-    words,
-  ]
-}
+const WORDS = { pass: 'better', fail: 'worse', inconclusive: 'cannot be told', error: 'error' }
+
+const metricCells = (moved: MovedMetric): string[] => [
+  metricWords(moved.metric),
+  measured(moved.before),
+  measured(moved.after),
+  gainText(moved),
+  WORDS[moved.verdict],
+]
 
 function movesLines({ decisions, moves }: Behaviour): string[] {
   const at = (q: number) => figure(moves.quantiles.find((one) => one.q === q)!.value)

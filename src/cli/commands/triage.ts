@@ -16,10 +16,9 @@ import { datasetDef, type Runtime } from '../../loop/runtime.ts'
 import { chooseTriage, readTriage, type Triage, type TriageFilter, triageOf } from '../../loop/triage.ts'
 import { SIGNALS } from '../../loop/triage-signals.ts'
 import { type TryReport, tryBranch, tryPlanOf } from '../../loop/try-branch.ts'
-import type { ComparedMetric } from '../../train/compare.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { EXIT } from '../exit.ts'
-import { count, figure, measured, metricWords, percent, rowsText, short, sign } from '../format.ts'
+import { count, figure, gainText, measured, metricWords, rowsText, short, sign } from '../format.ts'
 import type { Options } from '../handler.ts'
 import { countOption, rowNumbers, textOption } from '../options.ts'
 import { stepLine } from '../steps.ts'
@@ -354,12 +353,6 @@ function tryLines(
     '',
     `  Next: ${paint.accent(next)}${paint.dim(`  (${dataset}@${branch})`)}`,
   ]
-}
-
-function gainText({ gain, isShare }: ComparedMetric): string {
-  if (!gain) return '–'
-  const text = (x: number) => `${x > 0 ? '+' : ''}${isShare ? percent(x) : figure(x)}`
-  return `${text(gain.value)} (${text(gain.interval[0])} to ${text(gain.interval[1])})`
 }
 
 async function ended(

@@ -9,11 +9,14 @@ import { aucWithout, rowLogLoss } from '../../stats/metrics.ts'
 import { ascendingOrder } from '../../stats/order.ts'
 import { eachRow, JACKKNIFE_GROUPS, jackknifeHalf, type Metric, meanOf, type Worsening } from './metric.ts'
 
+/** Share from which a label is true, where neither a version nor a request states another. */
+export const LABEL_THRESHOLD = 0.5
+
 /** Score bins over which calibration error is computed. */
 const CALIBRATION_BINS = 200
 
 const squared = (output: number, target: number) => (output - target) ** 2
-const wrong = (output: number, target: number) => (output >= 0.5 === (target === 1) ? 0 : 1)
+const wrong = (output: number, target: number) => (output >= LABEL_THRESHOLD === (target === 1) ? 0 : 1)
 
 const logLosses = eachRow(rowLogLoss)
 const squares = eachRow(squared)

@@ -1,7 +1,8 @@
 /** The protocol over models that take rows: columns of the signature are tensors of one element a row. */
 import { MillraceError } from '../../core/errors.ts'
 import type { ModelTask, SignatureField } from '../../core/records.ts'
-import { answerKind, LABEL_THRESHOLD, type OutputTensor } from '../answers.ts'
+import { LABEL_THRESHOLD } from '../../model/measures/binary.ts'
+import { answerKind, type OutputTensor } from '../answers.ts'
 import { cacheText, plainAnswers } from '../http/plain-routes.ts'
 import { SERVE_LIMITS } from '../limits.ts'
 import { groupByMember } from '../member-groups.ts'
