@@ -42,8 +42,8 @@ function linesOf(cli: Cli, { before, after, report }: BehaviourFound): string[] 
     ...slicesLines(cli, report),
     ...examplesLines(cli, report, [old, now]),
     '',
-    ...[old, now].flatMap((name, i) =>
-      wrapped('  ', `${name} was trained on ${windowText(i === 0 ? before : after)}`, width).map(paint.dim),
+    ...[before, after].flatMap((version) =>
+      wrapped('  ', `${nameOf(version)} was trained on ${windowText(version)}`, width).map(paint.dim),
     ),
     ...wrapped(
       '  ',
@@ -98,9 +98,7 @@ function slicesLines({ paint, width }: Cli, { slices, slicesTested }: Behaviour)
       figure(slice.rest),
       figure(slice.shift),
       slice.changed === undefined ? '–' : count(slice.changed),
-      slice.loss
-        ? `${figure(slice.loss.value)} (${figure(slice.loss.interval[0])} to ${figure(slice.loss.interval[1])})`
-        : '–',
+      measured(slice.loss && { ...slice.loss, n: slice.rows }),
     ])
   const head = ['slice', 'rows', 'moved', 'the rest', 'shift', 'decided otherwise', 'loss (95 %)']
   return [
