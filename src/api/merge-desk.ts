@@ -1,7 +1,8 @@
 /** Merges that wait to be decided, as the console sees them: the functions of the loop, told in the contract's words. */
 import { MillraceError } from '../core/errors.ts'
 import { conflictSentence, type DraftChoice, type DraftFilter, type DraftTake } from '../data/index.ts'
-import { type DraftName, type DraftPage, MergeDrafts, sentenceOf } from '../loop/merge-drafts.ts'
+import type { DraftName } from '../loop/held-drafts.ts'
+import { type DraftPage, MergeDrafts, sentenceOf } from '../loop/merge-drafts.ts'
 import type { Runtime } from '../loop/runtime.ts'
 import type { ActionResult, MergeDecided, MergePage, MergeRow } from './contract.ts'
 import { type DeskAsk, quote } from './triage-desk.ts'

@@ -11,7 +11,6 @@ import {
   bringTo,
   brokenRows,
   checkTake,
-  closeDraft,
   countDraft,
   type DatasetMerge,
   type DraftAct,
@@ -26,7 +25,6 @@ import {
   type MergeConflict,
   type MergeDraft,
   mergeBase,
-  openDraft,
   othersOf,
   planMerge,
   previewOf,
@@ -36,16 +34,10 @@ import {
   writeDecisions,
 } from '../data/index.ts'
 import { asJson } from '../train/specs.ts'
+import { type BrokenRows, type DraftName, draftAt, type Held, HeldDrafts, StepLost } from './held-drafts.ts'
 import { type MergeResult, mergeInto } from './merge.ts'
 import { branchHead } from './quarantine.ts'
 import { datasetDef, type Runtime } from './runtime.ts'
-
-export interface DraftName {
-  dataset: string
-  branch: string
-  /** Default: `main`. */
-  into?: string
-}
 
 export interface Who {
   actor: string
@@ -75,8 +67,7 @@ export interface DraftPage extends DraftHead, DraftRows {
   schema: (MergeConflict & { take: 'ours' | 'theirs' | null })[]
   /** Newest steps first. */
   steps: { step: number; act: DraftAct; n: number; by: string; at: number; isUndone: boolean }[]
-  /** What the last try to merge found; of an earlier step where decisions came since. */
-  broken: { step: number; rows: { row: number | null; key: string[]; check: string }[] } | null
+  broken: BrokenRows | null
 }
 
 export interface Decided extends DraftPreview {
@@ -85,27 +76,16 @@ export interface Decided extends DraftPreview {
   step: number
 }
 
-/** Merges whose tables are held; the one that was asked for longest ago goes. */
-const OPEN_MAX = 4
 const STEPS_SHOWN = 50
 const BROKEN_MAX = 200
-const TRIES = 20
-
-interface Held {
-  tables: DraftTables
-  /** The newest step that the tables hold. */
-  at: Digest | undefined
-  broken: DraftPage['broken']
-  /** What is done with the tables, one after another. */
-  last: Promise<unknown>
-}
 
 export class MergeDrafts {
   readonly #rt: Runtime
-  readonly #held = new Map<string, Promise<Held>>()
+  readonly #held: HeldDrafts
 
   constructor(rt: Runtime) {
     this.#rt = rt
+    this.#held = new HeldDrafts(rt)
   }
 
   /** Merges that wait, of a dataset or of all. */
@@ -114,8 +94,8 @@ export class MergeDrafts {
     const waiting = await this.#rt.store.meta.refs(prefix)
     return await Promise.all(
       waiting.map(async ({ digest }) => {
-        const { kind: _, ...name } = await this.#draft(digest)
-        return await this.#with(name, async (tables, head) => await this.#headOf(tables, head))
+        const { kind: _, ...name } = await draftAt(this.#rt, digest)
+        return await this.#held.with(name, async (tables, head) => await this.#headOf(tables, head))
       }),
     )
   }
@@ -130,11 +110,11 @@ export class MergeDrafts {
   ): Promise<DraftHead | null> {
     const name = refs.merge(dataset, branch, into)
     if (await this.#rt.store.meta.ref(name))
-      return await this.#with({ dataset, branch, into }, (t, h) => this.#headOf(t, h))
+      return await this.#held.with({ dataset, branch, into }, (t, h) => this.#headOf(t, h))
     const first = await this.#firstStep({ dataset, branch, into }, who)
     if (!first) return null
     await this.#put(first, null, `merge of branch "${branch}" waits to be decided`, who.reason)
-    return await this.#with({ dataset, branch, into }, (t, h) => this.#headOf(t, h))
+    return await this.#held.with({ dataset, branch, into }, (t, h) => this.#headOf(t, h))
   }
 
   async #firstStep(
@@ -166,7 +146,7 @@ export class MergeDrafts {
 
   /** One page of a merge. Errors: MR_DATA_MERGE_ABSENT, MR_EXPR_…. */
   async page(name: DraftName, ask: DraftFilter & { from?: number; limit?: number } = {}): Promise<DraftPage> {
-    return await this.#with(name, async (tables, head, held) => {
+    return await this.#held.with(name, async (tables, head, held) => {
       const counts = await countDraft(tables)
       const ids = (held.broken?.rows ?? []).flatMap(({ row }) => (row === null ? [] : [row]))
       const rows = await readDraftRows(tables, { ...ask, broken: ids })
@@ -206,7 +186,7 @@ export class MergeDrafts {
     choice: DraftChoice & DraftTake,
     { seen, dryRun = false, ...who }: Who & { seen: number; dryRun?: boolean },
   ): Promise<Decided> {
-    return await this.#with(name, async (tables, head, held) => {
+    return await this.#held.with(name, async (tables, head, held) => {
       await checkTake(tables, choice)
       const { meanwhile, ...preview } = await previewOf(tables, choice, seen)
       if (meanwhile.n > 0) {
@@ -226,7 +206,7 @@ export class MergeDrafts {
     { column, take }: { column: string; take: 'ours' | 'theirs' | 'nobody' },
     who: Who,
   ): Promise<number> {
-    return await this.#with(name, async (tables, head, held) => {
+    return await this.#held.with(name, async (tables, head, held) => {
       const known = schemaConflicts(tables)
       if (!known.some((conflict) => conflict.column === column))
         throw new MillraceError('MR_DATA_MERGE_COLUMN', {
@@ -238,7 +218,7 @@ export class MergeDrafts {
 
   /** Takes a step back; what was decided before it counts again. Errors: MR_DATA_MERGE_ABSENT, MR_DATA_MERGE_STEP. */
   async undo(name: DraftName, step: number, who: Who): Promise<number> {
-    return await this.#with(name, async (tables, head, held) => {
+    return await this.#held.with(name, async (tables, head, held) => {
       const why = tables.steps.every((each) => each.step !== step || each.act.type === 'begin')
         ? 'there is none'
         : standing(tables.steps).some((each) => each.step === step)
@@ -258,7 +238,7 @@ export class MergeDrafts {
     name: DraftName,
     { dryRun = false, ...who }: Who & { dryRun?: boolean },
   ): Promise<MergeResult> {
-    const result = await this.#with(name, async (tables, head, held) => {
+    const result = await this.#held.with(name, async (tables, head, held) => {
       const { dataset, branch, into, keep, ours, theirs } = head
       const decisions = await this.#decisions(tables)
       const step = held.at!
@@ -274,7 +254,7 @@ export class MergeDrafts {
       held.broken = broken.length > 0 ? { step: head.step, rows: broken } : null
       return isOpen || dryRun ? foreseen : await mergeInto(this.#rt, request)
     })
-    if (result.done) await this.#forget(name)
+    if (result.done) await this.#held.forget(name)
     return result
   }
 
@@ -289,7 +269,7 @@ export class MergeDrafts {
   /** Begins again at what the branches hold now; decisions about cells that are as they were are kept. Null where nothing is in conflict any more: the merge that waited ends. */
   async renew(name: DraftName, who: Who): Promise<DraftHead | null> {
     const { dataset, branch, into = MAIN } = name
-    const state = await this.#with(name, async (tables, head, held) => ({
+    const state = await this.#held.with(name, async (tables, head, held) => ({
       decisions: await this.#decisions(tables),
       step: held.at!,
       keep: head.keep,
@@ -300,8 +280,8 @@ export class MergeDrafts {
       return null
     }
     await this.#put(first, state.step, `merge of branch "${branch}" begins again`, who.reason)
-    await this.#forget(name)
-    return await this.#with(name, async (tables, head, held) => {
+    await this.#held.forget(name)
+    return await this.#held.with(name, async (tables, head, held) => {
       if (!state.decisions) return await this.#headOf(tables, head)
       const act: DraftAct = { type: 'carry', decisions: state.decisions }
       return await this.#headOf(tables, await this.#step(held, head, { act, n: 0 }, who))
@@ -310,7 +290,7 @@ export class MergeDrafts {
 
   /** Ends a merge that waits; both branches stay as they are. Errors: MR_DATA_MERGE_ABSENT. */
   async abandon(name: DraftName, who: Who): Promise<void> {
-    const step = await this.#with(name, async (_, __, held) => held.at!)
+    const step = await this.#held.with(name, async (_, __, held) => held.at!)
     await this.#end(name, step, `merge of branch "${name.branch}" is abandoned`, who)
   }
 
@@ -327,7 +307,7 @@ export class MergeDrafts {
       },
     })
     if (!result.ok) throw new MillraceError('MR_DATA_MERGE_DECIDED', { n: 1, by: 'somebody' })
-    await this.#forget(name)
+    await this.#held.forget(name)
   }
 
   // ---------------------------------------------------------------- steps
@@ -367,90 +347,6 @@ export class MergeDrafts {
     return digest
   }
 
-  async #draft(digest: Digest): Promise<MergeDraft> {
-    return await this.#rt.store.getRecord<MergeDraft>(digest, 'MergeDraft')
-  }
-
-  /** Does work with the tables at the newest step; from the beginning where somebody else took a step meanwhile. */
-  async #with<T>(
-    { dataset, branch, into = MAIN }: DraftName,
-    work: (tables: DraftTables, head: MergeDraft, held: Held) => Promise<T>,
-  ): Promise<T> {
-    for (let tried = 1; ; tried++) {
-      const ref = await this.#rt.store.meta.ref(refs.merge(dataset, branch, into))
-      if (!ref) throw new MillraceError('MR_DATA_MERGE_ABSENT', { dataset, branch, into })
-      const held = await this.#hold(await this.#draft(ref.digest))
-      const run = held.last.then(async () => {
-        const head = await this.#catchUp(held, { dataset, branch, into })
-        return await work(held.tables, head, held)
-      })
-      held.last = run.catch(() => undefined)
-      try {
-        return await run
-      } catch (thrown) {
-        if (!(thrown instanceof StepLost) || tried >= TRIES) throw thrown
-      }
-    }
-  }
-
-  /** Reads the steps that are new, the newest first, and brings the tables there. */
-  async #catchUp(held: Held, { dataset, branch, into }: Required<DraftName>): Promise<MergeDraft> {
-    const ref = await this.#rt.store.meta.ref(refs.merge(dataset, branch, into))
-    if (!ref) throw new MillraceError('MR_DATA_MERGE_ABSENT', { dataset, branch, into })
-    const { tables } = held
-    const fresh: MergeDraft[] = []
-    for (let at: Digest | null = ref.digest; at !== null; ) {
-      const step: MergeDraft = await this.#draft(at)
-      if (step.step < tables.steps.length) break
-      fresh.unshift(step)
-      at = step.before
-    }
-    // Begun again by another process while the tables are of the merge before.
-    if (fresh[0] && !isOf(tables, fresh[0])) throw new StepLost()
-    await bringTo(tables, [...tables.steps, ...fresh])
-    held.at = ref.digest
-    return tables.steps.at(-1)!
-  }
-
-  async #hold(draft: MergeDraft): Promise<Held> {
-    const key = keyOf(draft)
-    const known = this.#held.get(key)
-    if (known) {
-      const held = await known
-      if (isOf(held.tables, draft)) {
-        this.#held.delete(key)
-        this.#held.set(key, known)
-        return held
-      }
-      await this.#forget(draft)
-    }
-    const opened = this.#rt.query().then(async (query) => ({
-      tables: await openDraft(query, this.#rt.store, draft),
-      at: undefined,
-      broken: null,
-      last: Promise.resolve(),
-    }))
-    this.#held.set(key, opened)
-    opened.catch(() => this.#held.delete(key))
-    for (const [oldest] of this.#held) {
-      if (this.#held.size <= OPEN_MAX) break
-      await this.#drop(oldest)
-    }
-    return await opened
-  }
-
-  async #forget({ dataset, branch, into = MAIN }: DraftName): Promise<void> {
-    await this.#drop(keyOf({ dataset, branch, into }))
-  }
-
-  async #drop(key: string): Promise<void> {
-    const held = await this.#held.get(key)
-    this.#held.delete(key)
-    if (!held) return
-    await held.last
-    await closeDraft(held.tables)
-  }
-
   async #headOf(tables: DraftTables, head: MergeDraft, known?: DraftCounts): Promise<DraftHead> {
     const { dataset, branch, into, base, ours, theirs, step } = head
     const { conflicts, decided } = known ?? (await countDraft(tables))
@@ -474,15 +370,6 @@ export class MergeDrafts {
     }
   }
 }
-
-/** Whether tables are of the merge that a step is of; those without a step yet are of any. */
-const isOf = ({ steps: [first] }: DraftTables, { merge, began }: MergeDraft): boolean =>
-  first === undefined || (first.merge === merge && first.began === began)
-
-/** Somebody else took a step first. */
-class StepLost extends Error {}
-
-const keyOf = ({ dataset, branch, into }: Required<DraftName>): string => `${dataset}@${into}/${branch}`
 
 const PLURAL = (n: number): string => `${grouped(n)} ${n === 1 ? 'conflict' : 'conflicts'}`
 

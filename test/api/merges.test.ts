@@ -243,6 +243,30 @@ test('rows that do not keep a check are shown where they are, and set right by h
   expect((await ask<ActionResult>('POST', `${AT}/finish`, {})).body.done).toBe(true)
 }, 60_000)
 
+test('more merges wait than tables are held of, and are asked for all at once', async () => {
+  const { place, head, write, ask } = await setUp([row(1, 1)], [row(1, 10)], [row(1, 11)])
+  const branches = ['other', 'b1', 'b2', 'b3', 'b4', 'b5']
+  for (const [i, branch] of branches.slice(1).entries()) {
+    await place.store.meta.commit({
+      moves: [{ name: refs.dataset('d', branch), from: null, to: (await head('other'))! }],
+      event: { type: 'data.branched', subject: 'datasets/d', actor: 'test', reason: '', data: {} },
+    })
+    await write([row(1, 20 + i)], 10 + i, branch)
+  }
+  for (const branch of branches) await ask('POST', '/datasets/d/merges', { branch })
+  const lists = await Promise.all([1, 2, 3].map(() => ask<MergeRow[]>('GET', '/merges')))
+  for (const { status, body } of lists) {
+    expect(status, JSON.stringify(body)).toBe(200)
+    expect(body.map(({ branch, conflicts }) => [branch, conflicts]).sort()).toEqual(
+      [...branches].sort().map((branch) => [branch, 1]),
+    )
+  }
+  const pages = await Promise.all(
+    branches.map((branch) => ask<MergePage>('GET', `/datasets/d/merges/main/${branch}`)),
+  )
+  expect(pages.map(({ body }) => body.matched)).toEqual(branches.map(() => 1))
+})
+
 test('what is not understood is refused with its name', async () => {
   const { ask } = await setUp([row(1, 1)], [row(1, 2)], [row(1, 3)])
   await ask('POST', '/datasets/d/merges', { branch: 'other' })
