@@ -243,10 +243,10 @@ export async function dropBranch(rt: Runtime, request: BranchRequest): Promise<B
   return { done: true, dryRun, effects, version: null }
 }
 
-/** Merges of the branch that wait to be decided end with it. */
+/** Merges of the branch, and into it, that wait to be decided end with it. */
 async function endedMerges({ store }: Pick<Runtime, 'store'>, { dataset, branch }: BranchRequest) {
   const waiting = await store.meta.refs(refs.merge(dataset, '', '').slice(0, -1))
   return waiting
-    .filter(({ name }) => name.endsWith(`/${branch}`))
+    .filter(({ name }) => name.endsWith(`/${branch}`) || name.startsWith(refs.merge(dataset, '', branch)))
     .map(({ name, digest }) => ({ name, from: digest, to: null }))
 }

@@ -7,6 +7,7 @@ import { MergeDesk } from '../../src/api/merge-desk.ts'
 import { refs } from '../../src/core/names.ts'
 import type { DatasetDef } from '../../src/define/types.ts'
 import { parseExpr } from '../../src/expr/parse.ts'
+import { dropBranch } from '../../src/loop/branches.ts'
 import type { Runtime } from '../../src/loop/runtime.ts'
 import { datasetDef, openPlace, rowCheck } from '../data/fixture.ts'
 import { csvOf, type Row, rowsIn, textsOf } from '../data/tables.ts'
@@ -64,7 +65,7 @@ async function setUp(base: Row[], ours: Row[], theirs: Row[], over: Partial<Data
       return { status: answer.status, body: (await answer.json()) as T & { code?: string; detail?: string } }
     }
   }
-  return { place, head, write, serve, ask: await serve() }
+  return { rt, place, head, write, serve, ask: await serve() }
 }
 
 const AT = '/datasets/d/merges/main/other'
@@ -265,7 +266,19 @@ test('more merges wait than tables are held of, and are asked for all at once', 
     branches.map((branch) => ask<MergePage>('GET', `/datasets/d/merges/main/${branch}`)),
   )
   expect(pages.map(({ body }) => body.matched)).toEqual(branches.map(() => 1))
-})
+}, 60_000)
+
+test('merges of a branch and into it end with the branch', async () => {
+  const { rt, ask } = await setUp([row(1, 1)], [row(1, 10)], [row(1, 11)])
+  await ask('POST', '/datasets/d/merges', { branch: 'other' })
+  await ask('POST', '/datasets/d/merges', { branch: 'main', into: 'other' })
+  expect((await ask<MergeRow[]>('GET', '/merges')).body.map(({ into }) => into).sort()).toEqual([
+    'main',
+    'other',
+  ])
+  await dropBranch(rt, { dataset: 'd', branch: 'other', actor: 'test', reason: 'not wanted' })
+  expect((await ask<MergeRow[]>('GET', '/merges')).body).toEqual([])
+}, 60_000)
 
 test('what is not understood is refused with its name', async () => {
   const { ask } = await setUp([row(1, 1)], [row(1, 2)], [row(1, 3)])
