@@ -1,9 +1,10 @@
 /** Placement by the hosts that told the metadata database of themselves: this one renews its row there, and follows who else does. */
 import type { Clock } from '../core/clock.ts'
 import { MillraceError, toError } from '../core/errors.ts'
+import { every } from '../engine/every.ts'
 import { HOST_LIMITS, HostBoard } from '../serve/placement/host-board.ts'
 import { readAddress } from '../serve/placement/hosts.ts'
-import type { Placement } from '../serve/placement/placement.ts'
+import type { Host } from '../serve/placement/rendezvous.ts'
 import { openStore } from '../store/open.ts'
 import type { ServingHost, Store } from '../store/ports.ts'
 
@@ -11,10 +12,9 @@ export interface JoinOptions {
   /** Where the store is, as `openStore` takes it. */
   store: string
   clock: Clock
-  /** This host, where this process tells of it. */
-  self?: ServingHost
-  /** Gets the list, where this process places models. */
-  placement?: Placement
+  self: ServingHost
+  /** Gets the list with each beat. */
+  onHosts: (hosts: readonly Host[]) => void
   /** Told once when the store cannot be asked, and again when it could be meanwhile. The list stays as it was. */
   onFault: (error: Error) => void
 }
@@ -25,20 +25,14 @@ export interface Joined {
 }
 
 /** Resolves when this host is in the table and its list is the live one. Errors: those of `openStore` and of its database. */
-export async function joinHosts({
-  store: at,
-  clock,
-  self,
-  placement,
-  onFault,
-}: JoinOptions): Promise<Joined> {
+export async function joinHosts({ store: at, clock, self, onHosts, onFault }: JoinOptions): Promise<Joined> {
   const store = await openStore(at, { clock })
   const board = new HostBoard()
   let isFailing = false
-  let looking: Promise<void> | undefined
+  let looking = Promise.resolve()
   const look = async () => {
-    if (self) await store.meta.hosts.beat(self)
-    await follow(store, board, placement)
+    await store.meta.hosts.beat(self)
+    await follow(store, board, onHosts)
   }
   const again = async () => {
     try {
@@ -55,25 +49,28 @@ export async function joinHosts({
     await store.close()
     throw error
   }
-  const timer = setInterval(() => {
-    looking ??= again().finally(() => {
-      looking = undefined
-    })
-  }, HOST_LIMITS.beatMs)
+  const timer = every(HOST_LIMITS.beatMs, () => {
+    looking = again()
+    return looking
+  })
   return {
     leave: async () => {
       clearInterval(timer)
       await looking
-      if (self) await store.meta.hosts.remove(self.address).catch(() => undefined)
+      await store.meta.hosts.remove(self.address).catch(() => undefined)
       await store.close()
     },
   }
 }
 
 /** Rows of hosts that are long gone are taken away by whoever sees it: never one that beat meanwhile. */
-async function follow({ meta }: Store, board: HostBoard, placement?: Placement): Promise<void> {
+async function follow(
+  { meta }: Store,
+  board: HostBoard,
+  onHosts: (hosts: readonly Host[]) => void,
+): Promise<void> {
   const { live, stale } = board.seen(await meta.hosts.list(), performance.now())
-  placement?.replace(live)
+  onHosts(live)
   for (const { address, beat } of stale) await meta.hosts.remove(address, beat)
 }
 

@@ -3,7 +3,6 @@ import type { MillraceError } from '../core/errors.ts'
 import type { FoundModel, RefusedModel } from '../model/repository/found.ts'
 import type { ModelServer } from '../serve/models/model-server.ts'
 import type { ModelMetadata } from '../serve/oip/backend.ts'
-import { Placement } from '../serve/placement/placement.ts'
 import { buildModels, halfOfMemoryMb, printFault } from './build-models.ts'
 import { type Joined, type JoinOptions, joinHosts, selfOf } from './join-hosts.ts'
 import type { ServeModelsOptions } from './serve-options.ts'
@@ -37,15 +36,18 @@ export async function serveModels(options: ServeModelsOptions): Promise<ServedMo
   const { server, grpc, placement, close } = buildModels(options)
   let joined: Joined | undefined
   const leave = async () => {
-    await joined?.leave()
-    await close()
+    try {
+      await joined?.leave()
+    } finally {
+      await close()
+    }
   }
   try {
     const address = await server.listen()
     const grpcAddress = await grpc?.listen()
     if (placement && options.join !== undefined) {
       placement.self = selfOf(options, new URL(address).host)
-      joined = await joinHosts(joinOf(options, { placement, self: placement.self }))
+      joined = await joinHosts(joinOf(options, placement.self, (hosts) => placement.replace(hosts)))
     }
     const { backend, ready } = server
     return {
@@ -87,18 +89,16 @@ export async function serveByWorkers(
   const primary = new Primary({ ...rest, share: (worker) => shares[worker] })
   let joined: Joined | undefined
   const leave = async () => {
-    await joined?.leave()
-    await primary.close()
+    try {
+      await joined?.leave()
+    } finally {
+      await primary.close()
+    }
   }
   try {
     const addresses = await primary.listen()
-    if (options.join !== undefined) {
-      const self = selfOf(options, new URL(addresses.address).host)
-      // the workers place models; here it is only known who is there
-      const placement = new Placement({ hosts: [], self, owners: 1 })
-      primary.hosts = () => placement.hosts.length
-      joined = await joinHosts(joinOf(options, { self, placement }))
-    }
+    if (primary.self !== undefined && options.join !== undefined)
+      joined = await joinHosts(joinOf(options, primary.self, (hosts) => primary.replaceHosts(hosts)))
     return {
       ...addresses,
       get found() {
@@ -127,13 +127,14 @@ function joinOf(
     weight = memoryMb / 1_024,
     onFault = printFault,
   }: ServeModelsOptions,
-  { self, placement }: { self: string; placement?: Placement },
+  self: string,
+  onHosts: JoinOptions['onHosts'],
 ): JoinOptions {
   return {
     store: join,
     clock: { now: () => Date.now() },
     self: { address: self, weight, memoryMb },
-    placement,
+    onHosts,
     onFault,
   }
 }

@@ -3,6 +3,7 @@ import { isMillraceError, MillraceError, toError } from '../../core/errors.ts'
 import type { Found } from '../../model/repository/found.ts'
 import type { RatePart, RateUse } from '../../serve/access/rate-bucket.ts'
 import type { ModelMetadata } from '../../serve/oip/backend.ts'
+import type { Host } from '../../serve/placement/rendezvous.ts'
 import type { ServeModelsOptions } from '../serve-options.ts'
 
 /** What a connection speaks. */
@@ -60,6 +61,8 @@ export type ToWorker =
   | ({ type: 'answer'; seq: number } & Answered)
   /** Its parts of rates from now on. */
   | { type: 'rates'; parts: RatePart[] }
+  /** What it places models on from now on. */
+  | { type: 'hosts'; hosts: readonly Host[] }
   | { type: 'close' }
 
 export type FromWorker =

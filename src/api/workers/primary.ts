@@ -13,6 +13,7 @@ import { checkBinding } from '../../serve/http/guard.ts'
 import { SERVE_LIMITS } from '../../serve/limits.ts'
 import type { ModelMetadata } from '../../serve/oip/backend.ts'
 import { HOSTS_HELP } from '../../serve/placement/placement.ts'
+import type { Host } from '../../serve/placement/rendezvous.ts'
 import { selfOf } from '../join-hosts.ts'
 import { type Door, openDoor } from './door.ts'
 import { MergedMetrics } from './merge-metrics.ts'
@@ -89,8 +90,8 @@ export class Primary {
   readonly #dealer = new RateDealer()
   readonly #doors: Partial<Record<Wire, Door>> = {}
   #found: Found
-  /** How many hosts there are, where this is one of several. */
-  hosts: (() => number) | undefined
+  /** Hosts that models are placed on, where this is one of several that come and go. */
+  #hosts: readonly Host[] | undefined
   /** This host's address among several. */
   #self: string | undefined
   /** What was done last by name to a model, and as the how-manieth: a worker that starts meanwhile, or after an unload, does it too. */
@@ -191,6 +192,17 @@ export class Primary {
     return this.#closing
   }
 
+  /** This host's address among several, where it is one of them; by what it listens on once it does. */
+  get self(): string | undefined {
+    return this.#self
+  }
+
+  /** The hosts that there are from now on. The workers are told, as those that come later are: none needs to ask by itself. */
+  replaceHosts(hosts: readonly Host[]): void {
+    this.#hosts = hosts
+    for (const worker of this.#workers()) worker.placeOn(hosts)
+  }
+
   /** Process ids of the workers that there are. */
   pids(): number[] {
     return this.#places.flatMap(({ worker }) => worker?.pid ?? [])
@@ -228,6 +240,11 @@ export class Primary {
   }
 
   // ------------------------------------------------------------ workers
+
+  /** With those that wait for a place. */
+  #workers(): Worker[] {
+    return [...this.#places.flatMap(({ worker }) => worker ?? []), ...this.#spares]
+  }
 
   #up(): Worker[] {
     return this.#places.flatMap(({ worker }) => (worker?.state === 'up' ? [worker] : []))
@@ -272,6 +289,7 @@ export class Primary {
     const self = this.#self
     const worker = new Worker({ ...options, ...share(i), self, found: this.#found }, nobody)
     this.#since.set(worker, this.#actSeq)
+    if (this.#hosts) worker.placeOn(this.#hosts)
     return worker
   }
 
@@ -403,11 +421,11 @@ export class Primary {
       '# HELP millrace_workers_replaced_total Processes that ended and were replaced.',
       '# TYPE millrace_workers_replaced_total counter',
       `millrace_workers_replaced_total ${this.#replaced}`,
-      ...(this.hosts
+      ...(this.#hosts
         ? [
             `# HELP millrace_hosts ${HOSTS_HELP}`,
             '# TYPE millrace_hosts gauge',
-            `millrace_hosts ${this.hosts()}`,
+            `millrace_hosts ${this.#hosts.length}`,
           ]
         : []),
       '# HELP millrace_worker_info Process of a worker.',
@@ -460,7 +478,7 @@ export class Primary {
     for (const { timer } of this.#places) clearTimeout(timer)
     const shut = Object.values(this.#doors).map((door) => door.close())
     for (const { socket } of this.#waiting.splice(0)) socket.destroy()
-    const workers = [...this.#places.flatMap(({ worker }) => worker ?? []), ...this.#spares]
+    const workers = this.#workers()
     for (const worker of workers) worker.close()
     const late = setTimeout(() => {
       for (const worker of workers) if (worker.state !== 'gone') worker.kill('did not end in time')

@@ -4,8 +4,7 @@ import { assert, type MillraceError } from '../../core/errors.ts'
 import { settleCollector } from '../../serve/collector-settings.ts'
 import type { Prepared } from '../../serve/models/model-shelf.ts'
 import type { Siblings } from '../../serve/models/siblings.ts'
-import { type BuiltModels, buildModels, printFault } from '../build-models.ts'
-import { type Joined, joinHosts } from '../join-hosts.ts'
+import { type BuiltModels, buildModels } from '../build-models.ts'
 import { answerOf, Calls } from './calls.ts'
 import {
   type Ask,
@@ -38,7 +37,6 @@ const siblings: Siblings = {
 
 let built: BuiltModels | undefined
 let take: Partial<Record<Wire, (socket: Socket) => void>> = {}
-let followed: Joined | undefined
 let closing = false
 /** Loads that are half done. */
 const prepared = new Map<string, Prepared>()
@@ -54,6 +52,7 @@ process.on('message', (message: ToWorker, socket?: Socket) => {
   else if (message.type === 'ask') void answer(message.seq, message.ask)
   else if (message.type === 'answer') calls.answered(message)
   else if (message.type === 'rates') built?.access.dealRates(message.parts)
+  else if (message.type === 'hosts') built?.placement?.replace(message.hosts)
   else void close()
 })
 
@@ -61,14 +60,6 @@ async function start(options: WorkerOptions): Promise<void> {
   settleCollector()
   try {
     built = buildModels(options, siblings)
-    const { placement } = built
-    if (placement && options.join !== undefined)
-      followed = await joinHosts({
-        store: options.join,
-        clock: { now: Date.now },
-        placement,
-        onFault: printFault,
-      })
     take = await built.adopt()
   } catch (thrown) {
     tell({ type: 'failed', error: sentError(thrown) })
@@ -139,6 +130,6 @@ function finish(model: string, how: 'commit' | 'abort'): void {
 async function close(): Promise<void> {
   if (closing) return
   closing = true
-  await Promise.all([built?.close(), followed?.leave()]).catch(() => undefined)
+  await built?.close().catch(() => undefined)
   process.exit(0)
 }

@@ -10,6 +10,7 @@ import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { workerUrl } from '../../engine/worker-url.ts'
 import type { RatePart, RateUse } from '../../serve/access/rate-bucket.ts'
+import type { Host } from '../../serve/placement/rendezvous.ts'
 import { answerOf, Calls } from './calls.ts'
 import type { Ask, FromWorker, Health, SentError, ToWorker, Wire, WorkerOptions } from './messages.ts'
 
@@ -101,6 +102,11 @@ export class Worker {
   /** Its parts of rates from now on. */
   deal(parts: RatePart[]): void {
     this.#tell({ type: 'rates', parts })
+  }
+
+  /** What it places models on from now on. */
+  placeOn(hosts: readonly Host[]): void {
+    this.#tell({ type: 'hosts', hosts })
   }
 
   /** Tells it to answer what is under way and to end. */

@@ -49,10 +49,6 @@ export class Placement {
     return owners
   }
 
-  get hosts(): readonly Host[] {
-    return this.#hosts
-  }
-
   /** The hosts that there are from now on, this one among them or not: then it owns nothing. */
   replace(hosts: readonly Host[]): void {
     if (isSame(hosts, this.#hosts)) return
