@@ -59,7 +59,8 @@ async function written(
   said: Said,
 ): Promise<RunEvent[]> {
   const record =
-    said.run && (await recordOf<RunRecord>(store, (await store.meta.ref(refs.run(said.run)))?.digest))
+    said.run &&
+    (await recordOf<RunRecord>(store, (await store.meta.ref(refs.run(said.run)))?.digest, 'RunRecord'))
   // A run that was done before is recorded later: its own times are before the event, and stand.
   const [startedAt, endedAt] = record ? [record.startedAt, record.endedAt] : [event.at, event.at]
   const at = (instant: number) => new Date(instant).toISOString()
@@ -92,9 +93,13 @@ function runIdOf({ hash }: Pick<JournalEvent, 'hash'>): string {
 }
 
 /** A record, or undefined where it is not kept any more: lineage says what it still can. */
-async function recordOf<T>(store: Store, digest: Digest | undefined): Promise<T | undefined> {
+async function recordOf<R extends { kind: string }>(
+  store: Store,
+  digest: Digest | undefined,
+  kind: R['kind'],
+): Promise<R | undefined> {
   if (digest === undefined || !(await store.objects.has(digest))) return undefined
-  return JSON.parse(new TextDecoder().decode(await store.objects.get(digest))) as T
+  return await store.getRecord<R>(digest, kind)
 }
 
 const nameIn = (subject: string): string => subject.replace(/^\w+\//, '')
@@ -108,7 +113,7 @@ async function tableOf(
   digest: Json | undefined,
 ): Promise<{ dataset: LineageDataset; version?: DatasetVersion }> {
   const { store, facets, project } = context
-  const version = await recordOf<DatasetVersion>(store, digest as Digest | undefined)
+  const version = await recordOf<DatasetVersion>(store, digest as Digest | undefined, 'DatasetVersion')
   const said = {
     ...facets.source(project, space(context)),
     ...(typeof digest === 'string' && facets.version(digest)),
@@ -146,9 +151,9 @@ function sourcesOf(
   findings: readonly Finding[],
 ): LineageDataset[] {
   if (spec === undefined) return []
-  const { files } = importParams(spec)
-  const judged = facets.assertions(findings, checksOf(importParams(spec)))
-  return files.map(({ name, input }) => {
+  const params = importParams(spec)
+  const judged = facets.assertions(findings, checksOf(params))
+  return params.files.map(({ name, input }) => {
     const { namespace, path, uri } = placeOf(name)
     return {
       ...{ namespace, name: path },
@@ -170,7 +175,7 @@ function placeOf(name: string): { namespace: string; path: string; uri: string }
 const imported: Describe = async (context, { subject }, data) => {
   const name = nameIn(subject)
   const table = await tableOf(context, branched(name, data.branch), data.version)
-  const spec = await recordOf<RunSpec>(context.store, data.run as Digest)
+  const spec = await recordOf<RunSpec>(context.store, data.run as Digest, 'RunSpec')
   const inputs = sourcesOf(context, spec, table.version?.findings ?? [])
   return {
     ...{ job: `data.import.${name}`, jobType: 'IMPORT', run: data.run as Digest },
@@ -180,7 +185,7 @@ const imported: Describe = async (context, { subject }, data) => {
 
 const refused: Describe = async (context, { subject, reason }, data) => {
   const name = nameIn(subject)
-  const spec = await recordOf<RunSpec>(context.store, data.run as Digest)
+  const spec = await recordOf<RunSpec>(context.store, data.run as Digest, 'RunSpec')
   const findings = (Array.isArray(data.findings) ? data.findings : []) as unknown as Finding[]
   return {
     ...{ job: `data.import.${name}`, jobType: 'IMPORT', run: data.run as Digest },
@@ -236,8 +241,8 @@ async function modelOf(
   digest: Digest | undefined,
 ): Promise<{ dataset: LineageDataset; trained?: ModelVersion }> {
   const { store, facets, project } = context
-  const bundle = await recordOf<ModelBundle>(store, digest)
-  const trained = bundle && (await recordOf<ModelVersion>(store, bundle.parent))
+  const bundle = await recordOf<ModelBundle>(store, digest, 'ModelBundle')
+  const trained = bundle && (await recordOf<ModelVersion>(store, bundle.parent, 'ModelVersion'))
   const namespace = space(context)
   const rows = trained?.trainedOn.dataset
   const fields = trained?.signature.inputs.map(({ name: field }) => ({
