@@ -1,5 +1,5 @@
 /** Lineage: every run event keeps the published schemas, in the order of the journal, at least once, whatever becomes of the server. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -242,6 +242,36 @@ test('a server that fails half-way gets the rest later, in order, and nothing of
   await new Promise((done) => server.close(done))
   const gone = await senderTo(place, settings()).poll(undefined, 0)
   expect([gone.sent, gone.fault]).toEqual([0, expect.stringContaining(url)])
+})
+
+test('a server that does not answer is waited for no longer than it is asked to, and is no fault then', async () => {
+  const place = await journal()
+  const server = createServer(() => {})
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  const env = { OPENLINEAGE_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+  const faults: Error[] = []
+  const sender = senderTo(place, lineageSettings(env, undefined, () => {})!, (error) => faults.push(error))
+  const begunMs = performance.now()
+  const turn = await sender.poll(AbortSignal.timeout(100), 0)
+  expect(performance.now() - begunMs).toBeLessThan(3_000)
+  expect([turn, faults]).toEqual([{ sent: 0, refused: 0, seq: expect.any(Number) }, []])
+  server.closeAllConnections()
+  await new Promise((done) => server.close(done))
+})
+
+test('how far it came is written when it came further, and not each time that it looks', async () => {
+  const place = await journal()
+  const target = `file:${join(place.dir, 'further.jsonl')}`
+  const sender = senderTo(place, lineageSettings({}, target, () => {})!)
+  await sender.poll()
+  const folder = join(place.dir, 'state', 'lineage')
+  const written = () =>
+    readdirSync(folder)
+      .map((name) => `${name} ${statSync(join(folder, name)).ino}`)
+      .sort()
+  const before = written()
+  expect((await sender.poll()).sent).toBe(0)
+  expect(written()).toEqual(before)
 })
 
 test('a file gets one event a line, and the environment is read as the clients of OpenLineage do', async () => {

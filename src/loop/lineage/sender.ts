@@ -47,8 +47,8 @@ export class LineageSender {
   readonly #place: string
   #turn: Promise<unknown> = Promise.resolve()
   #isFaulty = false
-  sent = 0
-  refused = 0
+  /** What the file says, as far as it was read or written in this turn. */
+  #remembered: number | undefined
 
   constructor(rt: Pick<Runtime, 'store' | 'stateDir' | 'project'>, options: LineageOptions) {
     this.#rt = rt
@@ -68,30 +68,35 @@ export class LineageSender {
   }
 
   async #once(signal: AbortSignal | undefined, after: number | undefined): Promise<LineageTurn> {
-    const turn: LineageTurn = { sent: 0, refused: 0, seq: after ?? (await this.#offset()) }
+    this.#remembered = after === undefined ? await this.#offset() : undefined
+    const turn: LineageTurn = { sent: 0, refused: 0, seq: after ?? this.#remembered ?? 0 }
     for (;;) {
       const page = await this.#rt.store.meta.events({ after: turn.seq, limit: PAGE })
       for (const event of page) {
-        if (signal?.aborted || !(await this.#sendAll(event, turn, signal))) return this.#ended(turn)
+        if (signal?.aborted || !(await this.#sendAll(event, turn, signal))) return turn
         turn.seq = event.seq
       }
       await this.#remember(turn.seq)
-      if (page.length < PAGE) return this.#ended(turn)
+      if (page.length < PAGE) return turn
     }
   }
 
   async #sendAll(event: JournalEvent, turn: LineageTurn, signal: AbortSignal | undefined): Promise<boolean> {
     const events = await runEventsOf(this.#context, event)
     for (const each of events) {
-      const { kind, ...rest } = await this.#try(each, signal)
-      if (kind === 'taken') turn.sent++
-      else if (kind === 'never') turn.refused++
-      if (kind !== 'taken') this.#tell((rest as { why: string }).why)
-      if (kind === 'later') {
-        turn.fault = (rest as { why: string }).why
+      const sent = await this.#try(each, signal)
+      if (sent.kind === 'taken') {
+        turn.sent++
+        continue
+      }
+      const isCutOff = sent.kind === 'later' && signal?.aborted
+      if (!isCutOff) this.#tell(sent.why)
+      if (sent.kind === 'later') {
+        if (!isCutOff) turn.fault = sent.why
         await this.#remember(turn.seq)
         return false
       }
+      turn.refused++
     }
     if (events.length > 0) await this.#remember(event.seq)
     return true
@@ -103,7 +108,7 @@ export class LineageSender {
   ): Promise<Sent> {
     const { triesMax = 3, retryMs = 500, transport } = this.#options
     for (let tries = 1; ; tries++) {
-      const sent = await transport.send(event)
+      const sent = await transport.send(event, signal)
       if (sent.kind === 'taken') this.#isFaulty = false
       if (sent.kind !== 'later' || tries >= triesMax || signal?.aborted) return sent
       await sleep(retryMs * 2 ** (tries - 1), undefined, { signal }).catch(() => undefined)
@@ -113,12 +118,6 @@ export class LineageSender {
   #tell(why: string): void {
     if (!this.#isFaulty) this.#options.onFault?.(new Error(`lineage: ${why}`))
     this.#isFaulty = true
-  }
-
-  #ended(turn: LineageTurn): LineageTurn {
-    this.sent += turn.sent
-    this.refused += turn.refused
-    return turn
   }
 
   async #offset(): Promise<number> {
@@ -134,7 +133,9 @@ export class LineageSender {
   }
 
   async #remember(seq: number): Promise<void> {
+    if (seq === this.#remembered) return
     const text = JSON.stringify({ target: this.#options.transport.target, seq })
     await writeWhole(this.#place, (draft) => writeFile(draft, text))
+    this.#remembered = seq
   }
 }

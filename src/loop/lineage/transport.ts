@@ -11,8 +11,8 @@ export type Sent = { kind: 'taken' } | { kind: 'later' | 'never'; why: string }
 export interface LineageTransport {
   /** Where it goes, without anything secret: what is sent on is remembered under it. */
   readonly target: string
-  /** Sends an event. Does not throw. */
-  send(event: RunEvent): Promise<Sent>
+  /** Sends an event, and waits no longer than until `signal` comes: then it is sent again later. Does not throw. */
+  send(event: RunEvent, signal?: AbortSignal): Promise<Sent>
 }
 
 export interface LineageSettings {
@@ -106,13 +106,14 @@ class HttpTransport implements LineageTransport {
     this.#headers = { 'content-type': 'application/json', ...(authorization && { authorization }) }
   }
 
-  async send(event: RunEvent): Promise<Sent> {
+  async send(event: RunEvent, signal?: AbortSignal): Promise<Sent> {
+    const timeout = AbortSignal.timeout(TIMEOUT_MS)
     try {
       const answer = await fetch(this.#url, {
         method: 'POST',
         headers: this.#headers,
         body: JSON.stringify(event),
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
         redirect: 'error',
       })
       const said = (await answer.text()).slice(0, 200)
