@@ -47,6 +47,26 @@ export interface TreeEnsemble {
   rules?: SourceRules
 }
 
+/** What there is of each node. */
+export type TreeNodes = Pick<
+  TreeEnsemble,
+  'feature' | 'threshold' | 'left' | 'right' | 'missingLeft' | 'value' | 'cover' | 'categorySet'
+>
+
+/** So many nodes at rest: leaves of nothing. */
+export function nodesAtRest(length: number): TreeNodes {
+  return {
+    feature: new Int32Array(length),
+    threshold: new Float64Array(length),
+    left: new Int32Array(length).fill(-1),
+    right: new Int32Array(length).fill(-1),
+    missingLeft: new Uint8Array(length),
+    value: new Float64Array(length),
+    cover: new Float64Array(length),
+    categorySet: new Int32Array(length).fill(-1),
+  }
+}
+
 /** What a source does that our own trees do not. Scores with rules are the source's to the bit. */
 export interface SourceRules {
   /** Numbers that leaves are added in; `f32` rounds after each addition. */

@@ -8,7 +8,7 @@ import { hiddenLeaves } from '../tree/hidden-leaves.ts'
 import { BLOCK_NODES_MIN, treeKernel, unpackedKernel } from '../tree/kernel.ts'
 import { firstScores, ruled, ruledExplainer, ruledKernel, ruledTrees } from '../tree/source-rules.ts'
 import { compileTrees } from '../tree-walk.ts'
-import type { SourceRules, TreeEnsemble } from '../trees.ts'
+import { nodesAtRest, type SourceRules, type TreeEnsemble } from '../trees.ts'
 import { treeExplainer } from './tree-explainer.ts'
 
 export const treeForm: ModelForm<TreeEnsemble> = {
@@ -107,14 +107,7 @@ function treesOf(head: FormHead, arrays: SectionReader): TreeEnsemble {
     outputOf:
       nOutputs > 1 ? Int32Array.from(arrays.take('outputOf', sizes.length)) : new Int32Array(sizes.length),
     roots: rootsOf(sizes, n),
-    feature: new Int32Array(n),
-    threshold: new Float64Array(n),
-    left: new Int32Array(n).fill(-1),
-    right: new Int32Array(n).fill(-1),
-    missingLeft: new Uint8Array(n),
-    value: new Float64Array(n),
-    cover: new Float64Array(n),
-    categorySet: new Int32Array(n).fill(-1),
+    ...nodesAtRest(n),
     categorySets: [],
     compare: head.extra.compare === undefined ? 'le' : (head.extra.compare as TreeEnsemble['compare']),
     baseScores,

@@ -1,5 +1,5 @@
 import { MODEL_LIMITS } from '../checks.ts'
-import type { SourceRules, TreeEnsemble } from '../trees.ts'
+import { nodesAtRest, type SourceRules, type TreeEnsemble, type TreeNodes } from '../trees.ts'
 import { IMPORT_LIMITS, type Refuse } from './imported.ts'
 
 /** What all trees of an ensemble share. */
@@ -31,7 +31,7 @@ export class TreeWriter {
   private readonly roots: number[] = []
   private readonly outputOf: number[] = []
   private readonly categorySets: Uint32Array[] = []
-  private nodes: NodeArrays
+  private nodes: TreeNodes
   private nNodes = 0
   private setWords = 0
   private depth = 0
@@ -41,7 +41,7 @@ export class TreeWriter {
   constructor(refuse: Refuse, nNodes: number) {
     this.refuse = refuse
     this.nodesMax = Math.min(IMPORT_LIMITS.nodesMax, nNodes * COPIES_MAX)
-    this.nodes = nodeArrays(Math.max(1, Math.min(nNodes, ROOM_NODES)))
+    this.nodes = nodesAtRest(Math.max(1, Math.min(nNodes, ROOM_NODES)))
   }
 
   tree(output: number, write: () => void): void {
@@ -99,8 +99,8 @@ export class TreeWriter {
 
   private grow(): void {
     const { nodes } = this
-    const more = nodeArrays(2 * nodes.left.length)
-    for (const name of Object.keys(nodes) as (keyof NodeArrays)[]) more[name].set(nodes[name])
+    const more = nodesAtRest(2 * nodes.left.length)
+    for (const name of Object.keys(nodes) as (keyof TreeNodes)[]) more[name].set(nodes[name])
     this.nodes = more
   }
 
@@ -133,24 +133,8 @@ export class TreeWriter {
   }
 }
 
-type NodeArrays = ReturnType<typeof nodeArrays>
-
 /** Nodes that there is room for before any is read: what a source says it has may be a lie. */
 const ROOM_NODES = 64 * 1024
-
-/** Nodes at rest: leaves of nothing. */
-function nodeArrays(length: number) {
-  return {
-    feature: new Int32Array(length),
-    threshold: new Float64Array(length),
-    left: new Int32Array(length).fill(-1),
-    right: new Int32Array(length).fill(-1),
-    missingLeft: new Uint8Array(length),
-    value: new Float64Array(length),
-    cover: new Float64Array(length),
-    categorySet: new Int32Array(length).fill(-1),
-  }
-}
 
 /** Errors: a refusal unless the arrays make one tree: every node but the root below exactly one parent, none outside. `-1` is no child. */
 export function checkTree(

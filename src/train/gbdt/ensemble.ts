@@ -1,4 +1,4 @@
-import type { TreeEnsemble } from '../../model/trees.ts'
+import { nodesAtRest, type TreeEnsemble } from '../../model/trees.ts'
 import type { CategoryBins, FeatureBins } from './binning.ts'
 import type { GrownTree } from './grown-tree.ts'
 import type { Split } from './search.ts'
@@ -29,14 +29,7 @@ export function ensembleOf(
     nOutputs: baseScores.length,
     outputOf: Int32Array.from(trees, ({ output }) => output),
     roots: new Int32Array(trees.length),
-    feature: new Int32Array(nNodes),
-    threshold: new Float64Array(nNodes),
-    left: new Int32Array(nNodes).fill(-1),
-    right: new Int32Array(nNodes).fill(-1),
-    missingLeft: new Uint8Array(nNodes),
-    value: new Float64Array(nNodes),
-    cover: new Float64Array(nNodes),
-    categorySet: new Int32Array(nNodes).fill(-1),
+    ...nodesAtRest(nNodes),
     categorySets: [],
     compare: 'le',
     baseScores,
