@@ -20,6 +20,9 @@ interface Seat {
 }
 
 interface Shared {
+  /** Of the token, and the rate as it is written. */
+  name: string
+  rate: string
   perS: number
   burst: number
   /** By process. */
@@ -33,8 +36,8 @@ export class RateDealer {
   /** What a process was asked since it said so last. */
   heard(process: number, uses: readonly RateUse[], processes: readonly number[], nowMs: number): void {
     for (const { name, rate, perS, burst, asked, left } of uses) {
-      const key = keyOf(name, rate)
-      const shared = this.#rates.get(key) ?? { perS, burst, seats: new Map() }
+      const key = JSON.stringify([name, rate])
+      const shared = this.#rates.get(key) ?? { name, rate, perS, burst, seats: new Map() }
       this.#rates.set(key, shared)
       seat(shared, processes, nowMs)
       const own = shared.seats.get(process)
@@ -53,7 +56,7 @@ export class RateDealer {
       const total = [...shared.seats.values()].reduce((sum, { demand }) => sum + demand, 0)
       const isOver = total < DEMAND_MIN
       share(shared, isOver ? 0 : total, nowMs)
-      const [name, rate] = JSON.parse(key) as [string, string]
+      const { name, rate } = shared
       for (const [process, own] of shared.seats) {
         const parts = dealt.get(process) ?? []
         parts.push({ name, rate, part: own.part, left: own.left })
@@ -65,8 +68,6 @@ export class RateDealer {
     return dealt
   }
 }
-
-const keyOf = (name: string, rate: string): string => JSON.stringify([name, rate])
 
 /** A place for each process that there is, and none for those that ended. */
 function seat({ seats, burst }: Shared, processes: readonly number[], nowMs: number): void {

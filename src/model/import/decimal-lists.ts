@@ -1,5 +1,5 @@
 /** Lists of numbers in the bytes of a text: read in WebAssembly where that is to be had, else as texts. Both give the same bits. */
-import { compileWasm, instantiateWasm, openMemory, type WasmMemory } from '../../core/wasm.ts'
+import { compileWasm, instantiateWasm, openMemory } from '../../core/wasm.ts'
 import { DECIMAL_KERNELS } from './kernels-wasm.ts'
 
 interface DecimalKernels {
@@ -15,7 +15,6 @@ export interface DecimalLists {
 }
 
 interface Room {
-  memory: WasmMemory<ArrayBuffer>
   kernels: DecimalKernels
   u8: Uint8Array
   f64: Float64Array
@@ -112,7 +111,7 @@ function openRoom(bytes: number): Room | null {
   const f64 = new Float64Array(buffer)
   for (let k = 0; k < TENS; k++) f64[tensAt / 8 + k] = Number(`1e${k}`)
   kernels.configure(0, tensAt)
-  return { memory, kernels, u8: new Uint8Array(buffer), f64 }
+  return { kernels, u8: new Uint8Array(buffer), f64 }
 }
 
 let powers: BigUint64Array | undefined
