@@ -2,6 +2,7 @@
 import type { Json } from '../../core/canonical.ts'
 import { MillraceError, toError } from '../../core/errors.ts'
 import { refs } from '../../core/names.ts'
+import { every } from '../../engine/every.ts'
 import type { Store } from '../../store/ports.ts'
 import type { Access } from './access.ts'
 import { grantText, type TokenGrant } from './grant.ts'
@@ -63,7 +64,6 @@ export function followTokens(
   { onFault, pollMs = POLL_MS }: { onFault: (error: Error) => void; pollMs?: number },
 ): () => void {
   let seen = ''
-  let isBusy = false
   const look = async () => {
     const found = await store.meta.refs(PREFIX)
     const stamp = found.map(({ name, digest }) => `${name} ${digest}`).join('\n')
@@ -71,15 +71,7 @@ export function followTokens(
     access.replace(await readTokens(store))
     seen = stamp
   }
-  const timer = setInterval(() => {
-    if (isBusy) return
-    isBusy = true
-    look()
-      .catch((error: unknown) => onFault(toError(error)))
-      .finally(() => {
-        isBusy = false
-      })
-  }, pollMs)
+  const timer = every(pollMs, () => look().catch((error: unknown) => onFault(toError(error))))
   timer.unref()
   return () => clearInterval(timer)
 }
