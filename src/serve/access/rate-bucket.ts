@@ -97,7 +97,7 @@ export class RateBucket {
   #fill(nowMs: number): void {
     const passedMs = Math.max(0, nowMs - this.#atMs)
     const more = (passedMs / 1000) * this.rate.perS * this.#part
-    this.#left = Math.min(Math.max(this.#left, this.#burst), this.#left + more)
+    this.#left = Math.min(this.#burst, this.#left + more)
     this.#atMs = Math.max(this.#atMs, nowMs)
   }
 }
