@@ -232,7 +232,7 @@ const noColumn = ({ columns }: DraftTables) =>
   new MillraceError('MR_DATA_MERGE_VALUE', {
     column: '',
     type: '',
-    got: `no column; columns are ${columns.map(({ name }) => name).join(', ')}`,
+    got: `not one column; columns are ${columns.map(({ name }) => name).join(', ')}`,
   })
 
 /** An expression of `ours`, `theirs` and `base` for the column at a place. Errors: MR_EXPR_…. */
@@ -257,7 +257,7 @@ function valueText(tables: DraftTables, value: string | null, place: number | un
   return sql`cast(try_cast(${param(value)} as ${DUCK_TYPE[column.type]}) as varchar)`
 }
 
-/** Errors: MR_DATA_MERGE_VALUE where a text is no value of the column, MR_DATA_FIX_VALUE where an expression gives whole numbers something else. */
+/** Errors: MR_DATA_MERGE_VALUE where a text is no value of the column or cells are of several columns, MR_DATA_FIX_VALUE where an expression gives whole numbers something else. */
 export async function checkTake(
   tables: DraftTables,
   act: DraftChoice & DraftTake,
@@ -266,7 +266,8 @@ export async function checkTake(
   const place = act.column === undefined ? act.cells?.[0]?.[1] : placeOf(tables, act.column)
   const column = tables.columns[place ?? WHOLE_ROW]
   if (act.take !== 'value' && act.take !== 'expression') return
-  if (!column) throw noColumn(tables)
+  const isSplit = act.column === undefined && act.cells?.some(([, other]) => other !== place)
+  if (!column || isSplit) throw noColumn(tables)
   if (act.take === 'value') return await checkValue(tables, column, act.value, signal)
   if (column.type !== 'int') return
   const value = expressionSql(tables, act.expression, place!)

@@ -99,6 +99,11 @@ test('conflicts are paged, decided by cell, filter, expression and hand, undone,
   expect((await decide({ cells: [[one, v]], take: 'value', value: '1.5' })).body.code).toBe(
     'MR_DATA_MERGE_VALUE',
   )
+  const both = [
+    [one, first.body.columns.findIndex(({ name }) => name === 't')],
+    [one, v],
+  ]
+  expect((await decide({ cells: both, take: 'value', value: '1.5' })).body.code).toBe('MR_DATA_MERGE_VALUE')
   expect((await decide({ cells: [[one, v]], take: 'value', value: '77' })).body).toMatchObject({
     done: true,
     n: 1,
