@@ -14,6 +14,7 @@ import type { Store } from '../store/ports.ts'
 import type { DraftChoice, DraftTake, MergeDraft } from './draft-types.ts'
 import { WRITTEN_AS } from './edit.ts'
 import type { DatasetMerge } from './merge-types.ts'
+import { isNoValue, typedValue } from './typed-values.ts'
 
 /** Place of a decision about a row as a whole. */
 export const WHOLE_ROW = -1
@@ -247,14 +248,12 @@ function expressionSql({ columns }: DraftTables, expression: string, place: numb
   return sql`(select ${value} from (select r.o${String(place)} as "ours", r.t${String(place)} as "theirs", r.b${String(place)} as "base"))`
 }
 
-const WHOLE = /^\s*[+-]?\d{1,19}\s*$/
-
 /** A value as its column writes it. It was checked by `checkValue`. */
 function valueText(tables: DraftTables, value: string | null, place: number | undefined): Sql {
   const column = tables.columns[place ?? WHOLE_ROW]
   if (!column) throw noColumn(tables)
   if (value === null) return raw('null::varchar')
-  return sql`cast(try_cast(${param(value)} as ${DUCK_TYPE[column.type]}) as varchar)`
+  return typedValue(column.type, param(value))
 }
 
 /** Errors: MR_DATA_MERGE_VALUE where a text is no value of the column or cells are of several columns, MR_DATA_FIX_VALUE where an expression gives whole numbers something else. */
@@ -290,11 +289,9 @@ async function checkValue(
   signal?: AbortSignal,
 ): Promise<void> {
   if (value === null) return
-  const wrong = () => new MillraceError('MR_DATA_MERGE_VALUE', { column: name, type, got: value })
-  if (type === 'int' && !WHOLE.test(value)) throw wrong()
-  const [row] = await query.rows<{ v: string | null }>(
-    sql`select cast(try_cast(${param(value)} as ${DUCK_TYPE[type]}) as varchar) as v`,
+  const [row] = await query.rows<{ wrong: boolean }>(
+    sql`select ${isNoValue(type, param(value))} as wrong`,
     signal,
   )
-  if (row!.v === null) throw wrong()
+  if (row!.wrong) throw new MillraceError('MR_DATA_MERGE_VALUE', { column: name, type, got: value })
 }

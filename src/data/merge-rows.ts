@@ -2,6 +2,7 @@
  * Three versions in the engine: what each side changed since the version that both came from, cell by cell. What one side alone changed is taken; what both changed to the same
  * is taken once; what both changed to different values is a conflict, and so is a row that one changed and the other deleted.
  */
+import { MillraceError } from '../core/errors.ts'
 import type { Column, Schema } from '../core/records.ts'
 import type { CheckDef } from '../define/types.ts'
 import { DUCK_TYPE } from '../engine/parts.ts'
@@ -11,6 +12,7 @@ import { checkWhole } from './check-whole.ts'
 import type { Duck } from './duck.ts'
 import { WRITTEN_AS } from './edit.ts'
 import type { MergeConflict, MergeRules } from './merge-types.ts'
+import { isNoValue } from './typed-values.ts'
 
 export interface MergeTables {
   dataset: string
@@ -75,11 +77,26 @@ async function makePicks(
       'VARCHAR',
     )} AS value`,
   )
+  await checkPicked(duck, columns)
   if (decisions === undefined) return
   const names = columns.map(({ name }) => literal(name)).join(', ')
   await duck.run(
     `INSERT INTO mr_picks SELECT keys, list_position([${names}], "column") - 1, take, value FROM read_parquet(${literal(decisions)})`,
   )
+}
+
+/** Errors: MR_DATA_MERGE_VALUE where a text that was picked is no value of its column. */
+async function checkPicked(duck: Duck, columns: readonly Column[]): Promise<void> {
+  const picked = await duck.rows<{ place: number }>(
+    "SELECT DISTINCT place FROM mr_picks WHERE take = 'value' AND value IS NOT NULL ORDER BY 1",
+  )
+  for (const { place } of picked) {
+    const { name: column, type } = columns[place]!
+    const [wrong] = await duck.rows<{ value: string }>(
+      sql`SELECT value FROM mr_picks WHERE take = 'value' AND place = ${String(place)} AND value IS NOT NULL AND ${isNoValue(type, raw('value'))} LIMIT 1`,
+    )
+    if (wrong) throw new MillraceError('MR_DATA_MERGE_VALUE', { column, type, got: wrong.value })
+  }
 }
 
 /** Both sides have the row, and one of them has it no more. What both deleted is no matter. */

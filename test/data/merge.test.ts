@@ -252,6 +252,18 @@ test('a cell that is given a value by hand has it, whether or not it was in conf
   expect(await mergedRows(all.place, done)).toEqual(textsOf([row(1, 77), row(2, 5, null)]))
 })
 
+test.each(['1.5', 'abc', '9223372036854775808'])(
+  'no value of the column is refused by hand: %s',
+  async (value) => {
+    const all = await branches(keyed, [row(1, 1)], [row(1, 10)], [row(1, 11)])
+    const picks = [{ key: ['1'], column: 'v', take: 'value' as const, value }]
+    await expect(merge(all, keyed, all.ours, all.theirs, { picks })).rejects.toMatchObject({
+      code: 'MR_DATA_MERGE_VALUE',
+      data: { column: 'v', type: 'int', got: value },
+    })
+  },
+)
+
 /** Merges files that have columns of their own. */
 async function columnsMerged(base: string, ours: string, theirs: string, rules: MergeRules = {}) {
   const place = await openPlace()
