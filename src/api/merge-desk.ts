@@ -1,6 +1,12 @@
 /** Merges that wait to be decided, as the console sees them: the functions of the loop, told in the contract's words. */
-import { MillraceError } from '../core/errors.ts'
-import { conflictSentence, type DraftChoice, type DraftFilter, type DraftTake } from '../data/index.ts'
+import {
+  type DraftChoice,
+  type DraftFilter,
+  type DraftTake,
+  hasOpen,
+  openError,
+  REMOVED,
+} from '../data/index.ts'
 import type { DraftName } from '../loop/held-drafts.ts'
 import { type DraftPage, MergeDrafts, sentenceOf } from '../loop/merge-drafts.ts'
 import type { Runtime } from '../loop/runtime.ts'
@@ -9,9 +15,6 @@ import { type DeskAsk, quote } from './triage-desk.ts'
 import { count, plural } from './views/words.ts'
 
 type Named = Required<DraftName>
-
-/** Taken away here, and written into there: what is not here any more cannot be taken back row by row. */
-const REMOVED = 'taken away'
 
 export class MergeDesk {
   readonly #drafts: MergeDrafts
@@ -67,16 +70,10 @@ export class MergeDesk {
 
   /** Errors: MR_DATA_MERGE_OPEN with what is open or broken; the page has the rows. */
   async finish(name: Named, ask: DeskAsk): Promise<ActionResult> {
-    const { dataset, branch, into } = name
+    const { dataset } = name
     const { done, effects, open, sample } = await this.#drafts.finish(name, why(ask))
-    if (Object.values(open).some((n) => n > 0))
-      throw new MillraceError('MR_DATA_MERGE_OPEN', {
-        dataset,
-        open,
-        sample: sample.slice(0, 5).map(conflictSentence),
-      })
-    const command = `millrace data merge ${quote(dataset)} ${quote(branch)}${into === 'main' ? '' : ` --into ${quote(into)}`} --decided`
-    return { done, dryRun: ask.dryRun, command, effects }
+    if (hasOpen({ open })) throw openError({ dataset, open, sample })
+    return { done, dryRun: ask.dryRun, command: commandOf(name, '--decided'), effects }
   }
 
   /** Null where nothing is in conflict any more. */
@@ -87,15 +84,17 @@ export class MergeDesk {
   async abandon(name: Named, ask: DeskAsk): Promise<ActionResult> {
     const { dataset, branch, into } = name
     const [page] = (await this.#drafts.list(dataset)).filter((m) => m.branch === branch && m.into === into)
-    const command = `millrace data merge ${quote(dataset)} ${quote(branch)}${into === 'main' ? '' : ` --into ${quote(into)}`} --abandon`
     const effects = [
       `the merge of "${branch}" is no longer waiting; ${page ? plural(page.decided, 'decision') : 'its decisions'} stay in the journal alone`,
       `${into} and ${branch} stay as they are`,
     ]
     if (!ask.dryRun) await this.#drafts.abandon(name, why(ask))
-    return { done: !ask.dryRun, dryRun: ask.dryRun, command, effects }
+    return { done: !ask.dryRun, dryRun: ask.dryRun, command: commandOf(name, '--abandon'), effects }
   }
 }
+
+const commandOf = ({ dataset, branch, into }: Named, end: string): string =>
+  `millrace data merge ${quote(dataset)} ${quote(branch)}${into === 'main' ? '' : ` --into ${quote(into)}`} ${end}`
 
 const why = ({ dryRun, reason, actor }: DeskAsk) => ({
   ...{ dryRun, actor },

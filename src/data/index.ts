@@ -75,9 +75,11 @@ export {
   verdictsOf,
 } from './merge.ts'
 export { judgeTaken } from './merge-checks.ts'
+export { REMOVED } from './merge-schema.ts'
 export {
   type ConflictKind,
   type DatasetMerge,
+  hasOpen,
   MERGE_SIDES,
   type MergeConflict,
   type MergePick,

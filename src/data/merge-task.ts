@@ -28,7 +28,7 @@ import {
   writeMultiset,
 } from './merge-rows.ts'
 import { planSchema, removedButChanged } from './merge-schema.ts'
-import type { DatasetMerge, MergeParams, MergeSides } from './merge-types.ts'
+import { type DatasetMerge, hasOpen, type MergeParams, type MergeSides } from './merge-types.ts'
 import type { ImportJob, ImportParams } from './types.ts'
 
 export const MERGE_TASK = 'data.merge'
@@ -114,7 +114,7 @@ async function mergeOf(work: Work): Promise<DatasetMerge> {
   const schema = [...plan.open, ...removed]
   merge.open = { ...found.open, schema: schema.length }
   merge.sample = [...schema, ...found.sample]
-  if (Object.values(merge.open).some((n) => n > 0)) return await withConflicts(work, merge, tables)
+  if (hasOpen(merge)) return await withConflicts(work, merge, tables)
   await writeMerged(duck, tables, rules, paths)
   return await carriedOut(work, merge, plan.schema, paths)
 }

@@ -89,6 +89,10 @@ export interface DatasetMerge {
   judgement?: MergeJudgement
 }
 
+/** Whether conflicts are open. */
+export const hasOpen = ({ open }: Pick<DatasetMerge, 'open'>): boolean =>
+  Object.values(open).some((n) => n > 0)
+
 /** What checks came to over all rows of a version. */
 export interface VersionFigures {
   rows: number

@@ -265,7 +265,11 @@ async function putVersion(
   return digest!
 }
 
-export function openError({ dataset, open, sample }: DatasetMerge): MillraceError {
+export function openError({
+  dataset,
+  open,
+  sample,
+}: Pick<DatasetMerge, 'dataset' | 'open' | 'sample'>): MillraceError {
   return new MillraceError('MR_DATA_MERGE_OPEN', {
     dataset,
     open,

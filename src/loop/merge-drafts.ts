@@ -242,17 +242,15 @@ export class MergeDrafts {
       const { dataset, branch, into, keep, ours, theirs } = head
       const decisions = await this.#decisions(tables)
       const step = held.at!
-      const request = {
-        ...{ dataset, branch, into, keep, ...who },
+      held.broken = null
+      const merged = await mergeInto(this.#rt, {
+        ...{ dataset, branch, into, keep, ...who, dryRun, answerOpen: true },
         decided: { ours, theirs, step, ...(decisions && { decisions }) },
         rules: { schema: Object.fromEntries(tables.schema) },
-      }
-      const foreseen = await mergeInto(this.#rt, { ...request, dryRun: true })
-      const isOpen = Object.values(foreseen.open).some((n) => n > 0)
-      const broken =
-        isOpen && foreseen.conflicts ? await brokenRows(tables, foreseen.conflicts, BROKEN_MAX) : []
-      held.broken = broken.length > 0 ? { step: head.step, rows: broken } : null
-      return isOpen || dryRun ? foreseen : await mergeInto(this.#rt, request)
+      })
+      const rows = merged.conflicts ? await brokenRows(tables, merged.conflicts, BROKEN_MAX) : []
+      if (rows.length > 0) held.broken = { step: head.step, rows }
+      return merged
     })
     if (result.done) await this.#held.forget(name)
     return result

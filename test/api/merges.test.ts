@@ -8,6 +8,7 @@ import { refs } from '../../src/core/names.ts'
 import type { DatasetDef } from '../../src/define/types.ts'
 import { parseExpr } from '../../src/expr/parse.ts'
 import { dropBranch } from '../../src/loop/branches.ts'
+import { MergeDrafts } from '../../src/loop/merge-drafts.ts'
 import type { Runtime } from '../../src/loop/runtime.ts'
 import { datasetDef, openPlace, rowCheck } from '../data/fixture.ts'
 import { csvOf, type Row, rowsIn, textsOf } from '../data/tables.ts'
@@ -72,7 +73,7 @@ const AT = '/datasets/d/merges/main/other'
 
 test('conflicts are paged, decided by cell, filter, expression and hand, undone, and merged; what was decided is what main holds', async () => {
   const base = [1, 2, 3, 4, 5, 6].map((id) => row(id, id))
-  const { place, head, ask } = await setUp(
+  const { rt, place, head, ask } = await setUp(
     base,
     [row(1, 10, 'o'), row(2, 20), row(3, 30), row(4, 40), row(6, 60)],
     [row(1, 11, 't'), row(2, 21), row(3, 31), row(5, 51), row(6, 6, 'z')],
@@ -141,6 +142,10 @@ test('conflicts are paged, decided by cell, filter, expression and hand, undone,
   expect(open.body.rows.map((r) => r.key[0])).toEqual(['2', '3'])
   const early = await ask<ActionResult>('POST', `${AT}/finish`, { dryRun: true })
   expect([early.status, early.body.code]).toEqual([409, 'MR_DATA_MERGE_OPEN'])
+  const who = { actor: 'test', reason: 'too early' }
+  expect(await new MergeDrafts(rt).finish({ dataset: 'd', branch: 'other' }, who)).toMatchObject({
+    ...{ done: false, dryRun: false, open: { cell: 2 } },
+  })
   expect((await decide({ cells: [[two, v]], take: 'ours' })).body.n).toBe(1)
   expect((await decide({ take: 'theirs' })).body.n).toBe(1)
   const before = await head()

@@ -5,6 +5,7 @@ import { MillraceError } from '../../core/errors.ts'
 import { headOfFiles } from '../../data/files/index.ts'
 import {
   conflictSentence,
+  hasOpen,
   MERGE_SIDES,
   type MergePick,
   type MergeRules,
@@ -151,7 +152,7 @@ export async function dataMerge(
   const drafts = new MergeDrafts(rt)
   if (branch === undefined) return waitingList(cli, await drafts.list(name))
   const waiting = { dataset: name, branch: branch as string, into: textOption(options, 'into') }
-  const doer = { actor: await cli.actor(), reason: textOption(options, 'reason') ?? 'on the command line' }
+  const doer = { actor: await cli.actor(), reason: textOption(options, 'reason') || 'on the command line' }
   if (options.abandon === true) {
     await drafts.abandon(waiting, doer)
     const effects = ['the merge waits no longer; both branches stay as they are']
@@ -160,7 +161,7 @@ export async function dataMerge(
   }
   if (options.decided === true) {
     const result = await drafts.finish(waiting, { ...doer, dryRun: options.dryRun === true })
-    const isOpen = Object.values(result.open).some((n) => n > 0)
+    const isOpen = hasOpen(result)
     return {
       value: result,
       lines: mergeLines(cli, branch as string, result, undefined),
@@ -168,16 +169,9 @@ export async function dataMerge(
     }
   }
   const file = textOption(options, 'conflicts')
-  const { reason, ...by } = await why(cli, options)
+  const dryRun = options.dryRun === true
   const request = {
-    ...{
-      dataset: name,
-      branch: branch as string,
-      into: textOption(options, 'into'),
-      keep: options.keep === true,
-    },
-    ...by,
-    reason: reason === '' ? 'on the command line' : reason,
+    ...{ ...waiting, ...doer, dryRun, keep: options.keep === true },
     rules: await rulesOf(options),
     signal: cli.signal,
     onProgress: cli.meter.update,
@@ -185,11 +179,11 @@ export async function dataMerge(
   cli.meter.begin(`Merge ${branch as string}`)
   // All conflicts are shown and written rather than thrown.
   const result = await mergeInto(rt, { ...request, answerOpen: true })
-  const isOpen = Object.values(result.open).some((n) => n > 0)
+  const isOpen = hasOpen(result)
   cli.meter.end()
   if (file !== undefined && result.conflicts)
     await copyFile(await rt.store.objects.path(result.conflicts), resolve(file))
-  const begun = isOpen && options.wait === true && !by.dryRun ? await drafts.begin(waiting, doer) : null
+  const begun = isOpen && options.wait === true && !dryRun ? await drafts.begin(waiting, doer) : null
   return {
     value: begun ? { ...result, waits: begun } : result,
     lines: [...mergeLines(cli, branch as string, result, file), ...(begun ? [waitsLine(cli, begun)] : [])],
