@@ -7,6 +7,7 @@ import type { Runtime } from '../loop/runtime.ts'
 import { type Caller, LOCAL } from '../serve/access/access.ts'
 import { acknowledgeAlert } from '../watch/record.ts'
 import type { ActionResult, Session } from './contract.ts'
+import { actionBody, bodyObject, type Given, onlyKnown } from './query.ts'
 
 export interface ActionAsk {
   dryRun: boolean
@@ -47,6 +48,18 @@ function told(command: string, { dryRun }: ActionAsk, { done, effects }: Release
 /** Who the journal says acted: the token's name, where there is one. */
 export function actorOf({ caller }: { caller?: Caller }, otherwise = 'console'): string {
   return caller === undefined || caller === LOCAL ? otherwise : caller.name
+}
+
+/** The fields of an act, and how it is asked for: `dryRun`, `reason` and who. Errors: MR_API_QUERY. */
+export function actionIn(
+  request: FastifyRequest,
+  actor: string | undefined,
+  names: readonly string[],
+): [Given, ActionAsk] {
+  const given = onlyKnown(bodyObject(request.body), [...names, 'dryRun', 'reason'])
+  const { dryRun, reason } = given
+  const plain = Buffer.from(JSON.stringify({ dryRun, reason }))
+  return [given, { ...actionBody(plain), actor: actorOf(request, actor) }]
 }
 
 /** What the caller may do. */

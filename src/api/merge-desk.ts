@@ -10,8 +10,9 @@ import {
 import type { DraftName } from '../loop/held-drafts.ts'
 import { type DraftPage, MergeDrafts, sentenceOf } from '../loop/merge-drafts.ts'
 import type { Runtime } from '../loop/runtime.ts'
+import type { ActionAsk } from './actions.ts'
 import type { ActionResult, MergeDecided, MergePage, MergeRow } from './contract.ts'
-import { type DeskAsk, quote } from './triage-desk.ts'
+import { quote } from './triage-desk.ts'
 import { count, plural } from './views/words.ts'
 
 type Named = Required<DraftName>
@@ -28,7 +29,7 @@ export class MergeDesk {
   }
 
   /** Null where nothing is in conflict. Errors: as `MergeDrafts.begin`. */
-  async begin(name: DraftName, ask: DeskAsk): Promise<{ merge: MergeRow | null }> {
+  async begin(name: DraftName, ask: ActionAsk): Promise<{ merge: MergeRow | null }> {
     return { merge: await this.#drafts.begin(name, ask) }
   }
 
@@ -51,7 +52,7 @@ export class MergeDesk {
   async decide(
     name: Named,
     choice: DraftChoice & DraftTake,
-    ask: DeskAsk & { seen: number },
+    ask: ActionAsk & { seen: number },
   ): Promise<MergeDecided> {
     return await this.#drafts.decide(name, choice, ask)
   }
@@ -59,17 +60,17 @@ export class MergeDesk {
   async decideColumn(
     name: Named,
     choice: { column: string; take: 'ours' | 'theirs' | 'nobody' },
-    ask: DeskAsk,
+    ask: ActionAsk,
   ): Promise<{ step: number }> {
     return { step: await this.#drafts.decideColumn(name, choice, ask) }
   }
 
-  async undo(name: Named, step: number, ask: DeskAsk): Promise<{ step: number }> {
+  async undo(name: Named, step: number, ask: ActionAsk): Promise<{ step: number }> {
     return { step: await this.#drafts.undo(name, step, ask) }
   }
 
   /** Errors: MR_DATA_MERGE_OPEN with what is open or broken; the page has the rows. */
-  async finish(name: Named, ask: DeskAsk): Promise<ActionResult> {
+  async finish(name: Named, ask: ActionAsk): Promise<ActionResult> {
     const { dataset } = name
     const { done, effects, open, sample } = await this.#drafts.finish(name, why(ask))
     if (hasOpen({ open })) throw openError({ dataset, open, sample })
@@ -77,11 +78,11 @@ export class MergeDesk {
   }
 
   /** Null where nothing is in conflict any more. */
-  async renew(name: Named, ask: DeskAsk): Promise<{ merge: MergeRow | null }> {
+  async renew(name: Named, ask: ActionAsk): Promise<{ merge: MergeRow | null }> {
     return { merge: await this.#drafts.renew(name, ask) }
   }
 
-  async abandon(name: Named, ask: DeskAsk): Promise<ActionResult> {
+  async abandon(name: Named, ask: ActionAsk): Promise<ActionResult> {
     const { dataset, branch, into } = name
     const [page] = (await this.#drafts.list(dataset)).filter((m) => m.branch === branch && m.into === into)
     const effects = [
@@ -96,7 +97,7 @@ export class MergeDesk {
 const commandOf = ({ dataset, branch, into }: Named, end: string): string =>
   `millrace data merge ${quote(dataset)} ${quote(branch)}${into === 'main' ? '' : ` --into ${quote(into)}`} ${end}`
 
-const why = ({ dryRun, reason, actor }: DeskAsk) => ({
+const why = ({ dryRun, reason, actor }: ActionAsk) => ({
   ...{ dryRun, actor },
   reason: reason === '' ? 'decided in the console' : reason,
 })

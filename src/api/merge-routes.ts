@@ -2,13 +2,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { MAIN } from '../core/names.ts'
 import { type DraftChoice, type DraftState, type DraftTake, MERGE_SIDES } from '../data/index.ts'
-import { actorOf } from './actions.ts'
+import { actionIn } from './actions.ts'
 import { API_LIMITS } from './limits.ts'
 import type { MergeDesk } from './merge-desk.ts'
-import { actionBody, bodyObject, neededText, onlyKnown, param, refuse, text, wholeNumber } from './query.ts'
-import type { DeskAsk } from './triage-desk.ts'
-
-type Given = Record<string, unknown>
+import { type Given, neededText, oneOf, onlyKnown, param, refuse, text, wholeNumber } from './query.ts'
 
 const STATES: readonly DraftState[] = ['open', 'decided', 'broken']
 const TAKES = [...MERGE_SIDES, 'nobody', 'value', 'expression'] as const
@@ -22,7 +19,7 @@ export function mergeRoutes(app: FastifyInstance, desk: MergeDesk, actor?: strin
   })
   app.get('/datasets/:dataset/merges', (request) => desk.list(param(request, 'dataset')))
   app.post('/datasets/:dataset/merges', (request) => {
-    const [given, ask] = bodyOf(request, actor, ['branch', 'into'])
+    const [given, ask] = actionIn(request, actor, ['branch', 'into'])
     const name = { branch: neededText(given, 'branch'), into: text(given, 'into') ?? MAIN }
     return desk.begin({ dataset: param(request, 'dataset'), ...name }, ask)
   })
@@ -41,22 +38,22 @@ export function mergeRoutes(app: FastifyInstance, desk: MergeDesk, actor?: strin
     })
   })
   app.post(`${at}/decide`, (request) => {
-    const [given, ask] = bodyOf(request, actor, [...CHOICE, 'take', 'value', 'expression', 'seen'])
+    const [given, ask] = actionIn(request, actor, [...CHOICE, 'take', 'value', 'expression', 'seen'])
     const choice = { ...choiceIn(given), ...takeIn(given) }
     return desk.decide(nameOf(request), choice, { ...ask, seen: stepIn(given, 'seen') })
   })
   app.post(`${at}/column`, (request) => {
-    const [given, ask] = bodyOf(request, actor, ['column', 'take'])
+    const [given, ask] = actionIn(request, actor, ['column', 'take'])
     const take = oneOf(given, 'take', ['ours', 'theirs', 'nobody'] as const)
     return desk.decideColumn(nameOf(request), { column: neededText(given, 'column'), take }, ask)
   })
   app.post(`${at}/undo`, (request) => {
-    const [given, ask] = bodyOf(request, actor, ['step'])
+    const [given, ask] = actionIn(request, actor, ['step'])
     return desk.undo(nameOf(request), stepIn(given, 'step'), ask)
   })
-  app.post(`${at}/finish`, (request) => desk.finish(nameOf(request), bodyOf(request, actor, [])[1]))
-  app.post(`${at}/renew`, (request) => desk.renew(nameOf(request), bodyOf(request, actor, [])[1]))
-  app.post(`${at}/abandon`, (request) => desk.abandon(nameOf(request), bodyOf(request, actor, [])[1]))
+  app.post(`${at}/finish`, (request) => desk.finish(nameOf(request), actionIn(request, actor, [])[1]))
+  app.post(`${at}/renew`, (request) => desk.renew(nameOf(request), actionIn(request, actor, [])[1]))
+  app.post(`${at}/abandon`, (request) => desk.abandon(nameOf(request), actionIn(request, actor, [])[1]))
 }
 
 const nameOf = (request: FastifyRequest) => ({
@@ -67,17 +64,6 @@ const nameOf = (request: FastifyRequest) => ({
 
 /** How conflicts are named in a body. */
 const CHOICE = ['cells', 'column', 'where', 'all']
-
-function bodyOf(
-  request: FastifyRequest,
-  actor: string | undefined,
-  names: readonly string[],
-): [Given, DeskAsk] {
-  const given = onlyKnown(bodyObject(request.body), [...names, 'dryRun', 'reason'])
-  const { dryRun, reason } = given
-  const plain = Buffer.from(JSON.stringify({ dryRun, reason }))
-  return [given, { ...actionBody(plain), actor: actorOf(request, actor) }]
-}
 
 function choiceIn(given: Given): DraftChoice {
   const [column, where] = [text(given, 'column'), text(given, 'where')]
@@ -119,10 +105,4 @@ function stepIn(given: Given, name: string): number {
   if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= STEPS_MAX)
     return value as number
   throw refuse(name, 'the number of a step', value)
-}
-
-function oneOf<T extends string>(given: Given, name: string, known: readonly T[]): T {
-  const value = given[name]
-  if (!known.includes(value as T)) throw refuse(name, `one of ${known.join(', ')}`, value)
-  return value as T
 }

@@ -4,7 +4,7 @@ import { excerpt, MillraceError } from '../core/errors.ts'
 import { parseJson } from '../serve/http/body.ts'
 import { API_LIMITS } from './limits.ts'
 
-type Given = Record<string, unknown>
+export type Given = Record<string, unknown>
 
 export function refuse(name: string, need: string, got: unknown): MillraceError {
   const text = got === undefined ? 'nothing' : excerpt(JSON.stringify(got), 60)
@@ -47,6 +47,13 @@ export function neededText(query: Given, name: string): string {
   const value = text(query, name)
   if (value === undefined) throw refuse(name, 'given', undefined)
   return value
+}
+
+/** One of the words that a body may say. */
+export function oneOf<T extends string>(given: Given, name: string, known: readonly T[]): T {
+  const value = given[name]
+  if (!known.includes(value as T)) throw refuse(name, `one of ${known.join(', ')}`, value)
+  return value as T
 }
 
 /** A named part of the path, decoded. */

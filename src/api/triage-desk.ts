@@ -9,14 +9,9 @@ import { chooseTriage, readTriage, type TriageFilter, triageOf } from '../loop/t
 import { SIGNALS } from '../loop/triage-signals.ts'
 import { tryBranch, tryPlanOf } from '../loop/try-branch.ts'
 import type { WorthReport } from '../train/worth/report.ts'
+import type { ActionAsk } from './actions.ts'
 import type { ActionResult, BranchRow, TriageView, TriageWorth } from './contract.ts'
 import { count, percent } from './views/words.ts'
-
-export interface DeskAsk {
-  dryRun: boolean
-  reason: string
-  actor: string
-}
 
 const SLICES = 5
 
@@ -77,7 +72,7 @@ export class TriageDesk {
     branch: string,
     name: string,
     filter: TriageFilter & { said: string },
-    ask: DeskAsk,
+    ask: ActionAsk,
   ): Promise<ActionResult> {
     const { said, ...chosen } = filter
     const { report } = await triageOf(this.#rt, { name })
@@ -96,7 +91,7 @@ export class TriageDesk {
     branch: string,
     model: string,
     cleanTest: boolean,
-    ask: DeskAsk,
+    ask: ActionAsk,
   ): Promise<ActionResult> {
     const plan = await tryPlanOf(this.#rt, { model, branch, cleanTest })
     const key = keyOf(dataset, branch)
@@ -113,7 +108,7 @@ export class TriageDesk {
     return { done: !ask.dryRun && !isOn, dryRun: ask.dryRun, command, effects }
   }
 
-  #begin(key: string, asked: { model: string; branch: string; cleanTest: boolean }, ask: DeskAsk): void {
+  #begin(key: string, asked: { model: string; branch: string; cleanTest: boolean }, ask: ActionAsk): void {
     const { model } = asked
     this.#failed.delete(key)
     this.#trying.set(key, { model, done: 0, note: 'begins' })
@@ -132,7 +127,7 @@ export class TriageDesk {
   }
 
   /** Errors: as `mergeBranch`. */
-  async merge(dataset: string, branch: string, ask: DeskAsk): Promise<ActionResult> {
+  async merge(dataset: string, branch: string, ask: ActionAsk): Promise<ActionResult> {
     const { done, effects } = await mergeBranch(this.#rt, { dataset, branch, ...why(ask) })
     return {
       done,
@@ -143,7 +138,7 @@ export class TriageDesk {
   }
 
   /** Errors: as `dropBranch`. */
-  async drop(dataset: string, branch: string, ask: DeskAsk): Promise<ActionResult> {
+  async drop(dataset: string, branch: string, ask: ActionAsk): Promise<ActionResult> {
     const { done, effects } = await dropBranch(this.#rt, { dataset, branch, ...why(ask) })
     return {
       done,
@@ -156,7 +151,7 @@ export class TriageDesk {
   /** Errors: as `editQuarantine`. */
   async edit(
     request: Omit<QuarantineRequest, 'reason' | 'actor' | 'dryRun'> & { said: string; version: Digest },
-    ask: DeskAsk,
+    ask: ActionAsk,
   ): Promise<ActionResult> {
     const { said, ...rest } = request
     const { dataset, branch = MAIN, verb } = rest
@@ -173,7 +168,7 @@ export class TriageDesk {
 
 const keyOf = (dataset: string, branch: string): string => `${dataset}@${branch}`
 
-const why = ({ dryRun, reason, actor }: DeskAsk) => ({
+const why = ({ dryRun, reason, actor }: ActionAsk) => ({
   ...{ dryRun, actor },
   reason: reason === '' ? 'by hand in the console' : reason,
 })

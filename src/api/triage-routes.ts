@@ -5,12 +5,10 @@ import type { ExprNode } from '../expr/ast.ts'
 import { parseExpr } from '../expr/parse.ts'
 import { parseFix, type QuarantineVerb } from '../loop/quarantine.ts'
 import type { TriageFilter } from '../loop/triage.ts'
-import { actorOf } from './actions.ts'
+import { actionIn } from './actions.ts'
 import { API_LIMITS } from './limits.ts'
-import { actionBody, bodyObject, onlyKnown, param, refuse, text, wholeNumber } from './query.ts'
-import { type DeskAsk, quote, type TriageDesk } from './triage-desk.ts'
-
-type Given = Record<string, unknown>
+import { type Given, neededText, oneOf, onlyKnown, param, refuse, text, wholeNumber } from './query.ts'
+import { quote, type TriageDesk } from './triage-desk.ts'
 
 const VERBS: readonly QuarantineVerb[] = ['release', 'fix', 'drop']
 const ROWS_MAX = 2_000_000
@@ -26,7 +24,7 @@ export function triageRoutes(app: FastifyInstance, desk: TriageDesk, actor?: str
   })
   app.get('/datasets/:dataset/branches', (request) => desk.branches(param(request, 'dataset')))
   app.post('/datasets/:dataset/quarantine', (request) => {
-    const [given, ask] = bodyOf(request, actor, [
+    const [given, ask] = actionIn(request, actor, [
       ...CHOICE,
       'verb',
       'version',
@@ -43,7 +41,7 @@ export function triageRoutes(app: FastifyInstance, desk: TriageDesk, actor?: str
     return desk.edit(
       {
         ...{ dataset: param(request, 'dataset'), verb, where, rows, all },
-        version: needed(given, 'version') as Digest,
+        version: neededText(given, 'version') as Digest,
         branch: text(given, 'branch'),
         reasons: failed,
         set: set?.map(parseFix),
@@ -64,38 +62,26 @@ function branchRoutes(app: FastifyInstance, desk: TriageDesk, actor?: string): v
   const at = '/datasets/:dataset/branches/:branch'
   const named = (request: FastifyRequest) => [param(request, 'dataset'), param(request, 'branch')] as const
   app.post(`${at}/quarantine`, (request) => {
-    const [given, ask] = bodyOf(request, actor, [...CHOICE, 'name', 'finding', 'top'])
+    const [given, ask] = actionIn(request, actor, [...CHOICE, 'name', 'finding', 'top'])
     const filter = filterIn(given)
     if (Object.keys(filter).length === 0) throw refuse('the choice', 'finding, where, rows or top', given)
     return desk.putAside(
       ...named(request),
-      needed(given, 'name'),
+      neededText(given, 'name'),
       { ...filter, said: saidOf(given).join(' ') },
       ask,
     )
   })
   app.post(`${at}/try`, (request) => {
-    const [given, ask] = bodyOf(request, actor, ['model', 'cleanTest'])
-    return desk.try(...named(request), needed(given, 'model'), flag(given, 'cleanTest'), ask)
+    const [given, ask] = actionIn(request, actor, ['model', 'cleanTest'])
+    return desk.try(...named(request), neededText(given, 'model'), flag(given, 'cleanTest'), ask)
   })
-  app.post(`${at}/merge`, (request) => desk.merge(...named(request), bodyOf(request, actor, [])[1]))
-  app.post(`${at}/drop`, (request) => desk.drop(...named(request), bodyOf(request, actor, [])[1]))
+  app.post(`${at}/merge`, (request) => desk.merge(...named(request), actionIn(request, actor, [])[1]))
+  app.post(`${at}/drop`, (request) => desk.drop(...named(request), actionIn(request, actor, [])[1]))
 }
 
 /** How rows are named in a body. */
 const CHOICE = ['where', 'rows']
-
-/** What is asked, and how: `dryRun`, `reason`, and the fields of the act. */
-function bodyOf(
-  request: FastifyRequest,
-  actor: string | undefined,
-  names: readonly string[],
-): [Given, DeskAsk] {
-  const given = onlyKnown(bodyObject(request.body), [...names, 'dryRun', 'reason'])
-  const { dryRun, reason } = given
-  const plain = Buffer.from(JSON.stringify({ dryRun, reason }))
-  return [given, { ...actionBody(plain), actor: actorOf(request, actor) }]
-}
 
 /** An expression of a query. Errors: MR_EXPR_SYNTAX. */
 export const filterOf = (where: string | undefined): ExprNode | undefined =>
@@ -126,22 +112,10 @@ function saidOf({ finding, where, rows, top }: Given): string[] {
   ]
 }
 
-function needed(given: Given, name: string): string {
-  const value = text(given, name)
-  if (value === undefined) throw refuse(name, 'given', undefined)
-  return value
-}
-
 function flag(given: Given, name: string): boolean {
   const value = given[name] ?? false
   if (typeof value !== 'boolean') throw refuse(name, 'true or false', value)
   return value
-}
-
-function oneOf<T extends string>(given: Given, name: string, known: readonly T[]): T {
-  const value = given[name]
-  if (!known.includes(value as T)) throw refuse(name, `one of ${known.join(', ')}`, value)
-  return value as T
 }
 
 function texts(given: Given, name: string): string[] | undefined {
