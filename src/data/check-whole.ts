@@ -14,8 +14,10 @@ export async function checkWhole(
   value: Sql,
   from: string,
 ): Promise<void> {
-  const { n } = await duck.one<{ n: number }>(
-    sql`SELECT count(*) AS n FROM (SELECT CAST(${value} AS DOUBLE) AS v FROM ${from}) WHERE NOT (v = trunc(v) AND abs(v) < ${WHOLE_END})`,
-  )
+  const { n } = await duck.one<{ n: number }>(countBroken(value, from))
   if (n > 0) throw new MillraceError('MR_DATA_FIX_VALUE', { dataset, column, rows: n })
 }
+
+/** Counts, as `n`, the rows in which a value would lose its fraction or has no room. */
+export const countBroken = (value: Sql, from: Sql | string): Sql =>
+  sql`SELECT count(*) AS n FROM (SELECT CAST(${value} AS DOUBLE) AS v FROM ${from}) WHERE NOT (v = trunc(v) AND abs(v) < ${WHOLE_END})`

@@ -11,9 +11,10 @@ import { toDuckDb } from '../expr/duckdb.ts'
 import { parseExpr } from '../expr/parse.ts'
 import { join, listParam, literal, param, quoted, raw, type Sql, sql } from '../expr/sql.ts'
 import type { Store } from '../store/ports.ts'
+import { countBroken } from './check-whole.ts'
 import type { DraftChoice, DraftTake, MergeDraft } from './draft-types.ts'
-import { WRITTEN_AS } from './edit.ts'
 import type { DatasetMerge } from './merge-types.ts'
+import { mergedBy } from './merged-value.ts'
 import { isNoValue, typedValue } from './typed-values.ts'
 
 /** Place of a decision about a row as a whole. */
@@ -237,16 +238,12 @@ const noColumn = ({ columns }: DraftTables) =>
   })
 
 /** An expression of `ours`, `theirs` and `base` for the column at a place. Errors: MR_EXPR_…. */
-function expressionSql({ columns }: DraftTables, expression: string, place: number): Sql {
-  const column = columns[place]!
-  const sides = ['ours', 'theirs', 'base'].map((name) => ({ ...column, name, nullable: true }))
-  const value = toDuckDb(parseExpr(expression), {
-    schema: { columns: sides },
-    expect: WRITTEN_AS[column.type],
-    place: `the merged value of ${column.name}`,
+const expressionSql = ({ columns }: DraftTables, expression: string, place: number): Sql =>
+  mergedBy(columns[place]!, parseExpr(expression), {
+    ours: `r.o${place}`,
+    theirs: `r.t${place}`,
+    base: `r.b${place}`,
   })
-  return sql`(select ${value} from (select r.o${String(place)} as "ours", r.t${String(place)} as "theirs", r.b${String(place)} as "base"))`
-}
 
 /** A value as its column writes it. It was checked by `checkValue`. */
 function valueText(tables: DraftTables, value: string | null, place: number | undefined): Sql {
@@ -271,7 +268,10 @@ export async function checkTake(
   if (column.type !== 'int') return
   const value = expressionSql(tables, act.expression, place!)
   const [row] = await tables.query.rows<{ n: number }>(
-    sql`select count(*) as n from (select cast(${value} as double) as v from (${chosenSql(tables, { ...act, take: 'ours' })}) i join ${tables.name}_rows r on r.id = i."row") where not (v = trunc(v) and abs(v) < 9223372036854775808::double)`,
+    countBroken(
+      value,
+      sql`(${chosenSql(tables, { ...act, take: 'ours' })}) i join ${tables.name}_rows r on r.id = i."row"`,
+    ),
     signal,
   )
   if (Number(row!.n) > 0)

@@ -6,12 +6,13 @@ import { MillraceError } from '../core/errors.ts'
 import type { Column, Schema } from '../core/records.ts'
 import type { CheckDef } from '../define/types.ts'
 import { DUCK_TYPE } from '../engine/parts.ts'
+import type { ExprNode } from '../expr/ast.ts'
 import { toDuckDb } from '../expr/duckdb.ts'
 import { join, listParam, literal, quoted, raw, type Sql, sql } from '../expr/sql.ts'
 import { checkWhole } from './check-whole.ts'
 import type { Duck } from './duck.ts'
-import { WRITTEN_AS } from './edit.ts'
 import type { MergeConflict, MergeRules } from './merge-types.ts'
+import { mergedBy } from './merged-value.ts'
 import { isNoValue } from './typed-values.ts'
 
 export interface MergeTables {
@@ -131,12 +132,8 @@ function mergedValue(tables: MergeTables, rules: MergeRules, i: number): Sql {
     WHEN ours IS NULL OR ours = 'delete' OR list_contains(t_changed, ${place}) THEN ta${place} ELSE oa${place} END`
 }
 
-function ownValue(column: Column, node: NonNullable<MergeRules['columns']>[string], i: number): Sql {
-  const sides = ['ours', 'theirs', 'base'].map((name) => ({ ...column, name, nullable: true }))
-  const place = `the merged value of ${column.name}`
-  const value = toDuckDb(node, { schema: { columns: sides }, expect: WRITTEN_AS[column.type], place })
-  return sql`(SELECT ${value} FROM (SELECT oa${String(i)} AS "ours", ta${String(i)} AS "theirs", tb${String(i)} AS "base"))`
-}
+const ownValue = (column: Column, node: ExprNode, i: number): Sql =>
+  mergedBy(column, node, { ours: `oa${i}`, theirs: `ta${i}`, base: `tb${i}` })
 
 /** Errors: MR_DATA_FIX_VALUE where an expression gives a column of whole numbers something else. */
 async function checkOwnValues(duck: Duck, tables: MergeTables, rules: MergeRules): Promise<void> {

@@ -9,7 +9,6 @@ import type { CheckDef, DatasetDef } from '../define/types.ts'
 import { partId } from '../engine/parts.ts'
 import { resolve } from '../expr/resolve.ts'
 import type { Store } from '../store/ports.ts'
-import { WRITTEN_AS } from './edit.ts'
 import { importEvents } from './import-events.ts'
 import { commonVersion } from './merge-base.ts'
 import { MERGE_CODE, MERGE_TASK } from './merge-task.ts'
@@ -21,6 +20,7 @@ import {
   type MergeVerdicts,
   mergeVerdicts,
 } from './merge-verdicts.ts'
+import { mergedContext } from './merged-value.ts'
 import { namedInputs } from './plan-import.ts'
 import { moved } from './record-edit.ts'
 import { getVersion } from './versions.ts'
@@ -88,12 +88,7 @@ function checkRules(dataset: string, { schema }: Pick<DatasetVersion, 'schema'>,
     throw new MillraceError('MR_DATA_MERGE_COLUMN', { dataset, column: unknown, columns })
   for (const [name, node] of Object.entries(rules.columns ?? {})) {
     const column = schema.columns.find((c) => c.name === name)!
-    const sides = ['ours', 'theirs', 'base'].map((side) => ({ ...column, name: side, nullable: true }))
-    resolve(node, {
-      schema: { columns: sides },
-      expect: WRITTEN_AS[column.type],
-      place: `the merged value of ${name}`,
-    })
+    resolve(node, mergedContext(column))
   }
 }
 
