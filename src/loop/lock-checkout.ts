@@ -7,7 +7,7 @@ import { checkoutFiles, type LinkChoice } from '../data/files/index.ts'
 import type { Store } from '../store/ports.ts'
 import type { Remote } from '../store/remote/ports.ts'
 import { pull } from '../store/remote/pull.ts'
-import { LOCK_FILE, readLock } from './lock-file.ts'
+import { LOCK_FILE, nameOf, readLock } from './lock-file.ts'
 import type { Runtime } from './runtime.ts'
 
 export interface LockCheckoutRequest {
@@ -71,8 +71,6 @@ export async function checkoutLock(rt: Place, request: LockCheckoutRequest): Pro
 }
 
 const isFiles = ({ name }: Pick<LockedRef, 'name'>): boolean => name.startsWith('files/')
-
-const nameOf = (ref: string): string => ref.replace(/^\w+\/|@[^@]*$/g, '')
 
 async function bringAbsent(
   store: Store,

@@ -12,6 +12,9 @@ export const LOCK_FILE = 'millrace.lock'
 /** Refs with the version that each is pinned to. */
 export type Lock = Map<string, Digest>
 
+/** The dataset or set of files of a ref. */
+export const nameOf = (ref: string): string => ref.replace(/^\w+\/|@.*$/g, '')
+
 const HEAD =
   '# Versions that this code goes with. `millrace data lock` writes it; `millrace data checkout --lock` brings them; `--locked` reads them.'
 
@@ -122,7 +125,7 @@ function headOf<R extends { name: string }>(heads: readonly R[], name: string): 
   if (found) return found
   throw new MillraceError('MR_LOCK_UNKNOWN', {
     name,
-    known: heads.map((head) => head.name.replace(/^\w+\/|@.*$/g, '')),
+    known: heads.map((head) => nameOf(head.name)),
   })
 }
 
@@ -136,7 +139,7 @@ export async function lockedVersion(
   if (digest === undefined)
     throw new MillraceError('MR_LOCK_UNKNOWN', {
       name,
-      known: [...lock.keys()].map((each) => each.replace(/^\w+\/|@.*$/g, '')),
+      known: [...lock.keys()].map(nameOf),
     })
   if (!(await store.objects.has(digest))) throw new MillraceError('MR_LOCK_ABSENT', { name, digest })
   return digest

@@ -1,5 +1,5 @@
 /** `millrace data branch`, `data tag` and `data merge`: names of versions, and branches made one. */
-import { copyFile, readFile } from 'node:fs/promises'
+import { copyFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { MillraceError } from '../../core/errors.ts'
 import { headOfFiles } from '../../data/files/index.ts'
@@ -23,6 +23,7 @@ import { EXIT } from '../exit.ts'
 import { count, minute, rowsText, short } from '../format.ts'
 import type { Options } from '../handler.ts'
 import { oneOf, textOption } from '../options.ts'
+import { picksIn } from '../picks-file.ts'
 import { stepLine } from '../steps.ts'
 import { table } from '../table.ts'
 
@@ -223,7 +224,7 @@ async function rulesOf(options: Options): Promise<MergeRules> {
   return {
     ...(rest && { rest }),
     ...(given.length > 0 && { columns }),
-    ...(picks !== undefined && (await picksIn(picks))),
+    ...(picks !== undefined && (await decisionsIn(picks))),
   }
 }
 
@@ -245,28 +246,14 @@ const PICKS =
   'a JSON list of { "key": ["17"], "column": "price", "take": "ours" | "theirs" | "base" }, with "value": "12.5" in place of "take" for a value of your own, without "column" for the row, without "key" for a column that was changed on both sides'
 
 /** Decisions of a JSON file. Errors: MR_CLI_VALUE. */
-async function picksIn(file: string): Promise<Pick<MergeRules, 'picks' | 'schema'>> {
-  const wrong = (got: string) =>
-    new MillraceError('MR_CLI_VALUE', { option: '--picks', expected: PICKS, got })
-  const text = await readFile(resolve(file), 'utf8').catch(() => {
-    throw wrong(`${file}, which cannot be read`)
-  })
-  const entries = parsed(text)
-  if (entries === undefined) throw wrong(`${file}, which is no JSON`)
-  if (!(Array.isArray(entries) && entries.every(isPicked))) throw wrong(`${file} with other entries`)
-  const list = entries as Picked[]
+async function decisionsIn(file: string): Promise<Pick<MergeRules, 'picks' | 'schema'>> {
+  const list = await picksIn(file, PICKS, (entry) =>
+    isPicked(entry as Picked | null) ? (entry as Picked) : undefined,
+  )
   const columns = list.filter(({ key }) => key === undefined)
   return {
     picks: list.filter(({ key }) => key !== undefined).map(pickOf),
     schema: Object.fromEntries(columns.map(({ column, take }) => [column!, take as 'ours' | 'theirs'])),
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
   }
 }
 

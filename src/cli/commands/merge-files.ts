@@ -1,7 +1,5 @@
 /** `millrace data branch` and `data merge` of sets of files. */
-import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { MillraceError } from '../../core/errors.ts'
 import {
   branchesOfFiles,
   branchFiles,
@@ -18,6 +16,7 @@ import { EXIT } from '../exit.ts'
 import { bytes, count, minute, short } from '../format.ts'
 import type { Options } from '../handler.ts'
 import { oneOf, textOption } from '../options.ts'
+import { picksIn } from '../picks-file.ts'
 import { stepLine } from '../steps.ts'
 import { table } from '../table.ts'
 
@@ -68,7 +67,9 @@ export async function mergeOfFiles(
   const result = await mergeFiles(store, {
     ...{ set, branch, into: textOption(options, 'into'), keep: options.keep === true },
     rest: oneOf('--resolve', textOption(options, 'resolve'), FILE_SIDES),
-    ...(picks !== undefined && { picks: await picksIn(picks) }),
+    ...(picks !== undefined && {
+      picks: await picksIn(picks, EXPECTED, (pick) => pickOf(pick as Entry | null, dirname(resolve(picks)))),
+    }),
     ...{ actor: await cli.actor(), reason: textOption(options, 'reason') ?? `branch ${branch} merged` },
     ...{ dryRun: options.dryRun === true, signal: cli.signal },
   })
@@ -115,31 +116,13 @@ function openLines(cli: Cli, branch: string, { open }: MergeFilesResult): string
   ]
 }
 
+type Entry = { path?: unknown; take?: unknown; file?: unknown }
+
 const EXPECTED =
   'a JSON list of { "path": "a.txt", "take": "ours" | "theirs" | "base" } or { "path": "a.txt", "file": "merged.txt" }'
 
-/** Decisions by hand; files are relative to the list's folder. Errors: MR_CLI_VALUE. */
-async function picksIn(file: string): Promise<FilePick[]> {
-  const wrong = (got: string) =>
-    new MillraceError('MR_CLI_VALUE', { option: '--picks', expected: EXPECTED, got })
-  const text = await readFile(resolve(file), 'utf8').catch(() => {
-    throw wrong(`${file}, which cannot be read`)
-  })
-  let picks: unknown
-  try {
-    picks = JSON.parse(text)
-  } catch {
-    throw wrong(`${file}, which is no JSON`)
-  }
-  const read = Array.isArray(picks) ? picks.map((pick) => pickOf(pick, dirname(resolve(file)))) : [undefined]
-  if (read.some((pick) => pick === undefined)) throw wrong(`${file} with other entries`)
-  return read as FilePick[]
-}
-
-function pickOf(
-  pick: { path?: unknown; take?: unknown; file?: unknown } | null,
-  folder: string,
-): FilePick | undefined {
+/** A decision by hand; files are relative to the list's folder. */
+function pickOf(pick: Entry | null, folder: string): FilePick | undefined {
   const { path, take, file } = pick ?? {}
   if (typeof path !== 'string') return undefined
   if (FILE_SIDES.includes(take as FileSide) && file === undefined) return { path, take: take as FileSide }
