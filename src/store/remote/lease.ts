@@ -36,10 +36,19 @@ export async function takeLease(remote: Remote, kind: LeaseKind): Promise<Lease>
     keptAt = begun
   }
   await keep()
-  const timer = setInterval(() => void keep().catch(() => undefined), STORE_LIMITS.leaseKeepMs)
+  // One that hangs does not hold up the next.
+  const keeping = new Set<Promise<void>>()
+  const timer = setInterval(() => {
+    const kept = keep()
+      .catch(() => undefined)
+      .finally(() => keeping.delete(kept))
+    keeping.add(kept)
+  }, STORE_LIMITS.leaseKeepMs)
   timer.unref()
   const end = async () => {
     clearInterval(timer)
+    // What is written after the lease was removed would stand there for nobody.
+    await Promise.all(keeping)
     await remote.leases.remove(name).catch(() => undefined)
   }
   try {
