@@ -4,10 +4,16 @@ import { afterAll, expect, test } from 'vitest'
 import type { ActionResult, MergeDecided, MergePage, MergeRow } from '../../src/api/contract.ts'
 import { apiRoutes, loopActions, notServing } from '../../src/api/index.ts'
 import { MergeDesk } from '../../src/api/merge-desk.ts'
+import type { Cli } from '../../src/cli/cli.ts'
+import { dataMerge } from '../../src/cli/commands/data-refs.ts'
+import { EXIT } from '../../src/cli/exit.ts'
+import { PLAIN } from '../../src/cli/paint.ts'
 import { refs } from '../../src/core/names.ts'
+import { checks } from '../../src/define/checks.ts'
 import type { DatasetDef } from '../../src/define/types.ts'
 import { parseExpr } from '../../src/expr/parse.ts'
 import { dropBranch } from '../../src/loop/branches.ts'
+import type { MergeResult } from '../../src/loop/merge.ts'
 import { MergeDrafts } from '../../src/loop/merge-drafts.ts'
 import type { Runtime } from '../../src/loop/runtime.ts'
 import { datasetDef, openPlace, rowCheck } from '../data/fixture.ts'
@@ -288,6 +294,29 @@ test('merges of a branch and into it end with the branch', async () => {
   ])
   await dropBranch(rt, { dataset: 'd', branch: 'other', actor: 'test', reason: 'not wanted' })
   expect((await ask<MergeRow[]>('GET', '/merges')).body).toEqual([])
+}, 60_000)
+
+test('a command that foresees a broken check of a merge that waited ends as one of a merge at once', async () => {
+  const { rt, ask } = await setUp(
+    [row(1, 9), row(2, 9)],
+    [row(1, 9, 'o'), row(2, 11)],
+    [row(1, 11, 't'), row(2, 9)],
+    { checks: [checks.mean('v', { max: 10 }).stop().def] },
+  )
+  await ask('POST', '/datasets/d/merges', { branch: 'other' })
+  expect((await ask<MergeDecided>('POST', `${AT}/decide`, { take: 'ours', seen: 0 })).body.n).toBe(1)
+  const cli = {
+    open: async () => rt,
+    actor: async () => 'test',
+    paint: PLAIN,
+    width: 80,
+    meter: { begin: () => undefined, update: () => undefined, end: () => undefined },
+  } as unknown as Cli
+  for (const options of [{ resolve: 'ours' }, { decided: true }]) {
+    const { exit, value } = await dataMerge(cli, ['d', 'other'], { ...options, dryRun: true } as never)
+    expect((value as MergeResult).broken).toHaveLength(1)
+    expect(exit).toBe(EXIT.refused)
+  }
 }, 60_000)
 
 test('what is not understood is refused with its name', async () => {

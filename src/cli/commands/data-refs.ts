@@ -162,11 +162,10 @@ export async function dataMerge(
   }
   if (options.decided === true) {
     const result = await drafts.finish(waiting, { ...doer, dryRun: options.dryRun === true })
-    const isOpen = hasOpen(result)
     return {
       value: result,
       lines: mergeLines(cli, branch as string, result, undefined),
-      exit: isOpen ? EXIT.refused : EXIT.done,
+      exit: mergeExit(result),
     }
   }
   const file = textOption(options, 'conflicts')
@@ -188,9 +187,12 @@ export async function dataMerge(
   return {
     value: begun ? { ...result, waits: begun } : result,
     lines: [...mergeLines(cli, branch as string, result, file), ...(begun ? [waitsLine(cli, begun)] : [])],
-    exit: isOpen || result.broken.length > 0 ? EXIT.refused : EXIT.done,
+    exit: mergeExit(result),
   }
 }
+
+const mergeExit = (result: MergeResult): number =>
+  hasOpen(result) || result.broken.length > 0 ? EXIT.refused : EXIT.done
 
 const waitsLine = (cli: Cli, { dataset, branch, into, decided, conflicts }: DraftHead): string =>
   `    ${cli.paint.dim(`it waits to be decided in the console, /data/${dataset}/merges/${into}/${branch}: ${count(decided)} of ${count(conflicts)} decided`)}`
