@@ -93,16 +93,32 @@ async function downloaded(
       return got === 'whole' ? await download(url, path, known, signal) : got
     } catch (thrown) {
       await rm(path, { force: true })
-      if (signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: `fetching ${shownUrl(url)}` })
-      const error = toError(thrown)
-      if (error instanceof MillraceError && !error.retryable) throw error
-      if (tries === TRIES) throw refusal(url, error.message, error, true)
-      await delay(BACK_OFF_MS * 2 ** tries, undefined, { signal }).catch(() => undefined)
+      await beforeNext(url, thrown, { tries, isLast: tries === TRIES, isRetryable: true, signal })
     }
   }
 }
 
 const RANGE_MS = 300_000
+
+/** Waits before the next try. Errors: MR_CANCELLED, and what there is no next try for. */
+async function beforeNext(
+  url: string,
+  thrown: unknown,
+  {
+    tries,
+    isLast,
+    isRetryable = false,
+    signal,
+  }: { tries: number; isLast: boolean; isRetryable?: boolean; signal: AbortSignal | undefined },
+): Promise<void> {
+  if (signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: `fetching ${shownUrl(url)}` })
+  const error = toError(thrown)
+  const isTold = error instanceof MillraceError
+  if (isTold && (isLast || !error.retryable)) throw error
+  if (isLast) throw refusal(url, error.message, error, isRetryable)
+  // Who goes meanwhile is told at the next try.
+  await delay(BACK_OFF_MS * 2 ** tries, undefined, { signal }).catch(() => undefined)
+}
 
 type Validators = Pick<FetchedSource, 'etag' | 'modified'>
 
@@ -144,14 +160,9 @@ async function download(
           throw new Error(`it ended after ${have} of ${end} bytes`)
         return first
       } catch (thrown) {
-        if (signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: `fetching ${shownUrl(url)}` })
-        const error = toError(thrown)
-        if (error instanceof MillraceError && !error.retryable) throw error
-        if (tries >= TRIES && have <= at)
-          throw error instanceof MillraceError ? error : refusal(url, error.message, error)
+        const isLast = tries >= TRIES && have <= at
         if (have > at) tries = 0
-        // Who goes meanwhile is told at the next try.
-        await delay(BACK_OFF_MS * 2 ** tries, undefined, { signal }).catch(() => undefined)
+        await beforeNext(url, thrown, { tries, isLast, signal })
       } finally {
         stall.end()
       }

@@ -202,7 +202,7 @@ export async function findSources(folder: string, sources: readonly string[]): P
   return [...(await findFiles(folder, paths)), ...new Set(sources.filter(isUrl))]
 }
 
-/** Files that names or globs stand for, each once, by path. patterns as of `shapeOf`. */
+/** Files that names or globs stand for, each once, by path; patterns are as of `shapeOf`. */
 export async function findFiles(folder: string, patterns: readonly string[]): Promise<string[]> {
   const found = new Set<string>()
   for (const pattern of patterns) for (const path of await expand(folder, pattern)) found.add(path)

@@ -26,8 +26,6 @@ export interface PostgresRead {
   signal?: AbortSignal
   /** Told the bytes that were read up to now. */
   onBytes?: (bytes: number) => void
-  /** Rows that are taken at most. */
-  rowsMax?: number
 }
 
 /**
@@ -182,15 +180,14 @@ async function copy(
   columns: readonly CopiedColumn[],
   from: string,
   path: string,
-  { onBytes, rowsMax }: PostgresRead,
+  { onBytes }: PostgresRead,
   state: { bytes: number },
 ): Promise<number> {
   const list = columns.map(({ name, sql }) => `${sql} AS ${identifier(name)}`).join(', ')
-  const limit = rowsMax === undefined ? '' : ` LIMIT ${rowsMax}`
   // An empty text in the only column would be an empty line, which readers of CSV leave out.
   const quoted = columns.length === 1 ? ', FORCE_QUOTE *' : ''
   const rows = client.query(
-    copyTo(`COPY (SELECT ${list} FROM ${from}${limit}) TO STDOUT (FORMAT csv, NULL '${NOTHING}'${quoted})`),
+    copyTo(`COPY (SELECT ${list} FROM ${from}) TO STDOUT (FORMAT csv, NULL '${NOTHING}'${quoted})`),
   )
   let told = 0
   const counted = new Transform({
