@@ -102,11 +102,14 @@ const why = ({ dryRun, reason, actor }: ActionAsk) => ({
   reason: reason === '' ? 'decided in the console' : reason,
 })
 
-function pageSentence({ conflicts, decided, counts, branch, into, moved }: DraftPage): string {
+function pageSentence({ conflicts, decided, counts, branch, into, moved, broken, step }: DraftPage): string {
   const left = conflicts - decided
   const of = `${count(decided)} of ${plural(conflicts, 'conflict')} in ${plural(counts.rows, 'row')} decided`
   if (moved.length > 0) return `${moved.join(' and ')} moved since this merge was begun: begin again. ${of}.`
-  if (left === 0) return `All ${plural(conflicts, 'conflict')} decided: ${branch} can be merged into ${into}.`
+  const all = `All ${plural(conflicts, 'conflict')} decided`
+  if (left === 0 && broken?.step === step)
+    return `${all}, but some merged rows would not keep a check as it is decided now.`
+  if (left === 0) return `${all}: ${branch} can be merged into ${into}.`
   return `${of}; ${count(left)} ${left === 1 ? 'needs' : 'need'} you before ${branch} goes into ${into}.`
 }
 

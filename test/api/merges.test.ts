@@ -256,7 +256,9 @@ test('rows that do not keep a check are shown where they are, and set right by h
     ['2'],
     'v below 100 where t is b',
   ])
+  expect(shown.sentence).toContain('some merged rows would not keep a check')
   await ask('POST', `${AT}/decide`, { cells: [[1, v]], take: 'theirs', seen: 9 })
+  expect((await ask<MergePage>('GET', AT)).body.sentence).toContain('can be merged into main')
   expect((await ask<ActionResult>('POST', `${AT}/finish`, {})).body.done).toBe(true)
 }, 60_000)
 
