@@ -306,4 +306,11 @@ const BY_HAND: Side = {
   read: readProtocol,
 }
 
+/** `node:http` that reads the same bodies and computes nothing: no server of Node answers sooner. */
+export const NODE_ALONE: Side = {
+  ...BY_HAND,
+  name: 'node:http alone',
+  ask: (model) => ({ ...BY_HAND.ask(model), path: '/nothing' }),
+}
+
 export const PEERS: readonly Side[] = [BY_HAND, FASTAPI, MLSERVER, LITSERVE, BENTOML, RAY, MLFLOW]
