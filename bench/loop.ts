@@ -31,6 +31,7 @@ const DAY = 86_400_000
 const [JAN, APR] = [Date.parse('2001-01-01'), Date.parse('2001-04-01')]
 const MODEL = 'late'
 const FRESH_ROUNDS = 3
+const ROW = { date: '2001-04-02T17:30:00Z', origin: 'ORD', destination: 'SFO', distance: 1846 }
 
 /** The project of the example, with releases that go live when the gates pass: a canary waits for traffic, not for us. */
 function straightToLive(def: ProjectDef): ProjectDef {
@@ -89,7 +90,7 @@ async function runOf(rt: Runtime, model: string): Promise<RunRecord> {
 
 /** A client in a thread of its own, so that its work is not counted as the server's. */
 const CLIENT = `
-const { parentPort, workerData: { url, body, connections, requests } } = require('node:worker_threads')
+const { parentPort, workerData: { url, body, connections, requests, everyMs } } = require('node:worker_threads')
 const http = require('node:http')
 const { hostname, port, pathname } = new URL(url)
 const agent = new http.Agent({ keepAlive: true, maxSockets: connections })
@@ -99,12 +100,13 @@ function one(done) {
   if (left-- <= 0) return done()
   const begun = performance.now()
   const call = http.request({ hostname, port, path: pathname, method: 'POST', agent, headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) } }, (answer) => {
-    answer.resume().on('end', () => { times.push(performance.now() - begun); if (answer.statusCode !== 200) throw new Error('status ' + answer.statusCode); one(done) })
+    answer.resume().on('end', () => { times.push(performance.now() - begun); if (answer.statusCode !== 200) throw new Error('status ' + answer.statusCode); if (everyMs) setTimeout(one, everyMs, done); else one(done) })
   })
   call.end(body)
 }
 const begun = performance.now()
 let lanes = connections
+parentPort.once('message', () => { left = 0 })
 for (let i = 0; i < connections; i++) one(() => { if (--lanes === 0) { agent.destroy(); parentPort.postMessage({ times, seconds: (performance.now() - begun) / 1000 }) } })
 `
 
@@ -127,8 +129,7 @@ async function load(
 
 async function benchServing({ address }: Running): Promise<void> {
   const url = `${address}/predict/${MODEL}`
-  const row = { date: '2001-04-02T17:30:00Z', origin: 'ORD', destination: 'SFO', distance: 1846 }
-  const body = JSON.stringify(row)
+  const body = JSON.stringify(ROW)
   await load(url, body, 8, 2_000)
   for (const [connections, requests] of [
     [1, 3_000],
@@ -142,7 +143,7 @@ async function benchServing({ address }: Running): Promise<void> {
     report({ bench: BENCH, metric: metric('p99'), value: quantile(times, 0.99), unit: 'ms' })
     report({ bench: BENCH, metric: metric('busy time of the event loop'), value: cpuUs, unit: 'µs/request' })
   }
-  const rows = JSON.stringify({ rows: Array.from({ length: 1000 }, () => row) })
+  const rows = JSON.stringify({ rows: Array.from({ length: 1000 }, () => ROW) })
   const { seconds } = await load(url, rows, 4, 100)
   report({
     bench: BENCH,
@@ -150,6 +151,21 @@ async function benchServing({ address }: Running): Promise<void> {
     value: 100_000 / seconds,
     unit: 'rows/s',
   })
+}
+
+/** Asks one row every 10 ms while `work` goes on, and gives what each took. */
+async function whileAsked(address: string, work: () => Promise<void>): Promise<number[]> {
+  const asked = { url: `${address}/predict/${MODEL}`, body: JSON.stringify(ROW), connections: 1 }
+  const worker = new Worker(CLIENT, {
+    eval: true,
+    workerData: { ...asked, requests: Number.POSITIVE_INFINITY, everyMs: 10 },
+  })
+  const told = new Promise<{ times: number[] }>((resolve, reject) =>
+    worker.once('message', resolve).once('error', reject),
+  )
+  await work()
+  worker.postMessage('enough')
+  return (await told).times
 }
 
 /** Appends about 100,000 rows (six days of April) and waits until a prediction is answered by the version trained with them. */
@@ -195,7 +211,17 @@ try {
   await benchTraining(rt)
   const running = await up(rt, { port: 0, follow: 'by-hand' })
   await benchServing(running)
-  await benchFreshness(rt, running)
+  const times = await whileAsked(running.address, () => benchFreshness(rt, running))
+  for (const [name, q] of [
+    ['p50', 0.5],
+    ['p99', 0.99],
+  ] as const)
+    report({
+      bench: BENCH,
+      metric: `HTTP JSON, durable log, while it retrains: ${name}`,
+      value: quantile(times, q),
+      unit: 'ms',
+    })
   await running.close()
 } finally {
   await rt.close()

@@ -8,6 +8,7 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { seededRng } from '../../dist/core/rng.js'
 import { fleetModels, fleetName } from '../data/fleet-models.ts'
+import { fill } from '../measure/fill.ts'
 import { type Answer, openLoop } from '../measure/open-loop.ts'
 import type { Section } from '../measure/sections.ts'
 import { type Served, served } from '../measure/served.ts'
@@ -57,7 +58,7 @@ async function measure(server: Served, folder: string): Promise<void> {
     asks.push(model)
     return model
   }
-  await filled(server, drawn)
+  await fill(server, drawn, { rate: 4 * RATE, memoryBytes: MEMORY_MB * MB, models: MODELS })
   const from = asks.length
   const before = await counted(server)
   const fleet: Answer[] = []
@@ -126,15 +127,5 @@ async function counted(server: Served) {
     evictions: await of('evictions_total'),
     bytes: await of('memory_bytes'),
     held: await of('loaded'),
-  }
-}
-
-/** Asks until the memory is full, so that what is measured is not the filling; at most each model a few times. */
-async function filled(server: Served, draw: () => number): Promise<void> {
-  for (let round = 0; round < 100; round++) {
-    await openLoop(server, 4 * RATE, 5, draw)
-    const bytes = await server.metric('millrace_models_memory_bytes')
-    console.error(`  filling: ${Math.round(bytes / MB)} MB held`)
-    if (bytes > 0.97 * MEMORY_MB * MB || (await server.metric('millrace_models_loaded')) === MODELS) return
   }
 }

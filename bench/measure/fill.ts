@@ -1,0 +1,22 @@
+/** A fleet whose memory is full before anything is measured: a model that is loaded for the first time is no leak, and no cold request of a server that has run for days. */
+import { openLoop } from './open-loop.ts'
+import type { Served } from './served.ts'
+
+const MB = 1024 * 1024
+const ROUNDS_MAX = 100
+const ROUND_S = 5
+const FULL = 0.97
+
+/** Asks until models take all the memory that they may, or all are held; at most each model a few times. */
+export async function fill(
+  server: Served,
+  draw: () => number,
+  { rate, memoryBytes, models }: { rate: number; memoryBytes: number; models: number },
+): Promise<void> {
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    await openLoop(server, rate, ROUND_S, draw)
+    const bytes = await server.metric('millrace_models_memory_bytes')
+    console.error(`  filling: ${Math.round(bytes / MB)} MB held`)
+    if (bytes > FULL * memoryBytes || (await server.metric('millrace_models_loaded')) === models) return
+  }
+}
