@@ -8,7 +8,7 @@ import { MillraceError, toError } from '../core/errors.ts'
 import type { Digest } from '../core/records.ts'
 import type { Store } from '../store/ports.ts'
 import { shownUrl } from './addresses.ts'
-import { type AskRange, writeColumns } from './parquet/ranges.ts'
+import { type AskRange, Changed, openRanges, type RangedFile, writeColumns } from './parquet/ranges.ts'
 
 /** Record under `sources/<digest of the address>`: what an address held when it was last asked. */
 interface FetchedSource {
@@ -59,26 +59,69 @@ export async function fetchSource(
   }
 }
 
-/** Writes the bytes of an address into a file that is not there yet. Errors: MR_DATA_FETCH, MR_CANCELLED. */
+/** Writes the bytes of an address into a file that is not there yet, unless they are those that are known. Errors: MR_DATA_FETCH, MR_CANCELLED. */
 export async function downloadSource(
   url: string,
   path: string,
-  how: { signal?: AbortSignal; columns?: readonly string[] },
-): Promise<void> {
-  await downloaded(url, path, undefined, how)
+  {
+    known,
+    ...how
+  }: {
+    signal?: AbortSignal
+    columns?: readonly string[]
+    known?: Validators
+    /** How many bytes have come, of how many where the server says so. */
+    onBytes?: (bytes: number, of?: number) => void
+  },
+): Promise<Validators | 'same'> {
+  return await downloaded(url, path, known, how)
+}
+
+/** A Parquet file at an address whose parts are asked for. `whole` where it has to be fetched as a whole, `same` where it is as it was. Errors: MR_DATA_FETCH, MR_CANCELLED; of its `read` Changed besides. */
+export async function rangedSource(
+  url: string,
+  { known, signal }: { known?: Validators; signal?: AbortSignal } = {},
+): Promise<RangedFile | 'whole' | 'same'> {
+  const ask = askerOf(url, await getterOf(url), signal)
+  const file = await again(url, signal, () => openRanges(ask, conditionsOf(known)))
+  if (file === 'whole' || file === 'same') return file
+  const read = async (begin: number, end: number) => {
+    const got = await again(url, signal, () => file.read(begin, end).catch(changeAsValue))
+    if (got instanceof Changed) throw got
+    return got
+  }
+  return { ...file, read }
+}
+
+function changeAsValue(thrown: unknown): Changed {
+  if (thrown instanceof Changed) return thrown
+  throw thrown
 }
 
 /** The file, or some columns of it where it is Parquet and the server gives ranges. What changes meanwhile is begun anew. */
 async function downloaded(
   url: string,
   path: string,
-  known: FetchedSource | undefined,
-  { signal, columns }: { signal?: AbortSignal; columns?: readonly string[] },
+  known: Validators | undefined,
+  {
+    signal,
+    columns,
+    onBytes,
+  }: { signal?: AbortSignal; columns?: readonly string[]; onBytes?: (bytes: number, of?: number) => void },
 ): Promise<Validators | 'same'> {
   if (columns === undefined || !/\.(parquet|pq)$/i.test(shownUrl(url)))
-    return await download(url, path, known, signal)
-  const get = await getterOf(url)
-  const ask: AskRange = async (range, more) => {
+    return await download(url, path, known, { signal, onBytes })
+  const ask = askerOf(url, await getterOf(url), signal)
+  const got = await again(url, signal, async () => {
+    await rm(path, { force: true })
+    return await writeColumns(path, columns, ask, conditionsOf(known))
+  })
+  return got === 'whole' ? await download(url, path, known, { signal, onBytes }) : got
+}
+
+const askerOf =
+  (url: string, get: Get, signal: AbortSignal | undefined): AskRange =>
+  async (range, more) => {
     const headers = { 'accept-encoding': 'identity', range, ...more }
     const response = await get(
       headers,
@@ -87,12 +130,12 @@ async function downloaded(
     if (response.ok || response.status === 304 || response.status === 412) return response
     throw refused(url, response)
   }
+
+async function again<T>(url: string, signal: AbortSignal | undefined, act: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
-      const got = await writeColumns(path, columns, ask, conditionsOf(known))
-      return got === 'whole' ? await download(url, path, known, signal) : got
+      return await act()
     } catch (thrown) {
-      await rm(path, { force: true })
       await beforeNext(url, thrown, { tries, isLast: tries === TRIES, isRetryable: true, signal })
     }
   }
@@ -120,14 +163,15 @@ async function beforeNext(
   await delay(BACK_OFF_MS * 2 ** tries, undefined, { signal }).catch(() => undefined)
 }
 
-type Validators = Pick<FetchedSource, 'etag' | 'modified'>
+/** What tells whether an address has other bytes. */
+export type Validators = Pick<FetchedSource, 'etag' | 'modified'>
 
 /** Writes the bytes into a file, or says that they are the same as before. */
 async function download(
   url: string,
   path: string,
-  known: FetchedSource | undefined,
-  signal: AbortSignal | undefined,
+  known: Validators | undefined,
+  { signal, onBytes }: { signal?: AbortSignal; onBytes?: (bytes: number, of?: number) => void },
 ): Promise<Validators | 'same'> {
   const get = await getterOf(url)
   const file = await open(path, 'wx')
@@ -154,6 +198,7 @@ async function download(
           await file.write(chunk, 0, chunk.length, have)
           have += chunk.length
           stall.moved()
+          onBytes?.(have, Number.isFinite(end) ? end : undefined)
           if (have > BYTES_MAX) throw refusal(url, `it has more than ${BYTES_MAX} bytes`)
         }
         if (Number.isFinite(end) && response.headers.get('content-encoding') === null && have < end)
@@ -207,7 +252,7 @@ class Stall {
   }
 }
 
-function conditionsOf(known: FetchedSource | undefined): Record<string, string> {
+function conditionsOf(known: Validators | undefined): Record<string, string> {
   if (known?.etag) return { 'if-none-match': known.etag }
   return known?.modified ? { 'if-modified-since': known.modified } : {}
 }

@@ -4,28 +4,34 @@ import type { ExprNode } from '../expr/ast.ts'
 import { parseIso } from '../expr/calendar.ts'
 import { toDuckDb } from '../expr/duckdb.ts'
 import { quoted, raw, type Sql } from '../expr/sql.ts'
-import {
-  type Compared,
-  type Condition,
-  clearOf,
-  type FrameColumn,
-  joined,
-  type Literal,
-  schemaOf,
-} from './step.ts'
+import type { Compared, Comparison, Condition, Literal } from './condition-types.ts'
+import { clearOf, type FrameColumn, joined, schemaOf } from './step.ts'
 
 type Comparable = number | string | boolean
 
 const FLIPPED: Record<Compared, Compared> = { eq: 'eq', lt: 'gt', le: 'ge', gt: 'lt', ge: 'le' }
 
 /** The comparisons that all rows pass where the expression is true. Others of its parts are left out. */
-export const conditionsOf = (node: ExprNode): Condition[] => conjuncts(node).flatMap(comparisonsOf)
+export const conditionsOf = (node: ExprNode): Condition[] =>
+  conjuncts(node).flatMap((part) => [...comparisonsOf(part), ...valuesOf(part)])
+
+/** What asks for one of several values, or for any. */
+function valuesOf(node: ExprNode): Condition[] {
+  if (node.op !== 'call') return []
+  const [first, ...rest] = node.args
+  if (first?.op !== 'col') return []
+  if (node.fn === 'notNull') return [{ column: first.name, op: 'present' }]
+  const literals = rest.filter((arg): arg is Literal => arg.op === 'lit' && arg.value !== null)
+  return node.fn === 'isIn' && rest.length > 0 && literals.length === rest.length
+    ? [{ column: first.name, op: 'in', literals }]
+    : []
+}
 
 function conjuncts(node: ExprNode): ExprNode[] {
   return node.op === 'call' && node.fn === 'and' ? node.args.flatMap(conjuncts) : [node]
 }
 
-function comparisonsOf(node: ExprNode): Condition[] {
+function comparisonsOf(node: ExprNode): Comparison[] {
   if (node.op !== 'call') return []
   const [first, second, third] = node.args
   if (node.fn === 'between') return [comparison(first, second, 'ge'), comparison(first, third, 'le')].flat()
@@ -34,7 +40,7 @@ function comparisonsOf(node: ExprNode): Condition[] {
   return first?.op === 'lit' ? comparison(second, first, FLIPPED[op]) : comparison(first, second, op)
 }
 
-function comparison(left: ExprNode | undefined, right: ExprNode | undefined, op: Compared): Condition[] {
+function comparison(left: ExprNode | undefined, right: ExprNode | undefined, op: Compared): Comparison[] {
   if (left?.op !== 'col' || right?.op !== 'lit' || right.value === null) return []
   return [{ column: left.name, op, literal: right }]
 }
@@ -93,7 +99,7 @@ function nativeSql(node: ExprNode, columns: readonly FrameColumn[]): Sql | undef
   return pieces.every((piece) => piece !== undefined) ? joined(pieces, ' AND ') : undefined
 }
 
-function native({ op, literal }: Condition, column: FrameColumn | undefined): Sql | undefined {
+function native({ op, literal }: Comparison, column: FrameColumn | undefined): Sql | undefined {
   const value = column && comparableFor(column.type, literal)
   if (typeof value !== 'number') return undefined
   const { name, type, mayNan } = column!
@@ -116,19 +122,47 @@ function wholeSql(column: string, op: Compared, value: number): Sql | undefined 
   return { text: `(${column} ${SIGNS[op]} CAST(? AS BIGINT))`, params: [BigInt(bound)] }
 }
 
+/** Between which values those of a column lie: numbers, times in milliseconds; texts as bytes, perhaps cut. */
+export type Ends =
+  | { kind: 'number'; low: number; high: number }
+  | { kind: 'text'; low: Uint8Array; high: Uint8Array }
+
 /** Whether rows between `min` and `max`, as statistics say of a column of the type, can meet the condition. Texts may be cut there, so they always can. */
 export function canHold(
-  { op, literal }: Condition,
+  condition: Condition,
   {
     type,
     min,
     max,
   }: { type: ColumnType; min: number | string | undefined; max: number | string | undefined },
 ): boolean {
-  const value = comparableFor(type, literal)
-  if (typeof value !== 'number' || typeof min !== 'number' || typeof max !== 'number') return true
-  if (op === 'eq') return min <= value && value <= max
-  if (op === 'lt') return min < value
-  if (op === 'le') return min <= value
-  return op === 'gt' ? max > value : max >= value
+  if (typeof min !== 'number' || typeof max !== 'number') return true
+  return canHoldBetween(condition, type, { kind: 'number', low: min, high: max })
+}
+
+/** Whether values of a column of the type that lie between the ends can meet the condition. */
+export function canHoldBetween(condition: Condition, type: ColumnType, ends: Ends): boolean {
+  if (condition.op === 'present') return true
+  if (condition.op === 'in')
+    return condition.literals.some((literal) => isWithin('eq', comparableFor(type, literal), ends))
+  return isWithin(condition.op, comparableFor(type, condition.literal), ends)
+}
+
+/** What is of another kind than the ends is not judged. */
+function isWithin(op: Compared, value: Comparable | undefined, ends: Ends): boolean {
+  if (ends.kind === 'number' && typeof value === 'number')
+    return reaches(op, order(ends.low, value), order(ends.high, value))
+  if (ends.kind !== 'text' || typeof value !== 'string') return true
+  const bytes = Buffer.from(value)
+  return reaches(op, Buffer.compare(ends.low, bytes), Buffer.compare(ends.high, bytes))
+}
+
+const order = (a: number, b: number): number => (a < b ? -1 : a > b ? 1 : 0)
+
+/** By how the ends lie to the value: below, at or above it. */
+function reaches(op: Compared, low: number, high: number): boolean {
+  if (op === 'eq') return low <= 0 && high >= 0
+  if (op === 'lt') return low < 0
+  if (op === 'le') return low <= 0
+  return op === 'gt' ? high > 0 : high >= 0
 }

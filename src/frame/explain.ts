@@ -2,10 +2,16 @@
 import { stat } from 'node:fs/promises'
 import type { SqlValue } from '../engine/ports.ts'
 import { parseIso } from '../expr/calendar.ts'
-import { type Sql, sql } from '../expr/sql.ts'
+import { literal, type Sql } from '../expr/sql.ts'
+import type { Condition } from './condition-types.ts'
 import { canHold } from './conditions.ts'
 import { frameType } from './frame-types.ts'
-import type { Condition, Scope, Source } from './step.ts'
+import { placeRead, takenBy } from './sources/far-place.ts'
+import type { FarPlace } from './sources/far-types.ts'
+import type { Scope, Source } from './step.ts'
+
+/** Columns of files behind addresses in a plan, of which their own part tells. */
+const FAR = /\bfar\d+:\d+/
 
 export interface SourceRead {
   source: string
@@ -34,13 +40,42 @@ export interface Explained {
 }
 
 export async function explain(scope: Scope, rows: Sql): Promise<Explained> {
-  const scans = await scansOf(scope, rows)
+  const plan = await scope.far.plan(rows)
+  const scans = scansOf(plan)
   const reads: SourceRead[] = []
-  for (const source of scope.sources) reads.push(await readOf(scope, source, scans))
+  for (const source of scope.sources) {
+    const { far } = source
+    reads.push(far ? await farRead(source.name, far, plan) : await readOf(scope, source, scans))
+  }
   const bytes = reads.reduce((total, read) => total + read.bytes, 0)
   const bytesAll = reads.reduce((total, read) => total + read.bytesAll, 0)
-  const explained = { sql: rows.text, params: rows.params, reads, bytes, bytesAll }
+  const explained = { sql: farSql(scope.sources, rows.text), params: rows.params, reads, bytes, bytesAll }
   return Object.defineProperty(explained, 'toString', { value: () => textOf(explained), enumerable: false })
+}
+
+/** Files behind addresses stand by their names. */
+const farSql = (sources: readonly Source[], text: string): string =>
+  sources.reduce(
+    (sofar, { far, name }) =>
+      far ? sofar.replaceAll(far.text, () => `SELECT * FROM read_parquet(${literal(name)})`) : sofar,
+    text,
+  )
+
+async function farRead(source: string, far: FarPlace, plan: string): Promise<SourceRead> {
+  const { wholes, ...read } = placeRead(far, new Set(takenBy(plan, far)))
+  const bytes = await bytesOfFiles(wholes)
+  return {
+    source,
+    files: far.files.length,
+    ...read,
+    bytes: read.bytes + bytes,
+    bytesAll: read.bytesAll + bytes,
+  }
+}
+
+async function bytesOfFiles(files: readonly string[]): Promise<number> {
+  const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size))
+  return sizes.reduce((total, size) => total + size, 0)
 }
 
 function textOf({ sql: text, params, reads, bytes, bytesAll }: Omit<Explained, 'toString'>): string {
@@ -76,17 +111,13 @@ interface Scan {
 }
 
 /** Scans of the engine's plan with the columns that each reads, for conditions too. */
-async function scansOf(scope: Scope, rows: Sql): Promise<Scan[]> {
-  const [plan] = await scope.tables.rows<{ explain_value: string }>(
-    sql`EXPLAIN (FORMAT json) ${rows}`,
-    scope.signal,
-  )
+function scansOf(plan: string): Scan[] {
   const scans: Scan[] = []
   const visit = (node: PlanNode): void => {
     const kind = /READ_(PARQUET|CSV|JSON)|TABLE_SCAN|PARQUET_SCAN/.exec(
       `${node.name} ${node.extra_info.Function ?? ''}`,
     )
-    if (kind)
+    if (kind && !FAR.test(JSON.stringify(node.extra_info)))
       scans.push({
         kind: (kind[1] ?? node.name).toLowerCase(),
         columns: listOf(node.extra_info.Projections),
@@ -95,7 +126,7 @@ async function scansOf(scope: Scope, rows: Sql): Promise<Scan[]> {
       })
     for (const child of node.children) visit(child)
   }
-  for (const root of JSON.parse(plan!.explain_value) as PlanNode[]) visit(root)
+  for (const root of JSON.parse(plan) as PlanNode[]) visit(root)
   return scans
 }
 
@@ -110,8 +141,7 @@ async function readOf(scope: Scope, source: Source, scans: Scan[]): Promise<Sour
     ...(source.parts !== undefined && { parts: source.parts, partsSkipped: source.partsSkipped }),
   }
   if (source.kind === 'parquet') return { ...about, ...(await parquetRead(scope, source, files, scans)) }
-  const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size))
-  const bytes = sizes.reduce((total, size) => total + size, 0)
+  const bytes = await bytesOfFiles(files)
   return { ...about, bytes, bytesAll: bytes }
 }
 

@@ -56,6 +56,7 @@ export {
 } from './open.ts'
 export { asc, desc, type Key, type OrderKey, type OrderOptions } from './ordering.ts'
 export type { FramesOptions } from './session.ts'
+export type { FarProgress } from './sources/far-files.ts'
 export type { FileFormat, FileOptions } from './sources/file.ts'
 export type { ToDatasetOptions } from './to-dataset.ts'
 export {

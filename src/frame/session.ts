@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { openTables } from '../engine/open.ts'
 import type { Tables } from '../engine/ports.ts'
 import type { Store } from '../store/ports.ts'
+import { FarFiles, type FarProgress } from './sources/far-files.ts'
+import { FarReads, overFar } from './sources/far-reads.ts'
 import type { Scope, Step, Written } from './step.ts'
 
 export interface FramesOptions {
@@ -17,6 +19,8 @@ export interface FramesOptions {
   tempDir?: string
   /** Store that versions of datasets are read from. */
   store?: Store
+  /** Called while files behind addresses are fetched. */
+  onProgress?: (progress: FarProgress) => void
 }
 
 const MEMORY_MB = 1024
@@ -30,6 +34,7 @@ export class Session {
   private folder: string | undefined
   private readonly made: Scope['made'] = new Map()
   private losses = 0
+  private far: FarFiles | undefined
   private readonly onExit = () => this.removeFolder()
 
   constructor(options: FramesOptions = {}) {
@@ -66,10 +71,15 @@ export class Session {
       this.made.clear()
       this.losses = tables.losses
     }
+    const scratch = this.scratch()
+    this.far ??= new FarFiles(scratch)
+    const how = { signal, onProgress: this.options.onProgress }
+    const far = new FarReads(tables, { files: this.far, scratch, how })
     return {
-      tables,
+      tables: overFar(far),
+      far,
       store: this.options.store,
-      scratch: this.scratch(),
+      scratch,
       signal,
       made: this.made,
       sources: [],
@@ -87,6 +97,7 @@ export class Session {
     this.opening = undefined
     this.made.clear()
     this.losses = 0
+    this.far = undefined
     if (opening) await (await opening).close()
     process.removeListener('exit', this.onExit)
     const folder = this.folder

@@ -4,21 +4,11 @@
 import { MillraceError } from '../core/errors.ts'
 import type { ColumnType, Digest, Schema } from '../core/records.ts'
 import type { Tables } from '../engine/ports.ts'
-import type { ExprNode } from '../expr/ast.ts'
 import { closeNames } from '../expr/close-names.ts'
 import { quoted, raw, type Sql, sql } from '../expr/sql.ts'
 import type { Store } from '../store/ports.ts'
-
-export type Compared = 'eq' | 'lt' | 'le' | 'gt' | 'ge'
-
-/** `column op literal`. */
-export interface Condition {
-  column: string
-  op: Compared
-  literal: Literal
-}
-
-export type Literal = Extract<ExprNode, { op: 'lit' }>
+import type { Condition } from './condition-types.ts'
+import type { FarPlace, FarSources } from './sources/far-types.ts'
 
 export interface FrameColumn {
   name: string
@@ -60,11 +50,15 @@ export interface Source {
   partsSkipped?: number
   parts?: number
   conditions: readonly Condition[]
+  /** Where it lies behind addresses. */
+  far?: FarPlace
 }
 
 /** Where steps are written: an engine with what was put into it, and a store for versions. */
 export interface Scope {
   tables: Tables
+  /** Files behind addresses, of which what is asked for is read. */
+  far: FarSources
   store?: Store
   scratch: string
   signal?: AbortSignal

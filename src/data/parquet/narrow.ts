@@ -23,10 +23,18 @@ export interface NarrowPlan {
 
 export const MAGIC = 'PAR1'
 
-const FILE = { schema: 2, groups: 4, keyValues: 5, orders: 7 }
-const ELEMENT = { name: 4, children: 5 }
-const GROUP = { chunks: 1, bytes: 2, sorting: 4, offset: 5, packed: 6 }
-const CHUNK = {
+export const FILE = { schema: 2, rows: 3, groups: 4, keyValues: 5, orders: 7 }
+export const ELEMENT = {
+  type: 1,
+  repetition: 3,
+  name: 4,
+  children: 5,
+  converted: 6,
+  scale: 7,
+  logical: 10,
+}
+export const GROUP = { chunks: 1, bytes: 2, rows: 3, sorting: 4, offset: 5, packed: 6, ordinal: 7 }
+export const CHUNK = {
   path: 1,
   offset: 2,
   meta: 3,
@@ -36,24 +44,33 @@ const CHUNK = {
   columnIndexBytes: 7,
   crypto: 8,
 }
-const META = {
+export const META = {
   path: 3,
+  values: 5,
   unpacked: 6,
   packed: 7,
   data: 9,
   index: 10,
   dictionary: 11,
+  statistics: 12,
   bloom: 14,
   bloomBytes: 15,
 }
 
-/** Undefined where the file keeps columns elsewhere or encrypted. Errors: a RangeError for a footer that is none. Cost: as the footer is long. */
-export function planNarrow(footer: Uint8Array, wanted: readonly string[]): NarrowPlan | undefined {
+/**
+ * Some columns, and of these some groups of rows (default: all). Undefined where the file keeps columns elsewhere or encrypted. Errors: a RangeError for a footer that is none. Cost: as the footer is long.
+ */
+export function planNarrow(
+  footer: Uint8Array,
+  wanted: readonly string[],
+  groups?: ReadonlySet<number>,
+): NarrowPlan | undefined {
   const file = readThrift(footer)
   const schema = listAt(file, FILE.schema)
   const keep = leavesOf(schema.items as ThriftStruct[], new Set(wanted))
   const pieces: NarrowPlan['pieces'] = []
   let at = MAGIC.length
+  if (groups !== undefined) keepGroups(file, groups)
   for (const group of listAt(file, FILE.groups).items as ThriftStruct[]) {
     const chunks = (listAt(group, GROUP.chunks).items as ThriftStruct[]).filter((_, i) => keep.leaves[i])
     let [packed, unpacked] = [0, 0]
@@ -101,6 +118,19 @@ export function planNarrow(footer: Uint8Array, wanted: readonly string[]): Narro
   return { pieces, end: endOf(writeThrift(file)), absent: keep.absent }
 }
 
+function keepGroups(file: ThriftStruct, kept: ReadonlySet<number>): void {
+  const groups = (listAt(file, FILE.groups).items as ThriftStruct[]).filter((_, i) => kept.has(i))
+  groups.forEach((group, i) => {
+    if (group.has(GROUP.ordinal)) setInt(group, GROUP.ordinal, i)
+  })
+  setItems(file, FILE.groups, groups)
+  setInt(
+    file,
+    FILE.rows,
+    groups.reduce((sum, group) => sum + intAt(group, GROUP.rows)!, 0),
+  )
+}
+
 function endOf(footer: Uint8Array): Uint8Array {
   const length = Buffer.alloc(4)
   length.writeUInt32LE(footer.length)
@@ -131,13 +161,13 @@ function leavesOf(elements: readonly ThriftStruct[], wanted: ReadonlySet<string>
   return { schema, leaves, absent: [...wanted].filter((name) => !found.has(name)) }
 }
 
-function listAt(struct: ThriftStruct, id: number): ThriftList {
+export function listAt(struct: ThriftStruct, id: number): ThriftList {
   const field = struct.get(id)
   if (field === undefined) throw new RangeError(`it has no field ${id}`)
   return field.value as ThriftList
 }
 
-function intAt(struct: ThriftStruct, id: number): number | undefined {
+export function intAt(struct: ThriftStruct, id: number): number | undefined {
   const field = struct.get(id)
   return field && Number(signed(field.value as bigint))
 }

@@ -7,25 +7,31 @@ import { MAGIC, type NarrowPlan, planNarrow } from './narrow.ts'
 export type AskRange = (range: string, same: Record<string, string>) => Promise<Response>
 
 /** What tells one state of a file from another: its length, and what the server says of it. */
-interface State {
+export interface State {
   bytes: number
   etag: string | null
   modified: string | null
 }
 
 /** The file was changed between two requests. */
-class Changed extends Error {}
+export class Changed extends Error {}
 
 const TAIL_BYTES = 64 * 1024
 const RANGES_AT_ONCE = 6
 
-/** Writes a Parquet file of the wanted columns. `whole` where the server gives no ranges or the file is none that can be taken apart, `same` where it is as it was. Errors: Changed, and those of `ask`. */
-export async function writeColumns(
-  path: string,
-  wanted: readonly string[],
+/** A Parquet file at an address: its footer, and its bytes by place as long as it is the same file. */
+export interface RangedFile {
+  state: State
+  footer: Uint8Array
+  /** Bytes `[begin, end)`. Errors: Changed, and those of `ask`. */
+  read(begin: number, end: number): Promise<Buffer>
+}
+
+/** Asks for the footer. `whole` where the server gives no ranges or the file is no Parquet, `same` where it is as it was. Errors: Changed, and those of `ask`. */
+export async function openRanges(
   ask: AskRange,
   known: Record<string, string>,
-): Promise<State | 'whole' | 'same'> {
+): Promise<RangedFile | 'whole' | 'same'> {
   const first = await ask(`bytes=-${TAIL_BYTES}`, known)
   if (first.status === 304) return 'same'
   const state = stateOf(first)
@@ -34,44 +40,73 @@ export async function writeColumns(
     return 'whole'
   }
   const read = reader(ask, state)
-  const plan = await planOf(Buffer.from(await first.arrayBuffer()), state, wanted, read)
-  if (plan === undefined) return 'whole'
+  const footer = await footerOf(Buffer.from(await first.arrayBuffer()), state, read)
+  return footer === undefined ? 'whole' : { state, footer, read }
+}
+
+/** Writes a Parquet file of the wanted columns. `whole` where the server gives no ranges or the file is none that can be taken apart, `same` where it is as it was. Errors: Changed, and those of `ask`. */
+export async function writeColumns(
+  path: string,
+  wanted: readonly string[],
+  ask: AskRange,
+  known: Record<string, string>,
+): Promise<State | 'whole' | 'same'> {
+  const file = await openRanges(ask, known)
+  if (file === 'same' || file === 'whole') return file
+  const plan = planOf(file.footer, wanted)
+  // What is not there is refused where the whole file is read, which says what there is.
+  if (plan === undefined || plan.absent.length > 0) return 'whole'
+  await writePlan(path, plan, file.read)
+  return file.state
+}
+
+/** What a file of these columns and groups of rows is made of; undefined of a file that cannot be taken apart. */
+export function planOf(
+  footer: Uint8Array,
+  wanted: readonly string[],
+  groups?: ReadonlySet<number>,
+): NarrowPlan | undefined {
+  try {
+    return planNarrow(footer, wanted, groups)
+  } catch (thrown) {
+    if (thrown instanceof RangeError) return undefined
+    throw thrown
+  }
+}
+
+/** Writes the file into a path that is not there yet. Errors: those of `read`. */
+export async function writePlan(
+  path: string,
+  plan: NarrowPlan,
+  read: RangedFile['read'],
+  onBytes?: (bytes: number) => void,
+): Promise<void> {
   const file = await open(path, 'wx')
   try {
     await file.write(MAGIC, 0, 'latin1')
     const stretches = joined(plan.pieces)
     await mapAtOnce(stretches, RANGES_AT_ONCE, async ({ begin, end, at }) => {
       await file.write(await read(begin, end), 0, end - begin, at)
+      onBytes?.(end - begin)
     })
     const last = stretches.at(-1)
     await file.write(plan.end, 0, plan.end.length, last ? last.at + last.end - last.begin : MAGIC.length)
-    return state
   } finally {
     await file.close()
   }
 }
 
-async function planOf(
+async function footerOf(
   tail: Buffer,
   { bytes }: State,
-  wanted: readonly string[],
-  read: (begin: number, end: number) => Promise<Buffer>,
-): Promise<NarrowPlan | undefined> {
+  read: RangedFile['read'],
+): Promise<Uint8Array | undefined> {
   if (tail.length < 12 || tail.toString('latin1', tail.length - 4) !== MAGIC) return undefined
   const length = tail.readUInt32LE(tail.length - 8)
   if (length > bytes - 12) return undefined
-  const footer =
-    length <= tail.length - 8
-      ? tail.subarray(tail.length - 8 - length, tail.length - 8)
-      : await read(bytes - 8 - length, bytes - 8)
-  try {
-    const plan = planNarrow(footer, wanted)
-    // What is not there is refused where the whole file is read, which says what there is.
-    return plan && plan.absent.length === 0 ? plan : undefined
-  } catch (thrown) {
-    if (thrown instanceof RangeError) return undefined
-    throw thrown
-  }
+  return length <= tail.length - 8
+    ? tail.subarray(tail.length - 8 - length, tail.length - 8)
+    : await read(bytes - 8 - length, bytes - 8)
 }
 
 /** Of a partial answer; undefined of any other. */

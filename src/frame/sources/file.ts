@@ -1,6 +1,7 @@
 /** Files as a frame: Parquet, CSV, JSON, ORC and Arrow, one or many by a pattern. */
 import { MillraceError } from '../../core/errors.ts'
-import { literal, type Sql } from '../../expr/sql.ts'
+import { isUrl, shownSource } from '../../data/addresses.ts'
+import { literal, raw, type Sql } from '../../expr/sql.ts'
 import type { Scope, Step } from '../step.ts'
 import { entered } from './enter.ts'
 import type { StagedFormat } from './staged.ts'
@@ -33,19 +34,34 @@ const ENDINGS: [RegExp, FileFormat][] = [
 
 /** Errors: MR_FRAME_FORMAT. */
 export function formatOf(path: string, given?: FileFormat): FileFormat {
-  const found = given ?? ENDINGS.find(([pattern]) => pattern.test(path))?.[1]
+  const shown = shownSource(path)
+  const found = given ?? ENDINGS.find(([pattern]) => pattern.test(shown))?.[1]
   if (found) return found
-  throw new MillraceError('MR_FRAME_FORMAT', { path, formats: ENDINGS.map(([, format]) => format) })
+  throw new MillraceError('MR_FRAME_FORMAT', { path: shown, formats: ENDINGS.map(([, format]) => format) })
 }
 
-/** Nothing is read before the frame is asked for. */
+/** Nothing is read before the frame is asked for. Errors then: of addresses MR_DATA_FETCH, MR_DATA_FETCH_LATER, and those of S3. */
 export function fileStep(paths: readonly string[], options: FileOptions): Step {
   const format = formatOf(paths[0]!, options.format)
+  const name = paths.map(shownSource).join(', ')
   const step: Step = {
     verb: 'file',
     async write(scope, conditions) {
+      if (paths.some(isUrl)) {
+        const { addressesOf } = await import('./far.ts')
+        const far = await addressesOf(paths, scope.signal)
+        if (format === 'parquet') {
+          const place = await scope.far.parquet(far, { isHive: options.hive ?? false, conditions })
+          scope.sources.push({ name, kind: 'parquet', files: [], conditions, far: place })
+          return await entered(scope, raw(place.text))
+        }
+        const files = await scope.far.whole(far)
+        const { relation, kind } = await READERS[format](scope, files, options, step)
+        scope.sources.push({ name, kind, files, conditions })
+        return await entered(scope, relation)
+      }
       const { relation, kind } = await READERS[format](scope, paths, options, step)
-      scope.sources.push({ name: paths.join(', '), kind, files: paths, conditions })
+      scope.sources.push({ name, kind, files: paths, conditions })
       return await entered(scope, relation)
     },
   }

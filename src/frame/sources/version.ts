@@ -5,8 +5,9 @@ import type { DatasetVersion, Part } from '../../core/records.ts'
 import type { NamedVersion } from '../../data/index.ts'
 import { relationOf } from '../../engine/relation.ts'
 import type { Store } from '../../store/ports.ts'
+import type { Condition } from '../condition-types.ts'
 import { canHold } from '../conditions.ts'
-import type { Condition, Step } from '../step.ts'
+import type { Step } from '../step.ts'
 import { entered } from './enter.ts'
 
 /** `version`: a record, or a name such as `flights@main~1`, which is resolved when the frame is asked for. */

@@ -5,8 +5,8 @@ import type { ExprNode } from '../../expr/ast.ts'
 import { nodeOf } from '../../expr/builder.ts'
 import { quoted, raw, type Sql, sql } from '../../expr/sql.ts'
 import { argumentOf, DUCK_OF } from '../aggregates.ts'
+import type { Condition } from '../condition-types.ts'
 import { frameType as typed } from '../frame-types.ts'
-import type { Condition } from '../step.ts'
 import {
   clean,
   clearOf,

@@ -76,12 +76,17 @@ export async function fakeS3(bucket = 'b'): Promise<FakeS3> {
     }
     const held = objects.get(key)
     if (!held) return refuse(404, 'NoSuchKey')
-    const [, from, to] = (/bytes=(\d+)-(\d*)/.exec(request.headers.range ?? '') ?? []).map(Number)
-    if (from !== undefined && from >= held.length) return refuse(416, 'InvalidRange')
-    const bytes = held.subarray(from ?? 0, to ? to + 1 : undefined)
-    response.writeHead(bytes.length < held.length ? 206 : 200, {
+    if (request.method === 'GET' && (request.headers['if-match'] ?? etagOf(held)) !== etagOf(held))
+      return refuse(412, 'PreconditionFailed')
+    const [, first, last] = /bytes=(\d*)-(\d*)/.exec(request.headers.range ?? '') ?? []
+    const from = first === '' ? Math.max(0, held.length - Number(last)) : Number(first ?? 0)
+    if (from > 0 && from >= held.length) return refuse(416, 'InvalidRange')
+    const bytes = held.subarray(from, first && last ? Number(last) + 1 : undefined)
+    const range = `bytes ${from}-${from + bytes.length - 1}/${held.length}`
+    response.writeHead(first === undefined ? 200 : 206, {
       etag: etagOf(held),
       'content-length': bytes.length,
+      ...(first !== undefined && { 'content-range': range }),
     })
     if (request.method === 'HEAD') return response.end()
     const cut = bytes.length > 1000 ? behaviour.cutAfter.shift() : undefined
