@@ -38,6 +38,7 @@ export {
   type PutAsideRequest,
   putAsideOnBranch,
 } from './loop/branches.ts'
+export { collectGarbage, planGc } from './loop/collect.ts'
 export { appendRows, type ImportRequest, type ImportResult, importData } from './loop/data.ts'
 export { createBranch, createTag, dropTag, type RefRequest, type RefResult } from './loop/dataset-refs.ts'
 export {
@@ -139,7 +140,7 @@ export { treeInteractions } from './model/shap/interactions.ts'
 export { editTable, type Shape, type ShapeSlot, shapesOf } from './model/tables/shapes.ts'
 export type { AdditiveTables } from './model/tables/tables.ts'
 export { currentRelease, releaseHistory } from './release/record.ts'
-export { collectGarbage, type GcOptions, type GcOutcome, type GcPlan, planGc } from './store/gc/collect.ts'
+export type { GcOptions, GcOutcome, GcPlan } from './store/gc/collect.ts'
 export type { HistoryPolicy } from './store/gc/cut.ts'
 export { openRemote, type RemoteOptions } from './store/remote/open.ts'
 export type { Remote, RemoteMove, RemoteRef, TransferOptions } from './store/remote/ports.ts'

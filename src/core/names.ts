@@ -1,6 +1,11 @@
 /** Names of refs: one place that knows how they are spelt. */
 import { MillraceError } from './errors.ts'
 
+/** Beginning of the refs that say what stands in for objects that were removed. */
+export const STAND_INS = 'stand-ins/'
+
+const hexOf = (digest: string): string => digest.slice('sha256:'.length)
+
 /** Branch of a dataset that is trained on and imported into. */
 export const MAIN = 'main'
 
@@ -39,6 +44,10 @@ export const refs = {
   rows: (dataset: string) => `rows/${dataset}`,
   /** A version that garbage collection keeps whatever else is decided. */
   hold: (dataset: string, digest: string) => `holds/${dataset}@${digest.slice('sha256:'.length)}`,
+  /** An object that has what is still needed of another one, which was removed: `by` stands in for `gone`. */
+  standIn: (gone: string, by: string) => `${STAND_INS}${hexOf(gone)}@${hexOf(by)}`,
+  /** The object that a ref of `standIn` is about. */
+  standInFor: (name: string) => `sha256:${name.slice(STAND_INS.length, name.indexOf('@'))}` as const,
   /** What a ref held on a remote when it was last seen there. */
   seen: (remote: string, name: string) => `remotes/${remote}/${name}`,
   alert: (id: string) => `alerts/${id}`,

@@ -5,6 +5,7 @@ import { subjects } from '../core/names.ts'
 import type { Digest } from '../core/records.ts'
 import { remakeParts, resolveVersion } from '../data/index.ts'
 import type { Store } from '../store/ports.ts'
+import { standInsOf } from '../store/reach/stand-ins.ts'
 import { type BadObject, type StoreVerification, verifyStore } from '../store/reach/verify.ts'
 import { isChosen } from '../store/remote/choose.ts'
 import type { Remote } from '../store/remote/ports.ts'
@@ -66,8 +67,12 @@ async function rootsOf(store: Store, names: readonly string[]): Promise<Digest[]
 
 async function repairAll(store: Store, report: VerifyReport, request: VerifyRequest): Promise<void> {
   const bad = new Set(report.left.map(({ digest }) => digest))
+  const standIns = [...(await standInsOf(store))]
   for (const remote of request.remotes ?? []) {
-    for (const digest of (await remote.present([...bad])).keys()) {
+    // Where one is damaged that stands in for an object, that object itself does too.
+    const replaced = standIns.filter(([, by]) => by.some((digest) => bad.has(digest)))
+    const wanted = [...bad, ...replaced.map(([gone]) => gone)]
+    for (const digest of (await remote.present(wanted)).keys()) {
       if (!(await fetched(store, remote, digest, request.signal))) continue
       bad.delete(digest)
       report.repaired.push({ digest, from: remote.name })

@@ -72,6 +72,8 @@ export interface RefMove {
   name: string
   /** What the ref must hold now; `null` for "does not exist"; `undefined` for whatever it holds. */
   from?: Digest | null
+  /** The event that must have moved it there last: that it was moved to the same again is a conflict too. */
+  seq?: number
   /** `null` deletes the ref. Its history stays. */
   to: Digest | null
 }

@@ -1,14 +1,16 @@
 /** `millrace gc` and legal holds: what is kept, and what is removed. */
 import { MillraceError } from '../../core/errors.ts'
+import { collectGarbage, planGc } from '../../loop/collect.ts'
 import { holdVersion, openProjectRemote, unholdVersion } from '../../loop/remotes.ts'
 import { shift } from '../../loop/spans.ts'
-import { collectGarbage, type GcOptions, planGc } from '../../store/gc/collect.ts'
+import type { GcOptions, GcPlan } from '../../store/gc/collect.ts'
 import {
   collectRemote,
   planRemoteGc,
   type RemoteGcOutcome,
   type RemoteGcPlan,
 } from '../../store/gc/collect-remote.ts'
+import type { Rewritten } from '../../store/gc/rewrite.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { bytes, count, minute, plural, short } from '../format.ts'
 import type { Options } from '../handler.ts'
@@ -24,13 +26,15 @@ export async function gc(cli: Cli, [given]: readonly unknown[], options: Options
     cli.meter.end()
     const { cut, kept, young, sweep } = plan
     const removed = { objects: sweep.length, bytes: plan.bytes }
+    const rewritten = rewriteOf(plan)
     return {
-      value: { dryRun: true, removed, kept, young, versions: cut.versions, runs: cut.runs.length },
+      value: { dryRun: true, removed, rewritten, kept, young, versions: cut.versions, runs: cut.runs.length },
       lines: [
         ...cut.versions.map(
           ({ digest, createdAt }) => `  · let version ${short(digest)} of ${minute(createdAt)} go`,
         ),
         `  ${plural(removed.objects, 'object')} (${bytes(removed.bytes)}) would be removed; ${count(kept.objects)} (${bytes(kept.bytes)}) are needed`,
+        ...rewriteLines(cli, rewritten, 'would be written anew'),
         ...youngLines(cli, young),
       ],
     }
@@ -41,12 +45,13 @@ export async function gc(cli: Cli, [given]: readonly unknown[], options: Options
     reason: textOption(options, 'reason') ?? 'collected on the command line',
   })
   cli.meter.end()
-  const { removed, kept, young, cut } = done
+  const { removed, kept, young, cut, rewritten } = done
   return {
     value: done,
     lines: [
       ...(cut.length > 0 ? [`  ${cli.paint.good('✓')} ${plural(cut.length, 'version')} let go`] : []),
       `  ${cli.paint.good('✓')} ${plural(removed.objects, 'object')} (${bytes(removed.bytes)}) removed; ${count(kept.objects)} (${bytes(kept.bytes)}) are needed`,
+      ...rewriteLines(cli, rewritten, 'written anew'),
       ...youngLines(cli, young),
     ],
   }
@@ -110,6 +115,27 @@ function requestOf(cli: Cli, names: string[] | undefined, options: Options): GcO
     signal: cli.signal,
     onProgress: cli.meter.update,
   }
+}
+
+/** What would come of packs that are written anew, if no other pack had a chunk of them. */
+function rewriteOf({ rewriting }: GcPlan): Rewritten {
+  const items = rewriting?.items ?? []
+  const [bytesFreed, bytesWritten] = (['bytes', 'bytesNeeded'] as const).map((key) =>
+    items.reduce((sum, item) => sum + item[key], 0),
+  )
+  return { objects: items.length, bytesFreed, bytesWritten }
+}
+
+function rewriteLines(
+  { paint }: Cli,
+  { objects, bytesFreed, bytesWritten }: Rewritten,
+  what: string,
+): string[] {
+  if (objects === 0) return []
+  const mark = what.startsWith('would') ? paint.dim('·') : paint.good('✓')
+  return [
+    `  ${mark} ${plural(objects, 'pack')} of files (${bytes(bytesFreed)}), of which little is needed, ${what} as ${bytes(bytesWritten)}`,
+  ]
 }
 
 function youngLines({ paint }: Cli, { objects, bytes: size }: { objects: number; bytes: number }): string[] {

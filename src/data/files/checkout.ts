@@ -91,6 +91,8 @@ class Checkout {
   readonly #signal: AbortSignal
   readonly #now = new Map<string, SeenFile>()
   readonly #folders = new Set<string>()
+  /** Folders that the version has although nothing is in them. */
+  readonly #empty = new Set<string>()
   #saved: Map<string, Set<string>> | undefined
   #turnAt = 0
 
@@ -106,6 +108,7 @@ class Checkout {
     const { version, digest } = this.#named
     const { to } = this.#request
     const entries = await readTree(this.#store, version.tree)
+    for (const { mode, path } of entries) if (mode === MODE.folder) this.#empty.add(join(to, path))
     const path = seenPath(this.#store.cache, version.set, [to])
     const seen = SeenFiles.read(path)
     const plan = await this.#plan(entries, seen)
@@ -251,8 +254,8 @@ class Checkout {
     try {
       if (statAt(whole)?.isDirectory()) rmdirSync(whole)
       else unlinkSync(whole)
-      for (let folder = dirname(whole); folder.length > resolve(to).length; folder = dirname(folder))
-        rmdirSync(folder)
+      const isDone = (folder: string) => folder.length <= resolve(to).length || this.#empty.has(folder)
+      for (let folder = dirname(whole); !isDone(folder); folder = dirname(folder)) rmdirSync(folder)
     } catch (thrown) {
       if (['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR'].includes(codeOf(thrown))) return
       throw fault(thrown, whole, 'remove')

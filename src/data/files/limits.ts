@@ -4,6 +4,8 @@ export const FILE_LIMITS = {
   chunk: { bytesMin: 32 * 1024, bytesAverage: 64 * 1024, bytesMax: 128 * 1024 },
   /** Chunks of one pack, before compression. */
   packBytes: 32 * 1024 * 1024,
+  /** A pack at least this large is written anew by a collection when less than this share of it is needed: more is freed than is written. */
+  rewrite: { bytesMin: 64 * 1024, shareNeededMax: 0.5 },
   /** Packs that wait for the disk before reading goes on. */
   packsInFlight: 2,
   /** Small chunks that are compressed together. */

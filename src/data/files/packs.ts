@@ -4,9 +4,13 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { isMillraceError, MillraceError } from '../../core/errors.ts'
 import type { Digest } from '../../core/records.ts'
 import type { Store } from '../../store/ports.ts'
+import { standInsFor } from '../../store/reach/stand-ins.ts'
 import { decompress } from './codec.ts'
 import { FILE_LIMITS } from './limits.ts'
 import { decodeFooter, FOOTER_BYTES, PACK_MAGIC, PackTable } from './pack-format.ts'
+
+/** A stand-in that was itself replaced has less than half of what it had: more of them than this do not come about. */
+const DEPTH_MAX = 64
 
 interface OpenPack {
   fd: number
@@ -17,6 +21,8 @@ interface OpenPack {
 export class Packs {
   readonly #store: Store
   readonly #open = new Map<Digest, Promise<OpenPack>>()
+  /** Packs that are not there any more, and those that stand in for them. */
+  readonly #replaced = new Map<Digest, readonly Digest[]>()
   readonly #frames = new Map<string, Uint8Array>()
   #frameBytes = 0
 
@@ -37,17 +43,47 @@ export class Packs {
 
   /** Bytes of a chunk. Errors: MR_OBJECT_MISSING, MR_FILES_PACK (no such chunk, or no pack), MR_FILES_DAMAGED (other bytes). */
   async read(pack: Digest, digest: string): Promise<Uint8Array> {
-    const open = await this.#pack(pack)
-    const i = open.table.find(Buffer.from(digest, 'hex'))
-    if (i < 0) throw damagedPack(pack, open.path, `chunk ${digest.slice(0, 12)} is not in it`)
+    const key = Buffer.from(digest, 'hex')
+    const holder = await this.#holder(pack, key)
+    const open = await this.#pack(holder)
+    const i = open.table.find(key)
+    if (i < 0) throw damagedPack(holder, open.path, `chunk ${digest.slice(0, 12)} is not in it`)
     const { frame, at, bytes } = open.table.chunk(i)
-    const found = this.#frame(pack, open, frame).subarray(at, at + bytes)
+    const found = this.#frame(holder, open, frame).subarray(at, at + bytes)
     if (hash('sha256', found, 'hex') !== digest)
-      throw new MillraceError('MR_FILES_DAMAGED', { pack, path: open.path, chunk: digest.slice(0, 12) })
+      throw new MillraceError('MR_FILES_DAMAGED', {
+        pack: holder,
+        path: open.path,
+        chunk: digest.slice(0, 12),
+      })
     return found
   }
 
-  /** Digests of the chunks of a pack. Errors: MR_OBJECT_MISSING, MR_FILES_PACK. */
+  /**
+   * Where the chunks of a pack are to be looked for: in itself, or, where it was removed, in all that stand in for it. Errors: MR_OBJECT_MISSING where it is neither
+   * there nor stood in for, MR_FILES_PACK.
+   */
+  async holders(pack: Digest, depth = 0): Promise<{ pack: Digest; table: PackTable }[]> {
+    try {
+      if (!this.#replaced.has(pack)) return [{ pack, table: (await this.#pack(pack)).table }]
+    } catch (thrown) {
+      if (!isMillraceError(thrown, 'MR_OBJECT_MISSING') || depth === DEPTH_MAX) throw thrown
+      const standIns = await standInsFor(this.#store, pack)
+      if (standIns.length === 0) throw thrown
+      this.#replaced.set(pack, standIns)
+    }
+    const found = []
+    for (const standIn of this.#replaced.get(pack)!) found.push(...(await this.holders(standIn, depth + 1)))
+    return found
+  }
+
+  async #holder(pack: Digest, key: Buffer): Promise<Digest> {
+    if (this.#open.has(pack)) return pack
+    const holders = await this.holders(pack)
+    return (holders.find(({ table }) => table.find(key) >= 0) ?? holders[0]).pack
+  }
+
+  /** Digests of the chunks of a pack itself. Errors: MR_OBJECT_MISSING, MR_FILES_PACK. */
   async digests(pack: Digest): Promise<Buffer[]> {
     const { table } = await this.#pack(pack)
     return Array.from({ length: table.nChunks }, (_, i) => Buffer.from(table.digest(i)))

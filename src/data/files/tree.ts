@@ -153,7 +153,11 @@ const DEPTH_MAX = 8
 
 /** Entries of a leaf. Errors: MR_FILES_PATH for a path that leads out of the set, and those of reading records. */
 export async function readLeaf(store: Store, digest: Digest): Promise<FileEntry[]> {
-  const { rows, packs } = await readNode<FileLeaf>(store, digest, ['FileLeaf'])
+  return entriesOf(await readNode<FileLeaf>(store, digest, ['FileLeaf']))
+}
+
+/** The same of a leaf that was read. */
+export function entriesOf({ rows, packs }: FileLeaf): FileEntry[] {
   const slots = packs.map((pack) => ({ digest: pack }))
   return rows.map(([name, mode, bytes, hex, at]): FileEntry => {
     const path = name.slice(1)

@@ -29,6 +29,7 @@ export async function verifyFiles(
   const packs = new Packs(store)
   const states = new Map<string, Chunk>()
   const bad: FilesVerification['bad'] = []
+  const damaged = new Set<Digest>()
   let bytes = 0
   try {
     const entries = await readTree(store, version.tree)
@@ -38,13 +39,13 @@ export async function verifyFiles(
       for (const ref of await chunksOf(store, entry)) {
         const pack = ref.pack.digest as Digest
         const key = `${pack}/${ref.digest}`
-        const known = states.get(key) ?? (await stateOf(packs, pack, ref.digest))
+        const known = states.get(key) ?? (await stateOf(packs, { pack, chunk: ref.digest }, damaged))
         if (!states.has(key)) bytes += ref.bytes
         states.set(key, known)
         if (known !== 'ok') bad.push({ pack, chunk: ref.digest, path: entry.path, state: known })
       }
     }
-    await rememberBadPacks(store, [...new Set(bad.map(({ pack }) => pack))])
+    await rememberBadPacks(store, [...damaged])
     return { version: digest, files: entries.length, chunks: states.size, bytes, bad }
   } finally {
     packs.close()
@@ -53,14 +54,24 @@ export async function verifyFiles(
 
 type Chunk = 'ok' | 'missing' | 'corrupt'
 
-async function stateOf(packs: Packs, pack: Digest, chunk: string): Promise<Chunk> {
+/** Notes the pack that is damaged: what stands in for the one that is named, where that is gone. */
+async function stateOf(
+  packs: Packs,
+  { pack, chunk }: { pack: Digest; chunk: string },
+  damaged: Set<Digest>,
+): Promise<Chunk> {
   try {
     await packs.read(pack, chunk)
     return 'ok'
   } catch (thrown) {
-    if (isMillraceError(thrown, 'MR_OBJECT_MISSING')) return 'missing'
-    if (isMillraceError(thrown, 'MR_FILES_PACK') || isMillraceError(thrown, 'MR_FILES_DAMAGED'))
-      return 'corrupt'
-    throw thrown
+    const isMissing = isMillraceError(thrown, 'MR_OBJECT_MISSING')
+    if (
+      !isMissing &&
+      !isMillraceError(thrown, 'MR_FILES_PACK') &&
+      !isMillraceError(thrown, 'MR_FILES_DAMAGED')
+    )
+      throw thrown
+    damaged.add(isMissing ? pack : (thrown.data.pack as Digest))
+    return isMissing ? 'missing' : 'corrupt'
   }
 }

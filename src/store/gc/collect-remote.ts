@@ -3,13 +3,14 @@ import { randomUUID } from 'node:crypto'
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isMillraceError, MillraceError } from '../../core/errors.ts'
-import { subjects } from '../../core/names.ts'
+import { refs as names, STAND_INS, subjects } from '../../core/names.ts'
 import type { Digest } from '../../core/records.ts'
 import { mapAtOnce } from '../disk/disk.ts'
 import { STORE_LIMITS } from '../limits.ts'
 import type { Store } from '../ports.ts'
 import { crawl } from '../reach/crawl.ts'
 import { type Edges, edgesIn, edgesOf } from '../reach/edges.ts'
+import { standInsIn } from '../reach/stand-ins.ts'
 import { entered } from '../reach/walk.ts'
 import { takeLease } from '../remote/lease.ts'
 import type { Remote, RemoteObject } from '../remote/ports.ts'
@@ -28,9 +29,11 @@ export interface RemoteGcPlan {
   kept: { objects: number; bytes: number }
   /** Objects that nothing reaches and that are younger than the grace period. */
   young: { objects: number; bytes: number }
+  /** Refs that say what stands in for objects which nothing needs any more. */
+  stalePairs: string[]
 }
 
-export interface RemoteGcOutcome extends Omit<RemoteGcPlan, 'sweep' | 'bytes'> {
+export interface RemoteGcOutcome extends Omit<RemoteGcPlan, 'sweep' | 'bytes' | 'stalePairs'> {
   removed: { objects: number; bytes: number }
 }
 
@@ -50,7 +53,9 @@ export async function planRemoteGc(
   const before = (await remote.now()) - graceMs
   const there = new Map<Digest, RemoteObject>()
   for await (const object of remote.list()) there.set(object.digest, object)
-  const refs = await remote.refs('')
+  const all = await remote.refs('')
+  const refs = all.filter(({ name }) => !name.startsWith(STAND_INS))
+  const standIns = standInsIn(all)
   const gone = new Set(refs.flatMap((ref) => ref.gone))
   const held = (await store.meta.refs('holds/')).map(({ digest }) => digest)
   const roots = [...refs.map(({ digest }) => digest), ...held.filter((digest) => there.has(digest))]
@@ -58,6 +63,8 @@ export async function planRemoteGc(
   await crawl(roots, STORE_LIMITS.objectReadsAtOnce, async (digest) => {
     if (signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: 'garbage collection' })
     reached.add(digest)
+    const others = there.has(digest) ? undefined : standIns.get(digest)
+    if (others) return others
     onProgress?.(0.1, `${reached.size} objects reached`)
     const edges = await edgesAt(store, remote, there.get(digest), digest)
     return edges ? entered(edges, { skipParent: (parent) => gone.has(parent) }) : []
@@ -67,6 +74,9 @@ export async function planRemoteGc(
     bytes: 0,
     kept: { objects: 0, bytes: 0 },
     young: { objects: 0, bytes: 0 },
+    stalePairs: all
+      .map(({ name }) => name)
+      .filter((name) => name.startsWith(STAND_INS) && !reached.has(names.standInFor(name))),
   }
   for (const object of there.values()) {
     if (!reached.has(object.digest) && object.putAt < before) {
@@ -131,7 +141,8 @@ export async function collectRemote(
   const { signal, onProgress, actor, reason } = options
   const lease = await takeLease(remote, 'gc')
   try {
-    const { sweep, kept, young } = await planRemoteGc(store, remote, options)
+    const { sweep, kept, young, stalePairs } = await planRemoteGc(store, remote, options)
+    await mapAtOnce(stalePairs, STORE_LIMITS.transfersAtOnce, (name) => remote.dropRef(name))
     const removed = { objects: 0, bytes: 0 }
     await mapAtOnce(sweep, STORE_LIMITS.transfersAtOnce, async ({ digest, bytes }) => {
       if (signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: 'garbage collection' })

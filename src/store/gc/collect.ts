@@ -2,8 +2,16 @@ import { MillraceError } from '../../core/errors.ts'
 import { subjects } from '../../core/names.ts'
 import type { Digest } from '../../core/records.ts'
 import type { Store, Sweep } from '../ports.ts'
-import { type Walked, walk } from '../reach/walk.ts'
+import { type Walked, type WalkOptions, walk } from '../reach/walk.ts'
 import { type Cut, type HistoryPolicy, planCut } from './cut.ts'
+import {
+  dropStalePairs,
+  nothingRewritten,
+  type Rewriter,
+  type Rewriting,
+  type Rewritten,
+  rewriteAll,
+} from './rewrite.ts'
 import { type Roots, rootsOf } from './roots.ts'
 
 /** How long an object that nothing reaches is kept after it was last put: longer than work between a put and its commit takes. */
@@ -13,6 +21,8 @@ export interface GcOptions extends HistoryPolicy {
   /** Now by the clock of the file system, in epoch milliseconds. */
   now: number
   graceMs?: number
+  /** Writes objects anew of which little is needed. Default: they stay while anything of them is. */
+  rewriter?: Rewriter
   signal?: AbortSignal
   onProgress?: (done: number, note: string) => void
 }
@@ -30,6 +40,10 @@ export interface GcPlan {
   before: number
   roots: Roots
   walked: Walked
+  /** Records of the rewriter's kinds that are reached. */
+  records: Set<Digest>
+  /** Objects of which little is needed; undefined without a rewriter. */
+  rewriting?: Rewriting
 }
 
 export interface GcOutcome {
@@ -39,6 +53,8 @@ export interface GcOutcome {
   cut: Digest[]
   kept: { objects: number; bytes: number }
   young: { objects: number; bytes: number }
+  /** Objects of which little was needed: bytes that went, and bytes that were written for what is left. */
+  rewritten: Rewritten
 }
 
 /**
@@ -56,18 +72,33 @@ export async function planGc(store: Store, options: GcOptions): Promise<GcPlan> 
   const dropped = new Set(cut.runs.map(({ name }) => name))
   const gone = new Set([...roots.gone, ...cut.versions.map(({ digest }) => digest)])
   const staying = { ...roots, runs: roots.runs.filter(({ name }) => !dropped.has(name)), gone }
+  const records = new Set<Digest>()
   const walked = await mark(store, staying, {
     signal,
     onReached: (n) => onProgress?.(0.2, `${n} objects reached`),
+    onRecord: onRecordOf(options, records),
   })
   const plan: GcPlan = {
-    ...{ cut, before, walked, roots: staying, sweep: [], bytes: 0 },
+    ...{ cut, before, walked, records, roots: staying, sweep: [], bytes: 0 },
     kept: { objects: 0, bytes: 0 },
     young: { objects: 0, bytes: 0 },
   }
-  for await (const object of store.objects.list()) addObject(plan, object)
+  const old = new Map<Digest, number>()
+  for await (const object of store.objects.list()) {
+    addObject(plan, object)
+    if (walked.reached.has(object.digest) && object.putAt < before) old.set(object.digest, object.bytes)
+  }
+  const { standIns } = staying
+  plan.rewriting = await options.rewriter?.plan(store, { records, standIns, old, signal })
   return plan
 }
+
+/** Notes records by which a rewriter tells what is needed. */
+const onRecordOf =
+  ({ rewriter }: GcOptions, records: Set<Digest>) =>
+  (digest: Digest, kind: string): void => {
+    if (rewriter?.kinds.has(kind)) records.add(digest)
+  }
 
 function addObject(
   plan: GcPlan,
@@ -87,20 +118,20 @@ function addObject(
 /** Marks in two steps: what has a name keeps all it was made of; what is merely remembered does not keep versions that history was cut before. */
 async function mark(
   store: Store,
-  { refs, runs, named, gone }: Roots,
-  options: { signal?: AbortSignal; onReached?: (n: number) => void },
+  { refs, runs, named, gone, standIns }: Roots,
+  options: Pick<WalkOptions, 'signal' | 'onReached' | 'onRecord'>,
   into?: Walked,
 ): Promise<Walked> {
   const { objects } = store
   const held = await walk(
     objects,
     refs.map(({ digest }) => digest),
-    { ...options, skipParent: (digest) => gone.has(digest) },
+    { ...options, standIns, skipParent: (digest) => gone.has(digest) },
     into,
   )
   const isGone = (digest: Digest) => gone.has(digest) && !held.reached.has(digest)
   const remembered = [...runs.map(({ digest }) => digest), ...named]
-  const all = await walk(objects, remembered, { ...options, skip: isGone }, held)
+  const all = await walk(objects, remembered, { ...options, standIns, skip: isGone }, held)
   const [damaged] = all.corrupt.keys()
   if (damaged) throw new MillraceError('MR_GC_DAMAGED', { digest: damaged })
   return all
@@ -110,7 +141,7 @@ const TRIES = 5
 
 /**
  * Collects garbage: cuts history by a commit that says so, then sets aside what nothing needs, looks whether anything happened meanwhile that needs it after all, and
- * removes the rest. May run beside writers, and be killed at any point: what is set aside is still read, and comes back when it is.
+ * removes the rest. Then objects of which little is needed are written anew (`rewrite.ts`). May run beside writers, and be killed at any point: what is set aside is still read, and comes back when it is.
  *
  * Errors: MR_GC_RUNNING, MR_GC_DAMAGED, MR_CANCELLED (then all that was set aside is back).
  */
@@ -119,15 +150,22 @@ export async function collectGarbage(
   options: GcOptions & { actor: string; reason: string },
 ): Promise<GcOutcome> {
   const sweep = await store.objects.sweep()
+  let plan: GcPlan
+  let outcome: GcOutcome
   try {
-    const plan = await planAndCut(store, options)
-    const outcome = await sweepOf(store, sweep, plan, options)
+    plan = await planAndCut(store, options)
+    outcome = await sweepOf(store, sweep, plan, options)
     await recordGc(store, outcome, options)
-    return outcome
   } catch (thrown) {
     await sweep.abandon()
     throw thrown
   }
+  const reachMore = async () => {
+    await reachedMeanwhile(store, plan, options)
+  }
+  outcome.rewritten = await rewriteAll(store, plan, { ...options, reachMore })
+  await dropStalePairs(store, plan, options)
+  return outcome
 }
 
 /** The plan, with its cut committed. A ref of a run that moved meanwhile makes it plan again. */
@@ -161,7 +199,7 @@ async function sweepOf(store: Store, sweep: Sweep, plan: GcPlan, options: GcOpti
     if (i % 256 === 0)
       onProgress?.(0.3 + (0.6 * i) / plan.sweep.length, `${i} of ${plan.sweep.length} objects`)
   }
-  const needed = await reachedMeanwhile(store, plan)
+  const needed = await reachedMeanwhile(store, plan, options)
   for (const { digest, bytes } of aside) {
     if (needed.has(digest)) {
       await sweep.putBack(digest)
@@ -173,15 +211,17 @@ async function sweepOf(store: Store, sweep: Sweep, plan: GcPlan, options: GcOpti
   await sweep.finish()
   const { kept, young, cut } = plan
   const gone = cut.versions.map(({ digest }) => digest)
-  return { removed, savedMeanwhile: aside.length - removed.objects, cut: gone, kept, young }
+  const savedMeanwhile = aside.length - removed.objects
+  return { removed, savedMeanwhile, cut: gone, kept, young, rewritten: nothingRewritten() }
 }
 
 /** Marks again from what the refs hold now and what the journal gained, until nothing more comes. */
-async function reachedMeanwhile(store: Store, plan: GcPlan): Promise<Set<Digest>> {
+async function reachedMeanwhile(store: Store, plan: GcPlan, options: GcOptions): Promise<Set<Digest>> {
+  const onRecord = onRecordOf(options, plan.records)
   const into = { ...plan.walked, missing: new Map() }
   for (let after = plan.roots.seq; ; ) {
     const roots = await rootsOf(store, after)
-    await mark(store, { ...roots, gone: plan.roots.gone }, {}, into)
+    await mark(store, { ...roots, gone: plan.roots.gone }, { onRecord }, into)
     const more = await store.meta.events({ after: roots.seq, limit: 1 })
     if (more.length === 0) return into.reached
     after = roots.seq

@@ -1,17 +1,21 @@
 import { isDigest } from '../../core/digest.ts'
-import { RUNS, SEEN, VERSIONED } from '../../core/names.ts'
+import { RUNS, SEEN, STAND_INS, VERSIONED } from '../../core/names.ts'
 import type { Digest, JournalEvent } from '../../core/records.ts'
 import type { Ref, Store } from '../ports.ts'
 import { digestsIn } from '../reach/edges.ts'
+import { type StandIns, standInsIn } from '../reach/stand-ins.ts'
 
 /** Events that say which versions, or sources of them, are absent by intention. */
 export const GONE_EVENTS = ['history.cut', 'remote.pulled', 'data.imported']
 
 /** What keeps objects: names, what happened, and work that is waited for. */
 export interface Roots {
-  /** All but those of runs and of what remotes hold. */
+  /** All but those of runs, of what remotes hold and of stand-ins. */
   refs: Ref[]
   runs: Ref[]
+  /** Through objects that were removed these are reached, and the refs that say so. */
+  standIns: StandIns
+  pairs: Ref[]
   /** Named by the journal or by a job that is not done. */
   named: Set<Digest>
   /** Versions that are absent by intention: history was cut before them, here or where they were pulled from. */
@@ -27,6 +31,8 @@ export async function rootsOf(store: Store, after = 0): Promise<Roots> {
   const roots: Roots = {
     refs: [],
     runs: [],
+    standIns: new Map(),
+    pairs: [],
     named: new Set(),
     gone: new Set(),
     madeBy: new Map(),
@@ -34,8 +40,11 @@ export async function rootsOf(store: Store, after = 0): Promise<Roots> {
   }
   for await (const event of eventsAfter(store, after)) addEvent(roots, event)
   for (const job of await unfinished(store)) roots.named.add(job)
-  for (const ref of await store.meta.refs('')) {
-    if (ref.name.startsWith(SEEN)) roots.named.add(ref.digest)
+  const all = await store.meta.refs('')
+  roots.standIns = standInsIn(all)
+  for (const ref of all) {
+    if (ref.name.startsWith(STAND_INS)) roots.pairs.push(ref)
+    else if (ref.name.startsWith(SEEN)) roots.named.add(ref.digest)
     else (ref.name.startsWith(RUNS) ? roots.runs : roots.refs).push(ref)
   }
   return roots

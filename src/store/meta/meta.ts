@@ -142,11 +142,16 @@ async function apply(
   at: number,
   { moves = [], event: wish }: Change,
 ): Promise<CommitResult> {
-  for (const { name, from } of moves) {
+  for (const { name, from, seq } of moves) {
     if (from === undefined) continue
-    const row = await tx.selectFrom('refs').select('digest').where('name', '=', name).executeTakeFirst()
+    const row = await tx
+      .selectFrom('refs')
+      .select(['digest', 'seq'])
+      .where('name', '=', name)
+      .executeTakeFirst()
     const holds = (row?.digest ?? null) as Digest | null
-    if (holds !== from) return { ok: false, conflict: { name, holds } }
+    if (holds !== from || (seq !== undefined && row?.seq !== seq))
+      return { ok: false, conflict: { name, holds } }
   }
   const event = chainEvent(head, at, wish)
   await insertEvent(tx, event)

@@ -1,10 +1,11 @@
 import { MillraceError } from '../../core/errors.ts'
-import { SEEN } from '../../core/names.ts'
+import { SEEN, STAND_INS } from '../../core/names.ts'
 import type { Digest } from '../../core/records.ts'
 import { mapAtOnce } from '../disk/disk.ts'
 import { goneOf } from '../gc/roots.ts'
 import { STORE_LIMITS } from '../limits.ts'
 import type { Store } from '../ports.ts'
+import { standInsOf } from './stand-ins.ts'
 import { walk } from './walk.ts'
 
 export interface BadObject {
@@ -40,6 +41,7 @@ export async function verifyStore(store: Store, options: VerifyOptions = {}): Pr
   const gone = await goneOf(store)
   const walked = await walk(store.objects, options.roots ?? (await rootsOf(store)), {
     signal,
+    standIns: await standInsOf(store),
     skipParent: (digest) => gone.has(digest),
   })
   const bad: BadObject[] = [...walked.missing]
@@ -70,7 +72,8 @@ export async function verifyStore(store: Store, options: VerifyOptions = {}): Pr
 
 async function rootsOf(store: Store): Promise<Digest[]> {
   const refs = await store.meta.refs('')
-  return refs.filter(({ name }) => !name.startsWith(SEEN)).map(({ digest }) => digest)
+  const isRoot = ({ name }: { name: string }) => !name.startsWith(SEEN) && !name.startsWith(STAND_INS)
+  return refs.filter(isRoot).map(({ digest }) => digest)
 }
 
 async function sizesOf(store: Store, wanted: ReadonlySet<Digest>): Promise<Map<Digest, number>> {

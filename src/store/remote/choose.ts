@@ -4,8 +4,8 @@ import { VERSIONED } from '../../core/names.ts'
 /** What travels when nothing is named: versions of datasets and of sets of files, and tags. */
 const DEFAULT_PREFIXES = [...VERSIONED, 'tags/']
 
-/** Never travel: secrets of this machine, its runs and streams, and what it knows of remotes. */
-const OWN = /^(tokens|runs|remotes|holds|alerts|checkpoints|rows)\//
+/** Never travel by name: secrets of this machine, its runs and streams, what it knows of remotes, and stand-ins, which go along with what needs them. */
+const OWN = /^(tokens|runs|remotes|holds|alerts|checkpoints|rows|stand-ins)\//
 
 /**
  * Beginnings of the refs that names stand for: `flights` is all branches and tags of a dataset or a set of files, `flights@main` one branch, `models/late` all refs of

@@ -144,6 +144,10 @@ export async function openFolderRemote(
         lock.release()
       }
     },
+    async dropRef(name) {
+      const path = join(dir, ...refKey(name).split('/'))
+      await faulted(path, 'remove', () => rm(path, { force: true }))
+    },
     async close() {},
   }
 }

@@ -50,6 +50,8 @@ export interface Remote {
   refs(prefix: string): Promise<RemoteRef[]>
   /** Moves a ref if it still holds `from`; `null` for "is not there". */
   moveRef(from: Digest | null, to: RemoteRef): Promise<RemoteMove>
+  /** Takes a ref away; absent is fine. Only a collection calls it. */
+  dropRef(name: string): Promise<void>
   close(): Promise<void>
 }
 

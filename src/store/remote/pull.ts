@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { MillraceError } from '../../core/errors.ts'
-import { refs, subjects } from '../../core/names.ts'
+import { isMillraceError, MillraceError } from '../../core/errors.ts'
+import { refs, STAND_INS, subjects } from '../../core/names.ts'
 import type { Digest } from '../../core/records.ts'
 import { goneOf, isVersioned } from '../gc/roots.ts'
 import { STORE_LIMITS } from '../limits.ts'
 import type { Store } from '../ports.ts'
 import { crawl } from '../reach/crawl.ts'
 import { edgesOf } from '../reach/edges.ts'
+import { type StandIns, standInsIn, standInsOf } from '../reach/stand-ins.ts'
 import { entered, type Walked, walk } from '../reach/walk.ts'
 import { isChosen, prefixesOf, requireAll } from './choose.ts'
 import type { Remote, RemoteRef } from './ports.ts'
@@ -74,7 +75,7 @@ export async function pull(
   options: PullOptions & { actor: string; reason?: string },
 ): Promise<PullOutcome> {
   const there = await remoteRefsOf(remote, options.names)
-  const count = { received: 0, bytes: 0 }
+  const count: Received = { received: 0, bytes: 0, standIns: new Map() }
   for (let tries = 1; ; tries++) {
     const gone = await goneOf(store)
     const before = new Set(there.flatMap((ref) => ref.gone))
@@ -85,10 +86,18 @@ export async function pull(
     const pulled: RefPull[] = []
     for (const ref of plan)
       pulled.push(ref.state === 'forward' ? await stateOf(store, remote, ref, gone, before) : ref)
-    const outcome = { refs: pulled, ...count }
-    if (await recordPull(store, remote, outcome, there, options)) return outcome
+    const { standIns, ...counts } = count
+    const outcome = { refs: pulled, ...counts }
+    if (await recordPull(store, remote, outcome, { there, standIns }, options)) return outcome
     if (tries === TRIES) throw new MillraceError('MR_REMOTE_LOCAL_MOVED', { remote: remote.name, tries })
   }
+}
+
+interface Received {
+  received: number
+  bytes: number
+  /** What stands in for objects that are neither here nor there: name of the ref → digest. */
+  standIns: Map<string, Digest>
 }
 
 async function receiveAll(
@@ -96,21 +105,34 @@ async function receiveAll(
   remote: Remote,
   wanted: readonly RefPull[],
   gone: ReadonlySet<Digest>,
-  count: { received: number; bytes: number },
+  count: Received,
   { signal, onProgress }: PullOptions,
 ): Promise<void> {
   const known = await reachedHere(store, gone)
   const heads = wanted.map(({ digest }) => digest)
   const direct = new Set(heads)
   const skip = (digest: Digest) => known.has(digest) || (gone.has(digest) && !direct.has(digest))
+  let there: Promise<StandIns> | undefined
+  /** What is not on the remote any more, it has something else for. */
+  const replaced = async (digest: Digest, thrown: unknown): Promise<Digest[]> => {
+    if (!isMillraceError(thrown, 'MR_REMOTE_MISSING')) throw thrown
+    there ??= remote.refs(STAND_INS).then(standInsIn)
+    const others = (await there).get(digest)
+    if (others === undefined) throw thrown
+    for (const by of others) count.standIns.set(refs.standIn(digest, by), by)
+    return others.filter((by) => !known.has(by))
+  }
   let waiting = 0
   let done = 0
   await crawl(heads, STORE_LIMITS.transfersAtOnce, async (digest) => {
     if (signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: 'the pull' })
     if (known.has(digest)) return []
     if (!(await store.objects.keep(digest))) {
-      const bytes = await receiveOne(store, remote, digest, signal)
-      count.bytes += bytes
+      try {
+        count.bytes += await receiveOne(store, remote, digest, signal)
+      } catch (thrown) {
+        return await replaced(digest, thrown)
+      }
       count.received++
     }
     const edges = await edgesOf(store.objects, digest)
@@ -128,7 +150,7 @@ async function reachedHere(store: Store, gone: ReadonlySet<Digest>): Promise<Set
   const walked: Walked = await walk(
     store.objects,
     local.map(({ digest }) => digest),
-    { skipParent: (digest) => gone.has(digest) },
+    { skipParent: (digest) => gone.has(digest), standIns: await standInsOf(store) },
   )
   return walked.reached
 }
@@ -175,7 +197,7 @@ async function recordPull(
   store: Store,
   remote: Remote,
   { refs: pulled, received, bytes }: PullOutcome,
-  there: readonly RemoteRef[],
+  { there, standIns }: { there: readonly RemoteRef[]; standIns: ReadonlyMap<string, Digest> },
   { actor, reason = `pulled from ${remote.name}` }: { actor: string; reason?: string },
 ): Promise<boolean> {
   const moving = pulled.filter(({ state }) => state === 'new' || state === 'forward')
@@ -185,10 +207,14 @@ async function recordPull(
   const seen = pulled
     .map(({ name, digest }) => ({ name: refs.seen(remote.name, name), to: digest }))
     .filter(({ name, to }) => known.get(name) !== to)
-  if (moving.length === 0 && received === 0 && seen.length === 0) return true
+  if (moving.length === 0 && received === 0 && seen.length === 0 && standIns.size === 0) return true
   const gone = await absentOf(store, there)
   const { ok } = await store.meta.commit({
-    moves: [...moving.map(({ name, digest, from }) => ({ name, from, to: digest })), ...seen],
+    moves: [
+      ...moving.map(({ name, digest, from }) => ({ name, from, to: digest })),
+      ...seen,
+      ...[...standIns].map(([name, to]) => ({ name, to })),
+    ],
     event: {
       type: 'remote.pulled',
       subject: subjects.remote(remote.name),

@@ -1,11 +1,12 @@
 import { stat } from 'node:fs/promises'
 import { MillraceError } from '../../core/errors.ts'
-import { refs, subjects } from '../../core/names.ts'
+import { refs, STAND_INS, subjects } from '../../core/names.ts'
 import type { Digest } from '../../core/records.ts'
 import { mapAtOnce } from '../disk/disk.ts'
 import { goneOf, isVersioned, lineageOfGone } from '../gc/roots.ts'
 import { STORE_LIMITS } from '../limits.ts'
 import type { Ref, Store } from '../ports.ts'
+import { type StandIns, standInsIn, standInsOf } from '../reach/stand-ins.ts'
 import { type Walked, walk } from '../reach/walk.ts'
 import { isChosen, requireAll } from './choose.ts'
 import { type Lease, takeLease } from './lease.ts'
@@ -41,9 +42,11 @@ export interface PushPlan {
   present: number
   /** Versions that these refs name and that history was cut before. */
   gone: Digest[]
+  /** What the remote has to know to do without objects that are not here any more, nor there. */
+  standIns: { name: string; digest: Digest }[]
 }
 
-export interface PushOutcome extends Omit<PushPlan, 'lacking'> {
+export interface PushOutcome extends Omit<PushPlan, 'lacking' | 'standIns'> {
   sent: number
 }
 
@@ -69,7 +72,7 @@ export async function planPush(
     goneOf(store),
     lineageOfGone(store),
   ])
-  const plan: PushPlan = { refs: [], lacking: [], bytes: 0, present: 0, gone: [] }
+  const plan: PushPlan = { refs: [], lacking: [], bytes: 0, present: 0, gone: [], standIns: [] }
   const skipped = new Set<Digest>()
   const within = {
     signal,
@@ -87,13 +90,12 @@ export async function planPush(
   const going = plan.refs.filter(({ state }) => state !== 'moved' && (recheck || state !== 'same'))
   if (going.length === 0) return plan
   skipped.clear()
-  const needed = await walk(
-    store.objects,
-    going.map(({ digest }) => digest),
-    within,
-  )
-  requireWhole(needed, gone)
   await options.onGoing?.()
+  const heads = going.map(({ digest }) => digest)
+  const standIns = await standInsOf(store)
+  const needed = await neededBy(store, remote, heads, { ...within, standIns })
+  requireWhole(needed, gone)
+  plan.standIns = await standInsLacking(remote, needed.replaced, standIns)
   const known = recheck
     ? new Set<Digest>()
     : await reachedThere(store, await remoteRefs(remote, local), within)
@@ -107,7 +109,39 @@ export async function planPush(
   return plan
 }
 
-type Within = Parameters<typeof walk>[2]
+type Within = NonNullable<Parameters<typeof walk>[2]>
+
+/** What some objects reach. What is not here any more, and is there, needs nothing that stands in for it. */
+async function neededBy(
+  store: Store,
+  remote: Remote,
+  heads: readonly Digest[],
+  within: Within & { standIns: StandIns },
+): Promise<Walked> {
+  const all = await walk(store.objects, heads, within)
+  const there = await remote.present([...all.replaced])
+  if (there.size === 0) return all
+  const standIns = new Map(
+    [...within.standIns].map(([gone, by]): [Digest, readonly Digest[]] => [gone, there.has(gone) ? [] : by]),
+  )
+  const needed = await walk(store.objects, heads, { ...within, standIns })
+  for (const digest of there.keys()) needed.replaced.delete(digest)
+  return needed
+}
+
+async function standInsLacking(
+  remote: Remote,
+  replaced: ReadonlySet<Digest>,
+  standIns: StandIns,
+): Promise<PushPlan['standIns']> {
+  if (replaced.size === 0) return []
+  const there = standInsIn(await remote.refs(STAND_INS))
+  return [...replaced].flatMap((gone) =>
+    (standIns.get(gone) ?? [])
+      .filter((by) => !there.get(gone)?.includes(by))
+      .map((by) => ({ name: refs.standIn(gone, by), digest: by })),
+  )
+}
 
 /** What the remote holds of these names, and of their neighbours. */
 async function remoteRefs(remote: Remote, local: readonly Ref[]): Promise<Map<string, RemoteRef>> {
@@ -200,8 +234,12 @@ export async function push(
     const onGoing = async () => {
       lease = await takeLease(remote, 'push')
     }
-    const { lacking, ...plan } = await planPush(store, remote, { ...options, onGoing })
+    const { lacking, standIns, ...plan } = await planPush(store, remote, { ...options, onGoing })
     await sendAll(remote, lacking, plan.bytes, options)
+    const { actor, now } = options
+    await mapAtOnce(standIns, STORE_LIMITS.transfersAtOnce, (pair) =>
+      remote.moveRef(null, { ...pair, gone: [], movedAt: now, actor }),
+    )
     const done: RefPush[] = []
     for (const ref of plan.refs) {
       lease?.require()

@@ -49,6 +49,23 @@ describe('checking out', () => {
       expect(listing(to)).toEqual({ a: 'one a', b: 'one b', 'c/d': 'one c/d', mine: 'not of the set' })
     }))
 
+  it('leaves a folder of which all files went, where the version has it empty', () =>
+    withFiles(async (bench) => {
+      bench.write('d/e/f', 'x')
+      bench.write('a', 'x')
+      await bench.add()
+      const to = join(bench.dir, 'to')
+      await checkout(bench, to)
+      rmSync(join(bench.work, 'd/e/f'))
+      await bench.add()
+      await checkout(bench, to)
+      expect(listing(to)).toEqual({ a: 'x', 'd/e': '/' })
+      rmSync(join(bench.work, 'd'), { recursive: true })
+      await bench.add()
+      await checkout(bench, to)
+      expect(listing(to)).toEqual({ a: 'x' })
+    }))
+
   it('loses no change that no version holds, unless it is forced', () =>
     withFiles(async (bench) => {
       bench.write('a', 'one')

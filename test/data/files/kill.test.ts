@@ -10,22 +10,31 @@ import type { Digest } from '../../../src/core/records.ts'
 import { seededRng } from '../../../src/core/rng.ts'
 import { addFiles, checkoutFiles, resolveFileSet, verifyFiles } from '../../../src/data/files/index.ts'
 import { fileHistory } from '../../../src/data/files/versions.ts'
+import { collectGarbage } from '../../../src/loop/collect.ts'
+import type { Rewritten } from '../../../src/store/gc/rewrite.ts'
 import { openStore } from '../../../src/store/open.ts'
+import { verifyStore } from '../../../src/store/reach/verify.ts'
 import { compileFor } from '../../store/compiled.ts'
 import { listing } from './fixture.ts'
 
-const child = fileURLToPath(new URL('./child.mjs', import.meta.url))
+const childOf = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 const KILLS = Number(process.env.MILLRACE_KILLS ?? 4)
 
 interface Said {
   begun?: true
   digest?: Digest
   out?: Digest
+  rewritten?: Rewritten
 }
 
-/** Runs the child until some moment after it began, and kills it. */
-async function killed(compiled: string, dir: string, seed: number, afterMs: number): Promise<Said[]> {
-  const running = spawn(process.execPath, [child, compiled, dir, String(seed)], {
+/** Runs a child until some moment after it began, and kills it. */
+async function killed(
+  child: string,
+  args: { compiled: string; dir: string; seed: number },
+  afterMs: number,
+): Promise<Said[]> {
+  const { compiled, dir, seed } = args
+  const running = spawn(process.execPath, [childOf(child), compiled, dir, String(seed)], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const said: Said[] = []
@@ -62,7 +71,7 @@ it(
         'src/core/rng.ts',
       ])
       for (let round = 0; round < KILLS; round++) {
-        const said = await killed(compiled, dir, round, random.nextInt(600))
+        const said = await killed('./child.mjs', { compiled, dir, seed: round }, random.nextInt(600))
         for (const { digest } of said) if (digest) acknowledged.add(digest)
         const store = await openStore({ dir: storeDir }, { clock: { now: () => Date.now() } })
         const files = await store.meta.ref('files/set@main')
@@ -89,6 +98,58 @@ it(
         expect((await verifyFiles(store, await resolveFileSet(store, digest))).bad).toEqual([])
       await store.close()
       expect(acknowledged.size).toBeGreaterThan(0)
+    } finally {
+      rmSync(dir, { recursive: true, force: true })
+    }
+  },
+  60_000 + KILLS * 10_000,
+)
+
+it(
+  `loses nothing by kill -9 while packs are written anew, and the next collection ends it: ${KILLS} times`,
+  async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'millrace-repack-kill-'))
+    const random = seededRng(20261129)
+    const counts = { rewritten: 0, collected: 0 }
+    try {
+      const compiled = compileFor('repack', [
+        'src/data/files/index.ts',
+        'src/store/gc/collect.ts',
+        'src/store/open.ts',
+        'src/core/rng.ts',
+      ])
+      for (let round = 0; round < KILLS; round++) {
+        const said = await killed('./repack-child.mjs', { compiled, dir, seed: round }, random.nextInt(900))
+        counts.rewritten += said.reduce((sum, { rewritten }) => sum + (rewritten?.objects ?? 0), 0)
+        const store = await openStore({ dir: join(dir, 'store') }, { clock: { now: () => Date.now() } })
+        if (await store.meta.ref('files/set@main')) {
+          const head = await resolveFileSet(store, 'set')
+          const last = said.findLast(({ digest }) => digest)?.digest
+          const [before] = head.version.parents
+          if (last) expect([head.digest, before]).toContain(last)
+          const contents = async () => {
+            expect(await verifyStore(store)).toMatchObject({ bad: [], journalBrokenAt: null })
+            for (const digest of before ? [head.digest, before] : [head.digest]) {
+              if (!(await store.objects.has(digest))) continue
+              expect((await verifyFiles(store, await resolveFileSet(store, digest))).bad).toEqual([])
+            }
+            await checkoutFiles(store, head, { to: join(dir, 'out') })
+            return listing(join(dir, 'out'))
+          }
+          const found = await contents()
+          const who = { actor: 'test', reason: 'the next one' }
+          const grace = { now: Date.now() + 60_000, graceMs: 0 }
+          const done = await collectGarbage(store, { ...grace, ...who, keepVersions: 2 })
+          counts.collected += done.rewritten.objects
+          expect(await contents()).toEqual(found)
+          expect(await collectGarbage(store, { ...grace, ...who })).toMatchObject({
+            removed: { objects: 0 },
+            rewritten: { objects: 0 },
+          })
+        }
+        await store.close()
+      }
+      console.log(`${KILLS} kills: ${JSON.stringify(counts)} packs written anew, there and by the next`)
     } finally {
       rmSync(dir, { recursive: true, force: true })
     }

@@ -110,6 +110,7 @@ export async function openS3Remote(place: S3Place, prefix: string, create: boole
       return held.filter((ref): ref is RemoteRef => ref?.name.startsWith(wanted) === true)
     },
     moveRef,
+    dropRef: (name) => removeKey(place, keyOf(refKey(name))),
     async close() {},
   }
 }
