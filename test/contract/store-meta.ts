@@ -63,6 +63,22 @@ export function metaContract(name: string, withStore: With): void {
         expect(await meta.history('never')).toEqual([])
       }))
 
+    it('refuses to move a ref that was moved again to what it held, where the event is named', () =>
+      withStore(async ({ meta }) => {
+        const put = () => meta.commit({ moves: [{ name: 'a', to: digestNo(1) }], event: eventOf() })
+        await put()
+        const { seq } = (await meta.ref('a'))!
+        await put()
+        const move = { name: 'a', from: digestNo(1), to: null }
+        const refused = { ok: false, conflict: { name: 'a', holds: digestNo(1) } }
+        expect(await meta.commit({ moves: [{ ...move, seq }], event: eventOf() })).toEqual(refused)
+        const now = (await meta.ref('a'))!.seq
+        expect(await meta.commit({ moves: [{ ...move, seq: now }], event: eventOf() })).toMatchObject({
+          ok: true,
+        })
+        expect(await meta.ref('a')).toBeUndefined()
+      }))
+
     it('finds exactly the refs that begin with a prefix, in order', () =>
       withStore(async ({ meta }) => {
         const names = [

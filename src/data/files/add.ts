@@ -155,9 +155,11 @@ class Adding {
     // Of a checkout that was cut short some files may be those of another version than the one that is noted.
     const isHead = head !== undefined && head.digest === seen.base && seen.pending.length === 0
     const { files } = walked
+    // What changed at the moment it was read is not noted: the version may have more files than were seen.
     if (
       isHead &&
       !this.#isNewBranch &&
+      files.length === head.version.files &&
       files.length === seen.length &&
       seen.findRun(files, 0, files.length) === 0
     )

@@ -4,7 +4,8 @@ import { refs, subjects } from '../../core/names.ts'
 import type { Digest } from '../../core/records.ts'
 import type { RefMove, Store, Sweep } from '../ports.ts'
 import type { StandIns } from '../reach/stand-ins.ts'
-import type { GcOptions, GcPlan } from './collect.ts'
+import type { Walked } from '../reach/walk.ts'
+import type { Roots } from './roots.ts'
 
 export interface RewriteItem {
   digest: Digest
@@ -54,9 +55,20 @@ export interface Rewritten {
 
 export const nothingRewritten = (): Rewritten => ({ objects: 0, bytesFreed: 0, bytesWritten: 0 })
 
-interface RewriteOptions extends GcOptions {
+/** What a collection found. */
+interface Found {
+  before: number
+  roots: Roots
+  walked: Walked
+  records: ReadonlySet<Digest>
+  rewriting?: Rewriting
+}
+
+interface RewriteOptions {
   actor: string
   reason: string
+  signal?: AbortSignal
+  onProgress?: (done: number, note: string) => void
   /** Adds to the plan what is reached now and was not before. */
   reachMore: () => Promise<void>
 }
@@ -67,7 +79,7 @@ interface RewriteOptions extends GcOptions {
  *
  * Errors: MR_CANCELLED, MR_NO_SPACE, those of reading records. Nothing where another collection began meanwhile.
  */
-export async function rewriteAll(store: Store, plan: GcPlan, options: RewriteOptions): Promise<Rewritten> {
+export async function rewriteAll(store: Store, plan: Found, options: RewriteOptions): Promise<Rewritten> {
   const sum = nothingRewritten()
   const { signal, onProgress } = options
   const { rewriting } = plan
@@ -108,7 +120,7 @@ async function rewriteBatch(
   store: Store,
   sweep: Sweep,
   batch: readonly RewriteItem[],
-  plan: GcPlan,
+  plan: Found,
   options: RewriteOptions,
 ): Promise<Rewritten> {
   const rewriting = plan.rewriting!
@@ -137,7 +149,7 @@ async function rewriteBatch(
 async function namePairs(
   store: Store,
   pairs: readonly StandInPair[],
-  { roots }: GcPlan,
+  { roots }: Found,
   { actor, reason }: RewriteOptions,
 ): Promise<boolean> {
   const gone = new Set(pairs.map((pair) => pair.gone))
@@ -156,7 +168,7 @@ async function namePairs(
 /** Takes away pairs that say nothing any more: what stood in is gone too, and nothing that is reached needs it. */
 export async function dropStalePairs(
   store: Store,
-  { roots, walked }: GcPlan,
+  { roots, walked }: Found,
   { actor, reason }: { actor: string; reason: string },
 ): Promise<void> {
   const moves: RefMove[] = []

@@ -129,7 +129,8 @@ async function receiveAll(
     if (known.has(digest)) return []
     if (!(await store.objects.keep(digest))) {
       try {
-        count.bytes += await receiveOne(store, remote, digest, signal)
+        const bytes = await receiveOne(store, remote, digest, signal)
+        count.bytes += bytes
       } catch (thrown) {
         return await replaced(digest, thrown)
       }

@@ -8,6 +8,16 @@ import { listing, objectBytes, randomBytesOf, withFiles } from './fixture.ts'
 
 const REFERENCE = new URL('../../reference/checkpoint/', import.meta.url)
 
+it('sees that a file is gone which was written at the moment it was added', () =>
+  withFiles(async ({ write, add, work }) => {
+    write('a', 'one')
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    write('b', 'two')
+    await add()
+    rmSync(join(work, 'b'))
+    expect(await add()).toMatchObject({ isNew: true, removed: 1 })
+  }))
+
 describe('adding files', () => {
   it('gives back what was added: files of all sizes, links, empty folders, modes and names of any script', () =>
     withFiles(async ({ work, write, add, checkedOut }) => {
