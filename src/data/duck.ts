@@ -11,8 +11,11 @@ import {
   type DuckDBType,
   type DuckDBValue,
 } from '@duckdb/node-api'
+import { isMillraceError, MillraceError, toError } from '../core/errors.ts'
 import type { Sql, SqlValue } from '../expr/sql.ts'
+import { codeOf } from '../store/disk/fault.ts'
 
+/** Statements that meet a full disk fail by MR_NO_SPACE, all others by what the engine says. */
 export interface Duck {
   run(sql: string | Sql): Promise<void>
   rows<R>(sql: string | Sql): Promise<R[]>
@@ -54,8 +57,13 @@ function duckOf(connection: DuckDBConnection, instance: DuckDBInstance, folder: 
   let files = 0
   const read = async <R>(sql: string | Sql): Promise<R[]> => {
     const { text, params } = statementOf(sql)
-    const reader = await connection.runAndReadAll(text, params.map(bound))
-    return reader.getRowObjectsJS().map(plain) as R[]
+    try {
+      const reader = await connection.runAndReadAll(text, params.map(bound))
+      return reader.getRowObjectsJS().map(plain) as R[]
+    } catch (thrown) {
+      if (!isDiskFull(toError(thrown))) throw thrown
+      throw new MillraceError('MR_NO_SPACE', { path: folder }, { cause: thrown })
+    }
   }
   return {
     run: async (sql) => {
@@ -75,6 +83,12 @@ function duckOf(connection: DuckDBConnection, instance: DuckDBInstance, folder: 
     },
   }
 }
+
+/** Whether it is the disk that has no more, by the system's code or by what the engine says. */
+export const isDiskFull = (error: Error): boolean =>
+  isMillraceError(error, 'MR_NO_SPACE') ||
+  codeOf(error) === 'ENOSPC' ||
+  /no space left on device/i.test(error.message)
 
 async function* chunksOf(connection: DuckDBConnection, sql: string | Sql): AsyncIterable<DuckDBDataChunk> {
   const { text, params } = statementOf(sql)

@@ -6,7 +6,7 @@ import { mkdirSync } from 'node:fs'
 import { MillraceError, plainError, toError } from '../core/errors.ts'
 import { runCheck } from './check-run.ts'
 import type { ChildJob, ChildMessage } from './child-types.ts'
-import { type Duck, openDuck } from './duck.ts'
+import { type Duck, isDiskFull, openDuck } from './duck.ts'
 import { runEdit } from './edit-run.ts'
 import { runImport } from './import-run.ts'
 import { runInspect } from './inspect-run.ts'
@@ -53,7 +53,9 @@ function run(duck: Duck, job: ChildJob) {
 }
 
 function failureOf(error: Error, job: ChildJob): Error {
-  return isOutOfMemory(error) ? outOfMemory(job, error) : error
+  if (isOutOfMemory(error)) return outOfMemory(job, error)
+  if (isDiskFull(error)) return new MillraceError('MR_NO_SPACE', { path: job.folder }, { cause: error })
+  return error
 }
 
 function outOfMemory(job: ChildJob, cause?: Error): MillraceError {

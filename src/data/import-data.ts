@@ -8,6 +8,7 @@ import type { Digest, RunSpec } from '../core/records.ts'
 import type { DatasetDef } from '../define/types.ts'
 import { objectsOfPart } from '../engine/parts.ts'
 import type { Jobs } from '../engine/ports.ts'
+import { faulted } from '../store/disk/fault.ts'
 import type { RefMove, Store } from '../store/ports.ts'
 import { contentOf } from './partition-names.ts'
 import { type ImportOptions, importParams, planImport, referredDatasets, selectionOf } from './plan-import.ts'
@@ -221,15 +222,16 @@ async function writeLines(
   time: string | undefined,
 ): Promise<void> {
   const file = await open(path, 'wx')
+  const write = (text: string) => faulted(path, 'write', () => file.writeFile(text))
   try {
     let text = ''
     for (const row of rows) {
       text += `${lineOf(row, time)}\n`
       if (text.length < CHUNK_CHARS) continue
-      await file.writeFile(text)
+      await write(text)
       text = ''
     }
-    await file.writeFile(text)
+    await write(text)
   } finally {
     await file.close()
   }

@@ -15,7 +15,7 @@ import { type Import, type Report, rowsOfParts } from './import-context.ts'
 import { markRows } from './marked-rows.ts'
 import { measureChecks } from './measure-checks.ts'
 import { profile } from './profile.ts'
-import { isOutOfMemory, isTyped, named, type OpenFile } from './reader.ts'
+import { isOutOfRoom, isTyped, named, type OpenFile } from './reader.ts'
 import { type RemarksAsked, remarksOf } from './remarks/index.ts'
 import { dropRepeats, REPEATS } from './repeated-rows.ts'
 import { stillFindings } from './stretches.ts'
@@ -150,7 +150,7 @@ async function stage(run: Import, checks: RowCheck[], broken: Map<string, string
   await addVerdictColumns(run.duck, checks)
   const failure = await failureOf(() => fill(run, checks))
   if (!failure) return checks
-  if (checks.length === 0 || isOutOfMemory(failure)) throw failure
+  if (checks.length === 0 || isOutOfRoom(failure)) throw failure
   await run.duck.run('DROP TABLE staged')
   await createStaged(run)
   await fill(run, [])

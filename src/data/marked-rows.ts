@@ -5,7 +5,7 @@ import type { CheckDef } from '../define/types.ts'
 import { type Duck, literal, quote } from './duck.ts'
 import type { Tally } from './findings.ts'
 import { type Import, rowsBeside, rowsOfParts } from './import-context.ts'
-import { isOutOfMemory } from './reader.ts'
+import { isOutOfRoom } from './reader.ts'
 import { valueSql } from './table-metrics.ts'
 
 type RuleOf<K extends CheckDef['rule']['kind']> = Extract<CheckDef['rule'], { kind: K }>
@@ -33,7 +33,7 @@ export async function markRows(
       const marking = await markingOf(run, check.rule, sound)
       if (marking) tallies.set(check.name, await mark(run.duck, check.name, marking))
     } catch (thrown) {
-      if (isOutOfMemory(toError(thrown))) throw thrown
+      if (isOutOfRoom(toError(thrown))) throw thrown
       broken.set(check.name, toError(thrown).message.split('\n')[0]!)
     }
   }

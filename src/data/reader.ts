@@ -4,7 +4,7 @@ import { excerpt, isMillraceError, MillraceError, toError } from '../core/errors
 import type { TimeWindow } from '../core/records.ts'
 import type { ReadDef } from '../define/types.ts'
 import { partRows } from '../engine/parts.ts'
-import { type Duck, literal, quote } from './duck.ts'
+import { type Duck, isDiskFull, literal, quote } from './duck.ts'
 import type { Guess } from './text/guess.ts'
 import type { ChildFile, FileFormat } from './types.ts'
 
@@ -135,15 +135,18 @@ export async function named<T>(file: { name: string; format: string }, work: () 
   }
 }
 
-/** Lack of memory is the process's to tell, which knows its cap. */
+/** Lack of memory or of disk is the process's to tell, which knows its cap and its folder. */
 function readError(file: { name: string; format: string }, cause: Error): Error {
-  if (isMillraceError(cause) || isOutOfMemory(cause)) return cause
+  if (isMillraceError(cause) || isOutOfRoom(cause)) return cause
   const { name, format } = file
   return new MillraceError('MR_DATA_UNREADABLE', { file: name, format, why: reasonOf(cause) }, { cause })
 }
 
 export const isOutOfMemory = (error: Error): boolean =>
   /out of memory|could not allocate|failed to allocate/i.test(error.message)
+
+/** Whether it is the machine that has no more, so that neither a file nor a check is at fault. */
+export const isOutOfRoom = (error: Error): boolean => isOutOfMemory(error) || isDiskFull(error)
 
 /** What an engine's message says of the fault and its line, without paths of the store and without values of the file. */
 function reasonOf(cause: Error): string {

@@ -2,7 +2,7 @@
 import { toError } from '../core/errors.ts'
 import { join, raw, type Sql } from '../expr/sql.ts'
 import type { Duck } from './duck.ts'
-import { isOutOfMemory } from './reader.ts'
+import { isOutOfRoom } from './reader.ts'
 
 /** What one check asks, or several that can be answered together: some aggregates over all rows, and what to do with their answers. */
 export interface Question {
@@ -66,7 +66,7 @@ async function ask(asking: Asking, questions: Question[]): Promise<void> {
 }
 
 async function isolate(asking: Asking, questions: Question[], error: Error): Promise<void> {
-  if (isOutOfMemory(error)) throw error
+  if (isOutOfRoom(error)) throw error
   const [only, ...others] = questions
   if (others.length === 0) {
     if (only!.otherwise) asking.next.push(only!.otherwise)

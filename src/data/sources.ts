@@ -6,6 +6,7 @@ import { isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { MillraceError } from '../core/errors.ts'
 import type { DatasetDef } from '../define/types.ts'
 import { mapAtOnce } from '../store/disk/disk.ts'
+import { faulted } from '../store/disk/fault.ts'
 import { digestFile } from '../store/objects/digest-file.ts'
 import type { Store } from '../store/ports.ts'
 import { isPostgres, isUrl, shownSource, shownUrl } from './addresses.ts'
@@ -128,7 +129,7 @@ export async function takeSource(
   if (await store.objects.keep(digest)) return { name, digest, bytes, ...kind }
   const copy = join(store.scratch, `source-${randomUUID()}`)
   try {
-    await copyFile(path, copy, constants.COPYFILE_FICLONE)
+    await faulted(copy, 'write', () => copyFile(path, copy, constants.COPYFILE_FICLONE))
     return { name, ...(await store.objects.putFile(copy)), ...kind, isNew: true }
   } finally {
     await rm(copy, { force: true })

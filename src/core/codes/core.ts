@@ -31,7 +31,7 @@ export const core = {
   MR_NO_SPACE: {
     what: (d: { path: string }) => `the disk that holds ${d.path} is full`,
     fix: (_: { path: string }) =>
-      'free some space and run the same command again; nothing that was acknowledged is lost',
+      'free some space and run the same command again; nothing that was acknowledged is lost. In the state folder, `cache` can be deleted; with a little room `millrace gc --keep-versions 5` frees what old versions hold, and `--dry-run` says how much',
     retryable: true,
     status: 507,
   },

@@ -6,6 +6,7 @@ import { isMillraceError, MillraceError } from '../../core/errors.ts'
 import { refs, subjects } from '../../core/names.ts'
 import type { Digest } from '../../core/records.ts'
 import type { DatasetDef } from '../../define/types.ts'
+import { faulted } from '../../store/disk/fault.ts'
 import type { LogPosition, RefMove, Store } from '../../store/ports.ts'
 import { type ImportPorts, type ImportRequest, importSources } from '../import-data.ts'
 import { REPEATS } from '../repeated-rows.ts'
@@ -168,6 +169,7 @@ async function collect(
 ): Promise<Window | undefined> {
   const path = join(store.scratch, `rows-${randomUUID()}.ndjson`)
   const file = await open(path, 'wx')
+  const write = (text: string) => faulted(path, 'write', () => file.writeFile(text))
   try {
     const batches: SealedBatch[] = []
     let rows = 0
@@ -175,7 +177,7 @@ async function collect(
     for await (const chunk of batchesIn(store, rowStream(dataset), before?.to ?? null)) {
       if (signal?.aborted) throw new MillraceError('MR_CANCELLED', { what: `sealing rows of ${dataset}` })
       const lines = chunk.batches.flatMap((one) => one.lines)
-      await file.writeFile(lines.map((line) => `${line}\n`).join(''))
+      await write(lines.map((line) => `${line}\n`).join(''))
       for (const { head } of chunk.batches)
         if (head.batch !== undefined) batches.push([head.batch, head.digest!, head.rows, head.at])
       rows += lines.length
