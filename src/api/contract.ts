@@ -8,6 +8,11 @@
  * | GET /api/models/:model (URL-encoded, e.g. `late%2FATL`) | ModelPage |
  * | GET /api/models/:model/members?search&sort&limit&offset | MemberList |
  * | GET /api/models/:model/playground | Playground |
+ * | GET /api/models/:model/diff?from&to (`v2`, `2`, `live`, `latest`) | ModelDiff |
+ * | POST /api/models/:model/diff {from, to, dryRun?, reason?}: begins to compare their answers, see `comparing` | ActionResult |
+ * | GET /api/files | FileSetRow[] |
+ * | GET /api/files/:set (`set` or `set@branch`) | FileSetPage |
+ * | GET /api/files/:set/diff?from&to (digests) | FilesDiffPage |
  * | GET /api/bundles/:digest and /api/versions/:digest | BundleDetail, VersionDetail |
  * | GET /api/datasets | DatasetRow[] |
  * | GET /api/datasets/:dataset | DatasetPage |
@@ -239,6 +244,181 @@ export interface VersionDetail {
     endedAt: number
     inputs: Record<string, string>
   } | null
+}
+
+/** Two versions of a model: what they are made of, and what they answer on the same rows. */
+export interface ModelDiff {
+  model: string
+  task: ModelTask
+  /** What changed and what that does, in sentences; those of the answers only when they were compared. */
+  sentences: string[]
+  before: DiffedVersion
+  after: DiffedVersion
+  /** Settings of the training that differ; null where a version has none. */
+  settings: { name: string; before: string | null; after: string | null }[]
+  settingsSame: number
+  features: {
+    added: { name: string; expression: string }[]
+    removed: { name: string; expression: string }[]
+    changed: { name: string; before: string; after: string }[]
+    /** Written the same, with other values learned from the data. */
+    relearned: string[]
+    same: number
+  }
+  members: { added: string[]; removed: string[]; changed: number; same: number }
+  inside: ModelInside
+  /** Null until their answers were compared. */
+  behaviour: ModelBehaviour | null
+  /** The comparison that goes on now. */
+  comparing: { done: number; note: string } | null
+  /** Why the last comparison came to nothing. */
+  failed: Problem | null
+  /** Why their answers cannot be compared here. */
+  refused: Problem | null
+  command: string
+}
+
+export interface Problem {
+  code: string
+  message: string
+  fix: string
+}
+
+export interface DiffedVersion {
+  version: number
+  bundle: Digest
+  answersBy: Digest
+  state: VersionRow['state']
+  form: string
+  bytes: number
+  members: number
+  createdAt: number
+  reason: string
+  trainedOn: VersionRow['trainedOn']
+}
+
+/** What lies inside: by the parts that scores are sums of, by tensor, or nothing to compare where the forms differ. */
+export type ModelInside =
+  | {
+      kind: 'pieces'
+      /** What a part is called: `tree`. */
+      noun: string
+      before: { pieces: number; nodes: number }
+      after: { pieces: number; nodes: number }
+      /** Parts that are the same from the first on, and wherever they stand. */
+      sameFirst: number
+      same: number
+      /** Splits by feature, those that changed most first. */
+      features: { feature: string; before: number; after: number }[]
+    }
+  | ({ kind: 'tensors' } & TensorChanges)
+  | { kind: 'forms' }
+
+/** Tensors of two model files, by name. */
+export interface TensorChanges {
+  added: { name: string; dtype: string; shape: readonly number[] }[]
+  removed: { name: string; dtype: string; shape: readonly number[] }[]
+  reshaped: { name: string; before: string; after: string }[]
+  changed: {
+    name: string
+    dtype: string
+    shape: readonly number[]
+    /** Absent where numbers cannot be read one by one. */
+    nChanged?: number
+    maxAbs?: number
+    meanAbs?: number
+    /** Euclidean length of the change, and of what was there before. */
+    norm?: number
+    normBefore?: number
+  }[]
+  /** The same to the bit. */
+  same: number
+}
+
+/** Two versions on the rows that tested the newer one. */
+export interface ModelBehaviour {
+  rows: number
+  /** Absent where answers are no decisions. */
+  decisions?: {
+    changed: Measured
+    ways: { from: string; to: string; n: number }[]
+    /** Right before and wrong now; wrong before and right now. */
+    broken: number
+    mended: number
+  }
+  moves: {
+    mean: number
+    meanAbsolute: number
+    quantiles: { q: number; value: number }[]
+    histogram?: Histogram
+  }
+  metrics: {
+    metric: string
+    higherIsBetter: boolean
+    before: Measured
+    after: Measured
+    /** Above 0 the newer is better. */
+    gain?: { value: number; interval: [number, number]; n: number }
+    isShare: boolean
+    verdict: Finding['verdict']
+  }[]
+  slices: {
+    column: string
+    value: string
+    rows: number
+    moved: number
+    interval: [number, number]
+    rest: number
+    shift: number
+    changed?: number
+    loss?: { value: number; interval: [number, number] }
+    q: number
+  }[]
+  slicesTested: number
+  examples: {
+    row: Record<string, unknown>
+    target: number | string
+    before: number | string
+    after: number | string
+    moved: number
+    /** Rows that are the same in all of this. */
+    rows: number
+  }[]
+  /** The older version was trained on rows that test here, which flatters it. */
+  isBeforeFlattered: boolean
+}
+
+/** A set of files of anything, as its branch holds it. */
+export interface FileSetRow {
+  set: string
+  branch: string
+  version: Digest
+  files: number
+  bytes: number
+  changedAt: number
+  message: string
+}
+
+export interface FileSetPage extends FileSetRow {
+  /** Newest first. */
+  log: { digest: Digest; at: number; files: number; bytes: number; bytesStored: number; message: string }[]
+  /** What lies at the top: folders with what is below them, and files. */
+  entries: { name: string; isFolder: boolean; files: number; bytes: number }[]
+}
+
+export interface FilesDiffPage {
+  set: string
+  from: Digest
+  to: Digest
+  /** At most `FILES_DIFF_MAX` of each, and how many there are. */
+  added: { path: string; bytes: number }[]
+  removed: { path: string; bytes: number }[]
+  changed: { path: string; bytes: number; bytesBefore: number }[]
+  moved: { path: string; pathBefore: string; bytes: number }[]
+  counts: { added: number; removed: number; changed: number; moved: number; same: number }
+  /** Tensors of model files that changed. */
+  models: ({ path: string } & TensorChanges)[]
+  command: string
 }
 
 export interface Playground {

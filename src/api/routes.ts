@@ -3,7 +3,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { MillraceError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Runtime } from '../loop/runtime.ts'
-import { type Actions, actorOf, sessionOf } from './actions.ts'
+import { type Actions, actionIn, actorOf, sessionOf } from './actions.ts'
+import type { CompareDesk } from './compare-desk.ts'
 import type { Effects } from './contract.ts'
 import { API_LIMITS } from './limits.ts'
 import type { MergeDesk } from './merge-desk.ts'
@@ -21,6 +22,9 @@ import {
   datasetVersionView,
   datasetView,
   eventsView,
+  fileSetsView,
+  fileSetView,
+  filesDiffView,
   fleetView,
   type LiveSource,
   MEMBERS_PAGE_MAX,
@@ -48,6 +52,8 @@ export interface ApiDeps {
   effects?: (ask: { model: string; class?: string; feature?: string }) => Promise<Effects | null>
   /** Where rows are chosen and branches are tried; without it there are no such routes. */
   triage?: TriageDesk
+  /** Where versions of models are compared; without it there are no such routes. */
+  compare?: CompareDesk
   /** Where merges wait to be decided; without it there are no such routes. */
   merges?: MergeDesk
   /** Who the journal says acted. Default `console`. */
@@ -70,6 +76,8 @@ export function apiRoutes(fastify: FastifyInstance, deps: ApiDeps): void {
       dataRoutes(app, deps)
       historyRoutes(app, deps)
       actionRoutes(app, deps)
+      if (deps.compare) compareRoutes(app, deps.compare, deps.actor)
+      fileRoutes(app, deps)
       if (deps.triage) triageRoutes(app, deps.triage, deps.actor)
       if (deps.merges) mergeRoutes(app, deps.merges, deps.actor)
       streamRoute(app, deps)
@@ -156,6 +164,27 @@ function dataRoutes(app: FastifyInstance, { rt }: ApiDeps): void {
   app.get('/datasets/:dataset/diff', (request) => {
     const query = onlyKnown(request.query, ['from', 'to'])
     return datasetDiffView(rt, dataset(request), neededText(query, 'from'), neededText(query, 'to'))
+  })
+}
+
+function compareRoutes(app: FastifyInstance, desk: CompareDesk, actor?: string): void {
+  const at = '/models/:model/diff'
+  app.get(at, (request) => {
+    const query = onlyKnown(request.query, ['from', 'to'])
+    return desk.view(param(request, 'model'), neededText(query, 'from'), neededText(query, 'to'))
+  })
+  app.post(at, (request) => {
+    const [given, ask] = actionIn(request, actor, ['from', 'to'])
+    return desk.begin(param(request, 'model'), neededText(given, 'from'), neededText(given, 'to'), ask)
+  })
+}
+
+function fileRoutes(app: FastifyInstance, { rt }: ApiDeps): void {
+  app.get('/files', () => fileSetsView(rt.store))
+  app.get('/files/:set', (request) => fileSetView(rt.store, param(request, 'set')))
+  app.get('/files/:set/diff', (request) => {
+    const query = onlyKnown(request.query, ['from', 'to'])
+    return filesDiffView(rt.store, param(request, 'set'), neededText(query, 'from'), neededText(query, 'to'))
   })
 }
 

@@ -28,6 +28,7 @@ import { Tracer } from '../serve/trace/tracer.ts'
 import { openAlerts, readWatch } from '../watch/record.ts'
 import type { WatchState } from '../watch/records.ts'
 import { type Actions, loopActions } from './actions.ts'
+import { CompareDesk } from './compare-desk.ts'
 import { consoleFiles } from './console-files.ts'
 import { MergeDesk } from './merge-desk.ts'
 import { apiRoutes } from './routes.ts'
@@ -151,6 +152,7 @@ export async function up(rt: Runtime, options: UpOptions = {}): Promise<Running>
     ...{ rt, live, actions: actionsOf(rt, server), progress: options.progress },
     triage: new TriageDesk(rt),
     merges: new MergeDesk(rt),
+    compare: new CompareDesk(rt),
     effects: (ask) => explainOnWorker(rt, { ...ask, rows: EFFECT_ROWS, curves: 1 }),
   })
   const streams = new RowStreams(rt, rt.project.datasets, { onFault, onSealed: options.onSealed })

@@ -404,8 +404,17 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'model diff',
     args: '<before> [after]',
-    summary: 'what two versions answer: decisions that changed, metrics, slices that moved, example rows',
-    examples: ['millrace model diff late@live', 'millrace model diff late@v3 late@v4 --json'],
+    summary:
+      'what two versions are made of and what they answer: decisions that changed, metrics, slices that moved, example rows',
+    options: [
+      ['--to <file>', 'write the test rows with what both versions answered to a Parquet file'],
+      ['--force', 'replace the file'],
+    ],
+    examples: [
+      'millrace model diff late@live',
+      'millrace model diff late@v3 late@v4 --json',
+      'millrace model diff late@v3 late@v4 --to moves.parquet',
+    ],
     load: async () => (await import('./commands/model-diff.ts')).modelDiff,
   },
   {

@@ -2,11 +2,12 @@
 import type { Digest, RunSpec } from '../core/records.ts'
 import type { Task } from '../engine/ports.ts'
 import { LABEL_THRESHOLD } from '../model/measures/binary.ts'
-import { type Behaviour, behaviourOf } from './behaviour.ts'
+import { type Behaviour, behaviourOf, movedRows } from './behaviour.ts'
 import { openCandidate } from './candidate.ts'
+import { writeMovedRows } from './moved-rows-file.ts'
 import { type OpenBundle, openBundle, scoreBundle } from './score-bundle.ts'
 
-const CODE = 'behaviour-1'
+const CODE = 'behaviour-2'
 
 export interface BehaviourReport extends Behaviour {
   kind: 'BehaviourReport'
@@ -47,9 +48,11 @@ export const behaviourTask: Task = {
       context.progress(0.7, 'comparing')
       const { target: targets, groups } = candidate.matrix.slice('test')
       const columns = Object.fromEntries(names.map((name) => [name, rows.map((row) => row[name])]))
-      const found = behaviourOf({ task, classes, ...sides, targets, groups, columns })
-      const report: BehaviourReport = { kind: 'BehaviourReport', ...found }
-      return { outputs: { report: await context.store.putRecord(report) } }
+      const input = { task, classes, ...sides, targets, groups, columns }
+      const report: BehaviourReport = { kind: 'BehaviourReport', ...behaviourOf(input) }
+      context.progress(0.9, 'writing what each row was answered')
+      const rowsMoved = await writeMovedRows(context, movedRows(input))
+      return { outputs: { report: await context.store.putRecord(report), rows: rowsMoved } }
     } finally {
       candidate.close()
       for (const { parent } of bundles) parent.close()

@@ -1,5 +1,5 @@
 /** How the answers of two versions differ on the same rows: which decisions changed, how far scores moved, and where. Pure: outputs come in, a report goes out. */
-import type { Measured, ModelTask } from '../core/records.ts'
+import type { Histogram, Measured, ModelTask } from '../core/records.ts'
 import { LEAD_OF, LOSS_OF, METRICS_OF, metricOf, recorded } from '../model/measure.ts'
 import { likeliestOf } from '../model/measures/classes.ts'
 import { type Gain, gainOf } from '../model/measures/gain.ts'
@@ -59,7 +59,13 @@ export interface Behaviour {
   /** Absent where outputs are no decisions. */
   decisions?: Decisions
   /** Of each row what its output moved by: the new less the old, or of classes the probability that went from some to others. */
-  moves: { mean: number; meanAbsolute: number; quantiles: { q: number; value: number }[] }
+  moves: {
+    mean: number
+    meanAbsolute: number
+    quantiles: { q: number; value: number }[]
+    /** Of equal width about 0, up to what 99 of 100 rows keep within; the bins at both ends hold what lies beyond. Absent where nothing moved. */
+    histogram?: Histogram
+  }
   metrics: MovedMetric[]
   slices: MovedSlice[]
   /** Slices that were looked at. */
@@ -69,6 +75,33 @@ export interface Behaviour {
 
 const QUANTILES = [0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1]
 const EXAMPLES = 10
+
+/** What is told of every row: a class by its label, else the output. */
+export interface MovedRows {
+  truth: (number | string)[]
+  before: (number | string)[]
+  after: (number | string)[]
+  moved: Float64Array
+  /** What both decided; absent where outputs are no decisions or are told as such. */
+  decided?: { before: string[]; after: string[] }
+}
+
+/** Needs a row. Cost: O(rows). */
+export function movedRows(input: BehaviourInput): MovedRows {
+  const codes = codesOf(input)
+  const labels = (of: Int32Array) => Array.from(of, (code) => labelOf(input, code))
+  const moved = movesOf(input)
+  const named = (of: Float64Array) => Array.from(of, (code) => labelOf(input, code))
+  if (input.task === 'multiclass' && codes)
+    return { truth: named(input.targets), before: labels(codes.before), after: labels(codes.after), moved }
+  return {
+    truth: Array.from(input.targets),
+    before: Array.from(input.before.outputs),
+    after: Array.from(input.after.outputs),
+    moved,
+    ...(codes && { decided: { before: labels(codes.before), after: labels(codes.after) } }),
+  }
+}
 
 /** Needs a row. Cost: O(rows × columns), and the comparison of two metrics. */
 export function behaviourOf(input: BehaviourInput): Behaviour {
@@ -93,6 +126,7 @@ export function behaviourOf(input: BehaviourInput): Behaviour {
       mean: mean(moves),
       meanAbsolute: mean(moves.map(Math.abs)),
       quantiles: quantiles(moves, QUANTILES).map((value, i) => ({ q: QUANTILES[i]!, value })),
+      ...histogramOf(moves),
     },
     metrics: metricsOf(input),
     slices,
@@ -112,6 +146,22 @@ function movesOf(input: BehaviourInput): Float64Array {
     for (let c = i * width; c < (i + 1) * width; c++) sum += Math.abs(now[c] - old[c])
     return sum / 2
   })
+}
+
+/** An odd number, so that one bin is about 0. */
+const BINS = 41
+
+function histogramOf(moves: Float64Array): { histogram?: Histogram } {
+  const far = moves.map(Math.abs)
+  const [most, all] = quantiles(far, [0.99, 1])
+  const high = most > 0 ? most : all
+  if (high === 0) return {}
+  const low = moves.some((move) => move < 0) ? -high : 0
+  const width = (high - low) / BINS
+  const counts = new Array<number>(BINS).fill(0)
+  for (const move of moves) counts[Math.max(0, Math.min(BINS - 1, Math.floor((move - low) / width)))]++
+  const edges = Array.from({ length: BINS + 1 }, (_, i) => low + i * width)
+  return { histogram: { kind: 'numeric', edges, counts, nulls: 0 } }
 }
 
 /** Codes of what each row was and is decided to be. */

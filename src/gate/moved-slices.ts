@@ -1,5 +1,5 @@
 /** Parts of the rows whose outputs moved more than those of the rest, found without being named. */
-import { studentSf } from '../stats/distributions.ts'
+import { studentQuantile, studentSf } from '../stats/distributions.ts'
 import { benjaminiHochberg } from '../stats/multiplicity.ts'
 import { pairedDelta } from '../stats/paired.ts'
 import { quantiles } from '../stats/quantiles.ts'
@@ -9,8 +9,9 @@ export interface MovedSlice {
   /** A value of it, or a range of numbers, the upper end in it. */
   value: string
   rows: number
-  /** Mean distance that outputs of these rows moved by, and of all the others. */
+  /** Mean distance that outputs of these rows moved by, with Student's 95 % interval, and of all the others. */
   moved: number
+  interval: [number, number]
   rest: number
   /** The same with its sign; of classes there is none. */
   shift: number
@@ -65,7 +66,7 @@ export function movedSlices(
 function factsOf(
   rows: readonly number[],
   { moves, changed, losses }: Moved,
-): Omit<MovedSlice, 'column' | 'value' | 'moved' | 'rest' | 'q'> {
+): Omit<MovedSlice, 'column' | 'value' | 'moved' | 'interval' | 'rest' | 'q'> {
   const of = (values: ArrayLike<number>) => Float64Array.from(rows, (i) => values[i])
   const sum = (values: Float64Array) => values.reduce((total, x) => total + x, 0)
   const delta = losses && pairedDelta(of(losses[0]), of(losses[1]))
@@ -98,7 +99,7 @@ function welch(
   far: Float64Array,
   rows: readonly number[],
   whole: Sums,
-): { moved: number; rest: number; p: number } {
+): { moved: number; interval: [number, number]; rest: number; p: number } {
   const inside = sumsOf(far, rows)
   const outside = {
     n: whole.n - inside.n,
@@ -111,9 +112,11 @@ function welch(
   }) as [Part, Part]
   const error = a.error + b.error
   const distance = Math.abs(a.mean - b.mean)
-  if (error === 0) return { moved: a.mean, rest: b.mean, p: distance === 0 ? 1 : 0 }
+  const half = studentQuantile(0.975, a.n - 1) * Math.sqrt(a.error)
+  const told = { moved: a.mean, interval: [a.mean - half, a.mean + half] as [number, number], rest: b.mean }
+  if (error === 0) return { ...told, p: distance === 0 ? 1 : 0 }
   const df = error ** 2 / (a.error ** 2 / (a.n - 1) + b.error ** 2 / (b.n - 1))
-  return { moved: a.mean, rest: b.mean, p: 2 * studentSf(distance / Math.sqrt(error), df) }
+  return { ...told, p: 2 * studentSf(distance / Math.sqrt(error), df) }
 }
 
 interface Part {

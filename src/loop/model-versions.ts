@@ -31,7 +31,7 @@ export async function namedVersion(rt: Runtime, name: string): Promise<NamedVers
 
 /** A whole version: `late`, `late@live`, `late@v3`. Errors: as `namedVersion`. */
 export async function namedBundle(
-  rt: Runtime,
+  rt: Pick<Runtime, 'project' | 'store'>,
   name: string,
 ): Promise<{ digest: Digest; bundle: ModelBundle }> {
   const [model, which = 'latest'] = name.split('@')
@@ -40,7 +40,7 @@ export async function namedBundle(
   return { digest, bundle: await rt.store.getRecord<ModelBundle>(digest, 'ModelBundle') }
 }
 
-async function bundleOf(rt: Runtime, model: string, which: string): Promise<Digest> {
+async function bundleOf(rt: Pick<Runtime, 'store'>, model: string, which: string): Promise<Digest> {
   const latest = (await rt.store.meta.ref(refs.latest(model)))?.digest
   if (!latest) throw new MillraceError('MR_API_NOT_TRAINED', { model })
   if (which === 'latest') return latest
@@ -57,7 +57,11 @@ async function bundleOf(rt: Runtime, model: string, which: string): Promise<Dige
 }
 
 /** The journal knows each version that was made. */
-async function bundleOfNumber(rt: Runtime, model: string, which: string): Promise<Digest | undefined> {
+async function bundleOfNumber(
+  rt: Pick<Runtime, 'store'>,
+  model: string,
+  which: string,
+): Promise<Digest | undefined> {
   const number = Number(which.replace(/^v/, ''))
   for (let after = 0; ; ) {
     const events = await rt.store.meta.events({

@@ -75,6 +75,15 @@ export interface HiddenLayer {
   rows(rows: Float64Array, n: number): Float64Array
 }
 
+/** One of the parts that a model's score is the sum of, such as a tree. */
+export interface ModelPiece {
+  /** The same only where both parts do the same with the same features. */
+  text: string
+  nodes: number
+  /** Feature of each place where it tells rows apart. */
+  features: number[]
+}
+
 export type NamedArrays = [name: string, values: ArrayLike<number>][]
 
 /** Sections of a model file by name, each to be taken once. */
@@ -121,6 +130,8 @@ export interface ModelForm<M extends ModelBase> {
   contributions?(model: M, rows: FeatureRows, n: number, background?: RowsBehind): Float64Array
   /** What the model makes of rows before its answer: rows that it treats alike lie near to one another. Absent where nothing lies between features and answer. */
   hidden?(model: M): HiddenLayer
+  /** Parts that versions are compared by, and what one is called; `keys` name features and what was learned of them. Absent where versions are compared by their arrays. */
+  pieces?: { noun: string; of(model: M, keys: readonly string[]): ModelPiece[] }
   /** Bytes that a ready scorer of the model takes, about. */
   scorerBytes(model: M): number
   /** Writes the model's raw scores into an ONNX graph, from a tensor `[rows, nFeatures]`, and gives the name of theirs. Absent when it cannot be written. */

@@ -36,6 +36,10 @@ test('tells what NumPy and SciPy tell of the same scores', () => {
   moves.quantiles.forEach(({ value }, i) => {
     expect(value).toBeCloseTo(reference.quantiles[i], 12)
   })
+  expect(moves.histogram).toMatchObject({ counts: reference.histogram.counts })
+  expect((moves.histogram as { edges: number[] }).edges).toEqual(
+    reference.histogram.edges.map((x) => expect.closeTo(x, 9)),
+  )
   const expected = Object.entries(reference.slices)
     .filter(([, slice]) => slice.q <= 0.05 && slice.moved > slice.rest)
     .sort(([, a], [, b]) => b.moved - a.moved)
@@ -46,6 +50,7 @@ test('tells what NumPy and SciPy tell of the same scores', () => {
     expect(name.startsWith(own.column)).toBe(true)
     expect(own).toMatchObject({ rows: slice.rows, changed: slice.changed })
     for (const key of ['moved', 'rest', 'shift', 'q'] as const) expect(own[key]).toBeCloseTo(slice[key], 9)
+    expect(own.interval).toEqual(slice.interval.map((x) => expect.closeTo(x, 9)))
     const { value, interval } = own.loss!
     expect([value, ...interval]).toEqual(slice.loss.map((x) => expect.closeTo(x, 9)))
   })
@@ -76,6 +81,7 @@ test('classes move by the probability that went from some to others, and say fro
     columns: { day: [new Date(0), null] },
   })
   expect(moves.quantiles.at(-1)!.value).toBeCloseTo(0.4, 12)
+  expect((moves.histogram as { edges: number[] }).edges[0]).toBe(0)
   expect(decisions).toMatchObject({ ways: [{ from: 'dry', to: 'rain', n: 1 }], broken: 0, mended: 1 })
   expect(examples[0]).toMatchObject({
     row: { day: '1970-01-01T00:00:00.000Z' },
@@ -94,6 +100,7 @@ test('equal answers are no difference', () => {
   })
   expect(decisions).toMatchObject({ changed: { value: 0 }, ways: [], broken: 0, mended: 0 })
   expect(moves.meanAbsolute).toBe(0)
+  expect(moves.histogram).toBeUndefined()
   expect(metrics.every(({ verdict }) => verdict === 'inconclusive')).toBe(true)
   expect(slices).toEqual([])
 })

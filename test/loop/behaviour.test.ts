@@ -1,10 +1,19 @@
 /** Two versions of a model of real weather, compared by what they answer. */
+import { join } from 'node:path'
+import Fastify from 'fastify'
 import { canary, col, dataset, gates, gbdt, model, project } from 'millrace'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { CompareDesk } from '../../src/api/compare-desk.ts'
+import type { ActionResult, ModelDiff } from '../../src/api/contract.ts'
+import { apiRoutes, loopActions, notServing } from '../../src/api/index.ts'
 import { refs } from '../../src/core/names.ts'
 import type { ModelBundle, ModelVersion } from '../../src/core/records.ts'
-import { behaviourBetween } from '../../src/loop/behaviour.ts'
+import { raw } from '../../src/expr/sql.ts'
+import { behaviourBetween, exportMoves } from '../../src/loop/behaviour.ts'
 import { trainModel } from '../../src/loop/train.ts'
+import { versionsBetween } from '../../src/loop/version-diff.ts'
+import { loadModel } from '../../src/model/load.ts'
+import type { TreeEnsemble } from '../../src/model/trees.ts'
 import { type LoopPlace, openLoop } from '../fixtures/loop-place.ts'
 import { hasSeattle, SEATTLE_COLUMNS, SEATTLE_FILE } from '../fixtures/seattle-weather.ts'
 
@@ -35,6 +44,22 @@ const high = model('high', {
   features: { low: col('temp_min') },
   trainer: few,
 })
+
+/** The routes of the console over the place. */
+function consoleOf({ rt }: LoopPlace) {
+  const app = Fastify()
+  app.setErrorHandler((error: Error & { code?: string; status?: number }, _, reply) =>
+    reply.code(error.status ?? 500).send({ code: error.code, detail: error.message }),
+  )
+  const compare = new CompareDesk(rt)
+  apiRoutes(app, { rt, live: notServing(() => [], 0), actions: loopActions(rt), compare })
+  return {
+    ask: async <T>(method: 'GET' | 'POST', url: string, payload?: object) => {
+      const answer = await app.inject({ method, url: `/api${url}`, ...(payload && { payload }) })
+      return { status: answer.statusCode, body: answer.json() as T & { code?: string } }
+    },
+  }
+}
 
 describe.skipIf(!hasSeattle)('versions of a model of real weather', () => {
   let place: LoopPlace
@@ -85,6 +110,84 @@ describe.skipIf(!hasSeattle)('versions of a model of real weather', () => {
     const { report } = await behaviourBetween(place.rt, { before: 'sunny@v2', after: 'sunny@v2' })
     expect(report.moves.meanAbsolute).toBe(0)
     expect(report.slices).toEqual([])
+  })
+
+  test('say what they are made of: settings, features, data and trees', async () => {
+    const { before, after, settings, features, inside, members } = await versionsBetween(place.rt, {
+      before: 'sunny@v1',
+      after: 'sunny@v2',
+    })
+    expect([before.version, after.version, after.format]).toEqual([1, 2, 'trees'])
+    const of = (name: string) => settings.find((one) => one.name === name)
+    expect(of('trainer.trees')).toEqual({ name: 'trainer.trees', before: '5', after: '40' })
+    expect(of('trainer.leaves')).toMatchObject({ before: '4', after: '7' })
+    expect(of('seed')).toBeUndefined()
+    expect(features).toMatchObject({ added: [], removed: [], changed: [], relearned: [], same: 4 })
+    expect(members).toEqual({ added: [], removed: [], changed: 0, same: 0 })
+    const { graph } = await loadModel(place.rt.store, after.parent)
+    const trees = graph.model as TreeEnsemble
+    expect(inside).toMatchObject({
+      kind: 'pieces',
+      noun: 'tree',
+      after: { pieces: trees.roots.length, nodes: trees.feature.length },
+    })
+    const splits = trees.left.filter((left) => left >= 0).length
+    if (inside.kind === 'pieces')
+      expect(inside.features.reduce((sum, one) => sum + one.after, 0)).toBe(splits)
+    const own = await versionsBetween(place.rt, { before: 'sunny@v2', after: 'sunny' })
+    expect(own.settings).toEqual([])
+    expect(own.inside).toMatchObject({ same: trees.roots.length, sameFirst: trees.roots.length })
+  })
+
+  test('go to a Parquet file with every test row, what both answered and how far that is apart', async () => {
+    const named = { before: 'sunny@v1', after: 'sunny' }
+    const { report } = await behaviourBetween(place.rt, named)
+    const path = join(place.rt.folder, 'moves.parquet')
+    await exportMoves(place.rt, named, path)
+    const rows = await (await place.rt.query()).rows<Record<string, number | string>>(
+      raw(`select * from read_parquet('${path}') order by _row`),
+    )
+    expect(rows.length).toBe(report.rows)
+    expect(Object.keys(rows[0]!)).toEqual(
+      expect.arrayContaining(['date', 'temp_max', '_truth', '_decided_after']),
+    )
+    const far = rows.map(({ _before, _after, _moved }) => {
+      expect(_moved).toBe(Number(_after) - Number(_before))
+      return Math.abs(Number(_moved))
+    })
+    expect(far.reduce((sum, x) => sum + x, 0) / rows.length).toBeCloseTo(report.moves.meanAbsolute, 12)
+    const other = rows.filter(({ _decided_before, _decided_after }) => _decided_before !== _decided_after)
+    expect(other.length).toBe(report.decisions!.ways.reduce((sum, way) => sum + way.n, 0))
+    const broken = other.filter(
+      ({ _decided_before, _truth }) => _decided_before === (_truth === 1 ? 'yes' : 'no'),
+    )
+    expect(broken.length).toBe(report.decisions!.broken)
+    expect(rows.every(({ weather, _truth }) => _truth === Number(weather === 'sun'))).toBe(true)
+  })
+
+  test('are told in sentences over HTTP, compared in the background once, and found again', async () => {
+    const { ask } = consoleOf(place)
+    const url = '/models/sunny/diff'
+    const { body: made } = await ask<ModelDiff>('GET', `${url}?from=2&to=v1`)
+    expect(made).toMatchObject({ behaviour: null, comparing: null, failed: null, refused: null })
+    expect(made.command).toBe('millrace model diff sunny@v2 sunny@v1')
+    expect(made.sentences).toEqual([expect.stringMatching(/^v1 differs from v2 by .*trainer\.trees/)])
+    const body = { from: '2', to: '1' }
+    expect((await ask<ActionResult>('POST', url, { ...body, dryRun: true })).body.done).toBe(false)
+    expect((await ask<ActionResult>('POST', url, body)).body.done).toBe(true)
+    let told = made
+    for (let i = 0; i < 200 && told.behaviour === null; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      told = (await ask<ModelDiff>('GET', `${url}?from=v2&to=1`)).body
+      expect(told.failed).toBeNull()
+    }
+    const { report } = await behaviourBetween(place.rt, { before: 'sunny@v2', after: 'sunny@v1' })
+    expect(told.behaviour).toMatchObject({ rows: 240, moves: { mean: report.moves.mean } })
+    expect(told.sentences.join(' ')).toContain('of 240 test rows otherwise')
+    const again = (await ask<ActionResult>('POST', url, body)).body
+    expect(again).toMatchObject({ done: false, effects: [expect.stringContaining('compared before')] })
+    expect((await ask('GET', `${url}?from=2`)).body.code).toBe('MR_API_QUERY')
+    expect((await ask('GET', `${url}?from=2&to=9`)).body.code).toBe('MR_LOOP_UNKNOWN')
   })
 
   test('of two tasks are refused, as is one that there is not', async () => {

@@ -10,6 +10,7 @@ export {
   QUARANTINE_MAX,
   quarantineView,
 } from './datasets.ts'
+export { fileSetsView, fileSetView, filesDiffView } from './files.ts'
 export { fleetView } from './fleet.ts'
 export { type EventsAsk, eventsView } from './journal.ts'
 export { type LiveSource, notServing, type VersionNumbers } from './live.ts'

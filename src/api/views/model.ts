@@ -178,9 +178,9 @@ async function versionRows(
   )
 }
 
-async function versionState(
+export async function versionState(
   store: Store,
-  bundle: ModelBundle,
+  bundle: Pick<ModelBundle, 'model' | 'version'>,
   digest: Digest,
   release: Release | undefined,
 ): Promise<VersionRow['state']> {

@@ -1,15 +1,40 @@
 /** `millrace model diff`: what two versions of a model answer, compared on the same rows. */
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { MillraceError } from '../../core/errors.ts'
 import type { Behaviour, MovedMetric } from '../../gate/behaviour.ts'
-import { type BehaviourFound, behaviourBetween, type VersionSaid } from '../../loop/behaviour.ts'
+import { type BehaviourFound, behaviourBetween, exportMoves, type VersionSaid } from '../../loop/behaviour.ts'
+import { type VersionDiff, versionsBetween } from '../../loop/version-diff.ts'
 import type { Answer, Cli } from '../cli.ts'
-import { count, day, figure, gainText, measured, metricWords, percent, rowsText, short } from '../format.ts'
+import {
+  count,
+  day,
+  figure,
+  gainText,
+  measured,
+  metricWords,
+  percent,
+  plural,
+  rowsText,
+  short,
+} from '../format.ts'
+import type { Options } from '../handler.ts'
+import { textOption } from '../options.ts'
 import { stepLine } from '../steps.ts'
-import { table, wrapped } from '../table.ts'
+import { pairs, table, wrapped } from '../table.ts'
 
 /** Lines of each table; `--json` has all. */
 const SHOWN_MAX = 10
 
-export async function modelDiff(cli: Cli, [before, after]: readonly unknown[]): Promise<Answer> {
+export async function modelDiff(
+  cli: Cli,
+  [before, after]: readonly unknown[],
+  options: Options,
+): Promise<Answer> {
+  const file = textOption(options, 'to')
+  const path = file && resolve(file)
+  if (path && existsSync(path) && options.force !== true)
+    throw new MillraceError('MR_CLI_EXISTS', { path: file })
   const rt = await cli.open()
   const [first, second] = [before as string, (after as string | undefined) ?? latestOf(before as string)]
   const title = `${first} and ${second}`
@@ -19,12 +44,43 @@ export async function modelDiff(cli: Cli, [before, after]: readonly unknown[]): 
     signal: cli.signal,
     onProgress: ({ done, note }) => cli.meter.update(done, note),
   })
+  if (path) await exportMoves(rt, { before: first, after: second }, path)
   const ms = cli.meter.end()
+  const made = await versionsBetween(rt, { before: first, after: second })
   const head = stepLine(cli, cli.paint.good('✓'), title, `${rowsText(found.report.rows)} compared`, ms)
-  return { value: found, lines: [head, ...linesOf(cli, found)] }
+  const wrote = file ? [`  ${cli.paint.good('✓')} wrote what every row was answered to ${file}`] : []
+  return {
+    value: { ...found, made },
+    lines: [head, ...madeLines(cli, made), ...linesOf(cli, found), ...wrote],
+  }
 }
 
 const latestOf = (name: string): string => `${name.split('@')[0]}@latest`
+
+/** What the versions are made of, where they differ. */
+function madeLines({ paint, width }: Cli, { settings, features, inside }: VersionDiff): string[] {
+  const names = (list: readonly { name: string }[]) => list.map(({ name }) => name).join(', ')
+  const facts: [string, string][] = [
+    ['settings', settings.map((one) => `${one.name} ${one.before ?? '–'} → ${one.after ?? '–'}`).join(', ')],
+    ['features new', names(features.added)],
+    ['features gone', names(features.removed)],
+    ['features changed', names(features.changed)],
+    ['inside', insideText(inside)],
+  ]
+  const shown = facts.filter(([, text]) => text !== '')
+  return shown.length > 0 ? ['', ...pairs(shown, paint, width)] : []
+}
+
+function insideText(inside: VersionDiff['inside']): string {
+  if (inside.kind === 'forms') return 'another form of model'
+  if (inside.kind === 'pieces') {
+    const { noun, before, after, same } = inside
+    return `${plural(after.pieces, noun)} with ${count(after.nodes)} nodes (${count(before.pieces)} with ${count(before.nodes)} before), ${count(same)} the same`
+  }
+  const { added, removed, reshaped, changed, same } = inside
+  const differ = added.length + removed.length + reshaped.length + changed.length
+  return `${plural(differ, 'tensor')} changed, ${count(same)} the same`
+}
 
 function linesOf(cli: Cli, { before, after, report }: BehaviourFound): string[] {
   const { paint, width } = cli

@@ -9,6 +9,9 @@ export interface ChangedTensor {
   /** Of numbers that are finite on both sides; absent where numbers cannot be read one by one. */
   maxAbs?: number
   meanAbs?: number
+  /** Euclidean length of the change, and of what was there before; as `maxAbs`. */
+  norm?: number
+  normBefore?: number
   /** Numbers that differ, infinities and NaN among them. */
   nChanged?: number
 }
@@ -66,37 +69,73 @@ async function compareTensor([sideA, a]: Sided, [sideB, b]: Sided): Promise<Chan
   if (mark !== undefined && mark === sideB.mark?.(b)) return undefined
   const type = a.isPlain && b.isPlain ? NUMBER_TYPES[a.dtype] : undefined
   const [left, right] = [await sideA.source(a.file), await sideB.source(b.file)]
-  const sum = { isSame: a.bytes === b.bytes, max: 0, total: 0, n: 0, nChanged: 0 }
+  const sum = { ...nothing(), isSame: a.bytes === b.bytes }
   for (let at = 0; at < Math.min(a.bytes, b.bytes); at += STEP_BYTES) {
     const length = Math.min(STEP_BYTES, a.bytes - at)
     const [x, y] = [await left.read(a.at + at, length), await right.read(b.at + at, length)]
-    if (sameBytes(x, y)) {
-      if (type) sum.n += Math.floor(length / type.width)
-      continue
-    }
-    sum.isSame = false
+    if (!sameBytes(x, y)) sum.isSame = false
     if (type) addDifferences(sum, type.decode(x), type.decode(y))
   }
   if (sum.isSame) return undefined
-  const { max: maxAbs, total, n, nChanged } = sum
-  return { ...named(b), ...(type && { maxAbs, meanAbs: n === 0 ? 0 : total / n, nChanged }) }
+  return { ...named(b), ...(type && toldOf(sum)) }
 }
+
+interface Sums {
+  max: number
+  total: number
+  squares: number
+  squaresBefore: number
+  n: number
+  nChanged: number
+}
+
+const nothing = (): Sums => ({ max: 0, total: 0, squares: 0, squaresBefore: 0, n: 0, nChanged: 0 })
+
+const toldOf = ({ max, total, squares, squaresBefore, n, nChanged }: Sums) => ({
+  maxAbs: max,
+  meanAbs: n === 0 ? 0 : total / n,
+  norm: Math.sqrt(squares),
+  normBefore: Math.sqrt(squaresBefore),
+  nChanged,
+})
+
+/** As `diffTensors`, of arrays in memory; those without values are left out. Cost: O(values). */
+export function diffArrays(before: readonly NamedValues[], after: readonly NamedValues[]): TensorDiff {
+  const filled = (list: readonly NamedValues[]) => new Map(list.filter(([, values]) => values.length > 0))
+  const [left, right] = [filled(before), filled(after)]
+  const told = (name: string, { length }: ArrayLike<number>) => ({ name, dtype: 'number', shape: [length] })
+  const diff: TensorDiff = { added: [], removed: [], reshaped: [], changed: [], same: 0 }
+  for (const [name, values] of left) if (!right.has(name)) diff.removed.push(told(name, values))
+  for (const [name, values] of right) {
+    const was = left.get(name)
+    if (!was) diff.added.push(told(name, values))
+    else if (was.length !== values.length)
+      diff.reshaped.push({ name, before: `[${was.length}]`, after: `[${values.length}]` })
+    else {
+      const sum = nothing()
+      addDifferences(sum, was, values)
+      if (sum.nChanged === 0) diff.same++
+      else diff.changed.push({ ...told(name, values), ...toldOf(sum) })
+    }
+  }
+  return diff
+}
+
+export type NamedValues = [name: string, values: ArrayLike<number>]
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0
 }
 
-function addDifferences(
-  sum: { max: number; total: number; n: number; nChanged: number },
-  a: Float64Array,
-  b: Float64Array,
-): void {
+function addDifferences(sum: Sums, a: ArrayLike<number>, b: ArrayLike<number>): void {
   for (let i = 0; i < Math.min(a.length, b.length); i++) {
     if (!Object.is(a[i], b[i])) sum.nChanged++
-    const difference = Math.abs(b[i] - a[i])
     if (!Number.isFinite(a[i]) || !Number.isFinite(b[i])) continue
+    const difference = Math.abs(b[i] - a[i])
     sum.n++
     sum.total += difference
+    sum.squares += difference * difference
+    sum.squaresBefore += a[i] * a[i]
     if (difference > sum.max) sum.max = difference
   }
 }

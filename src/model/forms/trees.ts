@@ -10,6 +10,7 @@ import { firstScores, ruled, ruledExplainer, ruledKernel, ruledTrees } from '../
 import { compileTrees } from '../tree-walk.ts'
 import { nodesAtRest, type SourceRules, type TreeEnsemble } from '../trees.ts'
 import { treeExplainer } from './tree-explainer.ts'
+import { treePieces } from './tree-pieces.ts'
 
 export const treeForm: ModelForm<TreeEnsemble> = {
   kind: 'TreeEnsemble',
@@ -25,6 +26,7 @@ export const treeForm: ModelForm<TreeEnsemble> = {
     model.rules ? ruledExplainer(model, model.rules, treeExplainer) : treeExplainer(model),
   contributions: (model, rows, n, background) => treeContributions(model, rows, n, { background }),
   hidden: hiddenLeaves,
+  pieces: { noun: 'tree', of: treePieces },
   scorerBytes,
   writeOnnx: writeTreesOnnx,
 }

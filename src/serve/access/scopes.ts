@@ -73,12 +73,14 @@ const SERVING: readonly Line[] = [
 
 const CONSOLE: readonly Line[] = [
   ['GET /api/session', SCOPES, 'none'],
-  ...['fleet', 'status', 'alerts', 'runs', 'events', 'stream', 'datasets', 'merges'].map(
+  ...['fleet', 'status', 'alerts', 'runs', 'events', 'stream', 'datasets', 'merges', 'files'].map(
     (path): Line => [`GET /api/${path}`, READ, 'all'],
   ),
-  ...['', '/members', '/playground', '/search', '/shapes', '/effects'].map(
+  ...['', '/members', '/playground', '/search', '/shapes', '/effects', '/diff'].map(
     (path): Line => [`GET /api/models/:model${path}`, READ, 'named'],
   ),
+  ['POST /api/models/:model/diff', READ, 'named'],
+  ...['/:set', '/:set/diff'].map((path): Line => [`GET /api/files${path}`, READ, 'all']),
   ['GET /api/backtest/:model', READ, 'named'],
   ...['/api/bundles/:digest', '/api/versions/:digest', '/api/predictions/:id', '/api/triage/:name'].map(
     (path): Line => [`GET ${path}`, READ, 'all'],

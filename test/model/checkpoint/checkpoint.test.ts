@@ -23,7 +23,10 @@ interface Expected {
     trim: 'model' | 'tensor'
     tensors: Record<string, number[]>
   }[]
-  diff: Record<string, { maxAbs: number; meanAbs: number; nChanged: number }>
+  diff: Record<
+    string,
+    { maxAbs: number; meanAbs: number; norm: number; normBefore: number; nChanged: number }
+  >
   onnx: Record<string, { shape: number[]; sha256: string }>
   numbers: { F8_E4M3: (number | null)[]; F8_E5M2: (string | null)[] }
   rounded: { values: number[]; F16: number[]; BF16: number[] }
@@ -121,13 +124,13 @@ describe('differences of checkpoints', () => {
   it('are those of numpy', async () => {
     const [base, a] = [await checkpoint('base'), await checkpoint('a')]
     const diff = await diffTensors(sideOf(base), sideOf(a))
-    const found = Object.fromEntries(
-      diff.changed.map(({ name, maxAbs, meanAbs, nChanged }) => [name, { maxAbs, meanAbs, nChanged }]),
-    )
+    const found = Object.fromEntries(diff.changed.map((tensor) => [tensor.name, tensor]))
     expect(Object.keys(found).sort()).toEqual(Object.keys(expected.diff).sort())
-    for (const [name, { maxAbs, meanAbs, nChanged }] of Object.entries(expected.diff)) {
+    for (const [name, { maxAbs, meanAbs, norm, normBefore, nChanged }] of Object.entries(expected.diff)) {
       expect(found[name]).toMatchObject({ maxAbs, nChanged })
       expect(found[name].meanAbs).toBeCloseTo(meanAbs, 14)
+      expect(Math.abs(found[name].norm! - norm)).toBeLessThanOrEqual(1e-12 * norm)
+      expect(Math.abs(found[name].normBefore! - normBefore)).toBeLessThanOrEqual(1e-12 * normBefore)
     }
     expect(diff.same).toBe(3)
   })

@@ -36,9 +36,11 @@ slices = {}
 for (name, mask), one in zip(masks.items(), q):
     delta = (loss(after) - loss(before))[mask]
     half = stats.t.ppf(0.975, len(delta) - 1) * delta.std(ddof=1) / np.sqrt(len(delta))
+    spread = stats.t.ppf(0.975, mask.sum() - 1) * stats.sem(far[mask])
     slices[name] = {
         "rows": int(mask.sum()),
         "moved": far[mask].mean(),
+        "interval": [far[mask].mean() - spread, far[mask].mean() + spread],
         "rest": far[~mask].mean(),
         "shift": moves[mask].mean(),
         "changed": int((a != b)[mask].sum()),
@@ -46,6 +48,8 @@ for (name, mask), one in zip(masks.items(), q):
         "q": one,
     }
 changed = int((a != b).sum())
+high = np.quantile(far, 0.99)
+edges = np.linspace(-high, high, 42)
 interval = stats.binomtest(changed, ROWS).proportion_ci(method="wilson")
 print(
     json.dumps(
@@ -64,6 +68,10 @@ print(
             "mean": moves.mean(),
             "meanAbsolute": far.mean(),
             "quantiles": np.quantile(moves, [0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1]).tolist(),
+            "histogram": {
+                "edges": edges.tolist(),
+                "counts": np.histogram(np.clip(moves, -high, high), edges)[0].tolist(),
+            },
             "slices": slices,
         },
         separators=(",", ":"),

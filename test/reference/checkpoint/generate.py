@@ -97,9 +97,16 @@ def ties(density, scale, weights, trim):
 def difference(before, after):
     out = {}
     for name in before:
-        delta = np.abs(after[name].astype(np.float64) - before[name].astype(np.float64))
+        was = before[name].astype(np.float64)
+        delta = np.abs(after[name].astype(np.float64) - was)
         if before[name].tobytes() != after[name].tobytes():
-            out[name] = {"maxAbs": float(delta.max()), "meanAbs": float(delta.mean()), "nChanged": int((delta != 0).sum())}
+            out[name] = {
+                "maxAbs": float(delta.max()),
+                "meanAbs": float(delta.mean()),
+                "norm": float(np.linalg.norm(delta)),
+                "normBefore": float(np.linalg.norm(was)),
+                "nChanged": int((delta != 0).sum()),
+            }
     return out
 
 
