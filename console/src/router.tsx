@@ -24,6 +24,10 @@ const routes = [
     component: lazyRouteComponent(() => import('./screens/model/model.tsx'), 'Model'),
   }),
   createRoute({
+    ...at('/models/$model/diff'),
+    component: lazyRouteComponent(() => import('./screens/model-diff/model-diff.tsx'), 'ModelDiffScreen'),
+  }),
+  createRoute({
     ...at('/models/$model/$tab'),
     component: lazyRouteComponent(() => import('./screens/model/model.tsx'), 'Model'),
   }),
@@ -54,6 +58,14 @@ const routes = [
   createRoute({
     ...at('/data/$dataset/merges/$into/$branch'),
     component: lazyRouteComponent(() => import('./screens/merge.tsx'), 'Merge'),
+  }),
+  createRoute({
+    ...at('/files/$set'),
+    component: lazyRouteComponent(() => import('./screens/files.tsx'), 'Files'),
+  }),
+  createRoute({
+    ...at('/files/$set/diff'),
+    component: lazyRouteComponent(() => import('./screens/files-diff.tsx'), 'FilesDiff'),
   }),
   createRoute({
     ...at('/alerts'),

@@ -250,8 +250,15 @@ export interface VersionDetail {
 export interface ModelDiff {
   model: string
   task: ModelTask
-  /** What changed and what that does, in sentences; those of the answers only when they were compared. */
-  sentences: string[]
+  /** What changed and what that does, each in a sentence; those of the answers are null until they were compared. */
+  words: {
+    made: string
+    moved: string | null
+    measures: string | null
+    slices: string | null
+    /** What makes the older version look better than it is. */
+    caution: string | null
+  }
   before: DiffedVersion
   after: DiffedVersion
   /** Settings of the training that differ; null where a version has none. */
@@ -384,8 +391,6 @@ export interface ModelBehaviour {
     /** Rows that are the same in all of this. */
     rows: number
   }[]
-  /** The older version was trained on rows that test here, which flatters it. */
-  isBeforeFlattered: boolean
 }
 
 /** A set of files of anything, as its branch holds it. */

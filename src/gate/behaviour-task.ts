@@ -47,7 +47,10 @@ export const behaviourTask: Task = {
       const sides = { before: await sideOf(bundles[0]), after: await sideOf(bundles[1]) }
       context.progress(0.7, 'comparing')
       const { target: targets, groups } = candidate.matrix.slice('test')
-      const columns = Object.fromEntries(names.map((name) => [name, rows.map((row) => row[name])]))
+      const times = timesOf(bundles)
+      const columns = Object.fromEntries(
+        names.map((name) => [name, rows.map((row) => (times.has(name) ? dated(row[name]) : row[name]))]),
+      )
       const input = { task, classes, ...sides, targets, groups, columns }
       const report: BehaviourReport = { kind: 'BehaviourReport', ...behaviourOf(input) }
       context.progress(0.9, 'writing what each row was answered')
@@ -59,3 +62,11 @@ export const behaviourTask: Task = {
     }
   },
 }
+
+/** Columns whose numbers are moments. */
+function timesOf(bundles: readonly OpenBundle[]): Set<string> {
+  const columns = bundles.flatMap(({ parent }) => parent.features.columns)
+  return new Set(columns.filter(({ type }) => type === 'time' || type === 'date').map(({ name }) => name))
+}
+
+const dated = (value: unknown): unknown => (typeof value === 'number' ? new Date(value) : value)

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { afterAll, expect, test } from 'vitest'
+import { CompareDesk } from '../../src/api/compare-desk.ts'
 import { apiRoutes } from '../../src/api/index.ts'
 import { MergeDesk } from '../../src/api/merge-desk.ts'
 import { rowsRoutes } from '../../src/api/rows-routes.ts'
@@ -40,6 +41,7 @@ async function allRoutes(): Promise<string[]> {
     actions: {} as never,
     triage: new TriageDesk(rt),
     merges: new MergeDesk(rt),
+    compare: new CompareDesk(rt),
   })
   rowsRoutes(server.fastify, { take: never, status: never })
   writeFileSync(join(dir, 'trees.txt'), lightgbm.text)

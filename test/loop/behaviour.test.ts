@@ -171,7 +171,10 @@ describe.skipIf(!hasSeattle)('versions of a model of real weather', () => {
     const { body: made } = await ask<ModelDiff>('GET', `${url}?from=2&to=v1`)
     expect(made).toMatchObject({ behaviour: null, comparing: null, failed: null, refused: null })
     expect(made.command).toBe('millrace model diff sunny@v2 sunny@v1')
-    expect(made.sentences).toEqual([expect.stringMatching(/^v1 differs from v2 by .*trainer\.trees/)])
+    expect(made.words.made).toMatch(
+      /^v1 was trained on the same data as v2, with \d+ settings changed \(.*\)\.$/,
+    )
+    expect(made.words.moved).toBeNull()
     const body = { from: '2', to: '1' }
     expect((await ask<ActionResult>('POST', url, { ...body, dryRun: true })).body.done).toBe(false)
     expect((await ask<ActionResult>('POST', url, body)).body.done).toBe(true)
@@ -183,7 +186,7 @@ describe.skipIf(!hasSeattle)('versions of a model of real weather', () => {
     }
     const { report } = await behaviourBetween(place.rt, { before: 'sunny@v2', after: 'sunny@v1' })
     expect(told.behaviour).toMatchObject({ rows: 240, moves: { mean: report.moves.mean } })
-    expect(told.sentences.join(' ')).toContain('of 240 test rows otherwise')
+    expect(told.words.moved).toContain('of 240 test rows otherwise')
     const again = (await ask<ActionResult>('POST', url, body)).body
     expect(again).toMatchObject({ done: false, effects: [expect.stringContaining('compared before')] })
     expect((await ask('GET', `${url}?from=2`)).body.code).toBe('MR_API_QUERY')

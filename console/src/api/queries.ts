@@ -10,11 +10,15 @@ import type {
   DatasetRow,
   DatasetVersionPage,
   Effects,
+  FileSetPage,
+  FileSetRow,
+  FilesDiffPage,
   Fleet,
   JournalEvent,
   MemberList,
   MergePage,
   MergeRow,
+  ModelDiff,
   ModelPage,
   Playground,
   QuarantineRows,
@@ -42,6 +46,25 @@ export const bundleQuery = (digest: string) =>
   asked<BundleDetail>(['bundle', digest], `/api/bundles/${seg(digest)}`)
 export const versionQuery = (digest: string) =>
   asked<VersionDetail>(['version', digest], `/api/versions/${seg(digest)}`)
+export const modelDiffPath = (model: string) => `/api/models/${seg(model)}/diff`
+
+/** Two versions; asked again while their answers are compared, so that what comes of it appears. */
+export const modelDiffQuery = (model: string, from: string, to: string) =>
+  queryOptions({
+    ...asked<ModelDiff>(
+      ['modelDiff', model, from, to],
+      `${modelDiffPath(model)}?from=${seg(from)}&to=${seg(to)}`,
+    ),
+    retry: false,
+    refetchInterval: ({ state }) => (state.data?.comparing ? TRYING_MS : false),
+  })
+export const fileSetsQuery = () => asked<FileSetRow[]>(['files'], '/api/files')
+export const fileSetQuery = (set: string) => asked<FileSetPage>(['files', set], `/api/files/${seg(set)}`)
+export const filesDiffQuery = (set: string, from: string, to: string) =>
+  asked<FilesDiffPage>(
+    ['files', set, from, to],
+    `/api/files/${seg(set)}/diff?from=${seg(from)}&to=${seg(to)}`,
+  )
 export const datasetsQuery = () => asked<DatasetRow[]>(['datasets'], '/api/datasets')
 export const datasetQuery = (dataset: string) =>
   asked<DatasetPage>(['dataset', dataset], `/api/datasets/${seg(dataset)}`)

@@ -18,6 +18,8 @@ interface DotRowsProps {
   against?: { value: number; label: string }
   write?: (value: number) => string
   domain?: [number, number]
+  /** Room for long labels, where the window has it. */
+  wide?: boolean
 }
 
 /** Room that the name of a tick needs. */
@@ -30,14 +32,14 @@ function spaced(marks: readonly number[], px: (tick: number) => number): number[
   return marks.filter((_, i) => i % every === 0)
 }
 
-export function DotRows({ rows, against, write = metric, domain }: DotRowsProps) {
+export function DotRows({ rows, against, write = metric, domain, wide }: DotRowsProps) {
   const span = domain ??
     extent([...rows.flatMap((r) => [r.value, ...(r.interval ?? [])]), against?.value], 0.08) ?? [0, 1]
   const at = linear(span, [0, 100])
   const { ref, width } = useElementSize<HTMLSpanElement>()
   const marks = spaced(ticks(span, 4), (tick) => (at(tick) / 100) * width)
   return (
-    <div className="dots">
+    <div className={wide ? 'dots dots-wide' : 'dots'}>
       <div className="dot-row dot-axis" aria-hidden="true">
         <span />
         <span className="dot-lane" ref={ref}>

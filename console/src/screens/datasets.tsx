@@ -1,7 +1,7 @@
 /** All data: what there is, how fresh, how clean. */
 import { useQuery } from '@tanstack/react-query'
-import { datasetsQuery } from '../api/queries.ts'
-import type { DatasetRow } from '../api/types.ts'
+import { datasetsQuery, fileSetsQuery } from '../api/queries.ts'
+import type { DatasetRow, FileSetRow } from '../api/types.ts'
 import { bytes, compact, count, share } from '../format/numbers.ts'
 import { datasetsSentence } from '../format/sentences.ts'
 import { windowDays } from '../format/times.ts'
@@ -20,6 +20,7 @@ export function Datasets() {
       {(rows) =>
         rows.length === 0 ? (
           <Page title="Data">
+            <FileSets />
             <Empty title="No data yet" commands={['millrace init my-data.csv', 'millrace run']}>
               A dataset is named in millrace.config.ts; a run imports it, checks it and keeps it as a version.
             </Empty>
@@ -57,10 +58,66 @@ export function Datasets() {
                 </table>
               </Scroll>
             </Section>
+            <FileSets />
           </Page>
         )
       }
     </Ask>
+  )
+}
+
+/** Files of anything beside the tables; nothing where there are none. */
+function FileSets() {
+  const sets = useQuery({ ...fileSetsQuery(), retry: false }).data ?? []
+  if (sets.length === 0) return null
+  return (
+    <Section title="Files of anything" note="Folders, images, checkpoints of models: kept by their content.">
+      <Scroll label="Sets of files">
+        <table className="table table-rows table-roomy table-cards">
+          <thead>
+            <tr>
+              <th scope="col">Files</th>
+              <th scope="col">Branch</th>
+              <th scope="col" className="num">
+                Paths
+              </th>
+              <th scope="col" className="num">
+                Size
+              </th>
+              <th scope="col">Changed</th>
+            </tr>
+          </thead>
+          <tbody>
+            {sets.map((row) => (
+              <FileSetLine key={`${row.set}@${row.branch}`} row={row} />
+            ))}
+          </tbody>
+        </table>
+      </Scroll>
+    </Section>
+  )
+}
+
+function FileSetLine({ row }: { row: FileSetRow }) {
+  const name = row.branch === 'main' ? row.set : `${row.set}@${row.branch}`
+  return (
+    <tr>
+      <td>
+        <Go href={hrefs.files(name)} className="row-link name">
+          {row.set}
+        </Go>
+      </td>
+      <td data-label="branch">{row.branch}</td>
+      <td className="num" data-label="paths">
+        {count(row.files)}
+      </td>
+      <td className="num" data-label="size">
+        {bytes(row.bytes)}
+      </td>
+      <td data-label="changed">
+        <Ago at={row.changedAt} />
+      </td>
+    </tr>
   )
 }
 

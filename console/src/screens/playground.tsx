@@ -60,6 +60,16 @@ type Typed = Record<string, string>
 const typedOf = (fields: readonly SignatureField[], row: Row): Typed =>
   Object.fromEntries(fields.map((field) => [field.name, fieldText(row[field.name])]))
 
+/** A row of the address instead of the number of an example, as a link from elsewhere gives it. */
+function rowIn(text: string): Row | null {
+  try {
+    const row: unknown = JSON.parse(text)
+    return typeof row === 'object' && row !== null ? (row as Row) : null
+  } catch {
+    return null
+  }
+}
+
 interface Tried {
   answer: Answer
   row: Row
@@ -71,7 +81,7 @@ function Bench({ playground, page }: { playground: Playground; page: ModelPage |
   const fields = playground.signature.inputs
   const [at, setAt] = useParam('row', '0')
   const i = Math.min(Math.max(0, playground.examples.length - 1), Math.max(0, Number(at) || 0))
-  const [typed, setTyped] = useState<Typed>(() => typedOf(fields, playground.examples[i] ?? {}))
+  const [typed, setTyped] = useState<Typed>(() => typedOf(fields, rowIn(at) ?? playground.examples[i] ?? {}))
   const parsed = useMemo(() => parseAll(fields, typed), [fields, typed])
   const body = requestBody(playground.curl, playground.examples, parsed.row)
   const ask = useMutation({ mutationFn: (): Promise<Tried> => tryRow(playground, parsed.row, body) })

@@ -18,6 +18,8 @@ export const hrefs = {
   fleet: () => '/',
   model: (model: string, tab: ModelTab = 'quality', search: Search = {}) =>
     withSearch(tab === 'quality' ? `/models/${seg(model)}` : `/models/${seg(model)}/${tab}`, search),
+  modelDiff: (model: string, from: number | string, to: number | string) =>
+    withSearch(`/models/${seg(model)}/diff`, { from, to }),
   prediction: (id: string) => `/predictions/${seg(id)}`,
   data: () => '/data',
   dataset: (dataset: string) => `/data/${seg(dataset)}`,
@@ -27,10 +29,12 @@ export const hrefs = {
   diff: (dataset: string, from: string, to: string) => withSearch(`/data/${seg(dataset)}/diff`, { from, to }),
   merge: (dataset: string, into: string, branch: string) =>
     `/data/${seg(dataset)}/merges/${seg(into)}/${seg(branch)}`,
+  files: (set: string) => `/files/${seg(set)}`,
+  filesDiff: (set: string, from: string, to: string) => withSearch(`/files/${seg(set)}/diff`, { from, to }),
   alerts: (search: Search = {}) => withSearch('/alerts', search),
   runs: (search: Search = {}) => withSearch('/runs', search),
   journal: (search: Search = {}) => withSearch('/journal', search),
-  playground: (model: string) => `/playground/${seg(model)}`,
+  playground: (model: string, search: Search = {}) => withSearch(`/playground/${seg(model)}`, search),
   backtest: (model: string) => `/backtest/${seg(model)}`,
   settings: () => '/settings',
 }
@@ -42,6 +46,7 @@ export function subjectHref(subject: string): string | null {
   if (name === '') return null
   if (kind === 'models') return hrefs.model(name)
   if (kind === 'datasets') return hrefs.dataset(name)
+  if (kind === 'files') return hrefs.files(name)
   if (kind === 'runs') return hrefs.runs({ run: name.startsWith('sha256:') ? name : `sha256:${name}` })
   return kind === 'alerts' ? hrefs.alerts() : null
 }

@@ -24,7 +24,7 @@ const PLACES: Place[] = [
     under: ['/models', '/predictions', '/playground', '/backtest'],
     key: 'g f',
   },
-  { label: 'Data', icon: 'data', href: hrefs.data(), under: ['/data'], key: 'g d' },
+  { label: 'Data', icon: 'data', href: hrefs.data(), under: ['/data', '/files'], key: 'g d' },
   { label: 'Alerts', icon: 'alerts', href: hrefs.alerts(), under: ['/alerts'], key: 'g a' },
   { label: 'Runs', icon: 'runs', href: hrefs.runs(), under: ['/runs'], key: 'g r' },
   { label: 'Journal', icon: 'journal', href: hrefs.journal(), under: ['/journal'] },

@@ -26,11 +26,11 @@ export async function modelDiffView(
       trainedOn: trainedOn(record),
     }
   }
-  const behaviour = report ? behaviourView(report, diff) : null
+  const behaviour = report ? behaviourView(report) : null
   return {
     model,
     task: (await modelVersion(store, after.parent)).task,
-    sentences: [madeSentence(diff), ...(behaviour ? answerSentences(behaviour, diff) : [])],
+    words: wordsOf(diff, behaviour),
     before: await versionOf(before),
     after: await versionOf(after),
     ...made,
@@ -38,14 +38,13 @@ export async function modelDiffView(
   }
 }
 
-function behaviourView({ kind: _, task: __, ...report }: BehaviourReport, diff: VersionDiff): ModelBehaviour {
+function behaviourView({ kind: _, task: __, ...report }: BehaviourReport): ModelBehaviour {
   return {
     ...report,
     metrics: report.metrics.map((moved) => ({
       ...moved,
       higherIsBetter: METRICS.get(moved.metric)?.higherIsBetter ?? true,
     })),
-    isBeforeFlattered: isFlattered(diff),
   }
 }
 
@@ -65,24 +64,31 @@ function madeSentence(diff: VersionDiff): string {
   const moved = features.added.length + features.removed.length + features.changed.length
   const newMembers = members.added.length + members.removed.length + members.changed
   const facts = [
-    dataWords(diff),
     ...(inside.kind === 'forms'
       ? [`another form of model (${after.format} instead of ${before.format})`]
       : []),
-    ...(settings.length > 0
-      ? [`${plural(settings.length, 'other setting')} (${listed(settings.map(({ name }) => name))})`]
-      : []),
+    ...(settings.length > 0 ? [`${plural(settings.length, 'setting')} changed (${settingNames(diff)})`] : []),
     ...(moved > 0 ? [featureWords(diff)] : []),
     ...(newMembers > 0 ? [`${plural(newMembers, 'member')} that came, went or changed`] : []),
   ]
-  return `${nameOf(after)} differs from ${nameOf(before)} by ${listed(facts, 9)}.`
+  const how = facts.length > 0 ? `, with ${listed(facts, 9)}` : ', in the same way'
+  return `${nameOf(after)} was trained on ${dataWords(diff)}${how}.`
 }
 
-function dataWords({ before: { trainedOn: old }, after: { trainedOn: now } }: VersionDiff): string {
-  if (old.dataset !== now.dataset) return `other data (${now.dataset} instead of ${old.dataset})`
+/** As they stand in the trainer's call. */
+const settingNames = ({ settings }: VersionDiff): string =>
+  listed(settings.map(({ name }) => name.replace(/^trainer\./, '')))
+
+function dataWords({ before, after }: VersionDiff): string {
+  const [old, now] = [before.trainedOn, after.trainedOn]
+  if (old.dataset !== now.dataset)
+    return `other data than ${nameOf(before)} (${now.dataset} instead of ${old.dataset})`
   const more = now.rows - old.rows
-  if (more !== 0) return `${plural(Math.abs(more), 'training row')} ${more > 0 ? 'more' : 'less'}`
-  return old.version === now.version ? 'nothing in the data' : 'another version of the data'
+  if (more !== 0)
+    return `${plural(Math.abs(more), 'row')} ${more > 0 ? 'more' : 'less'} than ${nameOf(before)}`
+  return old.version === now.version
+    ? `the same data as ${nameOf(before)}`
+    : `another version of the data than ${nameOf(before)}`
 }
 
 function featureWords({ features: { added, removed, changed } }: VersionDiff): string {
@@ -97,18 +103,19 @@ function featureWords({ features: { added, removed, changed } }: VersionDiff): s
   )
 }
 
-function answerSentences(behaviour: ModelBehaviour, diff: VersionDiff): string[] {
-  const { before, after } = diff
-  return [
-    movedSentence(behaviour, nameOf(before), nameOf(after)),
-    measuresSentence(behaviour),
-    slicesSentence(behaviour),
-    ...(behaviour.isBeforeFlattered
-      ? [
-          `${nameOf(before)} may have been trained on some of the rows that test here: then it looks better than it is.`,
-        ]
-      : []),
-  ]
+function wordsOf(diff: VersionDiff, behaviour: ModelBehaviour | null): ModelDiff['words'] {
+  const [old, now] = [nameOf(diff.before), nameOf(diff.after)]
+  const made = madeSentence(diff)
+  if (behaviour === null) return { made, moved: null, measures: null, slices: null, caution: null }
+  return {
+    made,
+    moved: movedSentence(behaviour, old, now),
+    measures: measuresSentence(behaviour),
+    slices: slicesSentence(behaviour),
+    caution: isFlattered(diff)
+      ? `${old} may have been trained on some of the rows that test here: then it looks better than it is.`
+      : null,
+  }
 }
 
 function movedSentence({ decisions, moves, rows }: ModelBehaviour, old: string, now: string): string {
@@ -132,8 +139,8 @@ function measuresSentence({ metrics }: ModelBehaviour): string {
     ...(better.length > 0 ? [`better by ${listed(better)}`] : []),
     ...(worse.length > 0 ? [`worse by ${listed(worse)}`] : []),
   ]
-  const open = metrics.length - better.length - worse.length
-  return `It is surely ${parts.join(' and ')}${open > 0 ? `; ${plural(open, 'other measure')} cannot tell` : ''}.`
+  const open = of('inconclusive')
+  return `It is surely ${parts.join(' and ')}${open.length > 0 ? `; ${listed(open)} cannot tell` : ''}.`
 }
 
 function slicesSentence({ slices, slicesTested }: ModelBehaviour): string {

@@ -79,7 +79,7 @@ const CONSOLE: readonly Line[] = [
   ...['', '/members', '/playground', '/search', '/shapes', '/effects', '/diff'].map(
     (path): Line => [`GET /api/models/:model${path}`, READ, 'named'],
   ),
-  ['POST /api/models/:model/diff', READ, 'named'],
+  ['POST /api/models/:model/diff', ['label', 'release'], 'named'],
   ...['/:set', '/:set/diff'].map((path): Line => [`GET /api/files${path}`, READ, 'all']),
   ['GET /api/backtest/:model', READ, 'named'],
   ...['/api/bundles/:digest', '/api/versions/:digest', '/api/predictions/:id', '/api/triage/:name'].map(

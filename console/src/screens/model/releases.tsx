@@ -76,11 +76,27 @@ function Current({ release, page }: { release: Release; page: ModelPage }) {
           <p className="note">No finding of the test yet: it needs answers with outcomes on both sides.</p>
         )
       )}
+      <Compared release={release} page={page} />
       <div className="commands">
         <Command text={page.commands.rollback} />
         {moving && <Command text={page.commands.promote} />}
       </div>
     </Section>
+  )
+}
+
+/** The two versions that the release is about, or the live one and the one before. */
+function Compared({ release, page }: { release: Release; page: ModelPage }) {
+  const versions = release.routes.map(({ version }) => version)
+  const [to] = [...versions].sort((a, b) => b - a)
+  const from = Math.max(
+    ...[...versions, ...page.versions.map(({ version }) => version)].filter((version) => version < to!),
+  )
+  if (to === undefined || !Number.isFinite(from)) return null
+  return (
+    <Go href={hrefs.modelDiff(page.model, from, to)} className="link">
+      Which answers change from v{from} to v{to}, and on which slices
+    </Go>
   )
 }
 

@@ -198,6 +198,14 @@ function Compare({ page, a, b }: { page: ModelPage; a: VersionRow; b: VersionRow
           Members: {count(older.members)} then, {count(newer.members)} now.
         </p>
       )}
+      <p>
+        <Go
+          href={hrefs.modelDiff(page.parent ?? page.model, older.version, newer.version)}
+          className="button button-primary"
+        >
+          What changed in their answers
+        </Go>
+      </p>
     </Section>
   )
 }
