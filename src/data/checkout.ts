@@ -11,7 +11,7 @@ import type { Query } from '../engine/ports.ts'
 import { literal, raw } from '../expr/sql.ts'
 import { writeWhole } from '../store/disk/draft.ts'
 import type { Store } from '../store/ports.ts'
-import { CROISSANT_FILE, type CroissantInput, croissantOf } from './croissant.ts'
+import { CROISSANT_FILE, type CroissantInput, croissantOf } from './croissant/write.ts'
 import type { NamedVersion } from './versions.ts'
 
 /** What a folder holds, so that the next checkout writes what differs alone. */

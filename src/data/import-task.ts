@@ -54,11 +54,12 @@ async function jobOf(
 ): Promise<ImportJob> {
   const params = importParams(spec)
   const files = await Promise.all(
-    params.files.map(async ({ input, name, format, gzip }) => ({
+    params.files.map(async ({ input, name, format, gzip, view }) => ({
       path: await store.objects.path(spec.inputs[input]!),
       name,
       format,
       gzip,
+      ...(view && { view }),
     })),
   )
   const others = await othersOf(store, spec)

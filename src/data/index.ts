@@ -2,7 +2,7 @@
 
 export { columnsOfPart, numberedPartRows, partFiles, partRows } from '../engine/parts.ts'
 export { relationOf as relation } from '../engine/relation.ts'
-export { isUrl, shownSource, sourceToKeep } from './addresses.ts'
+export { isCroissant, isUrl, shownSource, sourceToKeep } from './addresses.ts'
 export {
   type CheckedFinding,
   type CheckedRow,
@@ -19,7 +19,7 @@ export {
   type CroissantInput,
   type CroissantSpec,
   croissantOf,
-} from './croissant.ts'
+} from './croissant/write.ts'
 export { type ChangedRow, type DatasetDiff, type DiffOptions, diff } from './diff.ts'
 export {
   brokenRows,
@@ -49,6 +49,7 @@ export { EDIT_EVENTS, planEdit, rowSelection } from './edit.ts'
 export { createEditTask, editTask } from './edit-task.ts'
 export type { ColumnFix, DatasetEdit, EditAct, EditOutcome, RowSelection } from './edit-types.ts'
 export { EXPORT_FORMATS, type ExportFormat, exportRows } from './export.ts'
+export { findFiles } from './find-files.ts'
 export {
   appendRows,
   type ImportPorts,
@@ -147,7 +148,7 @@ export {
   sealRows,
 } from './rows/index.ts'
 export { createSketchTask, planSketch, sketchTask } from './sketch-task.ts'
-export { findFiles, findSources, takeSource, takeSources } from './sources.ts'
+export { findSources, takeSource, takeSources } from './sources.ts'
 export { type SuggestOptions, suggestChecks, suggestForVersion } from './suggest/suggest.ts'
 export type { Dropped, Judged, Suggestion, SuggestionKind, SuggestReport } from './suggest/types.ts'
 export type {

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { basename, join } from 'node:path'
 import type { ReadDef } from '../define/types.ts'
-import { isPostgres, isUrl, shownUrl } from './addresses.ts'
+import { isCroissant, isPostgres, isUrl, shownUrl } from './addresses.ts'
 import { downloadSource } from './fetched.ts'
 import { partitionedName } from './partition-names.ts'
 import { isS3Pattern, s3Objects } from './s3-objects.ts'
@@ -18,7 +18,8 @@ export async function lookFiles(
 ): Promise<ChildFile[]> {
   const files: ChildFile[] = []
   for (const source of sources)
-    if (isS3Pattern(source))
+    if (isCroissant(source)) files.push(...(await ofCroissant(source, read, folder, signal)))
+    else if (isS3Pattern(source))
       for (const { url, name } of await s3Objects(source, signal))
         files.push(await fetched(url, name, read, folder, signal))
     else
@@ -46,6 +47,28 @@ async function rowsAt(
   const { readPostgres } = await import('./postgres/read.ts')
   const { name } = await readPostgres(address, read, path, { signal })
   return { path, name, format: 'postgres', gzip: false }
+}
+
+async function ofCroissant(
+  source: string,
+  read: Partial<ReadDef>,
+  folder: string,
+  signal: AbortSignal | undefined,
+): Promise<ChildFile[]> {
+  const { croissantParts } = await import('./croissant/source.ts')
+  const bring = async (url: string) => {
+    const path = join(folder, `fetched-${randomUUID()}`)
+    await downloadSource(url, path, { signal })
+    return path
+  }
+  const files: ChildFile[] = []
+  for (const { path, name, format, view } of await croissantParts(source, {
+    folder: process.cwd(),
+    scratch: folder,
+    bring,
+  }))
+    files.push({ path, name, view, ...(await lookAt(path, name, read.format ?? format)) })
+  return files
 }
 
 async function fetched(

@@ -1,12 +1,13 @@
 /** How one file is read by DuckDB: format, dialect and encoding as a table function, and errors in words that name the file. */
 
 import { excerpt, isMillraceError, MillraceError, toError } from '../core/errors.ts'
-import type { TimeWindow } from '../core/records.ts'
+import type { ColumnType, TimeWindow } from '../core/records.ts'
 import type { ReadDef } from '../define/types.ts'
 import { partRows } from '../engine/parts.ts'
+import { columnTypeOf } from './column-types.ts'
 import { type Duck, isDiskFull, literal, quote } from './duck.ts'
 import type { Guess } from './text/guess.ts'
-import type { ChildFile, FileFormat } from './types.ts'
+import type { ChildFile, FileFormat, FileView } from './types.ts'
 
 export interface SourceColumn {
   name: string
@@ -42,9 +43,67 @@ const OBJECT_BYTES_MAX = 16 * 1024 * 1024
 /** Opens a file for reading: its columns with types, and the text that scans it. Errors: MR_DATA_UNREADABLE, and those of `openText`. */
 export async function openFile(duck: Duck, file: ChildFile, options: ReadOptions): Promise<OpenFile> {
   return await named(file, async () => {
-    const { encoding, columns, scan, ...more } = await OPENERS[file.format](duck, file, options)
-    return { ...file, ...more, encoding, ...trimNames({ columns, scan }) }
+    const own = file.view ? { ...options, asText: textsOf(file.view, options.asText) } : options
+    const { encoding, columns, scan, ...more } = await OPENERS[file.format](duck, file, own)
+    const trimmed = trimNames({ columns, scan })
+    return { ...file, ...more, encoding, ...(file.view ? viewed(file, file.view, trimmed) : trimmed) }
   })
+}
+
+/** The file's columns that are read as text: those that the view says are, besides those asked for. */
+const textsOf = (view: FileView, asText: ReadonlySet<string>): ReadonlySet<string> =>
+  new Set(
+    view.flatMap(({ name, column, type }) =>
+      column !== undefined && (type === 'string' || asText.has(name)) ? [column] : [],
+    ),
+  )
+
+/** Columns as the view has them. Errors: MR_DATA_COLUMN_MISSING. */
+function viewed(
+  file: ChildFile,
+  view: FileView,
+  read: Pick<OpenFile, 'columns' | 'scan'>,
+): Pick<OpenFile, 'columns' | 'scan'> {
+  const all = view.map(({ name, column, value = '', type }) => {
+    if (column === undefined) return { name, duckType: 'VARCHAR', sql: literal(value) }
+    const found = read.columns.find((one) => one.name === column)
+    const columns = read.columns.map((one) => one.name)
+    if (!found)
+      throw new MillraceError('MR_DATA_COLUMN_MISSING', {
+        dataset: file.name,
+        column,
+        role: 'column',
+        file: file.name,
+        columns,
+      })
+    const duckType = viewType(found.duckType, type)
+    return { name, duckType, sql: castOf(quote(column), found.duckType, duckType) }
+  })
+  return {
+    columns: all.map(({ name, duckType }) => ({ name, duckType })),
+    scan: `(SELECT ${all.map(({ name, sql }) => `${sql} AS ${quote(name)}`).join(', ')} FROM ${read.scan})`,
+  }
+}
+
+const castOf = (column: string, from: string, to: string): string =>
+  from === to ? column : `CAST(${column} AS ${to})`
+
+const VIEW_TYPES: Record<ColumnType, string> = {
+  bool: 'BOOLEAN',
+  int: 'BIGINT',
+  float: 'DOUBLE',
+  string: 'VARCHAR',
+  time: 'TIMESTAMP',
+  date: 'DATE',
+  json: 'JSON',
+}
+
+/** What fits the type is left as it is; a moment stays one where a day is said, and what is nested where a text is. */
+function viewType(duckType: string, type: ColumnType | undefined): string {
+  const own = columnTypeOf(duckType)
+  if (type === undefined || own === type) return duckType
+  const isMore = (type === 'date' && own === 'time') || (type === 'string' && own === 'json')
+  return isMore ? duckType : VIEW_TYPES[type]
 }
 
 type Opened = Omit<OpenFile, keyof ChildFile>

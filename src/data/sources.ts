@@ -1,18 +1,18 @@
 /** From names of files to bytes in the store: what is imported is what was digested, even if the file changes meanwhile. */
 import { randomUUID } from 'node:crypto'
-import { constants, existsSync, statSync } from 'node:fs'
-import { copyFile, open, readdir, rm } from 'node:fs/promises'
-import { isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { constants } from 'node:fs'
+import { copyFile, mkdir, open, rm } from 'node:fs/promises'
+import { join, relative, resolve, sep } from 'node:path'
 import { MillraceError } from '../core/errors.ts'
 import type { DatasetDef } from '../define/types.ts'
 import { mapAtOnce } from '../store/disk/disk.ts'
 import { faulted } from '../store/disk/fault.ts'
 import { digestFile } from '../store/objects/digest-file.ts'
 import type { Store } from '../store/ports.ts'
-import { isPostgres, isUrl, shownSource, shownUrl } from './addresses.ts'
+import { croissantAt, isCroissant, isPostgres, isUrl, shownSource, shownUrl } from './addresses.ts'
 import { dvcFiles, isDvcFile } from './dvc.ts'
 import { fetchSource } from './fetched.ts'
-import { shapeOf } from './glob.ts'
+import { findFiles } from './find-files.ts'
 import { partitionedName } from './partition-names.ts'
 import { isS3Pattern, s3Objects } from './s3-objects.ts'
 import type { FileFormat, SourceFile } from './types.ts'
@@ -53,6 +53,7 @@ type Take = (
 ) => Promise<SourceFile[]>
 
 const takerOf = (source: string, folder: string): Take => {
+  if (isCroissant(source)) return takeCroissant(folder)
   if (isPostgres(source)) return takeTable
   if (isS3Pattern(source)) return takeObjects
   return isUrl(source) ? takeFetched : takeFiles(folder)
@@ -86,6 +87,27 @@ const takeObjects: Take = async (store, pattern, { format, columns }, { signal, 
     return { name, digest, bytes, ...(await lookAt(path, name, format)) }
   })
 }
+
+/** Each file of a document under its own digest; which of its columns are taken goes with it. */
+const takeCroissant =
+  (folder: string): Take =>
+  async (store, source, { format }, { signal }) => {
+    const { croissantParts } = await import('./croissant/source.ts')
+    const scratch = join(store.scratch, `croissant-${randomUUID()}`)
+    await mkdir(scratch)
+    try {
+      const bring = async (url: string) => (await fetchSource(store, url, { signal })).path
+      const sources: SourceFile[] = []
+      for (const part of await croissantParts(source, { folder, scratch, bring }))
+        sources.push({
+          ...(await takeSource(store, part.path, part.name, format ?? part.format)),
+          view: part.view,
+        })
+      return sources
+    } finally {
+      await rm(scratch, { recursive: true, force: true })
+    }
+  }
 
 /** Rows of a server have no bytes of their own: what is digested is the copy of them. */
 const takeTable: Take = async (store, address, read, { signal, onProgress }) => {
@@ -199,29 +221,10 @@ const formatOf = (name: string): FileFormat | undefined =>
 
 /** Files that names or globs stand for, by path, then the addresses among them. */
 export async function findSources(folder: string, sources: readonly string[]): Promise<string[]> {
-  const paths = sources.filter((one) => !isUrl(one))
-  return [...(await findFiles(folder, paths)), ...new Set(sources.filter(isUrl))]
-}
-
-/** Files that names or globs stand for, each once, by path; patterns are as of `shapeOf`. */
-export async function findFiles(folder: string, patterns: readonly string[]): Promise<string[]> {
-  const found = new Set<string>()
-  for (const pattern of patterns) for (const path of await expand(folder, pattern)) found.add(path)
-  return [...found].sort()
-}
-
-async function expand(folder: string, pattern: string): Promise<string[]> {
-  const path = isAbsolute(pattern) ? pattern : resolve(folder, pattern)
-  if (existsSync(path)) return statSync(path).isFile() ? [path] : []
-  const parts = path.split(sep)
-  const at = parts.findIndex((part) => /[*?]/.test(part))
-  if (at < 0) return []
-  const root = parts.slice(0, at).join(sep) || sep
-  if (!existsSync(root)) return []
-  const shape = shapeOf(parts.slice(at).join('/'))
-  const entries = await readdir(root, { recursive: at < parts.length - 1, withFileTypes: true })
-  return entries
-    .filter((e) => e.isFile() || e.isSymbolicLink())
-    .map((e) => join(e.parentPath, e.name))
-    .filter((file) => shape.test(relative(root, file).split(sep).join('/')) && statSync(file).isFile())
+  const isNamed = (one: string) => isUrl(one) || isCroissant(one)
+  const paths = sources.filter((one) => !isNamed(one))
+  const named = sources
+    .filter(isNamed)
+    .map((one) => (isCroissant(one) ? croissantAt(one, (at) => (isUrl(at) ? at : resolve(folder, at))) : one))
+  return [...(await findFiles(folder, paths)), ...new Set(named)]
 }

@@ -29,7 +29,12 @@ export interface SourceFile {
   gzip: boolean
   /** Whether its bytes were not in the store before. */
   isNew?: boolean
+  /** Its columns as the rows have them; all as they are when absent. */
+  view?: FileView
 }
+
+/** Columns of rows, each one of a file's, or of one value for all of its rows; as the type that is said, or as it is. */
+export type FileView = { name: string; column?: string; value?: string; type?: ColumnType }[]
 
 /**
  * What a delivery is to the rows before: more of them, new values by key (`upsert`), or the whole table as it is now (`replace`), by key or, without one, row by row.
@@ -47,7 +52,7 @@ export interface ImportParams {
   read: DatasetDef['read']
   parts: DatasetDef['parts']
   /** Source files in the order of their digests; `input` names an entry of the spec's inputs. */
-  files: { input: string; name: string; format: FileFormat; gzip: boolean }[]
+  files: { input: string; name: string; format: FileFormat; gzip: boolean; view?: FileView }[]
   /** Rows of the source that are taken, by the time column. */
   select: TimeWindow | null
   /** Period that the delivery claims to hold. */
@@ -101,6 +106,7 @@ export interface ChildFile {
   name: string
   format: FileFormat
   gzip: boolean
+  view?: FileView
 }
 
 export interface ImportJob {

@@ -7,6 +7,7 @@ import {
   type InspectedColumn,
   type Inspection,
   inspect,
+  isCroissant,
   isUrl,
   shownSource,
 } from '../../data/index.ts'
@@ -109,7 +110,7 @@ async function wanted(
   names: readonly string[],
 ): Promise<{ paths: string[]; read: Partial<DatasetDef['read']> }> {
   const [first] = names
-  if (names.length > 1 || isUrl(first) || existsSync(resolve(first)))
+  if (names.length > 1 || isUrl(first) || isCroissant(first) || existsSync(resolve(first)))
     return { paths: names.map(fileAt), read: {} }
   const rt = await cli.open()
   const dataset = rt.project.datasets.find(({ name }) => name === first)
@@ -126,7 +127,7 @@ async function wanted(
 }
 
 function fileAt(name: string): string {
-  if (isUrl(name)) return name
+  if (isUrl(name) || isCroissant(name)) return name
   const path = resolve(name)
   if (!existsSync(path)) throw new MillraceError('MR_CLI_NO_FILE', { path: name, why: 'is not there' })
   return path

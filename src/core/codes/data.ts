@@ -69,6 +69,41 @@ export const data = {
     retryable: true,
     status: 503,
   },
+  MR_CROISSANT_FORMAT: {
+    what: (d: { file: string; why: string }) => `${d.file} is no Croissant document that is read: ${d.why}`,
+    fix: (_: { file: string; why: string }) =>
+      'name the JSON-LD of a dataset of Croissant 1.0 or 1.1: croissant:<path or address>',
+    retryable: false,
+    status: 422,
+  },
+  MR_CROISSANT_RECORDS: {
+    what: (d: { file: string; wanted: string; known: string[] }) =>
+      d.wanted === ''
+        ? `${d.file} has ${d.known.length} record sets: ${d.known.join(', ') || 'none'}`
+        : `${d.file} has no record set "${d.wanted}", it has ${d.known.join(', ') || 'none'}`,
+    fix: (d: { file: string; wanted: string; known: string[] }) =>
+      d.known.length > 0
+        ? `say which: croissant:${d.file}#${d.known[0]}`
+        : 'name its files themselves in the source of the dataset',
+    retryable: false,
+    status: 422,
+  },
+  MR_CROISSANT_FIELD: {
+    what: (d: { file: string; what: string; why: string }) =>
+      `${d.file}: "${d.what}" is not read, since ${d.why}`,
+    fix: (_: { file: string; what: string; why: string }) =>
+      'take another record set, or name the files themselves in the source of the dataset: CSV, JSON, Parquet, Arrow and sheets, in folders and zip files',
+    retryable: false,
+    status: 422,
+  },
+  MR_CROISSANT_HASH: {
+    what: (d: { file: string; what: string; algorithm: string; said: string; got: string }) =>
+      `"${d.what}" of ${d.file} has the ${d.algorithm} ${d.got}, and the document says ${d.said}`,
+    fix: (_: { file: string; what: string; algorithm: string; said: string; got: string }) =>
+      'bring the file that the document is of, or a document that is of the file',
+    retryable: false,
+    status: 422,
+  },
   MR_DATA_TABLE: {
     what: (d: { file: string; what: 'sheet' | 'table'; asked: string; known: string[] }) =>
       d.asked === ''

@@ -1,8 +1,8 @@
 /** A version as Croissant (MLCommons): metadata in JSON-LD beside its files, by which other tools find, check and read the rows. */
-import type { Json } from '../core/canonical.ts'
-import { shortDigest } from '../core/digest.ts'
-import type { Column, ColumnType, DatasetVersion, Digest } from '../core/records.ts'
-import type { AboutDef, DatasetDef } from '../define/types.ts'
+import type { Json } from '../../core/canonical.ts'
+import { shortDigest } from '../../core/digest.ts'
+import type { Column, ColumnType, DatasetVersion, Digest } from '../../core/records.ts'
+import type { AboutDef, DatasetDef } from '../../define/types.ts'
 
 /** Versions of the format that are written. */
 export const CROISSANT_SPECS = ['1.1', '1.0'] as const
