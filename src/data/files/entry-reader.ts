@@ -9,8 +9,9 @@ import type { CutRule } from './gear.ts'
 import { FILE_LIMITS } from './limits.ts'
 import type { PackWriter } from './pack-writer.ts'
 import { ByPath } from './paths.ts'
-import { storeAtOnce, storeFile } from './read-file.ts'
-import { isRacy, NO_DIGEST, type SeenFile, type SeenFiles, type SeenRows } from './stat-cache.ts'
+import { type StoredFile, storeAtOnce, storeFile } from './read-file.ts'
+import type { FileStat } from './stat.ts'
+import { isRacy, NO_DIGEST, type SeenFiles, type SeenRows } from './stat-cache.ts'
 import { modelBorders } from './tensor-borders.ts'
 
 export interface EntryReaderOptions {
@@ -55,16 +56,11 @@ export class EntryReader {
 
   /** Entries of files `begin` to `end` (exclusive) in their order, given those of the version before in their stretch. Errors: those of `storeFile`. */
   async read(begin: number, end: number, before: readonly FileEntry[]): Promise<FileEntry[]> {
-    const { startMs, rows } = this.#options
     const old = new ByPath(before)
     const entries: FileEntry[] = []
     for (let i = begin; i < end; i++) {
-      const file = this.#files.at(i)
-      const known = this.#reused(file, old.find(file.path))
-      const { entry, seen } = known ?? (await (this.#readAtOnce(file) ?? this.#read(file)))
-      entries.push(entry)
-      if (known || !isRacy(seen, startMs)) rows.add(seen)
-      if (known) this.#done += file.stat.bytes
+      const found = this.#entryAtOnce(i, old.find(this.#files.paths[i]))
+      entries.push(isEntry(found) ? found : await found)
       this.#done++
       this.#nFiles++
       if (this.#options.writer.isFull) await this.#options.writer.makeRoom()
@@ -73,36 +69,67 @@ export class EntryReader {
     return entries
   }
 
-  /** The entry of a file that looks as it did when it was read, and is in the version before. */
-  #reused({ path, mode, stat }: FoundFile, before: FileEntry | undefined): Read | undefined {
-    if (!before || !isPlain(mode)) return undefined
-    const digest = this.#options.seen.digestOf(path, stat)
-    if (digest !== before.digest) return undefined
-    const entry = before.mode === mode ? before : { ...before, mode }
-    return { entry, seen: { ...stat, path, mode, digest } }
-  }
-
-  /** Folders, links, and small files that are no models; undefined of others. */
-  #readAtOnce(file: FoundFile): Read | Promise<Read> | undefined {
-    const { path, source, mode, stat } = file
-    if (mode === MODE.folder) return folderEntry(file)
-    if (mode === MODE.link) return linkEntry(file)
+  /** As it was, or read with no wait where it is small and no model. */
+  #entryAtOnce(i: number, before: FileEntry | undefined): FileEntry | Promise<FileEntry> {
+    const files = this.#files
+    const [path, mode, stat] = [files.paths[i], files.modeOf(i), files.statOf(i)]
+    const known = this.#reused({ path, mode, stat }, before)
+    if (known) return known
+    if (mode === MODE.folder) return this.#folder(path, stat)
+    if (mode === MODE.link) return this.#link(files.at(i))
     const { writer, rule } = this.#options
-    if (stat.bytes > rule.bytesMin || this.#borders.mayHave(path)) return undefined
-    const stored = storeAtOnce(source, stat, writer)
-    if (stored === undefined) return undefined
+    if (stat.bytes > rule.bytesMin || this.#borders.mayHave(path)) return this.#read(files.at(i))
+    const stored = storeAtOnce(files.sourceOf(i), stat, writer)
+    if (stored === undefined) return this.#read(files.at(i))
     this.filesRead++
     this.#count(stat.bytes)
-    return stored instanceof Promise ? stored.then((done) => readOf(file, done)) : readOf(file, stored)
+    if (stored instanceof Promise) return stored.then((done) => this.#stored(path, mode, done))
+    return this.#stored(path, mode, stored)
   }
 
-  async #read(file: FoundFile): Promise<Read> {
+  /** The entry of a file that looks as it did when it was read, and is in the version before. */
+  #reused(
+    { path, mode, stat }: Pick<FoundFile, 'path' | 'mode' | 'stat'>,
+    before: FileEntry | undefined,
+  ): FileEntry | undefined {
+    if (!before || !isPlain(mode)) return undefined
+    const { seen, rows } = this.#options
+    const digest = seen.digestOf(path, stat)
+    if (digest !== before.digest) return undefined
+    rows.put(path, mode, digest, stat)
+    this.#done += stat.bytes
+    return before.mode === mode ? before : { ...before, mode }
+  }
+
+  async #read(file: FoundFile): Promise<FileEntry> {
     const { writer, signal, rule } = this.#options
     const borders = await this.#borders.of(file)
     const onBytes = (bytes: number) => this.#count(bytes)
     this.filesRead++
     const options = { writer, signal, onBytes, rule, ...(borders && { borders }) }
-    return readOf(file, await storeFile(file.source, file.stat, options))
+    return this.#stored(file.path, file.mode, await storeFile(file.source, file.stat, options))
+  }
+
+  #stored(path: string, mode: number, { digest, place, stat }: StoredFile): FileEntry {
+    this.#note(path, mode, digest, stat)
+    return { path, mode, bytes: stat.bytes, digest, place }
+  }
+
+  #folder(path: string, stat: FileStat): FileEntry {
+    this.#note(path, MODE.folder, NO_DIGEST, stat)
+    return { path, mode: MODE.folder, bytes: 0, digest: '', place: { in: 'nothing' } }
+  }
+
+  #link({ path, mode, source, stat }: FoundFile): FileEntry {
+    const target = targetOf(source)
+    const digest = hash('sha256', target, 'hex')
+    this.#note(path, mode, digest, stat)
+    return { path, mode, bytes: Buffer.byteLength(target), digest, place: { in: 'link', target } }
+  }
+
+  /** Not of one that changed so lately that a later change could look the same. */
+  #note(path: string, mode: number, digest: string, stat: FileStat): void {
+    if (!isRacy(stat, this.#options.startMs)) this.#options.rows.put(path, mode, digest, stat)
   }
 
   #count(bytes: number): void {
@@ -120,30 +147,7 @@ export class EntryReader {
   }
 }
 
-interface Read {
-  entry: FileEntry
-  seen: SeenFile
-}
-
-function readOf(
-  { path, mode }: FoundFile,
-  { digest, place, stat }: Awaited<ReturnType<typeof storeFile>>,
-): Read {
-  return { entry: { path, mode, bytes: stat.bytes, digest, place }, seen: { ...stat, path, mode, digest } }
-}
-
-function folderEntry({ path, mode, stat }: FoundFile): Read {
-  const entry: FileEntry = { path, mode, bytes: 0, digest: '', place: { in: 'nothing' } }
-  return { entry, seen: { ...stat, path, mode, digest: NO_DIGEST } }
-}
-
-function linkEntry({ path, mode, source, stat }: FoundFile): Read {
-  const target = targetOf(source)
-  const digest = hash('sha256', target, 'hex')
-  const bytes = Buffer.byteLength(target)
-  const entry: FileEntry = { path, mode, bytes, digest, place: { in: 'link', target } }
-  return { entry, seen: { ...stat, path, mode, digest } }
-}
+const isEntry = (found: FileEntry | Promise<FileEntry>): found is FileEntry => 'path' in found
 
 function targetOf(source: string): string {
   try {

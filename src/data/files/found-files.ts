@@ -62,8 +62,9 @@ export class FoundFiles {
 
   sourceOf(i: number): string {
     const path = this.paths[i]
-    const { prefix, source } = this.#roots.find((root) => path.startsWith(root.prefix))!
-    return source + path.slice(prefix.length)
+    const roots = this.#roots
+    const root = roots.length === 1 ? roots[0] : roots.find(({ prefix }) => path.startsWith(prefix))!
+    return root.source + path.slice(root.prefix.length)
   }
 
   /** Place of the first path that is not before this one, from a place on. */

@@ -175,7 +175,11 @@ export class SeenRows {
     this.#digests = Buffer.alloc(nMax * DIGEST_BYTES)
   }
 
-  add({ path, mode, digest, bytes, mtimeMs, ctimeMs, inode }: SeenFile): void {
+  add(file: SeenFile): void {
+    this.put(file.path, file.mode, file.digest, file)
+  }
+
+  put(path: string, mode: number, digest: string, { bytes, mtimeMs, ctimeMs, inode }: FileStat): void {
     const i = this.#names.push(path) - 1
     this.#modes[i] = MODES.indexOf(mode)
     this.#digests.write(digest, i * DIGEST_BYTES, 'hex')
