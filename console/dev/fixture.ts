@@ -1023,6 +1023,10 @@ export function diff(from: string, to: string): T.DatasetDiff {
         },
       ],
     },
+    sample: {
+      added: [{ date: '2001-06-01 06:05', origin: 'ATL', destination: 'MIA', delay: 4, distance: 595 }],
+      removed: [{ date: '2001-02-03 09:40', origin: 'ORD', destination: 'SEA', delay: null, distance: 1721 }],
+    },
     partsAdded: ['2001-06'],
     partsRemoved: [],
     partsSame: 5,

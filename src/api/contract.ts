@@ -725,6 +725,8 @@ export interface DatasetDiff {
       cells: Record<string, { from: Cell; to: Cell }>
     }[]
   } | null
+  /** Some of the rows that are in one version alone. */
+  sample: { added: Record<string, Cell>[]; removed: Record<string, Cell>[] }
   partsAdded: string[]
   partsRemoved: string[]
   partsSame: number

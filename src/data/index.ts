@@ -112,6 +112,7 @@ export {
   plainCell,
   type QuarantineRows,
   show,
+  shownCell,
 } from './pages.ts'
 export { deliveryOf, IMPORT_TASK, type ImportOptions, importParams, planImport } from './plan-import.ts'
 export { chooseQuarantined, type QuarantineAsk, type QuarantineFilter, readQuarantine } from './quarantine.ts'

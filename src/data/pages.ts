@@ -138,3 +138,11 @@ export function plainCell(value: unknown): string | number | boolean | null {
     ? value
     : String(value)
 }
+
+/** The same with moments, which rows have as epoch milliseconds, as days or times in UTC. */
+export function shownCell(value: unknown, type: Column['type'] | undefined) {
+  const cell = plainCell(value)
+  if (typeof cell !== 'number' || (type !== 'date' && type !== 'time')) return cell
+  const text = new Date(cell).toISOString()
+  return type === 'date' ? text.slice(0, 10) : text.slice(0, 19).replace('T', ' ')
+}

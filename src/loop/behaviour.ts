@@ -3,7 +3,7 @@ import { digestOf } from '../core/digest.ts'
 import { MillraceError } from '../core/errors.ts'
 import { refs } from '../core/names.ts'
 import type { Digest, ModelBundle, ModelVersion, RunRecord, RunSpec } from '../core/records.ts'
-import { literal, raw } from '../expr/sql.ts'
+import { literal, quoted, raw } from '../expr/sql.ts'
 import { type BehaviourInputs, type BehaviourReport, behaviourSpec } from '../gate/behaviour-task.ts'
 import type { Store } from '../store/ports.ts'
 import { namedBundle } from './model-versions.ts'
@@ -92,12 +92,22 @@ export async function exportMoves(rt: Runtime, named: Named, path: string): Prom
   const { outputs } = await rt.store.getRecord<RunRecord>(ref.digest, 'RunRecord')
   const fileOf = async (digest: Digest) => literal(await rt.store.objects.path(digest))
   const [data, moves] = [await fileOf(spec.inputs.rows!), await fileOf(outputs.rows!)]
-  await (await rt.query()).exec(
-    raw(`copy (select r.* exclude (file_row_number), m.* from read_parquet(${data}, file_row_number = true) r
+  const query = await rt.query()
+  const columns = await query.rows<{ column_name: string }>(
+    raw(`describe select * from read_parquet(${data})`),
+  )
+  const list = columns
+    .filter(({ column_name }) => !column_name.startsWith(OWN))
+    .map(({ column_name }) => `r.${quoted(column_name)}`)
+  await query.exec(
+    raw(`copy (select ${[...list, 'm.*'].join(', ')} from read_parquet(${data}, file_row_number = true) r
       join read_parquet(${moves}) m on m._row = r.file_row_number order by m._row)
       to ${literal(path)} (format parquet, compression zstd)`),
   )
 }
+
+/** What preparing the rows adds to their columns begins with this. */
+const OWN = 'mr_'
 
 export interface OpenedVersion {
   digest: Digest

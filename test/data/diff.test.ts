@@ -3,7 +3,8 @@
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { Digest } from '../../src/core/records.ts'
+import { datasetDiffView } from '../../src/api/views/index.ts'
+import type { DatasetVersion, Digest } from '../../src/core/records.ts'
 import { diff } from '../../src/data/index.ts'
 import type { DatasetDef } from '../../src/define/types.ts'
 import { raw } from '../../src/expr/sql.ts'
@@ -105,4 +106,25 @@ test('says which cells changed, and what they were', async () => {
   await expect(diff(place.store, place.query, from, from, { key: ['no'] })).rejects.toThrow(
     'MR_DATA_KEY_COLUMN',
   )
+})
+
+test('shows days and moments as such, on the page as in the terminal', async () => {
+  const place = await openPlace()
+  const def: Partial<DatasetDef> = { key: ['day'], mode: 'replace', read }
+  place.file('a.csv', 'day,at,n\n2024-02-29,2024-02-29 08:15:00,1\n2024-03-01,2024-03-01 09:00:00,2\n')
+  place.file('b.csv', 'day,at,n\n2024-03-01,2024-03-01 10:30:00,2\n')
+  await place.import(def, { files: ['a.csv'] })
+  const from = (await headDigest(place.store))!
+  await place.import(def, { files: ['b.csv'] })
+  const to = (await headDigest(place.store))!
+  const { dataset } = await place.store.getRecord<DatasetVersion>(to, 'DatasetVersion')
+  const rt = { store: place.store, query: async () => place.query }
+  const { keyed, sample } = await datasetDiffView(rt, dataset, from, to)
+  expect(sample).toEqual({ added: [], removed: [{ day: '2024-02-29', at: '2024-02-29 08:15:00', n: 1 }] })
+  expect(keyed!.sample).toEqual([
+    {
+      key: { day: '2024-03-01' },
+      cells: { at: { from: '2024-03-01 09:00:00', to: '2024-03-01 10:30:00' } },
+    },
+  ])
 })

@@ -71,7 +71,9 @@ test('gives the console what its contract says', async () => {
   expectTypeOf<DatasetPage>().toExtend<contract.DatasetPage>()
   expectTypeOf<DatasetVersionPage>().toExtend<contract.DatasetVersionPage>()
   expectTypeOf<QuarantineRows>().toExtend<contract.QuarantineRows>()
-  expectTypeOf<Omit<DatasetDiff, 'keyed' | 'sample'>>().toExtend<Omit<contract.DatasetDiff, 'keyed'>>()
+  expectTypeOf<Omit<DatasetDiff, 'keyed' | 'sample'>>().toExtend<
+    Omit<contract.DatasetDiff, 'keyed' | 'sample'>
+  >()
   const page = await datasetPage(place.store, 'd')
   expect(page).toMatchObject({
     dataset: 'd',

@@ -148,6 +148,7 @@ describe.skipIf(!hasSeattle)('versions of a model of real weather', () => {
       raw(`select * from read_parquet('${path}') order by _row`),
     )
     expect(rows.length).toBe(report.rows)
+    expect(Object.keys(rows[0]!).filter((name) => name.startsWith('mr_'))).toEqual([])
     expect(Object.keys(rows[0]!)).toEqual(
       expect.arrayContaining(['date', 'temp_max', '_truth', '_decided_after']),
     )

@@ -95,6 +95,9 @@ export function RiverNames({ releases, by, until }: RiverProps) {
         )
   const marks = by === 'time' ? ticks([first, last], 4) : changes.map((c) => c.at)
   const spaced = marks.filter((at, i) => i === 0 || x(at) - x(marks[i - 1]!) > 9 || by === 'time')
+  const named = spaced
+    .map((at) => ({ at, name: last - first > 3 * DAY ? dayMonth(at) : clock(at).slice(0, 5) }))
+    .filter(({ name }, i, all) => name !== all[i - 1]?.name)
   return (
     <div className="river-names" aria-hidden="true">
       {riverBands(changes, last).map((band) => {
@@ -114,9 +117,9 @@ export function RiverNames({ releases, by, until }: RiverProps) {
           </span>
         )
       })}
-      {spaced.map((at) => (
+      {named.map(({ at, name }) => (
         <span key={at} className="river-tick" style={{ left: `${x(at)}%` }}>
-          {last - first > 3 * DAY ? dayMonth(at) : clock(at).slice(0, 5)}
+          {name}
         </span>
       ))}
     </div>

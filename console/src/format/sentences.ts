@@ -49,7 +49,7 @@ export function datasetSentence(page: DatasetPage, now: number): string {
   const last = page.log[0]
   if (last === undefined) return `${page.dataset} has no version yet.`
   const window = page.window ? ` of ${windowDays(page.window.fromAt, page.window.toAt)}` : ''
-  return `${count(page.rows)} rows${window} in ${plural(page.versions, 'version')}; the last, ${relative(last.at, now)}, added ${plural(last.rowsAdded, 'row')} and set ${count(last.rowsQuarantined)} aside.`
+  return `${count(page.rows)} rows${window} in ${plural(page.versions, 'version')}; the last, ${relative(last.at, now)}, ${last.rowsAdded < 0 ? 'took away' : 'added'} ${plural(Math.abs(last.rowsAdded), 'row')} and set ${count(last.rowsQuarantined)} aside.`
 }
 
 export function versionSentence(page: DatasetVersionPage): string {

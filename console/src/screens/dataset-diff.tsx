@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { useParams } from '@tanstack/react-router'
 import { diffQuery } from '../api/queries.ts'
-import type { DatasetDiff } from '../api/types.ts'
+import type { Cell, DatasetDiff } from '../api/types.ts'
 import { count, metric, plain, plural, psi, shortDigest, signed } from '../format/numbers.ts'
 import { diffSentence, list } from '../format/sentences.ts'
 import { Command } from '../parts/copy.tsx'
@@ -69,8 +69,18 @@ export function Diff() {
             </p>
           </Section>
           <SchemaChange diff={diff} />
-          {diff.keyed && <CellChanges keyed={diff.keyed} />}
           <ColumnChanges diff={diff} />
+          {diff.keyed && <CellChanges keyed={diff.keyed} />}
+          <RowsApart
+            title="Rows added"
+            rows={diff.sample.added}
+            total={diff.keyed?.inserted ?? diff.rowsAdded}
+          />
+          <RowsApart
+            title="Rows removed"
+            rows={diff.sample.removed}
+            total={diff.keyed?.deleted ?? diff.rowsRemoved}
+          />
           <Section title="The same on the command line">
             <Command text={`millrace data diff ${shortDigest(diff.from)} ${shortDigest(diff.to)}`} />
           </Section>
@@ -110,15 +120,18 @@ function SchemaChange({ diff }: { diff: DatasetDiff }) {
   )
 }
 
+/** Rows of each kind that are drawn; the table behind each has more. */
+const ROWS_SHOWN = 12
+
 /** Rows that are in both versions with other values. */
 function CellChanges({ keyed }: { keyed: NonNullable<DatasetDiff['keyed']> }) {
   if (keyed.updated === 0) return null
-  const shown = keyed.sample.length
+  const shown = Math.min(keyed.sample.length, ROWS_SHOWN)
   return (
-    <Section title="Rows that changed">
+    <Section>
       <Figure
-        title={plural(keyed.updated, 'row')}
-        note={`By ${list(keyed.key, 4)}. Cells: ${keyed.cells.map((c) => `${c.column} ${count(c.rows)}`).join(', ')}.${shown < keyed.updated ? ` ${count(shown)} rows are shown.` : ''}`}
+        title={`Rows that changed: ${count(keyed.updated)}`}
+        note={`By ${list(keyed.key, 4)}. Cells: ${keyed.cells.map((c) => `${c.column} ${count(c.rows)}`).join(', ')}.${shown < keyed.updated ? ` ${count(shown)} are shown, ${count(keyed.sample.length)} in the table.` : ''}`}
         table={() => ({
           columns: [...keyed.key, 'column', 'before', 'now'],
           rows: keyed.sample.flatMap((row) =>
@@ -144,10 +157,10 @@ function CellChanges({ keyed }: { keyed: NonNullable<DatasetDiff['keyed']> }) {
               </tr>
             </thead>
             <tbody>
-              {keyed.sample.map((row) => (
+              {keyed.sample.slice(0, ROWS_SHOWN).map((row) => (
                 <tr key={JSON.stringify(row.key)}>
                   {keyed.key.map((name) => (
-                    <td className="name" key={name}>
+                    <td className="name nowrap" key={name}>
                       {plain(row.key[name])}
                     </td>
                   ))}
@@ -155,10 +168,54 @@ function CellChanges({ keyed }: { keyed: NonNullable<DatasetDiff['keyed']> }) {
                     {Object.entries(row.cells).map(([column, { from, to }], i) => (
                       <span key={column}>
                         {i > 0 && ', '}
-                        {column} <del>{plain(from)}</del> <ins>{plain(to)}</ins>
+                        <span className="muted">{column}</span> <del>{plain(from)}</del> →{' '}
+                        <ins>{plain(to)}</ins>
                       </span>
                     ))}
                   </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Scroll>
+      </Figure>
+    </Section>
+  )
+}
+
+/** Rows that one of the versions alone has. */
+function RowsApart({ title, rows, total }: { title: string; rows: Record<string, Cell>[]; total: number }) {
+  if (rows.length === 0) return null
+  const columns = Object.keys(rows[0]!)
+  const shown = Math.min(rows.length, ROWS_SHOWN)
+  const isNumeric = (name: string) => rows.every((row) => row[name] === null || typeof row[name] === 'number')
+  const side = Object.fromEntries(columns.map((name) => [name, isNumeric(name) ? 'num' : 'nowrap']))
+  return (
+    <Section>
+      <Figure
+        title={`${title}: ${count(total)}`}
+        note={shown < total ? `${count(shown)} are shown, ${count(rows.length)} in the table.` : undefined}
+        table={() => ({ columns, rows: rows.map((row) => columns.map((name) => row[name])) })}
+      >
+        <Scroll label={title}>
+          <table className="table table-rows">
+            <thead>
+              <tr>
+                {columns.map((name) => (
+                  <th scope="col" key={name} className={side[name]}>
+                    {name}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {rows.slice(0, ROWS_SHOWN).map((row) => (
+                <tr key={JSON.stringify(row)}>
+                  {columns.map((name) => (
+                    <td key={name} className={side[name]}>
+                      {plain(row[name])}
+                    </td>
+                  ))}
                 </tr>
               ))}
             </tbody>

@@ -177,14 +177,17 @@ function edge(column: ProfiledColumn, value: number | string | undefined): strin
   return plain(value)
 }
 
+function partsNote({ parts }: DatasetVersionPage): string {
+  const fresh = parts.filter((p) => p.isNew).length
+  if (fresh === parts.length) return 'Written for this version.'
+  return `${count(fresh)} written for this version; the others are shared with earlier ones.`
+}
+
 function Parts({ page }: { page: DatasetVersionPage }) {
   const [all, setAll] = useState(false)
   const shown = all ? page.parts : page.parts.slice(0, 12)
   return (
-    <Section
-      title={plural(page.parts.length, 'part')}
-      note={`${count(page.parts.filter((p) => p.isNew).length)} written for this version; the others are shared with earlier ones.`}
-    >
+    <Section title={plural(page.parts.length, 'part')} note={partsNote(page)}>
       <Scroll label="Parts">
         <table className="table">
           <thead>

@@ -152,7 +152,7 @@ function History({ page }: { page: DatasetPage }) {
             <Go href={hrefs.diff(page.dataset, from, to)} className="button button-primary">
               Compare {shortDigest(from)} with {shortDigest(to)}
             </Go>
-            <Command text={`millrace data diff ${page.dataset} ${shortDigest(from)} ${shortDigest(to)}`} />
+            <Command text={`millrace data diff ${shortDigest(from)} ${shortDigest(to)}`} />
           </>
         ) : (
           <p className="note">Pick two versions to compare: the left dot is from, the right one to.</p>

@@ -20,6 +20,18 @@ const STATES: [string, string][] = [
   ['decided', 'decided'],
 ]
 
+/** A condition on a column in conflict; on numbers where there are any. */
+function exampleOf({ columns, counts }: MergePage): string {
+  const open = counts.by.flatMap(({ column }) => column ?? [])
+  const numeric = open.find((name) => {
+    const type = columns.find((column) => column.name === name)?.type
+    return type === 'int' || type === 'float'
+  })
+  if (numeric !== undefined) return `theirs_${numeric} > 2 * ours_${numeric}`
+  const name = open[0] ?? columns[0]?.name ?? 'column'
+  return `theirs_${name} = base_${name}`
+}
+
 export function MergeFilters({
   page,
   name,
@@ -75,7 +87,7 @@ export function MergeFilters({
             </button>
           ))}
         </Chips>
-        <Where example="theirs_price > 2 * ours_price" error={fault} />
+        <Where example={exampleOf(page)} error={fault} />
       </div>
       <div className="merge-many">
         <span className="small soft">Decide what is open of {of}:</span>

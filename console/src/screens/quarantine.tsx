@@ -60,6 +60,13 @@ export function Quarantine({ page }: { page: DatasetVersionPage }) {
   )
 }
 
+/** A condition on a column that is there. */
+function exampleOf({ columns }: DatasetVersionPage): string {
+  const numeric = columns.find(({ profile }) => typeof profile.mean === 'number')
+  if (numeric) return `${numeric.name} > ${plain(Math.round(numeric.profile.mean!))}`
+  return `${columns[0]?.name ?? 'column'} is missing`
+}
+
 function Filters({
   page,
   data,
@@ -89,7 +96,7 @@ function Filters({
           </button>
         ))}
       </Chips>
-      <Where example="delay > 2880" error={error} />
+      <Where example={exampleOf(page)} error={error} />
     </div>
   )
 }

@@ -1,16 +1,17 @@
 /** Datasets, their versions, what was put aside, and what changed between two versions. */
 import { MillraceError } from '../../core/errors.ts'
+import type { Column, DatasetVersion, Digest, Schema } from '../../core/records.ts'
 import {
   type ChangedRow,
   datasetPage,
   datasetRows,
   diff,
   headOf,
-  plainCell,
   type QuarantineAsk,
   readQuarantine,
   resolveVersion,
   show,
+  shownCell,
   shownSource,
 } from '../../data/index.ts'
 import type { DatasetDef } from '../../define/types.ts'
@@ -90,21 +91,43 @@ export async function datasetDiffView(
   const { store } = rt
   const [a, b] = await Promise.all([digestIn(store, dataset, from), digestIn(store, dataset, to)])
   const make = async () => {
-    const { sample: _, keyed, ...rest } = await diff(store, await rt.query(), a, b, { sampleRows: DIFF_ROWS })
-    return { ...rest, keyed: keyed && { ...keyed, sample: keyed.sample.map(shownChange) } }
+    const { sample, keyed, ...rest } = await diff(store, await rt.query(), a, b, { sampleRows: DIFF_ROWS })
+    const types = typesOf(await getSchema(store, a), await getSchema(store, b))
+    const plainRows = (rows: readonly Record<string, unknown>[]) =>
+      rows
+        .slice(0, DIFF_ROWS)
+        .map((row) => mapValues(row, (value, name) => shownCell(value, types.get(name))))
+    return {
+      ...rest,
+      sample: { added: plainRows(sample.added), removed: plainRows(sample.removed) },
+      keyed: keyed && { ...keyed, sample: keyed.sample.map((row) => shownChange(row, types)) },
+    }
   }
   return await remember(store, 'datasetDiff', `${a} ${b}`, make, 64)
 }
 
 const DIFF_ROWS = 50
 
-const shownChange = ({ key, cells }: ChangedRow): NonNullable<DatasetDiff['keyed']>['sample'][number] => ({
-  key: mapValues(key, plainCell),
-  cells: mapValues(cells, ({ from, to }) => ({ from: plainCell(from), to: plainCell(to) })),
+type Types = ReadonlyMap<string, Column['type']>
+
+const getSchema = async (store: Project['store'], digest: Digest): Promise<Schema> =>
+  (await store.getRecord<DatasetVersion>(digest, 'DatasetVersion')).schema
+
+const typesOf = (...schemas: Schema[]): Types =>
+  new Map(schemas.flatMap(({ columns }) => columns.map(({ name, type }) => [name, type] as const)))
+
+type ShownChange = NonNullable<DatasetDiff['keyed']>['sample'][number]
+
+const shownChange = ({ key, cells }: ChangedRow, types: Types): ShownChange => ({
+  key: mapValues(key, (value, name) => shownCell(value, types.get(name))),
+  cells: mapValues(cells, ({ from, to }, name) => ({
+    from: shownCell(from, types.get(name)),
+    to: shownCell(to, types.get(name)),
+  })),
 })
 
-const mapValues = <A, B>(record: Record<string, A>, of: (value: A) => B): Record<string, B> =>
-  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, of(value)]))
+const mapValues = <A, B>(record: Record<string, A>, of: (value: A, name: string) => B): Record<string, B> =>
+  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, of(value, name)]))
 
 async function digestIn(store: Project['store'], dataset: string, name: string) {
   const relative = /^main(~\d+)?$/.exec(name)

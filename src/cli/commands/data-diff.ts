@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { MillraceError } from '../../core/errors.ts'
-import { type ChangedRow, type DatasetDiff, diff, resolveVersion } from '../../data/index.ts'
+import type { Column, DatasetVersion } from '../../core/records.ts'
+import { type ChangedRow, type DatasetDiff, diff, resolveVersion, shownCell } from '../../data/index.ts'
 import type { Answer, Cli } from '../cli.ts'
 import { count, orDash, plural, short } from '../format.ts'
 import type { Options } from '../handler.ts'
@@ -34,10 +35,15 @@ export async function dataDiff(cli: Cli, [from, to]: readonly unknown[], options
   })
   cli.meter.end()
   const wrote = file ? [`  ${cli.paint.good('✓')} wrote all changes to ${file}`, ''] : []
-  return { value: found, lines: [...diffLines(cli, found), ...wrote] }
+  return { value: found, lines: [...diffLines(cli, found, typesOf(a.version, b.version)), ...wrote] }
 }
 
-function diffLines(cli: Cli, d: DatasetDiff): string[] {
+type Types = ReadonlyMap<string, Column['type']>
+
+const typesOf = (...versions: DatasetVersion[]): Types =>
+  new Map(versions.flatMap(({ schema }) => schema.columns.map(({ name, type }) => [name, type] as const)))
+
+function diffLines(cli: Cli, d: DatasetDiff, types: Types): string[] {
   const { paint } = cli
   const { added, removed, changed } = d.schema
   const facts: [string, string][] = [
@@ -60,7 +66,7 @@ function diffLines(cli: Cli, d: DatasetDiff): string[] {
     `  ${paint.bold(`${short(d.from)} → ${short(d.to)}`)}`,
     '',
     ...pairs(facts, paint, cli.width),
-    ...rowLines(cli, d),
+    ...rowLines(cli, d, types),
     ...movedLines(cli, d),
     '',
   ]
@@ -73,13 +79,13 @@ function rowsFact({ paint }: Cli, d: DatasetDiff): string {
 }
 
 /** Some rows, with a sign each. */
-function rowLines({ paint, width }: Cli, { keyed, sample }: DatasetDiff): string[] {
+function rowLines({ paint, width }: Cli, { keyed, sample }: DatasetDiff, types: Types): string[] {
   const plain = (row: Record<string, unknown>) =>
     Object.entries(row)
-      .map(([name, value]) => `${name} ${text(value)}`)
+      .map(([name, value]) => `${name} ${text(value, types.get(name))}`)
       .join(', ')
   const rows = [
-    ...(keyed?.sample ?? []).map((row) => `${paint.accent('~')} ${changeText(row)}`),
+    ...(keyed?.sample ?? []).map((row) => `${paint.accent('~')} ${changeText(row, types)}`),
     ...sample.added.map((row) => `${paint.good('+')} ${plain(row)}`),
     ...sample.removed.map((row) => `${paint.bad('−')} ${plain(row)}`),
   ]
@@ -87,12 +93,17 @@ function rowLines({ paint, width }: Cli, { keyed, sample }: DatasetDiff): string
   return ['', ...rows.map((row) => `  ${cutTo(row, width)}`)]
 }
 
-const changeText = ({ key, cells }: ChangedRow): string =>
-  `${Object.values(key).map(text).join(', ')}: ${Object.entries(cells)
-    .map(([name, { from, to }]) => `${name} ${text(from)} → ${text(to)}`)
-    .join(', ')}`
+function changeText({ key, cells }: ChangedRow, types: Types): string {
+  const names = Object.entries(key).map(([name, value]) => text(value, types.get(name)))
+  const changes = Object.entries(cells).map(([name, { from, to }]) => {
+    const type = types.get(name)
+    return `${name} ${text(from, type)} → ${text(to, type)}`
+  })
+  return `${names.join(', ')}: ${changes.join(', ')}`
+}
 
-const text = (value: unknown): string => (value === null || value === undefined ? '–' : String(value))
+const text = (value: unknown, type: Column['type'] | undefined): string =>
+  String(shownCell(value, type) ?? '–')
 
 /** Colours stand at the beginning alone, so that the end can be cut. */
 const cutTo = (line: string, width: number): string =>

@@ -6,7 +6,7 @@ import type { ActionResult, ModelBehaviour, ModelDiff } from '../../api/types.ts
 import { DotRows } from '../../charts/dot-rows.tsx'
 import { binText, Moves } from '../../charts/moves.tsx'
 import { metricTitle } from '../../format/names.ts'
-import { brief, count, interval, metric, plain, plural, share, signed } from '../../format/numbers.ts'
+import { count, interval, metric, plain, plural, share, signed } from '../../format/numbers.ts'
 import { Figure, Scroll } from '../../parts/figure.tsx'
 import { MeasuredValue } from '../../parts/measured.tsx'
 import { Empty, ErrorCard, Section, Stat } from '../../parts/page.tsx'
@@ -373,7 +373,7 @@ function Examples({ diff, behaviour }: { diff: ModelDiff; behaviour: ModelBehavi
   if (examples.length === 0) return null
   const columns = Object.keys(examples[0]!.row)
   const [old, now] = [`v${diff.before.version}`, `v${diff.after.version}`]
-  const show = (x: number | string) => (typeof x === 'string' ? x : brief(x))
+  const show = (x: number | string) => (typeof x === 'string' ? x : metric(x))
   return (
     <Section>
       <Figure
@@ -414,7 +414,7 @@ function Examples({ diff, behaviour }: { diff: ModelDiff; behaviour: ModelBehavi
                 <tr key={JSON.stringify([e.row, e.before, e.after, e.target])}>
                   <td className="num">{show(e.before)}</td>
                   <td className="num">{show(e.after)}</td>
-                  <td className="num">{signed(e.moved, brief)}</td>
+                  <td className="num">{signed(e.moved)}</td>
                   <td className="num">{show(e.target)}</td>
                   <td className="example-row">
                     {columns.map((name) => (

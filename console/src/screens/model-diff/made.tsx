@@ -1,7 +1,7 @@
 /** What two versions are made of, side by side: form, size, data, settings, features, members, and what lies inside. */
 import type { ReactNode } from 'react'
 import type { DiffedVersion, ModelDiff, ModelInside } from '../../api/types.ts'
-import { bytes, count, plain, plural, signed } from '../../format/numbers.ts'
+import { bytes, count, plain, plural, shortDigest, signed } from '../../format/numbers.ts'
 import { list } from '../../format/sentences.ts'
 import { windowDays } from '../../format/times.ts'
 import { Figure, Scroll } from '../../parts/figure.tsx'
@@ -39,7 +39,9 @@ function Facts({ diff }: { diff: ModelDiff }) {
       'Trained on',
       (v) => (
         <Go href={hrefs.datasetVersion(v.trainedOn.dataset, v.trainedOn.version)} className="link">
-          {windowDays(v.trainedOn.fromAt, v.trainedOn.toAt)}
+          {v.trainedOn.fromAt === null
+            ? `${v.trainedOn.dataset}@${shortDigest(v.trainedOn.version)}`
+            : windowDays(v.trainedOn.fromAt, v.trainedOn.toAt)}
         </Go>
       ),
       <DataChange key="data" before={before} after={after} />,

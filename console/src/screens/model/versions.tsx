@@ -122,7 +122,9 @@ function VersionTable({ page, chosen, other, setA, setB }: TableProps) {
                 ))}
                 <td className="nowrap">
                   <Go href={hrefs.datasetVersion(v.trainedOn.dataset, v.trainedOn.version)} className="link">
-                    {windowDays(v.trainedOn.fromAt, v.trainedOn.toAt)}
+                    {v.trainedOn.fromAt === null
+                      ? shortDigest(v.trainedOn.version)
+                      : windowDays(v.trainedOn.fromAt, v.trainedOn.toAt)}
                   </Go>
                   <span className="small muted block">{count(v.trainedOn.rows)} rows</span>
                 </td>
