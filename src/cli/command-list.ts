@@ -912,6 +912,10 @@ export const COMMANDS: readonly CommandSpec[] = [
       ],
       ['--older-than <span>', 'let only versions go that are older than 90d, 6mo, 2y'],
       ['--grace <span>', 'keep what was written in this time, whatever it is (default: 24h)'],
+      [
+        '--erase',
+        'write every pack of files anew that holds anything which nothing needs, whatever it saves',
+      ],
       ['--remote <remote>', 'collect a remote instead: a name of the config, a folder or an s3:// address'],
       REASON,
       DRY_RUN,

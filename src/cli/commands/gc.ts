@@ -1,9 +1,9 @@
 /** `millrace gc` and legal holds: what is kept, and what is removed. */
 import { MillraceError } from '../../core/errors.ts'
-import { collectGarbage, planGc } from '../../loop/collect.ts'
+import { type CollectOptions, collectGarbage, planGc } from '../../loop/collect.ts'
 import { holdVersion, openProjectRemote, unholdVersion } from '../../loop/remotes.ts'
 import { shift } from '../../loop/spans.ts'
-import type { GcOptions, GcPlan } from '../../store/gc/collect.ts'
+import type { GcPlan } from '../../store/gc/collect.ts'
 import {
   collectRemote,
   planRemoteGc,
@@ -59,12 +59,13 @@ export async function gc(cli: Cli, [given]: readonly unknown[], options: Options
 
 /** Collects what no ref of a remote reaches; history is cut here, and goes there with a push. */
 async function gcOfRemote(cli: Cli, names: string[] | undefined, options: Options): Promise<Answer> {
-  const given = ['keepVersions', 'olderThan'].find((name) => options[name] !== undefined) ?? names?.[0]
+  const given =
+    ['keepVersions', 'olderThan', 'erase'].find((name) => options[name] !== undefined) ?? names?.[0]
   if (given !== undefined)
     throw new MillraceError('MR_CLI_VALUE', {
       option: '--remote',
       expected:
-        'without names, --keep-versions and --older-than: cut history here, push, then collect the remote',
+        'without names, --keep-versions, --older-than and --erase: cut history here, push, then collect the remote',
       got: given,
     })
   const rt = await cli.open()
@@ -102,7 +103,7 @@ const plannedRemote = ({ sweep, bytes: size, kept, young }: RemoteGcPlan): Remot
   young,
 })
 
-function requestOf(cli: Cli, names: string[] | undefined, options: Options): GcOptions {
+function requestOf(cli: Cli, names: string[] | undefined, options: Options): CollectOptions {
   const now = Date.now()
   const span = textOption(options, 'olderThan')
   const grace = textOption(options, 'grace')
@@ -112,6 +113,7 @@ function requestOf(cli: Cli, names: string[] | undefined, options: Options): GcO
     ...(span !== undefined && { olderThan: shift(now, spanText('--older-than', span), -1) }),
     ...(grace !== undefined && { graceMs: now - shift(now, spanText('--grace', grace), -1) }),
     ...(names !== undefined && names.length > 0 && { only: names }),
+    ...(options.erase === true && { erase: true }),
     signal: cli.signal,
     onProgress: cli.meter.update,
   }

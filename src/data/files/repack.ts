@@ -25,16 +25,30 @@ interface Need {
  * A pack is written anew when less than half of it is needed: each byte that is written frees more than one, and what a store keeps is below twice what it needs.
  * Chunks that another pack has too are not written. Cost: one read of the lists of chunks of all versions, one byte of memory a chunk; then a read and a write of what is needed.
  */
-export const packRewriter: Rewriter = {
-  kinds: new Set(['FileLeaf', 'FileChunks']),
-  async plan(store, request) {
-    const packs = new Packs(store)
-    try {
-      return new Repacking(store, request, await needsOf(store, packs, request))
-    } finally {
-      packs.close()
-    }
-  },
+export const packRewriter: Rewriter = rewriterOf(isMostlyDead)
+
+/** The same of every pack that holds anything which is not needed, whatever it saves: for what must be gone from the disk. */
+export const packEraser: Rewriter = rewriterOf(({ isNeeded }) => isNeeded.includes(0))
+
+type IsWorth = (need: Need, bytes: number) => boolean
+
+function isMostlyDead(need: Need, bytes: number): boolean {
+  const { bytesMin, shareNeededMax } = FILE_LIMITS.rewrite
+  return bytes >= bytesMin && need.bytes < bytes * shareNeededMax
+}
+
+function rewriterOf(isWorth: IsWorth): Rewriter {
+  return {
+    kinds: new Set(['FileLeaf', 'FileChunks']),
+    async plan(store, request) {
+      const packs = new Packs(store)
+      try {
+        return new Repacking(store, request, await needsOf(store, packs, request), isWorth)
+      } finally {
+        packs.close()
+      }
+    },
+  }
 }
 
 async function needsOf(
@@ -120,16 +134,14 @@ class Repacking implements Rewriting {
   /** Chunks of the last batch that were kept. */
   readonly #kept = new Map<Digest, Set<string>>()
 
-  constructor(store: Store, { old, standIns }: RewriteRequest, needs: Map<Digest, Need>) {
+  constructor(store: Store, { old, standIns }: RewriteRequest, needs: Map<Digest, Need>, isWorth: IsWorth) {
     this.#store = store
     this.#standIns = standIns
     this.#needs = needs
-    const { bytesMin, shareNeededMax } = FILE_LIMITS.rewrite
     for (const [digest, need] of needs) {
-      const bytes = old.get(digest) ?? 0
-      const bytesNeeded = Math.ceil(need.bytes)
-      if (bytes >= bytesMin && bytesNeeded < bytes * shareNeededMax)
-        this.items.push({ digest, bytes, bytesNeeded })
+      const bytes = old.get(digest)
+      if (bytes !== undefined && isWorth(need, bytes))
+        this.items.push({ digest, bytes, bytesNeeded: Math.ceil(need.bytes) })
     }
     this.items.sort((a, b) => a.bytesNeeded / a.bytes - b.bytesNeeded / b.bytes)
   }

@@ -27,13 +27,13 @@ interface Said {
   rewritten?: Rewritten
 }
 
-/** Runs a child until some moment after it began, and kills it. */
+/** Runs a child until some moment after it said so many lines, one by default, and kills it. */
 async function killed(
   child: string,
-  args: { compiled: string; dir: string; seed: number },
+  args: { compiled: string; dir: string; seed: number; lines?: number },
   afterMs: number,
 ): Promise<Said[]> {
-  const { compiled, dir, seed } = args
+  const { compiled, dir, seed, lines: linesBefore = 1 } = args
   const running = spawn(process.execPath, [childOf(child), compiled, dir, String(seed)], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -48,7 +48,10 @@ async function killed(
     new Promise((resolve) => running.once('close', resolve)),
     new Promise((resolve) => lines.once('close', resolve)),
   ])
-  await Promise.race([new Promise((resolve) => lines.once('line', resolve)), ended])
+  await Promise.race([
+    new Promise<void>((resolve) => lines.on('line', () => said.length >= linesBefore && resolve())),
+    ended,
+  ])
   await delay(afterMs)
   running.kill('SIGKILL')
   await ended
@@ -119,7 +122,11 @@ it(
         'src/core/rng.ts',
       ])
       for (let round = 0; round < KILLS; round++) {
-        const said = await killed('./repack-child.mjs', { compiled, dir, seed: round }, random.nextInt(900))
+        const said = await killed(
+          './repack-child.mjs',
+          { compiled, dir, seed: round, lines: 4 + random.nextInt(3) },
+          random.nextInt(200),
+        )
         counts.rewritten += said.reduce((sum, { rewritten }) => sum + (rewritten?.objects ?? 0), 0)
         const store = await openStore({ dir: join(dir, 'store') }, { clock: { now: () => Date.now() } })
         if (await store.meta.ref('files/set@main')) {
@@ -133,7 +140,7 @@ it(
               if (!(await store.objects.has(digest))) continue
               expect((await verifyFiles(store, await resolveFileSet(store, digest))).bad).toEqual([])
             }
-            await checkoutFiles(store, head, { to: join(dir, 'out') })
+            await checkoutFiles(store, head, { to: join(dir, 'out'), isForced: true })
             return listing(join(dir, 'out'))
           }
           const found = await contents()

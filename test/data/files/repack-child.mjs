@@ -23,15 +23,17 @@ const bytesOf = (length) =>
 mkdirSync(work, { recursive: true })
 say({ begun: true })
 
-for (;;) {
+for (let nRounds = 0; ; nRounds++) {
+  // Every second time little is left of what the last pack holds.
   for (let i = 0; i < 40; i++)
-    if (rng.nextInt(3) > 0) rmSync(join(work, `f${i}`), { force: true })
-    else if (rng.nextInt(2) === 0) writeFileSync(join(work, `f${i}`), bytesOf(8_000))
+    if (nRounds % 2 === 0) writeFileSync(join(work, `f${i}`), bytesOf(8_000))
+    else if (rng.nextInt(4) > 0) rmSync(join(work, `f${i}`), { force: true })
+    else if (rng.nextInt(3) > 0) writeFileSync(join(work, `f${i}`), bytesOf(8_000))
   writeFileSync(join(work, 'always'), bytesOf(400))
   const { digest } = await addFiles(store, { paths: [work], actor: 'child', storeDir })
   say({ digest })
   const { rewritten } = await collectGarbage(store, {
-    ...{ now: Date.now() + 60_000, graceMs: 0, keepVersions: 2, rewriter: packRewriter },
+    ...{ now: Date.now() + 60_000, graceMs: 0, keepVersions: 1, rewriter: packRewriter },
     ...{ actor: 'child', reason: 'over and over' },
   })
   say({ rewritten })

@@ -148,6 +148,28 @@ describe('a pack of which little is needed', () => {
       expect(await store.meta.refs(STAND_INS)).toEqual([])
     }))
 
+  it('has nothing left of what was let go, where that is to be erased', () =>
+    withFiles(async (bench) => {
+      const { store, work, write, add } = bench
+      for (let i = 0; i < 10; i++) write(`f${i}`, randomBytesOf(i, 30_000))
+      await add()
+      const secret = readFileSync(join(work, 'f3'))
+      rmSync(join(work, 'f3'))
+      await add()
+      const isThere = async () => {
+        for (const pack of await packsOf(store))
+          if (readFileSync(await store.objects.path(pack)).includes(secret)) return true
+        return false
+      }
+      expect((await collect(store, { keepVersions: 1 })).rewritten.objects).toBe(0)
+      expect(await isThere()).toBe(true)
+      expect((await collect(store, { erase: true })).rewritten.objects).toBe(1)
+      expect(await isThere()).toBe(false)
+      expect((await collect(store, { erase: true })).rewritten.objects).toBe(0)
+      await expectWhole(store)
+      expect(await bench.checkedOut()).toEqual(listing(work))
+    }))
+
   it('is not built upon where a chunk of it is damaged, and stays as it is', () =>
     withFiles(async (bench) => {
       await mostlyDead(bench)
