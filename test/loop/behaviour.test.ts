@@ -6,14 +6,16 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { CompareDesk } from '../../src/api/compare-desk.ts'
 import type { ActionResult, ModelDiff } from '../../src/api/contract.ts'
 import { apiRoutes, loopActions, notServing } from '../../src/api/index.ts'
+import { MillraceError } from '../../src/core/errors.ts'
 import { refs } from '../../src/core/names.ts'
-import type { ModelBundle, ModelVersion } from '../../src/core/records.ts'
+import type { Digest, ModelBundle, ModelVersion } from '../../src/core/records.ts'
 import { raw } from '../../src/expr/sql.ts'
 import { behaviourBetween, exportMoves } from '../../src/loop/behaviour.ts'
 import { trainModel } from '../../src/loop/train.ts'
 import { versionsBetween } from '../../src/loop/version-diff.ts'
 import { loadModel } from '../../src/model/load.ts'
 import type { TreeEnsemble } from '../../src/model/trees.ts'
+import type { Store } from '../../src/store/ports.ts'
 import { type LoopPlace, openLoop } from '../fixtures/loop-place.ts'
 import { hasSeattle, SEATTLE_COLUMNS, SEATTLE_FILE } from '../fixtures/seattle-weather.ts'
 
@@ -46,7 +48,7 @@ const high = model('high', {
 })
 
 /** The routes of the console over the place. */
-function consoleOf({ rt }: LoopPlace) {
+function consoleOf({ rt }: Pick<LoopPlace, 'rt'>) {
   const app = Fastify()
   app.setErrorHandler((error: Error & { code?: string; status?: number }, _, reply) =>
     reply.code(error.status ?? 500).send({ code: error.code, detail: error.message }),
@@ -192,6 +194,34 @@ describe.skipIf(!hasSeattle)('versions of a model of real weather', () => {
     expect(again).toMatchObject({ done: false, effects: [expect.stringContaining('compared before')] })
     expect((await ask('GET', `${url}?from=2`)).body.code).toBe('MR_API_QUERY')
     expect((await ask('GET', `${url}?from=2&to=9`)).body.code).toBe('MR_LOOP_UNKNOWN')
+  })
+
+  test('say over HTTP why a comparison failed or cannot be', async () => {
+    const { rt } = place
+    const url = '/models/sunny/diff'
+    const own = { from: 'v1', to: 'v1' }
+    const fails = async () => {
+      throw new MillraceError('MR_LOOP_COMPARE', { before: 'a', after: 'b', why: 'the test says so' })
+    }
+    const { ask } = consoleOf({ rt: { ...rt, jobs: { ...rt.jobs, run: fails } } })
+    expect((await ask<ActionResult>('POST', url, own)).body.done).toBe(true)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    const { body: failed } = await ask<ModelDiff>('GET', `${url}?from=v1&to=v1`)
+    expect(failed).toMatchObject({ behaviour: null, comparing: null, failed: { code: 'MR_LOOP_COMPARE' } })
+
+    const gone = {
+      has: async () => false,
+      get: (digest: Digest) => rt.store.objects.get(digest),
+    } as unknown as Store['objects']
+    const { meta } = rt.store
+    const getRecord = (digest: Digest, kind: string) => rt.store.getRecord(digest, kind as never)
+    const bare = consoleOf({ rt: { ...rt, store: { meta, objects: gone, getRecord } as unknown as Store } })
+    const { body: refused } = await bare.ask<ModelDiff>('GET', `${url}?from=v1&to=v2`)
+    expect(refused).toMatchObject({
+      refused: { code: 'MR_LOOP_COMPARE', message: expect.stringContaining('not in the store') },
+      inside: { kind: 'pieces' },
+    })
+    expect((await bare.ask('POST', url, { from: 'v1', to: 'v2' })).body.code).toBe('MR_LOOP_COMPARE')
   })
 
   test('of two tasks are refused, as is one that there is not', async () => {

@@ -149,7 +149,7 @@ describe.skipIf(missing !== null)('two versions in the console', () => {
     await look('diff')
   }, 60_000)
 
-  test('the same two are not run again, also the other way about there is one run for each way', async () => {
+  test('the same two are not run again, others are picked by select, and a row opens in the playground', async () => {
     const runs = async () => (await rt.store.meta.refs('runs/')).length
     const before = await runs()
     await page.reload()

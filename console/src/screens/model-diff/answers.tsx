@@ -304,7 +304,7 @@ function Slices({ words, behaviour }: { words: string | null; behaviour: ModelBe
           wide
         />
         <Scroll label="What that did there">
-          <table className="table table-rows">
+          <table className="table table-rows table-cards">
             <thead>
               <tr>
                 <th scope="col">Part</th>
@@ -325,9 +325,11 @@ function Slices({ words, behaviour }: { words: string | null; behaviour: ModelBe
                   <td className="name">
                     {s.column}: {sliceText(s.value)}
                   </td>
-                  <td className="num">{signed(s.shift)}</td>
+                  <td className="num" data-label="on balance">
+                    {signed(s.shift)}
+                  </td>
                   {decided && (
-                    <td className="num nowrap">
+                    <td className="num nowrap" data-label="otherwise">
                       {count(s.changed)}{' '}
                       <span className="small muted">{share((s.changed ?? 0) / s.rows)}</span>
                     </td>
@@ -388,7 +390,7 @@ function Examples({ diff, behaviour }: { diff: ModelDiff; behaviour: ModelBehavi
         })}
       >
         <Scroll label="Rows that moved most">
-          <table className="table table-rows">
+          <table className="table table-rows table-cards">
             <thead>
               <tr>
                 <th scope="col" className="num">
@@ -412,10 +414,18 @@ function Examples({ diff, behaviour }: { diff: ModelDiff; behaviour: ModelBehavi
             <tbody>
               {examples.map((e) => (
                 <tr key={JSON.stringify([e.row, e.before, e.after, e.target])}>
-                  <td className="num">{show(e.before)}</td>
-                  <td className="num">{show(e.after)}</td>
-                  <td className="num">{signed(e.moved)}</td>
-                  <td className="num">{show(e.target)}</td>
+                  <td className="num" data-label={old}>
+                    {show(e.before)}
+                  </td>
+                  <td className="num" data-label={now}>
+                    {show(e.after)}
+                  </td>
+                  <td className="num" data-label="moved">
+                    {signed(e.moved)}
+                  </td>
+                  <td className="num" data-label="truth">
+                    {show(e.target)}
+                  </td>
                   <td className="example-row">
                     {columns.map((name) => (
                       <span key={name} className="pair-word">
