@@ -1,12 +1,12 @@
 /**
  * A fleet over minutes, at a modest rate, with models loaded again, unloaded and loaded while it is asked: what its memory and its open files do.
  *
- *   FLEET_MODELS=5000 SOAK_MIN=1 SOAK_RATE=40 FLEET_MEMORY_MB=512   (defaults; 30 minutes are asked for, and counted from when the memory is full)
+ *   FLEET_MODELS=5000 SOAK_MIN=1 SOAK_RATE=40 FLEET_MEMORY_MB=512   (defaults; 30 minutes are asked for, and counted from when the memory is full and has come to rest)
  */
 
 import { seededRng } from '../../dist/core/rng.js'
 import { fleetModels, fleetName } from '../data/fleet-models.ts'
-import { fill } from '../measure/fill.ts'
+import { fill, settle } from '../measure/fill.ts'
 import { openLoop } from '../measure/open-loop.ts'
 import type { Section } from '../measure/sections.ts'
 import { type Served, served } from '../measure/served.ts'
@@ -22,6 +22,8 @@ const MB = 1024 * 1024
 const PIECE_S = 10
 /** Asks a second until the memory is full. */
 const FILL_RATE = 600
+/** Asks a second for models of any rank, most of which have to be loaded. */
+const COLD_RATE = 120
 /** Before this share of the time what was allocated for the filling may still be given back. */
 const SETTLING = 1 / 6
 const GOALS = { mbPerHour: 10, descriptors: 10 }
@@ -48,6 +50,7 @@ async function soak(server: Served): Promise<void> {
   const draw = zipf(MODELS, rng)
   const samples: Sample[] = []
   await fill(server, draw, { rate: FILL_RATE, memoryBytes: MEMORY_MB * MB, models: MODELS })
+  await settle(server, () => Math.floor(MODELS * rng.next()), { rate: COLD_RATE })
   const begun = performance.now()
   let [asked, failed, swapped] = [0, 0, 0]
   while (performance.now() - begun < MINUTES * 60_000) {
