@@ -196,6 +196,18 @@ describe.skipIf(!hasSeattle)('versions of a model of real weather', () => {
     expect((await ask('GET', `${url}?from=2&to=9`)).body.code).toBe('MR_LOOP_UNKNOWN')
   })
 
+  test('of numbers have no decisions, and say so when nothing moved', async () => {
+    const { ask } = consoleOf(place)
+    await behaviourBetween(place.rt, { before: 'high@v1', after: 'high@v1' })
+    const { body } = await ask<ModelDiff>('GET', '/models/high/diff?from=latest&to=1')
+    expect(body.words.made).toBe('v1 is one and the same version on both sides.')
+    expect(body.words.moved).toMatch(/^Both answer the same on all \d+ test rows\.$/)
+    expect(body.words.measures).toMatch(/^By no measure/)
+    expect(body.words.caution).toBeNull()
+    expect(body.behaviour).not.toHaveProperty('decisions')
+    expect(body.behaviour!.moves.histogram).toBeUndefined()
+  })
+
   test('say over HTTP why a comparison failed or cannot be', async () => {
     const { rt } = place
     const url = '/models/sunny/diff'
