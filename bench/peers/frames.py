@@ -1,4 +1,4 @@
-"""Queries of groups, joins and quantiles over files, by Polars or dask: wall and CPU seconds of each, and what came out."""
+"""Queries of groups, joins and quantiles over files, by Polars, dask or DuckDB alone, the engine of frames: wall and CPU seconds of each, and what came out."""
 
 import json
 import os
@@ -70,6 +70,30 @@ def dask_queries(files, kind):
     yield "join text", lambda: x().merge(small()[["id3", "label", "w"]], on="id3").groupby("label", sort=False).agg({"v3": "sum", "w": "mean"}).compute().reset_index()
 
 
+def duckdb_queries(files, kind):
+    """A connection a question, as frames have a session each."""
+    import duckdb
+
+    scan = {"csv": "read_csv", "parquet": "read_parquet"}[kind]
+    x, small = f"{scan}('{files[kind]}')", f"{scan}('{files['small'][kind]}')"
+
+    def ask(sql):
+        def run():
+            with duckdb.connect(config={"threads": THREADS, "memory_limit": "4GiB"}) as connection:
+                return connection.execute(sql).fetchnumpy()
+
+        return run
+
+    quantiles = ", ".join(f"quantile_cont(v3, {q}) AS q{i}" for i, q in enumerate(QUANTILES))
+    yield "q1", ask(f"SELECT id1, sum(v1) AS v1 FROM {x} GROUP BY id1")
+    yield "q3", ask(f"SELECT id3, sum(v1) AS v1, avg(v3) AS v3 FROM {x} GROUP BY id3")
+    yield "q5", ask(f"SELECT id6, sum(v1) AS v1, sum(v2) AS v2, sum(v3) AS v3 FROM {x} GROUP BY id6")
+    yield "median", ask(f"SELECT id4, id5, median(v3) AS median, stddev_samp(v3) AS std FROM {x} GROUP BY id4, id5")
+    yield "quantile", ask(f"SELECT {quantiles} FROM {x}")
+    yield "join", ask(f"SELECT count(*) AS n, sum(v1) AS v1, sum(w) AS w FROM {x} JOIN (SELECT id6, w FROM {small}) USING (id6)")
+    yield "join text", ask(f"SELECT label, sum(v3) AS v3, avg(w) AS w FROM {x} JOIN (SELECT id3, label, w FROM {small}) USING (id3) GROUP BY label")
+
+
 def large(tool, path, out):
     """All rows in groups of all keys: about as many groups as rows."""
     keys = ["id1", "id2", "id3", "id4", "id5", "id6"]
@@ -91,6 +115,10 @@ def large(tool, path, out):
 
 def check(frame):
     """Rows, and the sum of each column of numbers; as doubles, since Polars adds 32-bit numbers in 32 bits."""
+    if isinstance(frame, dict):
+        numbers = {name: values for name, values in frame.items() if values.dtype.kind in "iuf"}
+        sums = {name: float(values.astype("float64").sum()) for name, values in numbers.items()}
+        return {"rows": len(next(iter(frame.values()))), "sums": sums}
     names = [name for name in frame.columns if frame[name].dtype.__str__().lower().startswith(("int", "float", "uint"))]
     return {"rows": len(frame), "sums": {name: float(frame[name].to_numpy().astype("float64").sum()) for name in names}}
 
@@ -108,7 +136,7 @@ if args.get("large"):
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"cpu": cpu, "wall": wall, "peakMb": peak}), flush=True)
 else:
-    queries = {"polars": polars_queries, "dask": dask_queries}[args["tool"]](args["files"], args["kind"])
+    queries = {"polars": polars_queries, "dask": dask_queries, "duckdb": duckdb_queries}[args["tool"]](args["files"], args["kind"])
     for name, query in queries:
         for _ in range(args["rounds"]):
             result, cpu, wall = spent(query)

@@ -1,4 +1,4 @@
-/** Frames beside dask and Polars: groups, joins and quantiles of ten million rows of CSV and Parquet on equal threads, and a run that is larger than its memory. */
+/** Frames beside dask, Polars and DuckDB alone, which is their engine: groups, joins and quantiles of ten million rows of CSV and Parquet on equal threads, and a run that is larger than its memory. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
@@ -17,8 +17,12 @@ const ROWS = Number(process.env.MILLRACE_FRAMES_ROWS ?? 10_000_000)
 const LARGE_ROWS = Number(process.env.MILLRACE_FRAMES_LARGE_ROWS ?? 20_000_000)
 const ROUNDS = Number(process.env.MILLRACE_FRAMES_ROUNDS ?? 3)
 const THREADS = 2
-const GOALS = { dask: { csv: 1.5, parquet: 10 }, polars: { csv: 1, parquet: 1 } }
-const TOOLS = ['polars', 'dask'] as const
+/** Of the engine alone there is no goal: what it takes less than frames is what they add to it. */
+const GOALS = { dask: { csv: 1.5, parquet: 10 }, polars: { csv: 1, parquet: 1 }, duckdb: undefined }
+const ALL = ['polars', 'dask', 'duckdb'] as const
+const TOOLS = ALL.filter((tool) => (process.env.MILLRACE_FRAMES_PEERS ?? tool).split(',').includes(tool))
+const LARGE_TOOLS = ['polars', 'dask'] as const
+const ENVIRONMENTS = { polars: 'frames', dask: 'frames', duckdb: 'duckdb' }
 const PEAK_MB_MAX = 2_048
 const PEER_TIMEOUT_MS = 3_600_000
 /** Sums of floats differ in their last digits by the order of adding. dask's quantiles are of a sketch. */
@@ -26,7 +30,7 @@ const TOLERANCE = 1e-9
 const SKETCH_TOLERANCE = 0.02
 
 type Kind = 'csv' | 'parquet'
-type Tool = (typeof TOOLS)[number]
+type Tool = (typeof ALL)[number]
 
 interface Answer {
   query: string
@@ -55,7 +59,7 @@ async function compareKind(files: GroupedFiles, kind: Kind, peers: boolean): Pro
         tool,
         await peer<Timed>('frames', asked, {
           threads: THREADS,
-          environment: 'frames',
+          environment: ENVIRONMENTS[tool],
           timeoutMs: PEER_TIMEOUT_MS,
         }),
       )
@@ -119,7 +123,7 @@ const digits = (value: number, n = 3): number => Number(value.toPrecision(n))
 function tell(kind: Kind, query: string, own: Timed[], tool?: Tool, other?: Timed[]): void {
   const wall = fastest(own)
   const ratio = other && fastest(other) / wall
-  const goal = tool && GOALS[tool][kind]
+  const goal = tool && GOALS[tool]?.[kind]
   report({
     bench: BENCH,
     metric: `frames: ${query} of ${ROWS / 1e6} M rows, ${kind}`,
@@ -131,8 +135,7 @@ function tell(kind: Kind, query: string, own: Timed[], tool?: Tool, other?: Time
         peer: tool,
         peerValue: digits(fastest(other), 4),
         ratio: digits(ratio!),
-        goal,
-        met: ratio! >= goal!,
+        ...(goal !== undefined && { goal, met: ratio! >= goal }),
       }),
   })
 }
@@ -161,7 +164,7 @@ async function compareLarge(peers: boolean): Promise<void> {
     const out = join(folder, 'ours.parquet')
     tellLarge(runLarge(files.parquet, out), 'ours', statSync(out).size)
     if (!peers) return
-    for (const tool of TOOLS) await largePeer(tool, files.parquet, join(folder, tool))
+    for (const tool of LARGE_TOOLS) await largePeer(tool, files.parquet, join(folder, tool))
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
