@@ -90,11 +90,12 @@ export async function planPush(
   const going = plan.refs.filter(({ state }) => state !== 'moved' && (recheck || state !== 'same'))
   if (going.length === 0) return plan
   skipped.clear()
-  await options.onGoing?.()
   const heads = going.map(({ digest }) => digest)
   const standIns = await standInsOf(store)
-  const needed = await neededBy(store, remote, heads, { ...within, standIns })
-  requireWhole(needed, gone)
+  const all = await walk(store.objects, heads, { ...within, standIns })
+  requireWhole(all, gone)
+  await options.onGoing?.()
+  const needed = await neededThere(store, remote, heads, all, { ...within, standIns })
   plan.standIns = await standInsLacking(remote, needed.replaced, standIns)
   const known = recheck
     ? new Set<Digest>()
@@ -111,14 +112,15 @@ export async function planPush(
 
 type Within = NonNullable<Parameters<typeof walk>[2]>
 
-/** What some objects reach. What is not here any more, and is there, needs nothing that stands in for it. */
-async function neededBy(
+/** Of all that some objects reach, what the remote needs: for what is not here any more, and is there, nothing that stands in for it. */
+async function neededThere(
   store: Store,
   remote: Remote,
   heads: readonly Digest[],
+  all: Walked,
   within: Within & { standIns: StandIns },
 ): Promise<Walked> {
-  const all = await walk(store.objects, heads, within)
+  if (all.replaced.size === 0) return all
   const there = await remote.present([...all.replaced])
   if (there.size === 0) return all
   const standIns = new Map(
