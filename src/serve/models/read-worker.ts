@@ -1,7 +1,6 @@
 /** A worker thread that reads model files, one after the other, so that a long one keeps no request waiting. */
 import { parentPort } from 'node:worker_threads'
 import { assert, isMillraceError, toError } from '../../core/errors.ts'
-import { giveWay } from '../../engine/thread-priority.ts'
 import { QuietCollector } from './quiet-collector.ts'
 import { buffersOf, type ReadAs, type ReadModel, readModel } from './read-model.ts'
 
@@ -19,7 +18,6 @@ export type FromReader =
 
 assert(parentPort, 'this module runs in a worker thread')
 const port = parentPort
-giveWay()
 const collector = new QuietCollector()
 /** What reading a file leaves behind, about, in times of it. */
 const LEFT_PER_BYTE = 5
