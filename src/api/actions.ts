@@ -57,9 +57,7 @@ export function actionIn(
   names: readonly string[],
 ): [Given, ActionAsk] {
   const given = onlyKnown(bodyObject(request.body), [...names, 'dryRun', 'reason'])
-  const { dryRun, reason } = given
-  const plain = Buffer.from(JSON.stringify({ dryRun, reason }))
-  return [given, { ...actionBody(plain), actor: actorOf(request, actor) }]
+  return [given, { ...actionBody(given), actor: actorOf(request, actor) }]
 }
 
 /** What the caller may do. */

@@ -1,5 +1,5 @@
 /** Versions of models compared, as the console sees it: what they are made of at once, what they answer by a run in the background. One comparison of a pair at a time. */
-import { isMillraceError, toError } from '../core/errors.ts'
+import { isMillraceError } from '../core/errors.ts'
 import {
   type BehaviourPlan,
   behaviourBetween,
@@ -11,6 +11,7 @@ import {
 import { modelDef, type Runtime } from '../loop/runtime.ts'
 import { versionsBetween } from '../loop/version-diff.ts'
 import type { ActionAsk } from './actions.ts'
+import { Background, problemOf } from './background.ts'
 import type { ActionResult, ModelDiff, Problem } from './contract.ts'
 import { quote } from './triage-desk.ts'
 import { modelDiffView } from './views/model-diff.ts'
@@ -18,13 +19,10 @@ import { remember } from './views/remember.ts'
 
 /** Pairs whose making is kept; each is read from two models. */
 const DIFFS_KEPT = 64
-/** Failures that are kept; the oldest goes first. */
-const FAILED_MAX = 256
 
 export class CompareDesk {
   readonly #rt: Runtime
-  readonly #running = new Map<string, NonNullable<ModelDiff['comparing']>>()
-  readonly #failed = new Map<string, Problem>()
+  readonly #comparing = new Background()
 
   constructor(rt: Runtime) {
     this.#rt = rt
@@ -40,8 +38,8 @@ export class CompareDesk {
     const known = plan && (await knownBehaviour(this.#rt, plan))
     return {
       ...(await modelDiffView(this.#rt, { model, diff, report: known?.report })),
-      comparing: this.#running.get(key) ?? null,
-      failed: this.#failed.get(key) ?? null,
+      comparing: this.#comparing.running(key),
+      failed: this.#comparing.failed(key),
       refused,
       command,
     }
@@ -62,9 +60,11 @@ export class CompareDesk {
     const { named, command } = this.#asked(name, from, to)
     const plan = await planBehaviour(this.#rt, named)
     const key = pairOf([plan.before, plan.after])
-    const [isKnown, isOn] = [(await knownBehaviour(this.#rt, plan)) !== undefined, this.#running.has(key)]
+    const isKnown = (await knownBehaviour(this.#rt, plan)) !== undefined
+    const isOn = this.#comparing.running(key) !== null
     const begins = !dryRun && !isKnown && !isOn
-    if (begins) this.#begin(key, named)
+    if (begins)
+      this.#comparing.begin(key, {}, (onProgress) => behaviourBetween(this.#rt, { ...named, onProgress }))
     return {
       done: begins,
       dryRun,
@@ -75,20 +75,6 @@ export class CompareDesk {
           ? ['they are being compared already']
           : [`both versions answer the rows that tested v${plan.after.bundle.version}; nothing else changes`],
     }
-  }
-
-  #begin(key: string, named: { before: string; after: string }): void {
-    this.#failed.delete(key)
-    this.#running.set(key, { done: 0, note: 'begins' })
-    behaviourBetween(this.#rt, {
-      ...named,
-      onProgress: ({ done, note }) => this.#running.set(key, { done, note }),
-    })
-      .catch((thrown) => {
-        if (this.#failed.size === FAILED_MAX) this.#failed.delete(this.#failed.keys().next().value as string)
-        this.#failed.set(key, problemOf(thrown))
-      })
-      .finally(() => this.#running.delete(key))
   }
 
   /** A member is compared as part of its family. */
@@ -106,9 +92,3 @@ interface Named {
 }
 
 const pairOf = ([before, after]: readonly OpenedVersion[]): string => `${before!.digest} ${after!.digest}`
-
-function problemOf(thrown: unknown): Problem {
-  const error = toError(thrown) as Error & { code?: string; fix?: string }
-  const { code = 'unknown', message, fix = 'look at the server’s log' } = error
-  return { code, message, fix }
-}

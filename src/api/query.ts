@@ -66,10 +66,8 @@ export interface ActionBody {
   reason: string
 }
 
-/** Body of an action: `{dryRun?, reason?}`; an empty one is `{}`. */
-export function actionBody(body: unknown): ActionBody {
-  const given = onlyKnown(bodyObject(body), ['dryRun', 'reason'])
-  const { dryRun = false, reason = '' } = given
+/** How an action is asked for, of the fields of its body. */
+export function actionBody({ dryRun = false, reason = '' }: Given): ActionBody {
   if (typeof dryRun !== 'boolean') throw refuse('dryRun', 'true or false', dryRun)
   if (typeof reason !== 'string' || reason.length > API_LIMITS.textCharsMax)
     throw refuse('reason', `a text of at most ${API_LIMITS.textCharsMax} characters`, reason)

@@ -9,7 +9,7 @@ import type { Effects } from './contract.ts'
 import { API_LIMITS } from './limits.ts'
 import type { MergeDesk } from './merge-desk.ts'
 import { mergeRoutes } from './merge-routes.ts'
-import { actionBody, neededText, onlyKnown, param, text, wholeNumber } from './query.ts'
+import { neededText, onlyKnown, param, text, wholeNumber } from './query.ts'
 import { Feed, type ProgressSource } from './stream.ts'
 import type { TriageDesk } from './triage-desk.ts'
 import { filterOf, triageRoutes } from './triage-routes.ts'
@@ -205,7 +205,7 @@ function historyRoutes(app: FastifyInstance, { rt }: ApiDeps): void {
 }
 
 function actionRoutes(app: FastifyInstance, { actions, actor }: ApiDeps): void {
-  const ask = (request: FastifyRequest) => ({ ...actionBody(request.body), actor: actorOf(request, actor) })
+  const ask = (request: FastifyRequest) => actionIn(request, actor, [])[1]
   app.post('/models/:model/rollback', (request) => actions.rollback(param(request, 'model'), ask(request)))
   app.post('/models/:model/promote', (request) => actions.promote(param(request, 'model'), ask(request)))
   app.post('/alerts/:id/acknowledge', (request) =>

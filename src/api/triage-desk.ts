@@ -1,5 +1,4 @@
 /** Triage as the console sees it: rows chosen, branches made, tried in the background, merged and dropped. One try of a branch at a time. */
-import { toError } from '../core/errors.ts'
 import { MAIN } from '../core/names.ts'
 import type { Digest } from '../core/records.ts'
 import { type BranchPage, branchesOf, dropBranch, mergeBranch, putAsideOnBranch } from '../loop/branches.ts'
@@ -10,6 +9,7 @@ import { SIGNALS } from '../loop/triage-signals.ts'
 import { tryBranch, tryPlanOf } from '../loop/try-branch.ts'
 import type { WorthReport } from '../train/worth/report.ts'
 import type { ActionAsk } from './actions.ts'
+import { Background } from './background.ts'
 import type { ActionResult, BranchRow, TriageView, TriageWorth } from './contract.ts'
 import { count, percent } from './views/words.ts'
 
@@ -17,8 +17,7 @@ const SLICES = 5
 
 export class TriageDesk {
   readonly #rt: Runtime
-  readonly #trying = new Map<string, NonNullable<BranchRow['trying']>>()
-  readonly #failed = new Map<string, NonNullable<BranchRow['failed']>>()
+  readonly #tries = new Background<{ model: string }>()
 
   constructor(rt: Runtime) {
     this.#rt = rt
@@ -63,7 +62,7 @@ export class TriageDesk {
     const tries = page.tries.map(({ model, verdict, sentence, cleanTest, rows, metrics, notes }) => ({
       ...{ model, verdict, sentence, cleanTest, rows, metrics, notes },
     }))
-    return { ...page, tries, trying: this.#trying.get(key) ?? null, failed: this.#failed.get(key) ?? null }
+    return { ...page, tries, trying: this.#tries.running(key), failed: this.#tries.failed(key) }
   }
 
   /** Errors: as `putAsideOnBranch`. */
@@ -96,7 +95,7 @@ export class TriageDesk {
     const plan = await tryPlanOf(this.#rt, { model, branch, cleanTest })
     const key = keyOf(dataset, branch)
     const command = `millrace data triage ${quote(model)} --try ${quote(branch)}${cleanTest ? ' --clean-test' : ''}`
-    const isOn = this.#trying.has(key)
+    const isOn = this.#tries.running(key) !== null
     const effects = [
       `${model} is trained with and without ${count(Math.abs(plan.less))} rows: one split, one seed`,
       cleanTest
@@ -104,26 +103,12 @@ export class TriageDesk {
         : 'both are tested on the same test rows, none of them cleaned away',
       ...(isOn ? ['a try of this branch goes on already'] : []),
     ]
-    if (!ask.dryRun && !isOn) this.#begin(key, { model, branch, cleanTest }, ask)
-    return { done: !ask.dryRun && !isOn, dryRun: ask.dryRun, command, effects }
-  }
-
-  #begin(key: string, asked: { model: string; branch: string; cleanTest: boolean }, ask: ActionAsk): void {
-    const { model } = asked
-    this.#failed.delete(key)
-    this.#trying.set(key, { model, done: 0, note: 'begins' })
     const { reason, actor } = why(ask)
-    tryBranch(this.#rt, {
-      ...asked,
-      ...{ reason, actor },
-      onProgress: ({ done, note }) => this.#trying.set(key, { model, done, note }),
-    })
-      .catch((thrown) => {
-        const error = toError(thrown) as Error & { code?: string; fix?: string }
-        const { code = 'unknown', message, fix = 'look at the server’s log' } = error
-        this.#failed.set(key, { model, code, message, fix })
-      })
-      .finally(() => this.#trying.delete(key))
+    if (!ask.dryRun && !isOn)
+      this.#tries.begin(key, { model }, (onProgress) =>
+        tryBranch(this.#rt, { model, branch, cleanTest, reason, actor, onProgress }),
+      )
+    return { done: !ask.dryRun && !isOn, dryRun: ask.dryRun, command, effects }
   }
 
   /** Errors: as `mergeBranch`. */
