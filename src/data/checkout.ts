@@ -1,9 +1,7 @@
 /** A version of a dataset as files: a folder of plain Parquet that any engine reads. */
-import { createHash } from 'node:crypto'
-import { constants, createReadStream } from 'node:fs'
+import { constants } from 'node:fs'
 import { copyFile, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { MillraceError } from '../core/errors.ts'
 import type { Digest, Part } from '../core/records.ts'
 import { columnsOfPart, type PartFile, partFiles, partId, partRows } from '../engine/parts.ts'
@@ -12,6 +10,7 @@ import { literal, raw } from '../expr/sql.ts'
 import { writeWhole } from '../store/disk/draft.ts'
 import type { Store } from '../store/ports.ts'
 import { CROISSANT_FILE, type CroissantInput, croissantOf } from './croissant/write.ts'
+import { hashFile } from './hash-file.ts'
 import type { NamedVersion } from './versions.ts'
 
 /** What a folder holds, so that the next checkout writes what differs alone. */
@@ -102,16 +101,10 @@ const writeJson = async (path: string, value: unknown): Promise<void> =>
 async function describe(to: string, manifest: Manifest, input: Omit<CroissantInput, 'files'>): Promise<void> {
   const files: CroissantInput['files'][number][] = []
   for (const [name, file] of Object.entries(manifest.files)) {
-    file.sha256 ??= await sha256Of(join(to, name))
+    file.sha256 ??= await hashFile('sha256', join(to, name))
     files.push({ name, bytes: file.bytes, sha256: file.sha256 })
   }
   await writeJson(join(to, CROISSANT_FILE), croissantOf({ ...input, files }))
-}
-
-async function sha256Of(path: string): Promise<string> {
-  const hash = createHash('sha256')
-  await pipeline(createReadStream(path), hash)
-  return hash.digest('hex')
 }
 
 const fileOf = ({ key }: Pick<Part, 'key'>): string => `${key}.parquet`

@@ -11,9 +11,9 @@ import {
   type DuckDBType,
   type DuckDBValue,
 } from '@duckdb/node-api'
-import { isMillraceError, MillraceError, toError } from '../core/errors.ts'
+import { MillraceError, toError } from '../core/errors.ts'
 import type { Sql, SqlValue } from '../expr/sql.ts'
-import { codeOf } from '../store/disk/fault.ts'
+import { isDiskFull } from '../store/disk/fault.ts'
 
 /** Statements that meet a full disk fail by MR_NO_SPACE, all others by what the engine says. */
 export interface Duck {
@@ -83,12 +83,6 @@ function duckOf(connection: DuckDBConnection, instance: DuckDBInstance, folder: 
     },
   }
 }
-
-/** Whether it is the disk that has no more, by the system's code or by what the engine says. */
-export const isDiskFull = (error: Error): boolean =>
-  isMillraceError(error, 'MR_NO_SPACE') ||
-  codeOf(error) === 'ENOSPC' ||
-  /no space left on device/i.test(error.message)
 
 async function* chunksOf(connection: DuckDBConnection, sql: string | Sql): AsyncIterable<DuckDBDataChunk> {
   const { text, params } = statementOf(sql)

@@ -1,10 +1,11 @@
 /** Files that DVC tracks, read from `.dvc` files and `dvc.lock`: in the workspace where they are, else in the cache of DVC; held to the MD5 that DVC noted. */
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import { parse } from 'yaml'
 import { excerpt, MillraceError } from '../core/errors.ts'
+import { hashFile } from './hash-file.ts'
 
 /** A file as DVC knows it. */
 export interface DvcFile {
@@ -113,7 +114,7 @@ async function folderEntries(
 
 async function found(file: string, path: string, md5: string, caches: readonly string[]): Promise<DvcFile> {
   for (const at of [path, ...caches.map((cache) => inCache(cache, md5))])
-    if ((await isFile(at)) && (await md5Of(at)) === md5) return { path, md5, at }
+    if ((await isFile(at)) && (await hashFile('md5', at)) === md5) return { path, md5, at }
   throw new MillraceError('MR_DVC_MISSING', { file, path, md5 })
 }
 
@@ -122,9 +123,3 @@ const isFile = (path: string): Promise<boolean> =>
     (found) => found.isFile(),
     () => false,
   )
-
-async function md5Of(path: string): Promise<string> {
-  const hash = createHash('md5')
-  for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(piece as Buffer)
-  return hash.digest('hex')
-}

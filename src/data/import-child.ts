@@ -4,9 +4,10 @@
  */
 import { mkdirSync } from 'node:fs'
 import { MillraceError, plainError, toError } from '../core/errors.ts'
+import { isDiskFull } from '../store/disk/fault.ts'
 import { runCheck } from './check-run.ts'
 import type { ChildJob, ChildMessage } from './child-types.ts'
-import { type Duck, isDiskFull, openDuck } from './duck.ts'
+import { type Duck, openDuck } from './duck.ts'
 import { runEdit } from './edit-run.ts'
 import { runImport } from './import-run.ts'
 import { runInspect } from './inspect-run.ts'

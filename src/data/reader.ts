@@ -3,9 +3,10 @@
 import { excerpt, isMillraceError, MillraceError, toError } from '../core/errors.ts'
 import type { ColumnType, TimeWindow } from '../core/records.ts'
 import type { ReadDef } from '../define/types.ts'
-import { partRows } from '../engine/parts.ts'
+import { DUCK_VALUE, partRows } from '../engine/parts.ts'
+import { isDiskFull } from '../store/disk/fault.ts'
 import { columnTypeOf } from './column-types.ts'
-import { type Duck, isDiskFull, literal, quote } from './duck.ts'
+import { type Duck, literal, quote } from './duck.ts'
 import type { Guess } from './text/guess.ts'
 import type { ChildFile, FileFormat, FileView } from './types.ts'
 
@@ -88,22 +89,12 @@ function viewed(
 const castOf = (column: string, from: string, to: string): string =>
   from === to ? column : `CAST(${column} AS ${to})`
 
-const VIEW_TYPES: Record<ColumnType, string> = {
-  bool: 'BOOLEAN',
-  int: 'BIGINT',
-  float: 'DOUBLE',
-  string: 'VARCHAR',
-  time: 'TIMESTAMP',
-  date: 'DATE',
-  json: 'JSON',
-}
-
 /** What fits the type is left as it is; a moment stays one where a day is said, and what is nested where a text is. */
 function viewType(duckType: string, type: ColumnType | undefined): string {
   const own = columnTypeOf(duckType)
   if (type === undefined || own === type) return duckType
   const isMore = (type === 'date' && own === 'time') || (type === 'string' && own === 'json')
-  return isMore ? duckType : VIEW_TYPES[type]
+  return isMore ? duckType : DUCK_VALUE[type]
 }
 
 type Opened = Omit<OpenFile, keyof ChildFile>

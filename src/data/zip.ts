@@ -6,7 +6,7 @@ import { createWriteStream } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { createInflateRaw } from 'node:zlib'
+import { crc32, createInflateRaw } from 'node:zlib'
 
 export interface ZipMember {
   name: string
@@ -107,24 +107,18 @@ export async function unzipMember(archive: string, member: ZipMember, to: string
 
 /** Passes bytes on that are as many as the member says and have its CRC. */
 function checked({ bytes, crc }: ZipMember, isEmpty = false): Transform {
-  let [sum, n] = [TOO_LARGE, 0]
+  let [sum, n] = [0, 0]
   const stream = new Transform({
     transform(chunk: Buffer, _, done) {
       n += chunk.length
-      for (const byte of chunk) sum = CRC[(sum ^ byte) & 0xff]! ^ (sum >>> 8)
+      sum = crc32(chunk, sum)
       done(n > bytes ? new RangeError('it is longer than it says') : null, chunk)
     },
     flush(done) {
-      const isRight = n === bytes && (sum ^ TOO_LARGE) >>> 0 === crc
+      const isRight = n === bytes && sum === crc
       done(isRight ? null : new RangeError('it is not what its checksum says'))
     },
   })
   if (isEmpty) stream.end()
   return stream
 }
-
-const CRC = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let value = byte
-  for (let bit = 0; bit < 8; bit++) value = value & 1 ? 0xedb88320 ^ (value >>> 1) : value >>> 1
-  return value
-})

@@ -13,6 +13,9 @@ export const DUCK_TYPE: Record<ColumnType, string> = {
   json: 'VARCHAR',
 }
 
+/** Types of values that a query makes: JSON is the engine's own there. */
+export const DUCK_VALUE: Record<ColumnType, string> = { ...DUCK_TYPE, json: 'JSON' }
+
 /** A part with the paths of its objects. */
 export type PartFile = Part & {
   path: string

@@ -2,7 +2,7 @@
 
 import { MillraceError } from '../core/errors.ts'
 import type { ColumnType } from '../core/records.ts'
-import { DUCK_TYPE } from '../engine/parts.ts'
+import { DUCK_VALUE } from '../engine/parts.ts'
 import type { ExprNode } from '../expr/ast.ts'
 import { type Anything, Expr } from '../expr/builder.ts'
 import { toDuckDb } from '../expr/duckdb.ts'
@@ -165,11 +165,8 @@ export function argumentOf(node: ExprNode, columns: readonly FrameColumn[], verb
   }
   const kind = typeOf(node, schemaOf(columns), verb)
   const type = kind === 'number' ? 'float' : kind
-  return { sql: toDuckDb(node, { ...inFrame(columns), place: verb }), type, duck: DUCK_OF[type] }
+  return { sql: toDuckDb(node, { ...inFrame(columns), place: verb }), type, duck: DUCK_VALUE[type] }
 }
-
-/** JSON that a frame makes is the engine's own. */
-export const DUCK_OF: Record<ColumnType, string> = { ...DUCK_TYPE, json: 'JSON' }
 
 interface Spec {
   /** Types that the first argument may have. */

@@ -1,8 +1,8 @@
 /** Two versions of a model compared by what they answer, on the rows that tested the newer one. */
 import { digestOf } from '../core/digest.ts'
 import { MillraceError } from '../core/errors.ts'
-import { refs } from '../core/names.ts'
 import type { Digest, ModelBundle, ModelVersion, RunRecord, RunSpec } from '../core/records.ts'
+import { knownRun } from '../engine/jobs/records.ts'
 import { literal, quoted, raw } from '../expr/sql.ts'
 import { type BehaviourInputs, type BehaviourReport, behaviourSpec } from '../gate/behaviour-task.ts'
 import type { Store } from '../store/ports.ts'
@@ -63,9 +63,8 @@ export async function knownBehaviour(
   { store }: Pick<Runtime, 'store'>,
   { before, after, spec }: BehaviourPlan,
 ): Promise<BehaviourFound | undefined> {
-  const ref = await store.meta.ref(refs.run(digestOf(spec)))
-  const record = ref && (await store.getRecord<RunRecord>(ref.digest, 'RunRecord'))
-  if (record?.outcome !== 'done' || !(await store.objects.has(record.outputs.report!))) return undefined
+  const { record, holds } = await knownRun(store, digestOf(spec))
+  if (!record || !holds) return undefined
   return { before: said(before), after: said(after), ...(await outputsOf(store, record)), known: true }
 }
 
@@ -85,13 +84,12 @@ async function outputsOf(store: Store, { outputs }: RunRecord) {
   return { report, rows: outputs.rows! }
 }
 
-/** Writes a Parquet file: the raw columns of each test row beside what both versions answered of it. Cost: one pass over the rows. */
+/** Writes a Parquet file: the raw columns of each test row beside what both versions, which were compared, answered of it. Cost: one pass over the rows. */
 export async function exportMoves(rt: Runtime, named: Named, path: string): Promise<void> {
   const { spec } = await planBehaviour(rt, named)
-  const ref = (await rt.store.meta.ref(refs.run(digestOf(spec))))!
-  const { outputs } = await rt.store.getRecord<RunRecord>(ref.digest, 'RunRecord')
+  const { record } = await knownRun(rt.store, digestOf(spec))
   const fileOf = async (digest: Digest) => literal(await rt.store.objects.path(digest))
-  const [data, moves] = [await fileOf(spec.inputs.rows!), await fileOf(outputs.rows!)]
+  const [data, moves] = [await fileOf(spec.inputs.rows!), await fileOf(record!.outputs.rows!)]
   const query = await rt.query()
   const columns = await query.rows<{ column_name: string }>(
     raw(`describe select * from read_parquet(${data})`),

@@ -1,13 +1,13 @@
 /** Rows of a Croissant document as files here: brought from where the document says, held to the hashes that it says, each with the view of its columns that the fields are. */
-import { createHash, randomUUID } from 'node:crypto'
-import { createReadStream, existsSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { excerpt, MillraceError, toError } from '../../core/errors.ts'
 import { croissantPlace, isUrl, shownUrl } from '../addresses.ts'
 import { findFiles } from '../find-files.ts'
 import { shapeOf } from '../glob.ts'
+import { hashFile } from '../hash-file.ts'
 import type { FileFormat, FileView } from '../types.ts'
 import { unzipMember, zipMembers } from '../zip.ts'
 import { type CroissantField, type CroissantFile, type CroissantSet, croissantRows } from './read.ts'
@@ -190,11 +190,13 @@ class Beside {
   }
 
   private async check({ id, sha256, md5 }: CroissantFile, path: string): Promise<void> {
-    for (const [algorithm, said] of Object.entries({ sha256, md5 })) {
+    const hashes = [
+      ['sha256', sha256],
+      ['md5', md5],
+    ] as const
+    for (const [algorithm, said] of hashes) {
       if (said === undefined) continue
-      const hash = createHash(algorithm)
-      await pipeline(createReadStream(path), hash)
-      const got = hash.digest('hex')
+      const got = await hashFile(algorithm, path)
       if (got !== said)
         throw new MillraceError('MR_CROISSANT_HASH', { file: this.document, what: id, algorithm, said, got })
       return

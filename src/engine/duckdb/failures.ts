@@ -1,5 +1,6 @@
 /** What DuckDB says when it fails, as coded errors. Its messages begin with a kind: `IO Error: …`. */
 import { excerpt, MillraceError, toError } from '../../core/errors.ts'
+import { isDiskFull } from '../../store/disk/fault.ts'
 
 const SQL_CHARS_MAX = 400
 const MESSAGE_CHARS_MAX = 240
@@ -22,7 +23,7 @@ export function failureOf(
   const coded = (error: MillraceError): Failure => ({ kind: 'error', error })
   if (kind === 'INTERRUPT') return { kind: 'cancelled' }
   if (kind === 'INTERNAL' || kind === 'FATAL') return { kind: 'broken', message }
-  if (/No space left on device/i.test(cause.message)) {
+  if (isDiskFull(cause)) {
     return coded(new MillraceError('MR_NO_SPACE', { path: about.tempDir }, { cause }))
   }
   if (kind === 'Out of Memory')

@@ -13,7 +13,7 @@ import { mapAtOnce } from '../../store/disk/disk.ts'
 import type { Condition } from '../condition-types.ts'
 import type { FarAddress, FarFile, FarFiles, FarHow } from './far-files.ts'
 import { fetchedText, marked, readSql, takenBy, textOf } from './far-place.ts'
-import type { FarPlace, FarSources } from './far-types.ts'
+import type { FarColumn, FarPlace, FarSources } from './far-types.ts'
 
 const FILES_AT_ONCE = 8
 const TRIES = 4
@@ -41,11 +41,7 @@ export class FarReads implements FarSources {
     { isHive, conditions }: { isHive: boolean; conditions: readonly Condition[] },
   ): Promise<FarPlace> {
     const files = await mapAtOnce([...addresses], FILES_AT_ONCE, (address) => this.meet(address))
-    const bare = raw(`SELECT * FROM ${readSql(files.map(barePath), isHive)}`)
-    const columns = (await this.engine.describe(bare, this.how.signal)).map(({ name, type }) => ({
-      name,
-      duck: type,
-    }))
+    const { bare, columns } = await this.columnsOf(files, isHive)
     const id = this.places.length + 1
     const path = join(this.scratch, `far-${randomUUID()}.parquet`)
     await this.engine.exec(
@@ -55,6 +51,16 @@ export class FarReads implements FarSources {
     const place: FarPlace = { id, files, columns, conditions, isHive, text: textOf(id, columns, path) }
     this.places.push(place)
     return place
+  }
+
+  /** All rows of the files, and their columns. */
+  private async columnsOf(
+    files: readonly FarFile[],
+    isHive: boolean,
+  ): Promise<{ bare: Sql; columns: FarColumn[] }> {
+    const bare = raw(`SELECT * FROM ${readSql(files.map(barePath), isHive)}`)
+    const described = await this.engine.describe(bare, this.how.signal)
+    return { bare, columns: described.map(({ name, type: duck }) => ({ name, duck })) }
   }
 
   /** Other files, each fetched as a whole: their paths. */
@@ -117,11 +123,8 @@ export class FarReads implements FarSources {
       const anew = await mapAtOnce([...place.files], FILES_AT_ONCE, (file) =>
         file.kind === 'whole' ? Promise.resolve(file) : this.meet({ url: file.url, name: file.name }),
       )
-      const bare = raw(`SELECT * FROM ${readSql(anew.map(barePath), place.isHive)}`)
-      const columns = (await this.engine.describe(bare, this.how.signal)).map(
-        ({ name, type }) => `${name} ${type}`,
-      )
-      if (isLast || columns.join() !== place.columns.map(({ name, duck }) => `${name} ${duck}`).join())
+      const { columns } = await this.columnsOf(anew, place.isHive)
+      if (isLast || textOfColumns(columns) !== textOfColumns(place.columns))
         throw new MillraceError('MR_DATA_FETCH_LATER', {
           url: shownUrl(place.files[0]!.url),
           why: 'it changes while it is read',
@@ -130,6 +133,9 @@ export class FarReads implements FarSources {
     }
   }
 }
+
+const textOfColumns = (columns: readonly FarColumn[]): string =>
+  columns.map(({ name, duck }) => `${name} ${duck}`).join()
 
 const barePath = (file: FarFile): string => (file.kind === 'whole' ? file.path : file.bare)
 

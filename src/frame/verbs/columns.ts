@@ -1,10 +1,11 @@
 /** Verbs that take columns away, add, name and change them. */
 import { MillraceError } from '../../core/errors.ts'
 import type { ColumnType } from '../../core/records.ts'
+import { DUCK_VALUE } from '../../engine/parts.ts'
 import type { ExprNode } from '../../expr/ast.ts'
 import { nodeOf } from '../../expr/builder.ts'
 import { quoted, raw, type Sql, sql } from '../../expr/sql.ts'
-import { argumentOf, DUCK_OF } from '../aggregates.ts'
+import { argumentOf } from '../aggregates.ts'
 import type { Condition } from '../condition-types.ts'
 import { frameType as typed } from '../frame-types.ts'
 import {
@@ -151,8 +152,8 @@ export function cast(from: Step, types: Readonly<Record<string, ColumnType>>): S
         const to = Object.hasOwn(types, column.name) ? types[column.name]! : undefined
         if (to === undefined) return kept(column)
         const value = column.type === 'float' && to === 'int' ? `trunc(${clearOf(column)})` : clearOf(column)
-        const text = `CAST(${value} AS ${DUCK_OF[to]}) AS ${quoted(column.name)}`
-        return { column: { name: column.name, type: to, duck: DUCK_OF[to] }, sql: raw(text) }
+        const text = `CAST(${value} AS ${DUCK_VALUE[to]}) AS ${quoted(column.name)}`
+        return { column: { name: column.name, type: to, duck: DUCK_VALUE[to] }, sql: raw(text) }
       })
       return project(input, items, 'cast')
     },

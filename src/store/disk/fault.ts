@@ -20,6 +20,12 @@ export function fault(thrown: unknown, path: string, act: string): Error {
   return error
 }
 
+/** Whether it is the disk that has no more, by the system's code or by what the analytics engine says. */
+export const isDiskFull = (error: Error): boolean =>
+  isMillraceError(error, 'MR_NO_SPACE') ||
+  FULL.has(codeOf(error)) ||
+  /no space left on device/i.test(error.message)
+
 /** The system's name of an error (`ENOENT`, `SQLITE_BUSY`), or an empty text. */
 export function codeOf(thrown: unknown): string {
   const code = (thrown as { code?: unknown } | null)?.code
