@@ -7,7 +7,7 @@ import { checks, dataset, project } from 'millrace'
 import { importData, openRuntime, type Running, type Runtime, refs, up } from 'millrace/runtime'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { launchBrowser, missing } from '../fixtures/browser.ts'
+import { launchBrowser, missing, openPage } from '../fixtures/browser.ts'
 
 if (missing) console.log(`SKIP merges in a browser: there is ${missing}`)
 
@@ -76,10 +76,7 @@ beforeAll(async () => {
   )
   running = await up(rt, { port: 0, follow: 'by-hand' })
   browser = await launchBrowser()
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 } })
-  page = await context.newPage()
-  page.setDefaultTimeout(20_000)
-  page.on('pageerror', (error) => complaints.push(String(error)))
+  page = await openPage(browser, complaints, { width: 1280 })
 }, 180_000)
 
 afterAll(async () => {

@@ -17,7 +17,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { seededRng } from '../../src/core/rng.ts'
 import { addFiles } from '../../src/data/files/index.ts'
-import { launchBrowser, missing } from '../fixtures/browser.ts'
+import { launchBrowser, missing, openPage } from '../fixtures/browser.ts'
 
 if (missing) console.log(`SKIP versions compared in a browser: there is ${missing}`)
 
@@ -78,9 +78,7 @@ beforeAll(async () => {
   await releaseLatest(rt, { model: 'late', actor: 'test' })
   running = await up(rt, { port: 0, follow: 'by-hand' })
   browser = await launchBrowser()
-  page = await (await browser.newContext({ viewport: { width: 1440, height: 900 } })).newPage()
-  page.setDefaultTimeout(20_000)
-  page.on('pageerror', (error) => complaints.push(String(error)))
+  page = await openPage(browser, complaints)
 }, 120_000)
 
 afterAll(async () => {

@@ -10,7 +10,7 @@ import { importData, openRuntime, type Running, type Runtime, refs, up, worthOfR
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { seededRng } from '../../src/core/rng.ts'
-import { launchBrowser, missing } from '../fixtures/browser.ts'
+import { launchBrowser, missing, openPage } from '../fixtures/browser.ts'
 
 if (missing) console.log(`SKIP triage in a browser: there is ${missing}`)
 
@@ -100,10 +100,7 @@ beforeAll(async () => {
   await worthOfRows(rt, { model: 'buys', folds: 3, reason: 'test', actor: 'test' })
   running = await up(rt, { port: 0, follow: 'by-hand' })
   browser = await launchBrowser()
-  const context = await browser.newContext({ viewport: { width: 1440, height: 900 } })
-  page = await context.newPage()
-  page.setDefaultTimeout(30_000)
-  page.on('pageerror', (error) => complaints.push(String(error)))
+  page = await openPage(browser, complaints, { waitMs: 30_000 })
 }, 180_000)
 
 afterAll(async () => {

@@ -5,37 +5,25 @@ import { diffQuery } from '../api/queries.ts'
 import type { Cell, DatasetDiff } from '../api/types.ts'
 import { count, metric, plain, plural, psi, shortDigest, signed } from '../format/numbers.ts'
 import { diffSentence, list } from '../format/sentences.ts'
-import { Command } from '../parts/copy.tsx'
 import { Figure, Scroll } from '../parts/figure.tsx'
-import { Ask, Empty, Page, Section, Stat } from '../parts/page.tsx'
-import { Go, useParam } from '../shell/go.tsx'
+import { Section, Stat } from '../parts/page.tsx'
+import { useAsked, VersionsDiff } from '../parts/two-versions.tsx'
+import { Go } from '../shell/go.tsx'
 import { hrefs } from '../shell/hrefs.ts'
 
 export function Diff() {
   const { dataset } = useParams({ strict: false }) as { dataset: string }
-  const [from] = useParam('from')
-  const [to] = useParam('to')
-  const crumbs = [
-    { label: 'Data', href: hrefs.data() },
-    { label: dataset, href: hrefs.dataset(dataset) },
-  ]
-  const query = useQuery({ ...diffQuery(dataset, from, to), enabled: from !== '' && to !== '' })
-  if (from === '' || to === '') {
-    return (
-      <Page title="What changed" crumbs={crumbs}>
-        <Empty title="Two versions are needed">Choose them in the history of {dataset}.</Empty>
-      </Page>
-    )
-  }
+  const { from, to, enabled } = useAsked()
   return (
-    <Ask query={query} title="What changed" crumbs={crumbs}>
+    <VersionsDiff
+      of={dataset}
+      home={hrefs.dataset(dataset)}
+      query={useQuery({ ...diffQuery(dataset, from, to), enabled })}
+      sentence={diffSentence}
+      command={(diff) => `millrace data diff ${shortDigest(diff.from)} ${shortDigest(diff.to)}`}
+    >
       {(diff) => (
-        <Page
-          title={`${shortDigest(diff.from)} → ${shortDigest(diff.to)}`}
-          name={`${dataset}: what changed`}
-          crumbs={crumbs}
-          sentence={diffSentence(diff)}
-        >
+        <>
           <Section>
             <dl className="stats">
               <Stat label="Rows added">{signed(diff.keyed?.inserted ?? diff.rowsAdded, count)}</Stat>
@@ -81,12 +69,9 @@ export function Diff() {
             rows={diff.sample.removed}
             total={diff.keyed?.deleted ?? diff.rowsRemoved}
           />
-          <Section title="The same on the command line">
-            <Command text={`millrace data diff ${shortDigest(diff.from)} ${shortDigest(diff.to)}`} />
-          </Section>
-        </Page>
+        </>
       )}
-    </Ask>
+    </VersionsDiff>
   )
 }
 

@@ -6,11 +6,11 @@ import type { DatasetPage } from '../api/types.ts'
 import { bytes, compact, count, plural, shortDigest, signed } from '../format/numbers.ts'
 import { datasetSentence } from '../format/sentences.ts'
 import { exact, windowDays } from '../format/times.ts'
-import { Command } from '../parts/copy.tsx'
 import { Figure } from '../parts/figure.tsx'
 import { Ask, Empty, Page, Section, Stat } from '../parts/page.tsx'
 import { Ago, useNow } from '../parts/time.tsx'
-import { Go, useParam } from '../shell/go.tsx'
+import { Compare, SidePick, useSides } from '../parts/two-versions.tsx'
+import { Go } from '../shell/go.tsx'
 import { hrefs } from '../shell/hrefs.ts'
 import { ChecksSign } from './datasets.tsx'
 import { WaitingMerges } from './waiting-merges.tsx'
@@ -71,9 +71,7 @@ export function Dataset() {
 }
 
 function History({ page }: { page: DatasetPage }) {
-  const newest = page.log[0]!
-  const [from, setFrom] = useParam('from', page.log[1]?.digest ?? '')
-  const [to, setTo] = useParam('to', newest.digest)
+  const sides = useSides(page.log)
   const most = Math.max(...page.log.map((entry) => entry.rowsAdded), 1)
   return (
     <Section>
@@ -100,22 +98,7 @@ function History({ page }: { page: DatasetPage }) {
               <span className="log-graph" aria-hidden="true">
                 <i />
               </span>
-              <span className="log-pick">
-                <input
-                  type="radio"
-                  name="from"
-                  aria-label={`Compare from ${shortDigest(entry.digest)}`}
-                  checked={from === entry.digest}
-                  onChange={() => setFrom(entry.digest)}
-                />
-                <input
-                  type="radio"
-                  name="to"
-                  aria-label={`Compare to ${shortDigest(entry.digest)}`}
-                  checked={to === entry.digest}
-                  onChange={() => setTo(entry.digest)}
-                />
-              </span>
+              <SidePick sides={sides} digest={entry.digest} />
               <span className="log-what">
                 <Go href={hrefs.datasetVersion(page.dataset, entry.digest)} className="row-link name">
                   {entry.message}
@@ -146,18 +129,7 @@ function History({ page }: { page: DatasetPage }) {
           ))}
         </ol>
       </Figure>
-      <div className="log-compare">
-        {from !== '' && from !== to ? (
-          <>
-            <Go href={hrefs.diff(page.dataset, from, to)} className="button button-primary">
-              Compare {shortDigest(from)} with {shortDigest(to)}
-            </Go>
-            <Command text={`millrace data diff ${shortDigest(from)} ${shortDigest(to)}`} />
-          </>
-        ) : (
-          <p className="note">Pick two versions to compare: the left dot is from, the right one to.</p>
-        )}
-      </div>
+      <Compare sides={sides} href={(from, to) => hrefs.diff(page.dataset, from, to)} />
     </Section>
   )
 }

@@ -4,39 +4,28 @@ import { useParams } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
 import { filesDiffQuery } from '../api/queries.ts'
 import type { FilesDiffPage } from '../api/types.ts'
-import { bytes, count, plural, shortDigest } from '../format/numbers.ts'
+import { bytes, count, plural } from '../format/numbers.ts'
 import { list } from '../format/sentences.ts'
-import { Command } from '../parts/copy.tsx'
 import { Figure, Scroll } from '../parts/figure.tsx'
-import { Ask, Empty, Page, Section, Stat } from '../parts/page.tsx'
+import { Section, Stat } from '../parts/page.tsx'
 import { TensorFigure } from '../parts/tensor-changes.tsx'
-import { Go, useParam } from '../shell/go.tsx'
+import { useAsked, VersionsDiff } from '../parts/two-versions.tsx'
+import { Go } from '../shell/go.tsx'
 import { hrefs } from '../shell/hrefs.ts'
 
 export function FilesDiff() {
   const { set } = useParams({ strict: false }) as { set: string }
-  const [from] = useParam('from')
-  const [to] = useParam('to')
-  const crumbs = [
-    { label: 'Data', href: hrefs.data() },
-    { label: set, href: hrefs.files(set) },
-  ]
-  const query = useQuery({ ...filesDiffQuery(set, from, to), enabled: from !== '' && to !== '' })
-  if (from === '' || to === '')
-    return (
-      <Page title="What changed" crumbs={crumbs}>
-        <Empty title="Two versions are needed">Choose them in the history of {set}.</Empty>
-      </Page>
-    )
+  const { from, to, enabled } = useAsked()
   return (
-    <Ask query={query} title="What changed" crumbs={crumbs}>
+    <VersionsDiff
+      of={set}
+      home={hrefs.files(set)}
+      query={useQuery({ ...filesDiffQuery(set, from, to), enabled })}
+      sentence={sentenceOf}
+      command={(diff) => diff.command}
+    >
       {(diff) => (
-        <Page
-          title={`${shortDigest(diff.from)} → ${shortDigest(diff.to)}`}
-          name={`${set}: what changed`}
-          crumbs={crumbs}
-          sentence={sentenceOf(diff)}
-        >
+        <>
           <Counts set={set} diff={diff} />
           {diff.models.map(({ path, ...changes }) => (
             <Section key={path}>
@@ -44,12 +33,9 @@ export function FilesDiff() {
             </Section>
           ))}
           <Paths diff={diff} />
-          <Section title="The same on the command line">
-            <Command text={diff.command} />
-          </Section>
-        </Page>
+        </>
       )}
-    </Ask>
+    </VersionsDiff>
   )
 }
 

@@ -9,7 +9,7 @@ import { Command } from '../parts/copy.tsx'
 import { Figure, Scroll } from '../parts/figure.tsx'
 import { Ask, Page, Section, Stat } from '../parts/page.tsx'
 import { Ago, useNow } from '../parts/time.tsx'
-import { Go, useParam } from '../shell/go.tsx'
+import { Compare, SidePick, useSides } from '../parts/two-versions.tsx'
 import { hrefs } from '../shell/hrefs.ts'
 
 export function Files() {
@@ -46,9 +46,11 @@ export function Files() {
 const sentenceOf = ({ files, bytes: size, log, changedAt }: FileSetPage, now: number): string =>
   `${plural(files, 'path')} of ${bytes(size)} in ${plural(log.length, 'version')}; the last came ${relative(changedAt, now)} and stored ${bytes(log[0]?.bytesStored ?? 0)}.`
 
+const ONE_VERSION =
+  'There is one version. Add the files again when they change, and what changed is told here.'
+
 function History({ page }: { page: FileSetPage }) {
-  const [from, setFrom] = useParam('from', page.log[1]?.digest ?? '')
-  const [to, setTo] = useParam('to', page.log[0]!.digest)
+  const sides = useSides(page.log)
   const most = Math.max(...page.log.map(({ bytesStored }) => bytesStored), 1)
   return (
     <Section>
@@ -66,18 +68,7 @@ function History({ page }: { page: FileSetPage }) {
               <span className="log-graph" aria-hidden="true">
                 <i />
               </span>
-              <span className="log-pick">
-                {(['from', 'to'] as const).map((side) => (
-                  <input
-                    key={side}
-                    type="radio"
-                    name={side}
-                    aria-label={`Compare ${side} ${shortDigest(entry.digest)}`}
-                    checked={(side === 'from' ? from : to) === entry.digest}
-                    onChange={() => (side === 'from' ? setFrom : setTo)(entry.digest)}
-                  />
-                ))}
-              </span>
+              <SidePick sides={sides} digest={entry.digest} />
               <span className="log-what">
                 <span className="name">{entry.message || 'added'}</span>
                 <span className="small muted">
@@ -99,22 +90,11 @@ function History({ page }: { page: FileSetPage }) {
           ))}
         </ol>
       </Figure>
-      <div className="log-compare">
-        {from !== '' && from !== to ? (
-          <>
-            <Go href={hrefs.filesDiff(page.set, from, to)} className="button button-primary">
-              Compare {shortDigest(from)} with {shortDigest(to)}
-            </Go>
-            <Command text={`millrace data diff ${shortDigest(from)} ${shortDigest(to)}`} />
-          </>
-        ) : (
-          <p className="note">
-            {page.log.length < 2
-              ? 'There is one version. Add the files again when they change, and what changed is told here.'
-              : 'Pick two versions to compare: the left dot is from, the right one to.'}
-          </p>
-        )}
-      </div>
+      <Compare
+        sides={sides}
+        href={(from, to) => hrefs.filesDiff(page.set, from, to)}
+        otherwise={page.log.length < 2 ? ONE_VERSION : undefined}
+      />
     </Section>
   )
 }

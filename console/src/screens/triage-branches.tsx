@@ -7,6 +7,7 @@ import { post } from '../api/client.ts'
 import { mergesQuery } from '../api/queries.ts'
 import type { BranchRow, BranchTry, MergeRow, TriageView } from '../api/types.ts'
 import { DotRows } from '../charts/dot-rows.tsx'
+import { gainRows } from '../charts/gain-rows.ts'
 import { metricTitle } from '../format/names.ts'
 import { count, metric, plural, share, signed } from '../format/numbers.ts'
 import { type Act, ActDialog } from '../parts/act.tsx'
@@ -185,19 +186,7 @@ function MergeButton({ branch, ask }: { branch: BranchRow; ask: () => void }) {
 }
 
 function Tried({ tried }: { tried: BranchTry }) {
-  const rows = tried.metrics.flatMap(({ metric: name, gain, isShare }) =>
-    gain
-      ? [
-          {
-            label: metricTitle(name),
-            note: isShare ? 'share of the error' : undefined,
-            value: gain.value,
-            interval: gain.interval,
-            n: gain.n,
-          },
-        ]
-      : [],
-  )
+  const rows = gainRows(tried.metrics)
   return (
     <div className="branch-tried">
       <p>

@@ -4,6 +4,7 @@ import { ApiError, post } from '../../api/client.ts'
 import { modelDiffPath } from '../../api/queries.ts'
 import type { ActionResult, ModelBehaviour, ModelDiff } from '../../api/types.ts'
 import { DotRows } from '../../charts/dot-rows.tsx'
+import { gainRows } from '../../charts/gain-rows.ts'
 import { binText, Moves } from '../../charts/moves.tsx'
 import { metricTitle } from '../../format/names.ts'
 import { count, interval, metric, plain, plural, share, signed } from '../../format/numbers.ts'
@@ -196,19 +197,7 @@ const GAINS = {
 function Measures({ diff, behaviour }: { diff: ModelDiff; behaviour: ModelBehaviour }) {
   const { before, after } = diff
   const [old, now] = [`v${before.version}`, `v${after.version}`]
-  const gains = behaviour.metrics.flatMap(({ metric: name, gain, isShare }) =>
-    gain
-      ? [
-          {
-            label: metricTitle(name),
-            note: isShare ? 'share of the error' : undefined,
-            value: gain.value,
-            interval: gain.interval,
-            n: gain.n,
-          },
-        ]
-      : [],
-  )
+  const gains = gainRows(behaviour.metrics)
   return (
     <Section title="Better or worse" note={diff.words.measures ?? undefined}>
       <div className="branch-figures">
